@@ -1,0 +1,106 @@
+package policy
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// ErrAbandoned is the cause of a login's context when its client no longer listens for the answer.
+var ErrAbandoned = errors.New("policy: the client no longer waits for this answer")
+
+// Attempt is one user's login at one RADIUS client, as the client's Access-Request tells it.
+type Attempt struct {
+	Client     *Client    // the settings of the RADIUS client that asks
+	ClientAddr netip.Addr // where its packet came from
+	User       string     // User-Name as sent
+	Password   string     // User-Password, decoded to UTF-8; "" when empty
+	UserIP     netip.Addr // the user's own address; invalid when the client did not tell
+	State      string     // State as sent; "" for a fresh login
+	Authentic  bool       // the packet had a valid Message-Authenticator, or came over TLS
+}
+
+// Client is what a login needs to know of the RADIUS client it comes through.
+type Client struct {
+	Name        string
+	Service     string        // the word that users, rules and approvals refer to
+	FirstFactor FirstFactor   // nil: the client has checked the first factor already
+	Second      SecondFactor  // the Duo application
+	Mode        Mode          // zero: ModeAuto
+	Factors     []Factor      // allowed; the order is auto's order of preference
+	Delimiter   string        // between password and factor in append mode; "" turns append mode off
+	Remember    time.Duration // how long an approval counts where neither user nor rule says otherwise; 0 = not at all
+	ProbeUsers  []string      // health checks: rejected at once, nothing asked
+	Failmode    Failmode      // zero: FailSecure
+}
+
+// Outcome is what becomes of an Attempt. The zero Outcome rejects.
+type Outcome int
+
+const (
+	Reject    Outcome = iota // Access-Reject
+	Accept                   // Access-Accept
+	Challenge                // Access-Challenge
+	Discard                  // no reply at all, so that the client asks its next server
+)
+
+// Verdict is the answer to an Attempt. The zero Verdict rejects.
+type Verdict struct {
+	Outcome   Outcome
+	Reason    Reason        // for the log and the counters
+	Message   string        // for the user: Reply-Message; "" for none
+	State     string        // of a Challenge
+	Wait      time.Duration // of a Challenge: how long its State is good (Session-Timeout)
+	Immediate bool          // a Reject that must not be delayed (health probes)
+
+	User        string        // canonical name; "" when there is none
+	Factor      Factor        // the second factor that was used; "" for none
+	Txid        string        // Duo's transaction; "" for none
+	FirstFactor time.Duration // time spent in the first factor
+	Duo         time.Duration // time spent in Duo
+	Err         error         // why something could not be asked; for the log only
+}
+
+// Reason says in one word why a Verdict came out as it did. The set is closed: each is a value in the log and a
+// label of a counter.
+type Reason string
+
+const (
+	Approved   Reason = "approved"    // Duo allowed it after a push, a call or a code
+	Remembered Reason = "remembered"  // an earlier approval still counts
+	Exempt     Reason = "exempt"      // rules, services or unlisted ask for no second factor
+	Bypass     Reason = "bypass"      // Duo's own policy asks for no second factor
+	FailedOpen Reason = "failed-open" // Duo could not be asked and failmode is safe
+	Challenged Reason = "challenged"
+
+	BadName        Reason = "bad-name"
+	Probe          Reason = "probe"
+	DeniedByRule   Reason = "denied-by-rule"
+	BadPassword    Reason = "bad-password"
+	NoFirstFactor  Reason = "first-factor-unavailable" // could not be asked
+	Unlisted       Reason = "unlisted"
+	Elsewhere      Reason = "elsewhere" // the user is not listed for this service
+	BadField       Reason = "bad-factor"
+	NotAllowed     Reason = "factor-not-allowed"
+	NeedsPasscode  Reason = "passcode-needed"
+	NoDevice       Reason = "no-device"
+	Throttled      Reason = "throttled"    // too many wrong passwords
+	Cooldown       Reason = "cooldown"     // too many pushes without a yes: only a passcode counts
+	Pending        Reason = "push-pending" // another login of this user waits for an answer
+	Denied         Reason = "denied"       // the user said no, or the passcode was wrong
+	Fraud          Reason = "fraud"        // the user reported the push
+	NoAnswer       Reason = "no-answer"    // in time
+	CodesSent      Reason = "codes-sent"   // SMS passcodes are under way; this login fails by design
+	DeniedByDuo    Reason = "denied-by-duo"
+	NotEnrolled    Reason = "not-enrolled"
+	DuoUnavailable Reason = "duo-unavailable"
+	DuoConfig      Reason = "duo-misconfigured" // wrong keys, wrong clock, wrong application type
+	DuoRefused     Reason = "duo-refused"
+	DuoUnknown     Reason = "duo-unknown-answer"
+	BadState       Reason = "bad-state"
+	Abandoned      Reason = "abandoned" // the client asked anew, or went away
+	ShuttingDown   Reason = "shutting-down"
+	Unsupported    Reason = "unsupported-method" // CHAP, MS-CHAP, EAP, Call-Check, Authorize-Only
+	BadSecret      Reason = "undecodable-password"
+	Panicked       Reason = "panic"
+)

@@ -1,0 +1,177 @@
+package policy
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+const (
+	challengeLife    = 2 * time.Minute // to find the phone and type a code
+	challengeEntries = 1 << 14
+	challengeTries   = 3 // wrong codes
+	challengeRounds  = 8 // challenges in one login, whatever they were for
+)
+
+// challenge is a login half-way: the first factor was right, the second is asked for.
+type challenge struct {
+	client    string
+	user      string
+	duo       Identity
+	userIP    netip.Addr // as the login began
+	authentic bool       // the same
+	account   Account    // what the first factor said
+	origin    joinKey    // of the request that it answered
+	options   []option
+	wrong     int // codes
+	rounds    int
+	pushed    *transaction // of a Verified Push: Enter waits for it
+	ends      time.Time
+}
+
+// challenges keeps them by State. A State is good once: whoever removes it has it.
+type challenges struct {
+	mu  sync.Mutex // guards lru
+	lru *simplelru.LRU[string, *challenge]
+}
+
+func newChallenges() *challenges {
+	return &challenges{lru: mustLRU[string, *challenge](challengeEntries)}
+}
+
+// put keeps c under a new State of 128 random bits in printable form: some clients carry State as a C string.
+func (cs *challenges) put(c *challenge) (state string) {
+	var b [16]byte
+	rand.Read(b[:])
+	state = hex.EncodeToString(b[:])
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.lru.Add(state, c)
+	return state
+}
+
+// take hands out the challenge of a State, once, to the client and user that were given it (RFC 2865 §5.24).
+func (cs *challenges) take(state, client, user string, now time.Time) *challenge {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	c, ok := cs.lru.Peek(state)
+	if !ok || c.client != client || c.user != user {
+		return nil
+	}
+	cs.lru.Remove(state)
+	if !now.Before(c.ends) {
+		return nil
+	}
+	return c
+}
+
+// challenge begins a challenge with what this login has settled.
+func (l *login) challenge() *challenge {
+	return &challenge{
+		client: l.Client.Name, user: l.name, duo: l.duo, userIP: l.UserIP, authentic: l.Authentic, account: l.account,
+		origin: l.joinKey(),
+	}
+}
+
+// ask puts a challenge before the user: say, then what can be typed.
+func (l *login) ask(c *challenge, say string) Verdict {
+	c.ends = time.Now().Add(challengeLife)
+	c.rounds++
+	if c.rounds > challengeRounds {
+		return l.reject(Denied, sayDenied)
+	}
+	v := l.facts
+	v.Outcome, v.Reason, v.User = Challenge, Challenged, l.name
+	v.Message, v.Wait = say, challengeLife
+	v.State = l.memory.challenges.put(c)
+	return v
+}
+
+// resume goes on with the challenge of a State. A login with a State never starts afresh.
+func (l *login) resume(ctx context.Context) Verdict {
+	if !l.settleName() {
+		return l.reject(BadState, sayStartAgain)
+	}
+	c := l.memory.challenges.take(l.State, l.Client.Name, l.name, time.Now())
+	if c != nil && !l.takeUp(c) {
+		return l.reject(BadState, sayStartAgain)
+	}
+	l.settleRule()
+	if l.rule.Need == DeniedHere {
+		return l.reject(DeniedByRule, sayWrong)
+	}
+	if v, ok := l.needsSecond(); !ok && v.Outcome == Reject { // a reload since
+		return v
+	}
+	start := time.Now()
+	v := l.answerTo(ctx, c)
+	v.Duo = time.Since(start)
+	return v
+}
+
+// takeUp goes on with what the login had settled when the challenge was sent. Clients may leave the user's address out
+// of the answer to a challenge; another one they may not tell.
+func (l *login) takeUp(c *challenge) bool {
+	l.settleAccount(c.account)
+	if c.duo != l.duo || l.UserIP.IsValid() && l.UserIP != c.userIP {
+		return false
+	}
+	l.UserIP = c.userIP
+	l.Authentic = l.Authentic && c.authentic
+	l.origin = c.origin
+	return true
+}
+
+// rejoin answers a client that asks again, with a new Identifier, while the answer to a challenge is being worked on:
+// the State is used, but the transaction that it began is live.
+func (l *login) rejoin(ctx context.Context) Verdict {
+	t, _ := l.memory.join(l.joinKey(), l.duo)
+	if t == nil || l.mapped() && l.duo != t.user {
+		return l.reject(BadState, sayStartAgain)
+	}
+	l.duo = t.user
+	return l.await(ctx, t)
+}
+
+// answerTo takes what the user typed to a challenge; c is nil when its State was used already.
+func (l *login) answerTo(ctx context.Context, c *challenge) Verdict {
+	if c == nil {
+		return l.rejoin(ctx)
+	}
+	answer := strings.TrimSpace(l.Password)
+	if answer == "" && c.pushed != nil {
+		l.memory.alsoFor(l.joinKey(), c.pushed)
+		return l.await(ctx, c.pushed)
+	}
+	asked, ok := c.chosen(answer)
+	if !ok || asked.factor == "" {
+		return l.again(c, sayNotUnderstood)
+	}
+	if !l.allowed(asked.factor) {
+		return l.again(c, sayNotAllowed)
+	}
+	v := l.askDuo(ctx, asked)
+	switch {
+	case v.Reason == CodesSent:
+		c.options = nil
+		return l.ask(c, sayCodesSent+"\n"+sayPasscode)
+	case v.Reason == Denied && asked.factor == Passcode,
+		v.Reason == NoDevice, v.Reason == Cooldown, v.Reason == Pending:
+		return l.again(c, v.Message)
+	}
+	return v
+}
+
+// again asks once more after a wrong answer, three times in all.
+func (l *login) again(c *challenge, why string) Verdict {
+	if c.wrong++; c.wrong >= challengeTries {
+		return l.reject(Denied, why)
+	}
+	return l.ask(c, why+"\n"+l.menu(c.options))
+}

@@ -1,0 +1,117 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+)
+
+// ErrRejected is a first factor's no: it asked, and the user or the password is wrong.
+var ErrRejected = errors.New("policy: wrong user or password")
+
+// FirstFactor checks a user's password. Authenticate returns nil for yes and ErrRejected for no; any other error means
+// that it could not ask. The password is never empty.
+type FirstFactor interface {
+	Authenticate(ctx context.Context, user, password string) (Account, error)
+}
+
+// Account is what a first factor knows of the user beyond the yes.
+type Account struct {
+	Groups      []string
+	DuoUsername string // the user's name at Duo where it differs; "" otherwise
+}
+
+// A SecondFactor's errors, told apart; wrapped by those that it returns. Any other error is an answer that could not
+// be understood.
+var (
+	ErrUnavailable   = errors.New("policy: Duo can't be asked")
+	ErrMisconfigured = errors.New("policy: Duo does not accept these keys or this clock")
+	ErrRefused       = errors.New("policy: Duo refused the call")
+)
+
+// SecondFactor is Duo's Auth API, in its own words (https://duo.com/docs/authapi). Errors wrap one of ErrUnavailable,
+// ErrMisconfigured and ErrRefused, or are unknown answers; none of them is ever an allow.
+type SecondFactor interface {
+	// Preauth asks whether the user may log in and with which devices.
+	Preauth(ctx context.Context, r PreauthRequest) (Preauth, error)
+	// Auth asks the user (push, phone), sends codes (sms) or checks a passcode, and returns the final answer. It sends
+	// the request to the phone at most once, whatever happens to its connections.
+	Auth(ctx context.Context, r AuthRequest) (AuthResult, error)
+}
+
+// Identity names a user to Duo. Exactly one field is set; UserID wins.
+type Identity struct {
+	UserID   string // Duo's own ID, "DU..."
+	Username string
+}
+
+// PreauthRequest is one call of /auth/v2/preauth.
+type PreauthRequest struct {
+	User         Identity
+	IP           netip.Addr // the user's; invalid when unknown
+	VerifiedPush bool       // we can show the user a code (client_supports_verified_push)
+}
+
+// PreauthResult is preauth's result. The zero value is none of Duo's and rejects.
+type PreauthResult int
+
+const (
+	PreauthUnknown PreauthResult = iota
+	PreauthAuth                  // go on with one of the devices
+	PreauthAllow                 // no second factor asked by Duo's policy
+	PreauthDeny
+	PreauthEnroll // unknown or without a device
+)
+
+// Preauth is the answer of /auth/v2/preauth.
+type Preauth struct {
+	Result    PreauthResult
+	Message   string // status_msg
+	EnrollURL string // enroll_portal_url
+	Devices   []Device
+	Txid      string // of a Verified Push that Duo demands; "" otherwise
+	Code      string // which the user must then type on the phone
+}
+
+// Device is one of the user's phones or tokens.
+type Device struct {
+	ID           string
+	Type         string // phone | token
+	Name         string // as Duo shows it
+	Number       string // masked; may be empty
+	Capabilities []string
+	NextCode     string // the first digit of the next SMS passcode
+}
+
+// Can reports whether the device has the capability: push, phone, sms, mobile_otp, auto.
+func (d Device) Can(capability string) bool {
+	for _, c := range d.Capabilities {
+		if c == capability {
+			return true
+		}
+	}
+	return false
+}
+
+// AuthRequest is one call of /auth/v2/auth.
+type AuthRequest struct {
+	User     Identity
+	Name     string // display_username
+	IP       netip.Addr
+	Factor   Factor // push, phone, sms or passcode
+	Device   string // a Device's ID or "auto"; ignored with passcode
+	Passcode string
+	Txid     string            // of a Verified Push, from Preauth
+	Info     [][2]string       // pushinfo: what the phone shows beside the request, in this order
+	Started  func(txid string) // called once when Duo has begun a transaction; may be nil
+
+	code string // of a Verified Push, which its user sees beside the challenge
+}
+
+// AuthResult is Duo's final word on an AuthRequest.
+type AuthResult struct {
+	Allowed bool
+	Status  string // allow, bypass, deny, fraud, timeout, sent, locked_out, ...
+	Message string // status_msg
+	Txid    string
+}

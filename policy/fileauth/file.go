@@ -1,0 +1,169 @@
+package fileauth
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"duoradiusd/policy"
+)
+
+const (
+	maxFile  = 64 << 20    // octets
+	interval = time.Second // between two looks at the file
+)
+
+// turns bounds the hashes that are computed at once, in all files together: each may take maxMemory.
+var turns = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
+
+// File is a first factor in a file of user:hash lines. Open makes one; it may be used by several goroutines at once.
+type File struct {
+	// OnReload is told what became of each new content: nil, or why the old one stays in force. The same complaint is
+	// made once. It is called from within Authenticate, one call at a time; nil: nobody is told. Set it before the
+	// first Authenticate.
+	OnReload func(error)
+
+	path      string
+	canonical func(string) string
+	now       func() time.Time
+	turns     chan struct{}
+	matches   func(h hash, password string) bool
+	table     atomic.Pointer[table]
+
+	mu       sync.Mutex // guards what follows; held while rereading
+	looked   time.Time
+	seen     os.FileInfo // of the content that was last read, good or bad; nil: read again
+	reported string      // the last complaint
+}
+
+var _ policy.FirstFactor = (*File)(nil)
+
+// Open reads the file at path, a user:hash line each; blank lines and lines that begin with # are skipped. canonical is
+// applied to each name, so that the file's names meet those that Authenticate is given; nil leaves them as written. The
+// error names every bad line, and never what stands there.
+func Open(path string, canonical func(string) string) (*File, error) {
+	f := &File{path: path, canonical: canonical, now: time.Now, turns: turns, matches: hash.matches}
+	f.looked = f.now()
+	if err := f.read(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// Authenticate checks the password of user, a name in the canonical form. It first rereads the file if that has
+// changed, looking at most once a second.
+func (f *File) Authenticate(ctx context.Context, user, password string) (policy.Account, error) {
+	f.refresh()
+	select {
+	case <-ctx.Done():
+	case f.turns <- struct{}{}:
+		defer func() { <-f.turns }()
+	}
+	if err := ctx.Err(); err != nil {
+		return policy.Account{}, fmt.Errorf("fileauth: wait for a turn: %w", err)
+	}
+	if password == "" {
+		return policy.Account{}, policy.ErrRejected
+	}
+	t := f.table.Load()
+	e, known := t.users[user]
+	h := e.hash
+	if !known {
+		h = t.unknown
+	}
+	// The hash comes first: a stranger's answer must take its time too.
+	if right := f.matches(h, password); !right || !known {
+		return policy.Account{}, policy.ErrRejected
+	}
+	return policy.Account{}, nil
+}
+
+// refresh rereads the file if it has changed. While one login does, the others go on with the old content.
+func (f *File) refresh() {
+	if !f.mu.TryLock() {
+		return
+	}
+	defer f.mu.Unlock()
+	// A clock that was set back looks at once rather than not for a long while.
+	now := f.now()
+	if since := now.Sub(f.looked); since >= 0 && since < interval {
+		return
+	}
+	f.looked = now
+	info, err := os.Stat(f.path)
+	if err == nil && f.seen != nil && same(info, f.seen) {
+		return
+	}
+	err = f.read()
+	complaint := ""
+	if err != nil {
+		complaint = err.Error()
+	}
+	if f.OnReload != nil && (err == nil || complaint != f.reported) {
+		f.OnReload(err)
+	}
+	f.reported = complaint
+}
+
+// read puts the file's content in force, whole, or leaves the old one. f.mu is held, or f not yet shared.
+func (f *File) read() error {
+	f.seen = nil
+	content, info, err := readFile(f.path)
+	if err != nil {
+		return fmt.Errorf("fileauth: %w", err)
+	}
+	f.seen = info // bad content is not parsed again each second
+	t, err := parse(f.path, content, f.canonical)
+	if err != nil {
+		return err
+	}
+	f.table.Store(t)
+	return nil
+}
+
+// readFile returns a file's content and what it looked like then.
+func readFile(path string) (string, os.FileInfo, error) {
+	info, err := os.Stat(path) // before opening, which would wait for a pipe's writer
+	if err != nil {
+		return "", nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return "", nil, fmt.Errorf("read %s: not a regular file", path)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return "", nil, err
+	}
+	defer file.Close()
+	before, err := file.Stat()
+	if err != nil {
+		return "", nil, err
+	}
+	if before.Size() > maxFile {
+		return "", nil, fmt.Errorf("read %s: more than %d MiB", path, maxFile>>20)
+	}
+	var content strings.Builder
+	content.Grow(int(before.Size()))
+	if _, err := io.Copy(&content, io.LimitReader(file, before.Size()+1)); err != nil {
+		return "", nil, err
+	}
+	after, err := file.Stat()
+	if err != nil {
+		return "", nil, err
+	}
+	if !same(before, after) || int64(content.Len()) != before.Size() {
+		return "", nil, fmt.Errorf("read %s: it changed meanwhile", path)
+	}
+	return content.String(), before, nil
+}
+
+// same reports whether two looks at a file promise the same content.
+func same(a, b os.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
+}

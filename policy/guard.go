@@ -1,0 +1,151 @@
+package policy
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// Limits on what one user, or one address, may set off.
+const (
+	guardEntries = 1 << 16 // users and addresses watched at once, each
+
+	wrongPerUser    = 10 // wrong passwords of one user...
+	wrongPerAddress = 50 // ...and from one address, before they are throttled...
+	wrongRefill     = 30 * time.Second
+)
+
+// PushGuard is [guard]: against a thief of a password who rings until the user gives in.
+type PushGuard struct {
+	Pushes   int           // unanswered or denied ones within...
+	Window   time.Duration // ...this time, then only a passcode counts...
+	Cooldown time.Duration // ...for this long; 0 turns the guard off
+}
+
+// guard counts what went wrong. It is safe for concurrent use.
+type guard struct {
+	mu        sync.Mutex // guards all
+	pushes    *simplelru.LRU[Identity, *pushRecord]
+	users     *simplelru.LRU[string, *allowance]
+	addresses *simplelru.LRU[netip.Addr, *allowance]
+}
+
+// pushRecord is one Duo user's pushes that were not answered with a yes.
+type pushRecord struct {
+	failed []time.Time // newest last
+	until  time.Time   // of the cooldown
+}
+
+func newGuard() *guard {
+	return &guard{
+		pushes:    mustLRU[Identity, *pushRecord](guardEntries),
+		users:     mustLRU[string, *allowance](guardEntries),
+		addresses: mustLRU[netip.Addr, *allowance](guardEntries),
+	}
+}
+
+func mustLRU[K comparable, V any](size int) *simplelru.LRU[K, V] {
+	lru, err := simplelru.NewLRU[K, V](size, nil)
+	if err != nil {
+		panic(err) // only for a size below 1
+	}
+	return lru
+}
+
+// cooling reports whether this user's phone must not be rung now.
+func (g *guard) cooling(user Identity, now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r, ok := g.pushes.Get(user)
+	return ok && now.Before(r.until)
+}
+
+// rung counts the end of a push or call.
+func (g *guard) rung(user Identity, status string, limit PushGuard, now time.Time) {
+	if limit.Cooldown <= 0 {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	r, ok := g.pushes.Get(user)
+	if !ok {
+		r = &pushRecord{}
+	}
+	switch status {
+	case "allow", "bypass":
+		g.pushes.Remove(user)
+		return
+	case "fraud":
+		r.until = now.Add(limit.Cooldown)
+	default:
+		recent := r.failed[:0]
+		for _, at := range r.failed {
+			if now.Sub(at) < limit.Window {
+				recent = append(recent, at)
+			}
+		}
+		r.failed = append(recent, now)
+		if limit.Pushes > 0 && len(r.failed) >= limit.Pushes {
+			r.failed, r.until = nil, now.Add(limit.Cooldown)
+		}
+	}
+	g.pushes.Add(user, r)
+}
+
+// allowance is how many wrong passwords are left; it fills up again with time.
+type allowance struct {
+	used float64
+	at   time.Time
+}
+
+func (a *allowance) settle(now time.Time) {
+	a.used = max(0, a.used-float64(now.Sub(a.at))/float64(wrongRefill))
+	a.at = now
+}
+
+// throttled reports whether too many wrong passwords came for this user, or from this address: then the directory is not
+// asked, so that guessing locks nobody out there.
+func (g *guard) throttled(user string, ip netip.Addr, now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if a, ok := g.users.Get(user); ok {
+		if a.settle(now); a.used >= wrongPerUser {
+			return true
+		}
+	}
+	if a, ok := g.addresses.Get(ip); ok {
+		if a.settle(now); a.used >= wrongPerAddress {
+			return true
+		}
+	}
+	return false
+}
+
+// wrong counts a wrong password.
+func (g *guard) wrong(user string, ip netip.Addr, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	count(g.users, user, now)
+	if ip.IsValid() {
+		count(g.addresses, ip, now)
+	}
+}
+
+// right clears a user's wrong passwords.
+func (g *guard) right(user string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.users.Remove(user)
+}
+
+func count[K comparable](lru *simplelru.LRU[K, *allowance], key K, now time.Time) {
+	a, ok := lru.Get(key)
+	if !ok {
+		a = &allowance{at: now}
+		lru.Add(key, a)
+	}
+	a.settle(now)
+	a.used++
+}

@@ -1,0 +1,49 @@
+package policy
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+)
+
+// Memory is what outlives a change of configuration: approvals, live transactions,
+// challenges, and what the guard counted. It is safe for concurrent use.
+type Memory struct {
+	Approvals *Approvals
+	OnFraud   func(user, txid string) // told of each push that its user reports as fraud, waited for or not; may be nil
+
+	challenges *challenges
+	guard      *guard
+
+	digestKey [32]byte // so that no digest of a password means anything outside this process
+
+	ctx  context.Context // of the live transactions
+	stop context.CancelFunc
+	wg   sync.WaitGroup
+
+	mu      sync.Mutex // guards live and ringing
+	live    map[joinKey]*transaction
+	ringing map[Identity]*transaction // at most one phone rings per Duo user
+}
+
+// NewMemory returns an empty Memory that remembers at most entries approvals.
+func NewMemory(entries int) *Memory {
+	m := &Memory{
+		Approvals:  newApprovals(entries),
+		challenges: newChallenges(),
+		guard:      newGuard(),
+		live:       make(map[joinKey]*transaction),
+		ringing:    make(map[Identity]*transaction),
+	}
+	rand.Read(m.digestKey[:])
+	m.ctx, m.stop = context.WithCancel(context.Background())
+	return m
+}
+
+// Close ends the live transactions and waits for them. None begins any more.
+func (m *Memory) Close() {
+	m.mu.Lock()
+	m.stop()
+	m.mu.Unlock()
+	m.wg.Wait()
+}

@@ -1,0 +1,111 @@
+package policy
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+)
+
+// Settings is what the configuration says about logins.
+type Settings struct {
+	Names    Names
+	Unlisted UnlistedMode // zero: UnlistedAsk
+	Users    []User
+	Rules    []Rule // the first that fits decides
+
+	BindTo []Binding     // what an approval holds for, beside the user
+	Idle   time.Duration // an approval ends when unused this long; 0 = no such limit
+	Uses   int           // an approval may be used this often; 0 = no such limit
+
+	Guard PushGuard
+}
+
+// Policy decides logins. It never changes: a new configuration is a new Policy over the same Memory. It is safe for
+// concurrent use.
+type Policy struct {
+	settings Settings
+	users    map[string]listed // by canonical name and alias
+	memory   *Memory
+}
+
+// listed is a User under its canonical name.
+type listed struct {
+	*User
+	name string
+}
+
+// New returns the Policy of s. Of two users with one name the first counts.
+func New(s Settings, m *Memory) *Policy {
+	p := &Policy{settings: s, memory: m, users: make(map[string]listed, len(s.Users))}
+	for i := range s.Users {
+		p.list(&s.Users[i])
+	}
+	p.settings.Rules = slices.Clone(s.Rules)
+	for i := range p.settings.Rules {
+		p.settings.Rules[i].Users = p.settle(s.Rules[i].Users)
+	}
+	return p
+}
+
+func (p *Policy) list(u *User) {
+	own, _ := p.settings.Names.Canonical(u.Name)
+	for _, name := range append([]string{u.Name}, u.Aliases...) {
+		if name, ok := p.settings.Names.Canonical(name); ok && p.users[name].User == nil {
+			p.users[name] = listed{u, cmp.Or(own, name)}
+		}
+	}
+}
+
+// settle returns names as logins settle on them, aliases too. A name that no login can have stays as it is.
+func (p *Policy) settle(names []string) []string {
+	names = slices.Clone(names)
+	for i, name := range names {
+		if own, _, ok := p.whois(name); ok {
+			names[i] = own
+		}
+	}
+	return names
+}
+
+// whois returns the one name of who logs in as name, and the User that it is, if one is listed.
+func (p *Policy) whois(name string) (canonical string, u *User, ok bool) {
+	canonical, ok = p.settings.Names.Canonical(name)
+	if l := p.users[canonical]; l.User != nil {
+		return l.name, l.User, true
+	}
+	return canonical, nil, ok
+}
+
+// Decide settles one login. ctx ends when the client must have its answer; ErrAbandoned as its cause says that nobody
+// waits for it any more. Decide returns in time whatever the factors do with ctx, as long as they heed it.
+func (p *Policy) Decide(ctx context.Context, a Attempt) Verdict {
+	l := login{Policy: p, Attempt: a}
+	if a.State != "" {
+		return l.resume(ctx)
+	}
+	if !l.settleName() {
+		return l.reject(BadName, sayWrong)
+	}
+	if l.isProbe() {
+		return l.probe()
+	}
+	l.settleRule()
+	if l.rule.Need == DeniedHere {
+		return l.reject(DeniedByRule, sayWrong)
+	}
+	password, asked, ok := l.readField()
+	if !ok {
+		return l.reject(BadField, sayFactors)
+	}
+	if v, ok := l.first(ctx, password); !ok {
+		return v
+	}
+	if v, ok := l.needsSecond(); !ok {
+		return v
+	}
+	if l.remembered(asked) {
+		return l.accept(Remembered)
+	}
+	return l.second(ctx, asked)
+}

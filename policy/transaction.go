@@ -1,0 +1,204 @@
+package policy
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"net/netip"
+	"time"
+)
+
+// grace is how long the answer of a transaction that nobody waited for any more is kept for the user's next try.
+const grace = 30 * time.Second
+
+// transactionLimit bounds a transaction whatever the SecondFactor does; Duo's own pushes end after a minute.
+const transactionLimit = 5 * time.Minute
+
+// joinKey is what a login must share with a live transaction to be answered by it: a retry with a new Identifier or
+// from a new port, or another try after the client gave up. Never another password, another address, another client.
+type joinKey struct {
+	client string
+	user   string
+	duo    Identity
+	ip     netip.Addr
+	digest [sha256.Size]byte // of the whole password field, keyed
+}
+
+// transaction is one call of SecondFactor.Auth and all the logins that wait for its answer.
+type transaction struct {
+	user   Identity
+	factor Factor
+	code   string        // of a Verified Push, for the phone
+	done   chan struct{} // closed when result and err are final
+
+	// Guarded by Memory.mu:
+	keys   []joinKey // under which it is live
+	txid   string
+	began  bool // at Duo
+	result AuthResult
+	err    error
+}
+
+func (t *transaction) over() bool {
+	select {
+	case <-t.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (m *Memory) digest(field string) (d [sha256.Size]byte) {
+	mac := hmac.New(sha256.New, m.digestKey[:])
+	mac.Write([]byte(field))
+	mac.Sum(d[:0])
+	return d
+}
+
+// join returns the live transaction that answers key, if there is one, and whether another one rings duo's phone.
+func (m *Memory) join(key joinKey, duo Identity) (t *transaction, ringing bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t = m.claim(key); t != nil {
+		return t, false
+	}
+	return nil, m.ringing[duo] != nil
+}
+
+// claim is called with mu held. A transaction that is over is handed out once: its first finder takes it away.
+func (m *Memory) claim(key joinKey) *transaction {
+	t := m.live[key]
+	if t == nil {
+		return nil
+	}
+	if t.over() {
+		m.forget(t)
+	}
+	return t
+}
+
+// begin starts a transaction, unless one for the same key or the same phone began since join looked. Without an
+// address in key nobody can join it. After Close it returns one that is over.
+func (m *Memory) begin(key joinKey, second SecondFactor, r AuthRequest, limit PushGuard) (t *transaction, ringing bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if t = m.claim(key); t != nil {
+		return t, false
+	}
+	if r.Factor.rings() && m.ringing[r.User] != nil {
+		return nil, true
+	}
+	t = &transaction{user: r.User, factor: r.Factor, code: r.code, txid: r.Txid, done: make(chan struct{})}
+	if t.err = m.ctx.Err(); t.err != nil {
+		close(t.done)
+		return t, false
+	}
+	m.enlist(key, t)
+	if r.Factor.rings() {
+		m.ringing[r.User] = t
+	}
+	r.Started = func(txid string) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		t.txid, t.began = txid, true
+	}
+	m.wg.Go(func() { m.run(t, second, r, limit) })
+	return t, false
+}
+
+// run outlives the request that began it: the phone rings on when a client gives up, and its next try is answered by
+// the same push.
+func (m *Memory) run(t *transaction, second SecondFactor, r AuthRequest, limit PushGuard) {
+	ctx, cancel := context.WithTimeout(m.ctx, transactionLimit)
+	defer cancel()
+	result, err := auth(ctx, second, r)
+	if result.Status == "fraud" && m.OnFraud != nil {
+		m.OnFraud(r.Name, result.Txid)
+	}
+
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t.result, t.err = result, err
+	if result.Txid != "" {
+		t.txid = result.Txid
+	}
+	// What Duo never began rang no phone: an outage is nobody's push bombing.
+	if r.Factor.rings() && m.ctx.Err() == nil && (err == nil || t.began) {
+		m.guard.rung(r.User, result.Status, limit, time.Now())
+	}
+	close(t.done)
+	if m.ringing[r.User] == t {
+		delete(m.ringing, r.User)
+	}
+	if err != nil || result.Status == "timeout" {
+		m.forget(t)
+		return
+	}
+	time.AfterFunc(grace, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.forget(t)
+	})
+}
+
+// enlist lets key join t. It is called with mu held.
+func (m *Memory) enlist(key joinKey, t *transaction) {
+	if key.ip.IsValid() {
+		m.live[key] = t
+		t.keys = append(t.keys, key)
+	}
+}
+
+// txid returns what is known of the transaction's ID so far.
+func (m *Memory) txid(t *transaction) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return t.txid
+}
+
+// alsoFor lets key join t as well, while it is not over.
+func (m *Memory) alsoFor(key joinKey, t *transaction) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !t.over() {
+		m.enlist(key, t)
+	}
+}
+
+// forget is called with mu held.
+func (m *Memory) forget(t *transaction) {
+	for _, key := range t.keys {
+		if m.live[key] == t {
+			delete(m.live, key)
+		}
+	}
+}
+
+// wait returns the transaction's answer, or ctx's error when the login must be answered first. The answer of a
+// transaction is given to everybody who waited for it, else to the first who comes within grace.
+func (m *Memory) wait(ctx context.Context, t *transaction) (AuthResult, error) {
+	select {
+	case <-t.done:
+	case <-ctx.Done():
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !t.over() {
+		return AuthResult{Txid: t.txid}, context.Cause(ctx)
+	}
+	if context.Cause(ctx) == ErrAbandoned {
+		return AuthResult{Txid: t.txid}, ErrAbandoned // nobody hears this login's answer: leave it for the next
+	}
+	m.forget(t)
+	return t.result, t.err
+}
+
+// auth makes a SecondFactor's panic an error: it runs outside the request that would otherwise recover it.
+func auth(ctx context.Context, second SecondFactor, r AuthRequest) (result AuthResult, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			result, err = AuthResult{}, panicError{p}
+		}
+	}()
+	return second.Auth(ctx, r)
+}
