@@ -1,0 +1,159 @@
+package conf
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"duoradiusd/policy"
+)
+
+// Client is a RADIUS client: a VPN, a gateway, a proxy; RFC 2865's NAS.
+type Client struct {
+	Name                 string
+	Address              []netip.Prefix // where its packets come from; the longest prefix wins
+	Secret               Secret
+	Service              string // the word that users, rules and approvals refer to
+	Profile              string // the make of the appliance: presets for the keys that Given lacks
+	Application          string // an Application's name; "" for Config.Duo
+	MessageAuthenticator MessageAuthenticator
+	LimitProxyState      bool   // refuse Proxy-State without a valid Message-Authenticator
+	OmitReplyMA          bool   // send replies without Message-Authenticator
+	FirstFactor          string // a FirstFactor's name, or NoFirstFactor
+	Mode                 policy.Mode
+	Factors              []policy.Factor // allowed; the order is auto's order of preference
+	Delimiter            string          // between password and factor; "" turns append mode off
+	Timeout              time.Duration   // an answer leaves within this
+	UserIP               []string        // the attributes to look for the user's address in, in order
+	PasswordCharset      string          // "utf-8" or "latin1"
+	Remember             time.Duration   // how long an approval counts; 0 = not at all
+	ProbeUsers           []string        // health checks
+	Failmode             policy.Failmode // "" = the application's
+
+	Given map[string]bool // the keys that the file sets; the others have their defaults
+}
+
+// MessageAuthenticator says what a client's requests must carry.
+type MessageAuthenticator string
+
+const (
+	Require MessageAuthenticator = "require"
+	Auto    MessageAuthenticator = "auto"   // required once the client is seen to send it
+	Accept  MessageAuthenticator = "accept" // verified when present
+)
+
+// NoFirstFactor is the Client.FirstFactor of a client that has checked the first factor itself.
+const NoFirstFactor = "none"
+
+// userIPAttributes can hold a user's address.
+var userIPAttributes = []string{
+	"Tunnel-Client-Endpoint", "Calling-Station-Id", "Framed-IP-Address", "Framed-IPv6-Address", "Login-IP-Host",
+	"Login-IPv6-Host", "PaloAlto-Client-Source-IP", "Fortinet-Client-IP", "Fortinet-Client-IPv6",
+}
+
+var (
+	allFactors = []policy.Factor{policy.Push, policy.Phone, policy.Passcode, policy.SMS}
+	allModes   = []policy.Mode{policy.ModeAuto, policy.ModeChallenge, policy.ModePasscode}
+)
+
+const maxRemember = 30 * 24 * time.Hour
+
+func readClient(t *table) Client {
+	preset := profileOf(oneOf(t, "profile", genericProfile, profileNames()...))
+	c := Client{
+		Name:                 t.name("name"),
+		Address:              t.clientAddress("address"),
+		Secret:               t.secret("secret", "at least 16 octets"),
+		Profile:              preset.Name,
+		Application:          t.string("application", ""),
+		MessageAuthenticator: oneOf(t, "message_authenticator", Auto, Require, Auto, Accept),
+		LimitProxyState:      t.bool("limit_proxy_state", true),
+		OmitReplyMA:          t.bool("omit_reply_message_authenticator", false),
+		FirstFactor:          t.need("first_factor", `a [[first_factor]] by its name, or "none"`),
+		Mode:                 oneOf(t, "mode", policy.ModeAuto, allModes...),
+		Factors:              t.factors("factors", allFactors),
+		Delimiter:            t.delimiter("delimiter", ","),
+		Timeout:              t.duration("timeout", preset.Timeout, 2*time.Second, 10*time.Minute),
+		UserIP:               someOf(t, "user_ip", preset.UserIP, userIPAttributes...),
+		PasswordCharset:      oneOf(t, "password_charset", "utf-8", "utf-8", "latin1"),
+		Remember:             t.duration("remember", 0, 0, maxRemember),
+		ProbeUsers:           t.words("probe_users"),
+		Failmode:             t.failmode("failmode", ""),
+		Given:                make(map[string]bool, len(t.keys)),
+	}
+	if !t.has("probe_users") {
+		c.ProbeUsers = preset.ProbeUsers
+	}
+	c.Service = t.word("service", c.Name)
+	for key := range t.keys {
+		c.Given[key] = true
+	}
+	t.checkClient(c)
+	return c
+}
+
+// checkClient looks at what is allowed but not wise, or not allowed together.
+func (t *table) checkClient(c Client) {
+	if n := len(c.Secret.Reveal()); n > 0 && n < 16 {
+		t.warn(secretForm("secret", c.Given), "shorter than 16 octets; want a random one that is longer")
+	}
+	if c.Profile == "sonicwall" && len(c.Secret.Reveal()) > 31 {
+		t.warn(secretForm("secret", c.Given), "longer than SonicWall takes; want 31 octets at most")
+	}
+	if c.OmitReplyMA {
+		const key = "omit_reply_message_authenticator"
+		if c.MessageAuthenticator == Require {
+			t.bad(key, `true, beside message_authenticator = "require"; want one of them`)
+		} else {
+			t.warn(key, "true: replies can be forged (CVE-2024-3596); want it for clients only that drop replies otherwise")
+		}
+	}
+	if c.Mode == policy.ModeChallenge && !profileOf(c.Profile).Challenge {
+		t.warn("mode", `"challenge", but %s shows no challenge; want "auto"`, c.Profile)
+	}
+	if c.Timeout >= 2*time.Second && c.Timeout < 10*time.Second {
+		t.warn("timeout", "%s; want at least 10s, or nobody has the time to answer a push", quote(short(c.Timeout)))
+	}
+	t.modeFits(c.Mode, c.Factors)
+}
+
+func (t *table) clientAddress(key string) []netip.Prefix {
+	list := t.prefixes(key)
+	if raw, isList := t.keys[key].([]any); !t.has(key) {
+		t.bad(key, "missing; want %s", addressExample)
+	} else if isList && len(raw) == 0 {
+		t.bad(key, "empty; want %s", addressExample)
+	}
+	for i, p := range list {
+		if p.IsValid() && p.Bits() == 0 {
+			t.warn(nth(key, i), "%s, everybody; want the addresses of the client", p)
+		}
+	}
+	return list
+}
+
+func (t *table) factors(key string, def []policy.Factor) []policy.Factor {
+	list := someOf(t, key, def, allFactors...)
+	if list != nil && len(list) == 0 {
+		t.bad(key, "empty; want one of %s at least", join(allFactors))
+	}
+	return list
+}
+
+// modeFits refuses a mode that no factor can serve.
+func (t *table) modeFits(mode policy.Mode, factors []policy.Factor) {
+	if mode == policy.ModePasscode && len(factors) > 0 && !slices.Contains(factors, policy.Passcode) {
+		t.bad("factors", `no "passcode", beside mode = "passcode"; want it among them`)
+	}
+}
+
+func (t *table) delimiter(key, def string) string {
+	s := t.string(key, def)
+	r, size := utf8.DecodeRuneInString(s)
+	if s != "" && (size < len(s) || unicode.IsSpace(r) || !unicode.IsPrint(r)) {
+		t.bad(key, `%s; want one printable character, or "" for none`, quote(s))
+	}
+	return s
+}

@@ -1,0 +1,204 @@
+package conf
+
+import (
+	"bytes"
+	"errors"
+	"runtime"
+	"strings"
+	"sync"
+
+	"github.com/BurntSushi/toml"
+)
+
+const (
+	large     = 1 << 20 // a text longer than this is decoded in pieces
+	pieceSize = 1 << 18 // small pieces leave little garbage at a time
+)
+
+// decode turns a TOML text into a tree of map[string]any. Its error never quotes the text.
+func decode(text string) (map[string]any, error) {
+	if len(text) > large {
+		if tree, ok := decodePieces(text); ok {
+			return tree, nil
+		}
+		// Only the whole text tells whether and where it is wrong.
+	}
+	return decodeWhole(text)
+}
+
+func decodeWhole(text string) (tree map[string]any, err error) {
+	defer func() {
+		if r := recover(); r != nil { // the decoder's own "BUG: ..." panics, which may quote
+			tree, err = nil, errors.New("something that the decoder chokes on")
+		}
+	}()
+	_, err = toml.Decode(text, &tree)
+	return tree, err
+}
+
+// piece is a part of a text that can be decoded for itself.
+type piece struct {
+	text string
+	tree map[string]any
+	err  error
+}
+
+// decodePieces decodes a text's pieces side by side and puts them together as included files are: lists add up. It is
+// not ok when a piece can't be decoded or when two pieces have something in common that is not a list of tables.
+func decodePieces(text string) (map[string]any, bool) {
+	var (
+		wg     sync.WaitGroup
+		pieces []*piece
+		work   = make(chan *piece)
+	)
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for p := range work {
+				p.tree, p.err = decodeWhole(p.text)
+			}
+		})
+	}
+	cut(text, func(s string) {
+		p := &piece{text: s}
+		pieces = append(pieces, p)
+		work <- p
+	})
+	close(work)
+	wg.Wait()
+
+	whole := map[string]any{}
+	for _, p := range pieces {
+		if p.err != nil || !merge(whole, p.tree) {
+			return nil, false
+		}
+	}
+	return whole, true
+}
+
+// cut splits a text before headers such as [[user]]; [user.x] stays with the [[user]] that it belongs to.
+func cut(text string, yield func(piece string)) {
+	start := 0
+	scan(text, func(what kind, path []byte, pos int) {
+		if what == header && pos-start >= pieceSize && bytes.IndexByte(path, '.') < 0 {
+			yield(text[start:pos])
+			start = pos
+		}
+	})
+	yield(text[start:])
+}
+
+// merge adds what the piece holds to whole.
+func merge(whole, piece map[string]any) bool {
+	for key, v := range piece {
+		old, taken := whole[key]
+		if !taken {
+			whole[key] = v
+			continue
+		}
+		a, ok := old.([]map[string]any)
+		b, ok2 := v.([]map[string]any)
+		if !ok || !ok2 {
+			return false
+		}
+		whole[key] = append(a, b...)
+	}
+	return true
+}
+
+// syntax makes a finding of a decoder's error. The decoder's own words may hold part of a value, so ours replace them.
+func (l *loader) syntax(f *file, err error) {
+	at := place{file: f, index: -1, key: "syntax", line: 1}
+	var parse toml.ParseError
+	if !errors.As(err, &parse) {
+		l.bad(at, "%s; want TOML", err)
+		return
+	}
+	at.line = max(1, parse.Position.Line)
+	if start := byteOrderMark(f.text) + parse.Position.Start; start >= 0 && start < len(f.text) && f.text[start] == '\n' {
+		at.line = 1 + strings.Count(f.text[:start], "\n") // the decoder counts that newline too
+	}
+	if strings.Contains(parse.Message, "has already been defined") || strings.Contains(parse.Message, "was already created") {
+		if path, first := again(f.text, at.line); first > 0 {
+			at.key = path
+			l.twice(at, place{file: f, index: -1, line: first}, "given a second time; want it once")
+			return
+		}
+		l.bad(at, "a key or table that is given a second time; want each once")
+		return
+	}
+	l.bad(at, "%s", reword(parse.Message))
+}
+
+// again finds the path that stands at the line for a second time, and the line where it stands first.
+func again(text string, line int) (path string, first int) {
+	start := 0
+	for range line - 1 {
+		start += strings.IndexByte(text[start:], '\n') + 1
+	}
+	seen := map[string]int{}
+	scan(text, func(what kind, p []byte, pos int) {
+		if first > 0 {
+			return
+		}
+		before, ok := seen[string(p)]
+		if ok && pos >= start && (what == given || what == header) {
+			path, first = hide(string(p)), 1+strings.Count(text[:before], "\n")
+			return
+		}
+		if !ok {
+			seen[string(p)] = pos
+		}
+	})
+	return path, first
+}
+
+// hide cuts a path behind a part that names a secret: what stands below one was not meant to be a key.
+func hide(path string) string {
+	for i, part := 0, ""; i < len(path); i += len(part) + 1 {
+		part, _, _ = strings.Cut(path[i:], ".")
+		if strings.Contains(part, "secret") || strings.Contains(part, "password") {
+			return path[:i+len(part)]
+		}
+	}
+	return path
+}
+
+// mistakes are the decoder's words for them and ours.
+var mistakes = []struct{ has, say string }{
+	{"strings cannot contain newlines", `a string that does not end in its line; want its closing quote`},
+	{"unexpected EOF; expected value", `the end of the file where a value belongs; want KEY = VALUE, or a list's closing bracket`},
+	{"unexpected EOF; expected", `a string that does not end; want its closing quote`},
+	{"invalid escape", `an unknown escape in a string; want \\ for a backslash, or a string in '...'`},
+	{"hexadecimal digits", `an escape with too few digits; want \\ for a backslash, or a string in '...'`},
+	{"is not valid UTF-8", `an escape that is no character; want \\ for a backslash, or a string in '...'`},
+	{`unexpected '"`, `too many quotes; want three at each end`},
+	{`unexpected "'`, `too many quotes; want three at each end`},
+	{"top-level item to end", `more after the end of a value or header; want a new line`},
+	{"key name appears blank", `"=" without a key; want KEY = VALUE`},
+	{"expected '.' or '='", `a key without "="; want KEY = VALUE`},
+	{"keys cannot start", `a key that starts with a dot; want KEY = VALUE`},
+	{"table name", `a table header that is not complete; want [NAME]`},
+	{"table array name", `a table header that is not complete; want [[NAME]]`},
+	{"expected value", `something that is no value; want a string in quotes, true, false, a number or a list`},
+	{"unexpected comma", `a comma too many; want values with one comma between them`},
+	{"expected a comma", `a list or inline table that goes on without a comma; want a comma or its closing bracket`},
+	{"nteger", `a malformed number; want a string in quotes or a number`},
+	{"loat", `a malformed number; want a string in quotes or a number`},
+	{"igit", `a malformed number; want a string in quotes or a number`},
+	{"number", `a malformed number; want a string in quotes or a number`},
+	{"datetime", `a malformed date; want a string in quotes`},
+	{"out of range", `a number that is too large; want a smaller one`},
+	{"invalid UTF-8", `an octet that is not UTF-8; want the file in UTF-8`},
+	{"control characters", `a control character; want printable text`},
+	{"is not a table", `a table of a name that has a value already; want one of them`},
+	{"NULL bytes", `a NUL octet; want the file in UTF-8, not UTF-16`},
+}
+
+func reword(message string) string {
+	for _, m := range mistakes {
+		if strings.Contains(message, m.has) {
+			return m.say
+		}
+	}
+	return "not understood; want TOML"
+}

@@ -1,0 +1,144 @@
+package conf
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+	"unicode"
+
+	"duoradiusd/policy"
+)
+
+// Duo is the Duo application ("Auth API" or "Partner Auth API") that clients use unless they name another.
+type Duo struct {
+	APIHost        string // host or host:port
+	IntegrationKey string
+	SecretKey      Secret
+	Failmode       policy.Failmode // what to do when Duo can't be asked
+	APITimeout     time.Duration   // one call of the API, the wait for the user's answer apart
+	PushTimeout    time.Duration   // the wait for the user's answer
+	Proxy          *url.URL        // http://host:port, an HTTP CONNECT proxy; nil for none
+	CA             string          // "pinned", "system" or the absolute path of a PEM file
+}
+
+// Application is a further Duo application, for the clients that name it.
+type Application struct {
+	Name string
+	Duo
+}
+
+// The values of Duo.CA that are no paths.
+const (
+	CAPinned = "pinned" // the list that Duo's SDK carries
+	CASystem = "system"
+)
+
+func readDuo(t *table) Duo {
+	return Duo{
+		APIHost:        t.apiHost("api_host"),
+		IntegrationKey: t.integrationKey("integration_key"),
+		SecretKey:      t.secret("secret_key", "the application's secret key"),
+		Failmode:       t.failmode("failmode", policy.FailSecure),
+		APITimeout:     t.duration("api_timeout", 10*time.Second, 100*time.Millisecond, 2*time.Minute),
+		PushTimeout:    t.duration("push_timeout", time.Minute, time.Second, 10*time.Minute),
+		Proxy:          t.proxy("proxy"),
+		CA:             t.ca("ca"),
+	}
+}
+
+func readApplication(t *table) Application {
+	return Application{Name: t.name("name"), Duo: readDuo(t)}
+}
+
+func (t *table) apiHost(key string) string {
+	const want = "the application's API hostname, such as api-xxxxxxxx.duosecurity.com"
+	s := t.need(key, want)
+	if s == "" || isHostPort(s) {
+		return s
+	}
+	_, host, isURL := strings.Cut(s, "://")
+	if !isURL {
+		host = s
+	}
+	host, _, isURL2 := strings.Cut(host, "/")
+	if (isURL || isURL2) && isHostPort(host) {
+		t.bad(key, "%s, a URL; want %q", quote(s), host)
+		return s
+	}
+	t.bad(key, "%s; want %s", quote(s), want)
+	return s
+}
+
+// integrationKey does not show what it refuses: it may be the secret key in the wrong place.
+func (t *table) integrationKey(key string) string {
+	const want = "the application's integration key, such as DIXXXXXXXXXXXXXXXXXX"
+	s := t.need(key, want)
+	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || !unicode.IsPrint(r) }) {
+		t.bad(key, "a key with a blank or control character; want %s", want)
+	}
+	return s
+}
+
+// failmode warns of the mode that lets people in without a second factor.
+func (t *table) failmode(key string, def policy.Failmode) policy.Failmode {
+	mode := oneOf(t, key, def, policy.FailSecure, policy.FailSafe, policy.FailSilent)
+	if mode == policy.FailSafe {
+		t.warn(key, `"safe": whoever keeps Duo from being asked needs no second factor; want "secure" where that matters`)
+	}
+	return mode
+}
+
+func (t *table) proxy(key string) *url.URL {
+	s := t.string(key, "")
+	if s == "" {
+		return nil
+	}
+	const want = "http://HOST:PORT"
+	host, isHTTP := strings.CutPrefix(s, "http://")
+	host = strings.TrimSuffix(host, "/")
+	colon := strings.LastIndexByte(host, ':')
+	if !isHTTP || colon < 0 || !isHostPort(host) || !isPort(host[colon+1:]) {
+		t.bad(key, "%s; want %s", quote(s), want)
+		return nil
+	}
+	return &url.URL{Scheme: "http", Host: host}
+}
+
+func (t *table) ca(key string) string {
+	const want = `want pinned, system or a readable PEM file`
+	s := t.string(key, CAPinned)
+	if s == CAPinned || s == CASystem {
+		return s
+	}
+	if s == "" {
+		t.bad(key, "empty; %s", want)
+		return s
+	}
+	path := t.file.abs(s)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.bad(key, "%s: %s; %s", quote(s), reason(err), want)
+		return path
+	}
+	found := 0
+	for {
+		var block *pem.Block
+		if block, text = pem.Decode(text); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		found++
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			t.bad(key, "%s: certificate %d is malformed; %s", quote(s), found, want)
+		}
+	}
+	if found == 0 {
+		t.bad(key, "%s: no certificate; %s", quote(s), want)
+	}
+	return path
+}

@@ -1,0 +1,115 @@
+package conf
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// file is one configuration file.
+type file struct {
+	name string // as the user gave it
+	dir  string // where its relative paths start; absolute
+	text string
+	tree map[string]any
+}
+
+// open reads the main file and those that it includes.
+func (l *loader) open(path string) {
+	main := l.read(path)
+	if main == nil {
+		return
+	}
+	seen := []string{filepath.Join(main.dir, filepath.Base(path))}
+	for _, name := range l.includes(main) {
+		abs, err := filepath.Abs(name)
+		if err != nil || slices.Contains(seen, abs) {
+			continue // a file that two patterns match, or the main file itself
+		}
+		seen = append(seen, abs)
+		f := l.read(name)
+		if f == nil {
+			continue
+		}
+		if _, ok := f.tree["include"]; ok {
+			l.bad(place{file: f, index: -1, key: "include"}, "stands in an included file; want it in %s only", path)
+		}
+	}
+}
+
+// read reads and decodes one file; nil when it can't.
+func (l *loader) read(name string) *file {
+	f := &file{name: name}
+	text, err := os.ReadFile(name)
+	if err == nil {
+		f.dir, err = filepath.Abs(filepath.Dir(name))
+	}
+	if err != nil {
+		l.whole = false
+		l.bad(place{file: f, index: -1, key: "open", line: noLine}, "%s; want a readable file", reason(err))
+		return nil
+	}
+	f.text = string(text)
+	f.tree, err = decode(f.text)
+	if err != nil {
+		l.whole = false
+		l.syntax(f, err)
+		return nil
+	}
+	l.files = append(l.files, f)
+	return f
+}
+
+// includes lists the files that the main file's patterns match, pattern by pattern, each sorted.
+func (l *loader) includes(main *file) []string {
+	top := l.top(main)
+	problems := len(l.problems)
+	var names []string
+	for i, pattern := range top.strings("include", nil) {
+		at := nth("include", i)
+		if !top.isString("include", i) {
+			continue
+		}
+		if pattern == "" {
+			top.bad(at, "empty; want a file or a pattern such as %q", "conf.d/*.toml")
+			continue
+		}
+		glob := pattern
+		if !filepath.IsAbs(glob) {
+			glob = filepath.Join(literal.Replace(filepath.Dir(main.name)), glob)
+		}
+		matches, err := filepath.Glob(glob)
+		switch {
+		case err != nil:
+			top.bad(at, "%s, a malformed pattern; want one such as %q", quote(pattern), "conf.d/*.toml")
+		case len(matches) == 0 && !strings.ContainsAny(pattern, `*?[`):
+			top.bad(at, "%s, which does not exist; want a file or a pattern such as %q", quote(pattern), "conf.d/*.toml")
+		}
+		names = append(names, matches...)
+	}
+	l.whole = len(l.problems) == problems
+	return names
+}
+
+// literal makes a pattern that matches a folder's name and nothing else.
+var literal = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
+
+// reason is the operating system's word on what went wrong with a file, without the file's name.
+func reason(err error) string {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err.Error()
+	}
+	return err.Error()
+}
+
+// abs makes a path absolute that stands in the file; "" stays "".
+func (f *file) abs(path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(f.dir, path)
+}

@@ -1,0 +1,189 @@
+package conf
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+)
+
+// sites tells where the tables of each list stand, in the order of Config's lists.
+type sites struct {
+	applications, listen, clients, firstFactors, users, rules []place
+}
+
+// missing reports what a daemon can't do without.
+func (l *loader) missing(c *Config) {
+	top := place{file: l.files[0], index: -1}
+	reported := slices.ContainsFunc(l.problems, func(f finding) bool { return f.at.table == "client" })
+	if len(c.Clients) == 0 && !reported {
+		l.bad(top.under("client"), "missing; want one [[client]] at least")
+	}
+	for _, client := range c.Clients {
+		if c.Duo == nil && client.Application == "" {
+			l.bad(top.under("duo"), "missing; want it, or an application for every client")
+			return
+		}
+	}
+}
+
+// references reports names that nothing has.
+func (l *loader) references(c *Config, at sites) {
+	clients, services, factors, applications := set{}, set{}, set{NoFirstFactor: {}}, set{}
+	for _, x := range c.Clients {
+		clients[x.Name], services[x.Service] = struct{}{}, struct{}{}
+	}
+	for _, x := range c.FirstFactors {
+		factors[x.Name] = struct{}{}
+	}
+	for _, x := range c.Applications {
+		applications[x.Name] = struct{}{}
+	}
+	for i, x := range c.Clients {
+		l.known(at.clients[i], "first_factor", x.FirstFactor, factors, "the name of a [[first_factor]]")
+		l.known(at.clients[i], "application", x.Application, applications, "the name of an [[application]]")
+	}
+	for i := range c.Users {
+		l.allKnown(at.users[i], "services", c.Users[i].Services, services, "the service of a [[client]]")
+	}
+	for i, x := range c.Rules {
+		l.allKnown(at.rules[i], "services", x.Services, services, "the service of a [[client]]")
+		l.allKnown(at.rules[i], "clients", x.Clients, clients, "the name of a [[client]]")
+	}
+}
+
+// set holds names; "" stands for none and is never looked for.
+type set map[string]struct{}
+
+func (l *loader) allKnown(at place, key string, names []string, known set, what string) {
+	for i, name := range names {
+		if _, ok := known[name]; !ok {
+			l.known(at, nth(key, i), name, known, what)
+		}
+	}
+}
+
+func (l *loader) known(at place, key, name string, known set, what string) {
+	if _, ok := known[name]; ok || name == "" {
+		return
+	}
+	hint := ""
+	if near := nearest(name, slices.Sorted(maps.Keys(known))); near != "" {
+		hint = "; did you mean " + quote(near) + "?"
+	}
+	l.bad(at.under(key), "%s, which is not %s%s", quote(name), what, hint)
+}
+
+// duplicates reports what two tables have in common and must not.
+func (l *loader) duplicates(c *Config, at sites) {
+	unique(l, c.Applications, at.applications, func(x Application) string { return x.Name })
+	unique(l, c.FirstFactors, at.firstFactors, func(x FirstFactor) string { return x.Name })
+	unique(l, c.Clients, at.clients, func(x Client) string { return x.Name })
+	unique(l, c.Rules, at.rules, func(x Rule) string { return x.Name })
+	l.duplicateAddresses(c, at)
+	l.duplicateUsers(c, at)
+}
+
+// unique reports names that two tables of a list have.
+func unique[T any](l *loader, items []T, at []place, name func(T) string) {
+	owner := map[string]place{}
+	for i, x := range items {
+		name, here := name(x), at[i].under("name")
+		if first, taken := owner[name]; taken && name != "" {
+			l.twice(here, first, "%s a second time; want it once", quote(name))
+			continue
+		}
+		owner[name] = here
+	}
+}
+
+func (l *loader) duplicateAddresses(c *Config, at sites) {
+	type owner struct {
+		client string
+		at     place
+	}
+	owners := map[netip.Prefix]owner{}
+	for i, x := range c.Clients {
+		for j, p := range x.Address {
+			here := at.clients[i].under(nth("address", j))
+			if first, taken := owners[p]; taken && p.IsValid() {
+				l.twice(here, first.at, "%s, which client %s has already; want it once", p, quote(first.client))
+				continue
+			}
+			owners[p] = owner{x.Name, here}
+		}
+	}
+	sockets := map[netip.AddrPort]place{}
+	for i, here := range at.listen {
+		addr := c.Listen[i].Address
+		if first, taken := sockets[addr]; taken && addr.IsValid() && addr.Port() != 0 {
+			l.twice(here.under("address"), first.under("address"), "%s a second time; want it once", addr)
+			continue
+		}
+		sockets[addr] = here
+	}
+}
+
+// duplicateUsers holds two numbers for each name and not a place: there may be many users.
+func (l *loader) duplicateUsers(c *Config, at sites) {
+	type owner struct{ user, alias int32 } // alias -1: the name itself
+	owners := make(map[string]owner, len(c.Users))
+	where := func(o owner) place {
+		if o.alias < 0 {
+			return at.users[o.user].under("name")
+		}
+		return at.users[o.user].under(nth("aliases", int(o.alias)))
+	}
+	claim := func(name string, o owner) {
+		key := c.Username.same(name)
+		first, taken := owners[key]
+		switch {
+		case name == "":
+		case taken:
+			l.twice(where(o), where(first), "%s a second time; want each name and alias once", quote(name))
+		default:
+			owners[key] = o
+		}
+	}
+	for i := range c.Users {
+		claim(c.Users[i].Name, owner{int32(i), -1})
+		for j, alias := range c.Users[i].Aliases {
+			claim(alias, owner{int32(i), int32(j)})
+		}
+	}
+}
+
+// strippedNames reports names that no login has, because [username] takes their domain off.
+func (l *loader) strippedNames(c *Config, at sites) {
+	check := func(at place, key, name string) {
+		if bare := c.Username.strip(name); bare != name {
+			l.bad(at.under(key), "%s, whose domain strip_domain takes off; want %s", quote(name), quote(bare))
+		}
+	}
+	if len(c.Username.StripDomain) == 0 {
+		return
+	}
+	for i := range c.Users {
+		check(at.users[i], "name", c.Users[i].Name)
+		for j, alias := range c.Users[i].Aliases {
+			check(at.users[i], nth("aliases", j), alias)
+		}
+	}
+	for i := range c.Rules {
+		for j, name := range c.Rules[i].Users {
+			check(at.rules[i], nth("users", j), name)
+		}
+	}
+}
+
+// sharedSecrets warns of clients with the same secret: what one leaks, the other has lost.
+func (l *loader) sharedSecrets(c *Config, at sites) {
+	first := map[string]string{}
+	for i, x := range c.Clients {
+		secret := x.Secret.Reveal()
+		if name, taken := first[secret]; taken && secret != "" {
+			l.warn(at.clients[i].under(secretForm("secret", x.Given)), "the same as that of client %s; want one for each", quote(name))
+			continue
+		}
+		first[secret] = x.Name
+	}
+}

@@ -1,0 +1,27 @@
+package conf
+
+import (
+	"time"
+
+	"duoradiusd/policy"
+)
+
+// Remember says how approvals are kept.
+type Remember struct {
+	Entries int              // the most that are kept at a time
+	Idle    time.Duration    // also forget when unused this long; 0 = no such limit
+	Uses    int              // how often one may be used; 0 = no such limit
+	BindTo  []policy.Binding // what an approval holds for, beside the user
+	Store   string           // "memory"
+}
+
+func readRemember(t *table) Remember {
+	return Remember{
+		Entries: t.int("entries", 100_000, 1, 10_000_000),
+		Idle:    t.duration("idle", 0, 0, maxRemember),
+		Uses:    t.int("uses", 0, 0, 1_000_000),
+		BindTo: someOf(t, "bind_to", []policy.Binding{policy.BindService, policy.BindUserIP},
+			policy.BindService, policy.BindClient, policy.BindUserIP),
+		Store: oneOf(t, "store", "memory", "memory"),
+	}
+}

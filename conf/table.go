@@ -1,0 +1,275 @@
+package conf
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// table is a TOML table that is being read. Its accessors report what is wrong with a value and then go on with the
+// default, so that one run finds everything. What no accessor asked for is an unknown key.
+type table struct {
+	place
+	keys map[string]any
+	seen []string // the keys that were asked for
+	out  *report
+
+	unbuilt bool // a value of it is not built yet, which its other keys need not repeat
+}
+
+func (t *table) bad(key, format string, args ...any)  { t.out.bad(t.under(key), format, args...) }
+func (t *table) warn(key, format string, args ...any) { t.out.warn(t.under(key), format, args...) }
+
+// has reports whether the table has the key, without reading it.
+func (t *table) has(key string) bool {
+	_, ok := t.keys[key]
+	return ok
+}
+
+// value reads a value of one of the types that the decoder makes.
+func value[T any](t *table, key, want string) (v T, ok bool) {
+	t.seen = append(t.seen, key)
+	raw, ok := t.keys[key]
+	if !ok {
+		return v, false
+	}
+	if v, ok = raw.(T); !ok {
+		t.bad(key, "%s; want %s", typeName(raw), want)
+	}
+	return v, ok
+}
+
+// typeName is what TOML calls a value's type.
+func typeName(v any) string {
+	switch v.(type) {
+	case string:
+		return "a string"
+	case int64:
+		return "an integer"
+	case float64:
+		return "a float"
+	case bool:
+		return "a boolean"
+	case time.Time:
+		return "a date"
+	case []any:
+		return "a list"
+	case []map[string]any:
+		return "a list of tables"
+	}
+	return "a table"
+}
+
+func (t *table) string(key, def string) string {
+	if s, ok := value[string](t, key, "a string"); ok {
+		return s
+	}
+	return def
+}
+
+// need reads a string that has to be there, and not empty; "" when it is not.
+func (t *table) need(key, want string) string {
+	s, ok := value[string](t, key, "a string")
+	switch {
+	case !t.has(key):
+		t.bad(key, "missing; want %s", want)
+	case ok && s == "":
+		t.bad(key, "empty; want %s", want)
+	}
+	return s
+}
+
+// word reads a string that must not be empty when it is given, nor hold what can't be seen.
+func (t *table) word(key, def string) string {
+	s, ok := value[string](t, key, "a string")
+	if !ok {
+		return def
+	}
+	t.checkWord(key, s)
+	return s
+}
+
+// name reads a word that has to be there.
+func (t *table) name(key string) string {
+	s := t.need(key, "a name")
+	if s != "" {
+		t.checkWord(key, s)
+	}
+	return s
+}
+
+func (t *table) checkWord(key, s string) {
+	if wrong := badWord(s); wrong != "" {
+		t.bad(key, "%s", wrong)
+	}
+}
+
+// badWord says what is wrong with a word; "" when nothing is.
+func badWord(s string) string {
+	switch {
+	case s == "":
+		return "empty; want a word"
+	case strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return quote(s) + ", which has a control or other unseen character; want printable text"
+	case strings.TrimSpace(s) != s:
+		return quote(s) + ", which begins or ends with a blank; want it without"
+	}
+	return ""
+}
+
+func (t *table) bool(key string, def bool) bool {
+	if b, ok := value[bool](t, key, "true or false"); ok {
+		return b
+	}
+	return def
+}
+
+func (t *table) int(key string, def, low, high int) int {
+	n, ok := value[int64](t, key, "an integer")
+	if !ok {
+		return def
+	}
+	if n < int64(low) || n > int64(high) {
+		t.bad(key, "%d; want %d to %d", n, low, high)
+	}
+	return int(n)
+}
+
+// duration reads a string such as "90s". A bare number has no unit and is refused.
+func (t *table) duration(key string, def, low, high time.Duration) time.Duration {
+	switch t.keys[key].(type) {
+	case int64, float64:
+		t.seen = append(t.seen, key)
+		t.bad(key, `a bare number; want a duration such as "90s"`)
+		return def
+	}
+	s, ok := value[string](t, key, `a duration such as "90s"`)
+	if !ok {
+		return def
+	}
+	d, err := time.ParseDuration(s)
+	switch {
+	case err != nil:
+		t.bad(key, `%s; want a duration such as "90s"`, quote(s))
+	case d < low || d > high:
+		t.bad(key, "%s; want %s to %s", quote(s), short(low), short(high))
+	}
+	return d
+}
+
+// optional reads a duration that differs from any value when it is absent.
+func (t *table) optional(key string, low, high time.Duration) *time.Duration {
+	given := t.has(key)
+	if d := t.duration(key, 0, low, high); given {
+		return &d
+	}
+	return nil
+}
+
+// short writes a duration as people do: 10m, not 10m0s.
+func short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func (t *table) strings(key string, def []string) []string {
+	list, ok := value[[]any](t, key, "a list of strings")
+	if !ok {
+		return def
+	}
+	out := make([]string, 0, len(list))
+	for i, v := range list {
+		s, ok := v.(string)
+		if !ok {
+			t.bad(nth(key, i), "%s; want a string", typeName(v))
+		}
+		out = append(out, s) // in any case, so that what follows counts as the file does
+	}
+	return out
+}
+
+// words reads a list of words.
+func (t *table) words(key string) []string {
+	list := t.strings(key, nil)
+	for i, s := range list {
+		if t.isString(key, i) && badWord(s) != "" {
+			t.bad(nth(key, i), "%s", badWord(s))
+		}
+	}
+	return list
+}
+
+// isString reports whether the i-th item of a list is a string; where it is not, that is reported already.
+func (t *table) isString(key string, i int) bool {
+	_, ok := t.keys[key].([]any)[i].(string)
+	return ok
+}
+
+// oneOf reads one of the words.
+func oneOf[T ~string](t *table, key string, def T, words ...T) T {
+	s, ok := value[string](t, key, "a string")
+	if !ok {
+		return def
+	}
+	if !slices.Contains(words, T(s)) {
+		t.badWord(key, s, oneWord(words))
+	}
+	return T(s)
+}
+
+// someOf reads a list of the words, each at most once.
+func someOf[T ~string](t *table, key string, def []T, words ...T) []T {
+	list := t.strings(key, nil)
+	if list == nil {
+		return slices.Clone(def)
+	}
+	out := make([]T, 0, len(list))
+	for i, s := range list {
+		switch {
+		case !t.isString(key, i):
+		case !slices.Contains(words, T(s)):
+			t.badWord(nth(key, i), s, oneWord(words))
+		case slices.Contains(out, T(s)):
+			t.bad(nth(key, i), "%s a second time; want each word once", quote(s))
+		}
+		out = append(out, T(s))
+	}
+	return out
+}
+
+func join[T ~string](words []T) string {
+	var b strings.Builder
+	for i, w := range words {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(string(w))
+	}
+	return b.String()
+}
+
+// oneWord says which words are wanted.
+func oneWord[T ~string](words []T) string {
+	if len(words) == 1 {
+		return strconv.Quote(string(words[0]))
+	}
+	return "one of " + join(words)
+}
+
+// badWord reports a word that is none of those wanted.
+func (t *table) badWord(key, word, want string) {
+	found := quote(word)
+	if word, ok := isUnbuilt(t.table, key, word); ok {
+		t.unbuilt = true
+		found = quote(word) + ", " + notBuilt
+	}
+	t.bad(key, "%s; want %s", found, want)
+}

@@ -1,0 +1,115 @@
+package conf
+
+import (
+	"slices"
+	"strings"
+)
+
+// unbuilt is what the configuration contract has and this version has not: a table, a key, or the values of a key that
+// begin so. Whoever builds one deletes its line.
+var unbuilt = []string{
+	"eap",
+	"reply",
+	"listen.network=tls",
+	"listen.certificate",
+	"listen.private_key",
+	"listen.client_ca",
+	"listen.alpn",
+	"client.certificate_names",
+	"client.pass_attributes",
+	"first_factor.type=ldap",
+	"first_factor.urls",
+	"first_factor.start_tls",
+	"first_factor.ca_file",
+	"first_factor.bind_dn",
+	"first_factor.bind_password",
+	"first_factor.bind_password_file",
+	"first_factor.bind_password_env",
+	"first_factor.base_dn",
+	"first_factor.user_filter",
+	"first_factor.group_attribute",
+	"first_factor.duo_username_attribute",
+	"first_factor.type=radius",
+	"first_factor.servers",
+	"first_factor.secret",
+	"first_factor.secret_file",
+	"first_factor.secret_env",
+	"first_factor.message_authenticator",
+	"first_factor.timeout",
+	"rule.groups",
+	"rule.hours",
+	"remember.store=redis",
+	"remember.encryption_key_file",
+	"admin.address",
+	"log.auth_log",
+}
+
+const notBuilt = "known, but not built yet"
+
+// isUnbuilt reports whether the key, or a value of it when there is one, is known but not built. word is how such a
+// value begins; the rest of it may be a URL with a password.
+func isUnbuilt(table, key, value string) (word string, ok bool) {
+	if table != "" {
+		key = table + "." + key
+	}
+	for _, u := range unbuilt {
+		k, word, hasValue := strings.Cut(u, "=")
+		if k == key && hasValue == (value != "") && strings.HasPrefix(value, word) {
+			return word, true
+		}
+	}
+	return "", false
+}
+
+// tableNames are the tables that the top of a file may hold.
+var tableNames = []string{
+	"duo", "application", "listen", "client", "first_factor", "username", "user", "rule", "remember", "guard", "admin", "log", "state",
+}
+
+// unknownTables reports what stands at the top of a file and is no table of ours.
+func (l *loader) unknownTables() {
+	for _, f := range l.files {
+		top := l.top(f)
+		top.seen = append(slices.Clone(tableNames), "include")
+		top.rest()
+	}
+}
+
+// rest reports the keys that nobody asked for.
+func (t *table) rest() {
+	for key, v := range t.keys {
+		if slices.Contains(t.seen, key) {
+			continue
+		}
+		if _, ok := isUnbuilt(t.table, key, ""); ok {
+			if !t.unbuilt && !isEmpty(v) {
+				t.bad(key, "%s; want it left out", notBuilt)
+			}
+			continue
+		}
+		t.unknown(key, v)
+	}
+}
+
+// isEmpty reports whether a value asks for nothing: "" or [].
+func isEmpty(v any) bool {
+	list, ok := v.([]any)
+	return v == "" || ok && len(list) == 0
+}
+
+func (t *table) unknown(key string, v any) {
+	what := "unknown key " + quote(key)
+	if strings.Contains(typeName(v), "table") {
+		what = "unknown table " + quote(key)
+	}
+	at := string(appendKey(nil, key))
+	if i := slices.IndexFunc(t.seen, func(k string) bool { return strings.EqualFold(k, key) }); i >= 0 {
+		t.bad(at, "%s; differs from %q only in case", what, t.seen[i])
+		return
+	}
+	if near := nearest(key, t.seen); near != "" {
+		t.bad(at, "%s; did you mean %q?", what, near)
+		return
+	}
+	t.bad(at, "%s; want none of this name", what)
+}

@@ -1,0 +1,53 @@
+package conf
+
+import (
+	"strings"
+
+	"duoradiusd/policy"
+)
+
+// Username says how login names become the one name that policy, first factor and Duo see.
+type Username struct {
+	Case        policy.CaseMode
+	StripDomain []string            // `EXAMPLE\` or "@example.com"; any other domain stays part of the name
+	Unlisted    policy.UnlistedMode // users that no User names
+}
+
+func readUsername(t *table) Username {
+	u := Username{
+		Case:        oneOf(t, "case", policy.CaseFold, policy.CaseFold, policy.CaseKeep),
+		StripDomain: t.strings("strip_domain", nil),
+		Unlisted: oneOf(t, "unlisted", policy.UnlistedAsk,
+			policy.UnlistedAsk, policy.UnlistedFirstFactor, policy.UnlistedReject),
+	}
+	for i, s := range u.StripDomain {
+		before, after := strings.HasSuffix(s, `\`), strings.HasPrefix(s, "@")
+		if t.isString("strip_domain", i) && (before == after || len(s) < 2) {
+			t.bad(nth("strip_domain", i), `%s; want a domain with its mark, such as 'EXAMPLE\' or "@example.com"`, quote(s))
+		}
+	}
+	return u
+}
+
+// strip takes a domain off, whatever its case, if the name has one of them.
+func (u Username) strip(name string) string {
+	for _, domain := range u.StripDomain {
+		n := len(name) - len(domain)
+		switch {
+		case n < 0 || domain == "":
+		case domain[0] == '@' && strings.EqualFold(name[n:], domain):
+			return name[:n]
+		case domain[0] != '@' && strings.EqualFold(name[:len(domain)], domain):
+			return name[len(domain):]
+		}
+	}
+	return name
+}
+
+// same makes one key of all spellings that are the same user.
+func (u Username) same(name string) string {
+	if u.Case == policy.CaseFold {
+		return strings.ToLower(name)
+	}
+	return name
+}
