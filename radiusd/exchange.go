@@ -1,0 +1,227 @@
+package radiusd
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"duoradiusd/policy"
+)
+
+// slot is what tells one request of a client from another and a repetition from a new one (RFC 5080 §2.2.2). The
+// Request Authenticator is compared, not part of it: a new one on the same slot takes the old one's place.
+type slot struct {
+	socket     int        // the receiving listener
+	to         netip.Addr // the address that was asked, on a wildcard socket
+	from       netip.AddrPort
+	identifier byte
+}
+
+// exchange is one Access-Request, its repetitions and its reply.
+type exchange struct {
+	slot          slot
+	authenticator [16]byte
+	client        *Client
+	abandon       context.CancelCauseFunc // of the login; set before the exchange can be found
+
+	// Guarded by exchanges.mu:
+	older    *exchange // another generation on the same slot; see claim
+	reply    []byte    // nil while in progress
+	answered time.Time
+	gone     bool // abandoned, or forgotten
+}
+
+const (
+	replyLife  = 30 * time.Second // how long a reply is kept for repetitions; RFC 5080 §2.2.2 says 5 to 30 s
+	maxReplies = 1 << 16          // kept replies, at most
+)
+
+// exchanges are the requests in progress and the replies that are kept.
+type exchanges struct {
+	maxInFlight int
+
+	mu       sync.Mutex // guards everything below
+	bySlot   map[slot]*exchange
+	kept     []*exchange // answered ones, oldest first, from first on
+	first    int
+	inFlight int
+	idle     *sync.Cond // signalled when inFlight falls to 0
+}
+
+func newExchanges(maxInFlight int) *exchanges {
+	t := &exchanges{maxInFlight: maxInFlight, bySlot: make(map[slot]*exchange)}
+	t.idle = sync.NewCond(&t.mu)
+	return t
+}
+
+// repeated tells what becomes of a request that repeats one that is known: it gets the kept reply, or nothing while
+// that one is in progress.
+func (t *exchanges) repeated(s slot, authenticator [16]byte, now time.Time) (reply []byte, why dropped, known bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.expire(now)
+	for y := t.bySlot[s]; y != nil; y = y.older {
+		if y.authenticator == authenticator {
+			if y.reply == nil {
+				return nil, inProgress, true
+			}
+			return y.reply, passed, true
+		}
+	}
+	return nil, passed, false
+}
+
+// claim takes x in as a new exchange, or says why not; then nothing has changed. authentic says that x's packet had a
+// valid Message-Authenticator, resumes that it answers a challenge.
+//
+// A new authenticator on a slot means that the client gave the old request up: the old login is abandoned, never
+// answered. But a packet that anybody could have sent must not cancel a push that rings (RFC 5080 §3): without a valid
+// Message-Authenticator both go on side by side, two at most.
+func (t *exchanges) claim(x *exchange, authentic, resumes bool, now time.Time) dropped {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	traffic := x.client.traffic
+	if traffic.replays.seen(x.authenticator, now) {
+		return replayed
+	}
+	if !room(t.inFlight, t.maxInFlight, resumes) || !room(traffic.inFlight, perClient(t.maxInFlight), resumes) {
+		return overloaded
+	}
+	var pending []*exchange
+	for y := t.bySlot[x.slot]; y != nil; y = y.older {
+		if y.reply == nil {
+			pending = append(pending, y)
+		}
+	}
+	if !authentic && len(pending) > 1 {
+		return tooManyGenerations
+	}
+	for y := t.bySlot[x.slot]; y != nil; y = y.older {
+		if authentic || y.reply != nil {
+			t.abandon(y)
+		} else {
+			x.older = y
+		}
+	}
+	if x.older != nil {
+		x.older.older = nil
+	}
+	traffic.replays.add(x.authenticator, now)
+	t.bySlot[x.slot] = x
+	t.inFlight++
+	traffic.inFlight++
+	return passed
+}
+
+// room keeps the last sixteenth for answers to challenges: a user half-way through comes before a new one.
+func room(taken, limit int, resumes bool) bool {
+	if !resumes {
+		limit -= limit / 16
+	}
+	return taken < limit
+}
+
+// perClient keeps one client from taking all the room that there is.
+func perClient(all int) int { return max(all*3/4, 1) }
+
+// abandon is called with mu held.
+func (t *exchanges) abandon(x *exchange) {
+	if x.gone {
+		return
+	}
+	x.gone = true
+	if x.reply == nil {
+		t.leave(x)
+		x.abandon(policy.ErrAbandoned)
+	}
+}
+
+// leave is called with mu held, once for every exchange that was in flight.
+func (t *exchanges) leave(x *exchange) {
+	t.inFlight--
+	x.client.traffic.inFlight--
+	if t.inFlight == 0 {
+		t.idle.Broadcast()
+	}
+}
+
+// finish keeps x's reply and reports whether it is to be sent: not when x was abandoned or answered before.
+func (t *exchanges) finish(x *exchange, reply []byte, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if x.gone || x.reply != nil {
+		return false
+	}
+	x.reply, x.answered = reply, now
+	t.leave(x)
+	t.kept = append(t.kept, x)
+	if len(t.kept)-t.first > maxReplies {
+		t.dropOldest()
+	}
+	return true
+}
+
+// discard forgets an exchange that gets no reply, so that the client's repetition is a new try.
+func (t *exchanges) discard(x *exchange) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if x.gone || x.reply != nil {
+		return false
+	}
+	x.gone = true
+	t.leave(x)
+	t.unlink(x)
+	x.client.traffic.replays.forget(x.authenticator)
+	return true
+}
+
+// expire is called with mu held.
+func (t *exchanges) expire(now time.Time) {
+	for t.first < len(t.kept) && now.Sub(t.kept[t.first].answered) >= replyLife {
+		t.dropOldest()
+	}
+}
+
+// dropOldest is called with mu held and something kept.
+func (t *exchanges) dropOldest() {
+	x := t.kept[t.first]
+	t.kept[t.first] = nil
+	t.first++
+	if t.first > len(t.kept)/2 && t.first > 1024 {
+		t.kept = append(t.kept[:0], t.kept[t.first:]...)
+		clear(t.kept[len(t.kept):cap(t.kept)])
+		t.first = 0
+	}
+	x.gone = true
+	t.unlink(x)
+}
+
+// unlink is called with mu held.
+func (t *exchanges) unlink(x *exchange) {
+	newest := t.bySlot[x.slot]
+	switch {
+	case newest == x && x.older == nil:
+		delete(t.bySlot, x.slot)
+	case newest == x:
+		t.bySlot[x.slot] = x.older
+	case newest != nil && newest.older == x:
+		newest.older = x.older
+	}
+}
+
+// wait returns when nothing is in flight any more.
+func (t *exchanges) wait() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for t.inFlight > 0 {
+		t.idle.Wait()
+	}
+}
+
+// load returns how many requests are in progress and how many replies are kept.
+func (t *exchanges) load() (inFlight, kept int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.inFlight, len(t.kept) - t.first
+}

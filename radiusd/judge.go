@@ -1,0 +1,143 @@
+package radiusd
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"layeh.com/radius/rfc2865"
+)
+
+// datagram is one received datagram and what has been learnt of it.
+type datagram struct {
+	listener *listener
+	from     netip.AddrPort
+	to       netip.Addr // the address that was asked; invalid when the socket is bound to it
+	at       time.Time
+
+	client    *Client
+	packet    packet
+	authentic bool // has a valid Message-Authenticator
+}
+
+// host is the address that asks, in the one form that it is known by.
+func (d *datagram) host() netip.Addr { return canonical(d.from.Addr()) }
+
+// judge settles whether a datagram is believed, cheapest check first. It touches nothing that a later packet could
+// feel, except counters, until the Message-Authenticator has been verified.
+func (s *Server) judge(d *datagram, b []byte, clients *Clients) (why dropped) {
+	if len(b) > maxLength {
+		return tooLarge // what was read of it may be well-formed, but is not all (RFC 2865 §3)
+	}
+	if d.client = clients.find(d.from.Addr()); d.client == nil {
+		return unknownClient
+	}
+	if d.packet, why = walk(b); why != passed {
+		return why
+	}
+	p := &d.packet
+	if code := p.code(); code != codeAccessRequest && code != codeStatusServer {
+		return wrongCode
+	}
+	t := d.client.traffic
+	if p.code() == codeAccessRequest {
+		t.Packets.Add(1)
+		if why := p.form(); why != passed {
+			return why
+		}
+	}
+	if !p.messageAuthenticator.present() {
+		return s.judgeWithout(d)
+	}
+	if !p.authentic(d.client) {
+		t.Wrong.Add(1)
+		return wrongMessageAuthenticator
+	}
+	d.authentic = true
+	if p.code() == codeAccessRequest {
+		t.Authenticated.Add(1)
+		s.noteEvidence(d)
+	}
+	return passed
+}
+
+// form refuses requests that leave open how the user is to be checked (RFC 2865 §4.1, RFC 3579 §3.3 note 1).
+func (p *packet) form() dropped {
+	switch n := p.methods(); {
+	case n > 1:
+		return mixedMethods
+	case n == 0 && !p.resumes() && !p.messageAuthenticator.present():
+		return noMethod
+	}
+	return passed
+}
+
+// judgeWithout settles what becomes of a packet without Message-Authenticator.
+func (s *Server) judgeWithout(d *datagram) dropped {
+	c, p := d.client, &d.packet
+	if p.code() == codeStatusServer || p.eap.present() {
+		return needsMessageAuthenticator // RFC 5997 §3, RFC 3579 §3.1
+	}
+	t := c.traffic
+	t.Unauthenticated.Add(1)
+	t.LastWithout.Store(d.at.Unix())
+	if p.proxyState > 0 {
+		t.ProxyStateUnguarded.Add(1)
+	}
+	s.noteEvidence(d)
+	switch {
+	case c.MessageAuthenticator == Require:
+		return needsMessageAuthenticator
+	case c.MessageAuthenticator != Accept && t.ratchets.required(d.host()):
+		return ratcheted
+	case c.LimitProxyState && p.proxyState > 0:
+		return limitedProxyState
+	}
+	return passed
+}
+
+// noteEvidence turns the ratchet of a client of "auto". EAP must carry a Message-Authenticator whatever the client is
+// like, and health probes are sent by other code than logins (FortiGate's test01), so neither says anything.
+func (s *Server) noteEvidence(d *datagram) {
+	c, p := d.client, &d.packet
+	if p.eap.present() {
+		c.traffic.EAP.Add(1)
+		return
+	}
+	if c.MessageAuthenticator == Accept || c.MessageAuthenticator == Require || isProbe(c, p) {
+		return
+	}
+	from := d.host()
+	if !c.single(from) {
+		return
+	}
+	turned, keep := c.traffic.ratchets.note(from, d.authentic, d.at)
+	if turned {
+		s.log().Warn("message_authenticator: this client always sends it and must from now on",
+			"client", c.Name, "from", from.String())
+	}
+	if keep {
+		s.saveSoon()
+	}
+}
+
+func isProbe(c *Client, p *packet) bool {
+	name := string(p.value(p.userName))
+	return slices.ContainsFunc(c.Login.ProbeUsers, func(probe string) bool { return strings.EqualFold(probe, name) })
+}
+
+// single reports whether addr is configured as one host: behind a prefix are clients that we cannot tell apart.
+func (c *Client) single(addr netip.Addr) bool {
+	return slices.ContainsFunc(c.Addresses, func(p netip.Prefix) bool { return p.IsSingleIP() && p.Addr() == addr })
+}
+
+// unsupported reports whether a request can't be answered by any first factor that there is: such a login is rejected
+// at once and never reaches Duo (RFC 2865 §2.2, RFC 3579 §2.1, RFC 5080 §2.1.1).
+func (p *packet) unsupported() bool {
+	switch p.service() {
+	case rfc2865.ServiceType_Value_CallCheck, rfc2865.ServiceType(17): // Authorize-Only (RFC 5176 §3.2)
+		return true
+	}
+	return p.chapPassword.present() || p.eap.present() || p.arap || p.msCHAP
+}

@@ -1,0 +1,151 @@
+package radiusd
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"layeh.com/radius"
+
+	"duoradiusd/policy"
+)
+
+// login is one Access-Request on its way to its reply.
+type login struct {
+	server   *Server
+	settings *Settings
+	exchange *exchange
+	datagram datagram
+	userIP   netip.Addr // the user's own; invalid when the client did not tell
+}
+
+// margin is how long before the client gives up the decision must be there.
+func margin(timeout time.Duration) time.Duration { return min(timeout/10, time.Second) }
+
+// run ends with exactly one reply, unless the login was abandoned or is to be discarded.
+func (l *login) run(ctx context.Context) {
+	c := l.exchange.client
+	defer l.exchange.abandon(nil)
+	ctx, cancel := context.WithDeadline(ctx, l.datagram.at.Add(c.Timeout-margin(c.Timeout)))
+	defer cancel()
+	// Should a factor not heed ctx, the client is answered all the same.
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(margin(c.Timeout)/2, l.overdue) })()
+	v := l.decide(ctx)
+	if v.Outcome == policy.Reject && !v.Immediate {
+		l.holdBack(ctx)
+	}
+	l.reply(v)
+}
+
+// overdue answers in the place of a Decider that did not return when its context ended.
+func (l *login) overdue() {
+	reason := policy.NoAnswer
+	if l.server.logins.Err() != nil {
+		reason = policy.ShuttingDown
+	}
+	l.reply(policy.Verdict{Reason: reason})
+}
+
+func (l *login) decide(ctx context.Context) (v policy.Verdict) {
+	defer func() {
+		if p := recover(); p != nil {
+			l.server.log().Error("panic in a login", "client", l.exchange.client.Name, "panic", p)
+			v = policy.Verdict{Reason: policy.Panicked}
+		}
+	}()
+	c, p := l.exchange.client, &l.datagram.packet
+	if p.unsupported() || p.methods() == 0 && !p.resumes() {
+		return policy.Verdict{Reason: policy.Unsupported, Immediate: true}
+	}
+	a := policy.Attempt{
+		Client:     c.Login,
+		ClientAddr: l.datagram.from.Addr().Unmap(),
+		User:       string(p.value(p.userName)),
+		UserIP:     l.userIP,
+		State:      string(p.value(p.state)),
+		Authentic:  l.datagram.authentic,
+	}
+	if p.userPassword.present() {
+		password, ok := decodePassword(p.value(p.userPassword), p.authenticator(), c.Secret, c.Latin1)
+		if !ok {
+			return policy.Verdict{Reason: policy.BadSecret}
+		}
+		a.Password = password
+	}
+	return l.settings.Decider.Decide(ctx, a)
+}
+
+// holdBack waits until a reject may leave.
+func (l *login) holdBack(ctx context.Context) {
+	due := l.datagram.at.Add(l.settings.rejectDelay(l.exchange.client))
+	timer := time.NewTimer(time.Until(due))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// reply answers the exchange, once: signs, keeps, sends, logs.
+func (l *login) reply(v policy.Verdict) {
+	x, d := l.exchange, &l.datagram
+	if v.Outcome == policy.Discard {
+		if l.server.exchanges.discard(x) {
+			l.log(v, "none")
+		}
+		return
+	}
+	b := d.packet.answer(x.client, v)
+	if !l.server.exchanges.finish(x, b, time.Now()) {
+		if v.Reason == policy.Abandoned {
+			l.log(v, "none")
+		}
+		return
+	}
+	d.listener.send(b, d.from, d.to)
+	l.log(v, radius.Code(b[0]).String())
+}
+
+// log writes the one line of a login: the same keys in the same order.
+func (l *login) log(v policy.Verdict, code string) {
+	c := l.exchange.client
+	args := []slog.Attr{
+		slog.String("client", c.Name),
+		slog.String("user", visible(v.User)),
+		slog.String("service", c.Login.Service),
+		slog.String("user_ip", addrOrNone(l.userIP)),
+		slog.String("code", code),
+		slog.String("reason", string(v.Reason)),
+		slog.String("factor", string(v.Factor)),
+		slog.String("txid", v.Txid),
+		slog.Int64("first_factor_ms", v.FirstFactor.Milliseconds()),
+		slog.Int64("duo_ms", v.Duo.Milliseconds()),
+	}
+	level := slog.LevelInfo
+	if v.Reason == policy.FailedOpen || v.Reason == policy.Fraud || v.Err != nil && v.Reason != policy.Abandoned {
+		level = slog.LevelWarn
+	}
+	if v.Reason == policy.BadSecret {
+		level = slog.LevelWarn
+		args = append(args, slog.String("hint", "the password can't be decoded: is this client's secret right?"))
+	}
+	if v.Err != nil {
+		args = append(args, slog.String("error", visible(fmt.Sprint(v.Err))))
+	}
+	l.server.log().LogAttrs(context.Background(), level, "login", args...)
+}
+
+// visible replaces what a terminal might obey. slog quotes most of it, but as text not DEL and as JSON not C1.
+func visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
+}

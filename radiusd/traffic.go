@@ -1,0 +1,99 @@
+package radiusd
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// traffic is what is known of one client's packets. It belongs to the client's name and so survives a reload.
+type traffic struct {
+	Counts
+	ratchets ratchets
+
+	// Guarded by exchanges.mu:
+	inFlight int
+	replays  replays
+
+	statuses bucket
+}
+
+// Counts are one client's packets as far as they were believed to be its own. Read them with Load.
+type Counts struct {
+	Packets             atomic.Uint64 // Access-Requests of right form
+	Authenticated       atomic.Uint64 // with a valid Message-Authenticator
+	Unauthenticated     atomic.Uint64 // without any
+	Wrong               atomic.Uint64 // with a wrong one
+	EAP                 atomic.Uint64
+	ProxyStateUnguarded atomic.Uint64 // Proxy-State without a Message-Authenticator
+	LastWithout         atomic.Int64  // Unix seconds; 0: never
+}
+
+const (
+	replayLife   = time.Hour
+	replayMemory = 1 << 16 // authenticators in each of two generations
+)
+
+// replays remembers the Request Authenticators of a client's requests, because a valid Message-Authenticator does not
+// say that a packet is fresh (RFC 3579 §4.3.5). It forgets by generations: the newest 65 536 at least, or those of
+// the last hour, whichever is less.
+type replays struct {
+	young, old map[[16]byte]struct{}
+	since      time.Time // when young began
+}
+
+func (r *replays) seen(authenticator [16]byte, now time.Time) bool {
+	r.turn(now)
+	if _, ok := r.young[authenticator]; ok {
+		return true
+	}
+	_, ok := r.old[authenticator]
+	return ok
+}
+
+func (r *replays) add(authenticator [16]byte, now time.Time) {
+	if r.young == nil {
+		r.young, r.since = make(map[[16]byte]struct{}), now
+	}
+	r.young[authenticator] = struct{}{}
+}
+
+func (r *replays) forget(authenticator [16]byte) {
+	delete(r.young, authenticator)
+	delete(r.old, authenticator)
+}
+
+func (r *replays) turn(now time.Time) {
+	for range 2 {
+		if r.young == nil || len(r.young) < replayMemory && now.Sub(r.since) < replayLife {
+			return
+		}
+		r.old, r.young = r.young, nil
+		if now.Sub(r.since) >= 2*replayLife {
+			r.old = nil
+		}
+	}
+}
+
+// bucket lets through a few a second.
+type bucket struct {
+	mu     sync.Mutex // guards all
+	tokens float64
+	at     time.Time
+}
+
+func (b *bucket) take(now time.Time, perSecond, burst float64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.at.IsZero() {
+		b.tokens = burst
+	} else {
+		b.tokens = min(burst, b.tokens+now.Sub(b.at).Seconds()*perSecond)
+	}
+	b.at = now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}

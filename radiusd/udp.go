@@ -1,0 +1,184 @@
+package radiusd
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+)
+
+// listener is one UDP socket.
+type listener struct {
+	number   int
+	conn     *net.UDPConn
+	wildcard bool // the reply must name the address to leave from
+	v6       bool
+
+	reading sync.WaitGroup
+	logins  sync.WaitGroup // that will reply through this socket
+}
+
+const receiveBuffer = 4 << 20 // octets: what comes in while the loop is busy
+
+// Listen makes addresses the ones that are listened on: it opens those that are new, keeps those that are open, and
+// closes the rest once their logins are answered. When one can't be opened nothing changes.
+func (s *Server) Listen(addresses []netip.AddrPort) error {
+	s.init()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return ErrClosed
+	}
+	wanted := make(map[netip.AddrPort]*listener)
+	var opened []*listener
+	for _, a := range addresses {
+		if l := s.listeners[a]; l != nil {
+			wanted[a] = l
+			continue
+		}
+		if wanted[a] != nil {
+			continue
+		}
+		l, err := listen(a)
+		if err != nil {
+			for _, l := range opened {
+				l.conn.Close()
+			}
+			return err
+		}
+		s.sockets++
+		l.number = s.sockets
+		wanted[a] = l
+		opened = append(opened, l)
+	}
+	for a, l := range s.listeners {
+		if wanted[a] == nil {
+			s.retire(l)
+		}
+	}
+	s.listeners = wanted
+	for _, l := range opened {
+		l.reading.Go(func() { s.read(l) })
+	}
+	return nil
+}
+
+// retire has l read no more, and closes it once its logins are answered. It is called with mu held.
+func (s *Server) retire(l *listener) {
+	l.conn.SetReadDeadline(time.Unix(1, 0))
+	s.retired.Go(func() {
+		l.reading.Wait()
+		l.logins.Wait()
+		l.conn.Close()
+	})
+}
+
+// Addresses returns the addresses that are listened on, with the ports that the system chose.
+func (s *Server) Addresses() (list []netip.AddrPort) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.listeners {
+		list = append(list, l.conn.LocalAddr().(*net.UDPAddr).AddrPort())
+	}
+	return list
+}
+
+func listen(a netip.AddrPort) (*listener, error) {
+	network := "udp6"
+	switch {
+	case a.Addr().Is4():
+		network = "udp4"
+	case a.Addr() == netip.IPv6Unspecified():
+		network = "udp" // takes IPv4 too
+	}
+	conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(a))
+	if err != nil {
+		return nil, err
+	}
+	conn.SetReadBuffer(receiveBuffer) // as much as the system allows
+	local := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
+	l := &listener{conn: conn, wildcard: local.IsUnspecified(), v6: local.Is6()}
+	if l.wildcard {
+		if err := l.askDestination(); err != nil {
+			conn.Close()
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// askDestination has the system tell with each datagram which address it was sent to. On a host with several
+// addresses a reply would otherwise leave from the one that routing prefers, and the client would not know it.
+func (l *listener) askDestination() error {
+	if l.v6 {
+		return ipv6.NewPacketConn(l.conn).SetControlMessage(ipv6.FlagDst|ipv6.FlagInterface, true)
+	}
+	return ipv4.NewPacketConn(l.conn).SetControlMessage(ipv4.FlagDst, true)
+}
+
+func (l *listener) destination(oob []byte) netip.Addr {
+	if !l.wildcard || len(oob) == 0 {
+		return netip.Addr{}
+	}
+	var dst net.IP
+	if l.v6 {
+		var cm ipv6.ControlMessage
+		if cm.Parse(oob) == nil {
+			dst = cm.Dst
+		}
+	} else {
+		var cm ipv4.ControlMessage
+		if cm.Parse(oob) == nil {
+			dst = cm.Dst
+		}
+	}
+	addr, _ := netip.AddrFromSlice(dst)
+	if addr.IsMulticast() {
+		return netip.Addr{}
+	}
+	return addr
+}
+
+// source is the control message that has a reply leave from addr. A dual-stack socket takes the IPv4 form for IPv4.
+func source(addr netip.Addr) []byte {
+	switch addr = addr.Unmap(); {
+	case addr.Is4():
+		return (&ipv4.ControlMessage{Src: addr.AsSlice()}).Marshal()
+	case addr.Is6():
+		return (&ipv6.ControlMessage{Src: addr.AsSlice()}).Marshal()
+	}
+	return nil
+}
+
+// send sends a reply from the address that was asked. That it may be lost is the protocol's business: the client asks
+// again and gets it again.
+func (l *listener) send(b []byte, to netip.AddrPort, from netip.Addr) {
+	l.conn.WriteMsgUDPAddrPort(b, source(from), to)
+}
+
+// read is the listener's loop; it ends with retire.
+func (s *Server) read(l *listener) {
+	buffer := make([]byte, maxLength+1) // one more, to tell a datagram that is too large from one that just fits
+	oob := make([]byte, 256)
+	pause := time.Duration(0)
+	for {
+		n, oobn, _, from, err := l.conn.ReadMsgUDPAddrPort(buffer, oob)
+		switch {
+		case errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded):
+			return
+		case err != nil:
+			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+			s.log().Error("reading", "address", l.conn.LocalAddr().String(), "error", err, "again_in", pause)
+			time.Sleep(pause)
+			continue
+		}
+		pause = 0
+		d := datagram{listener: l, from: from, at: time.Now()}
+		s.receive(&d, buffer[:n], oob[:oobn])
+	}
+}
