@@ -1,0 +1,170 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"duoradiusd/conf"
+)
+
+func explainCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "explain",
+		Short: "Say what the configuration comes to",
+		Args:  noArgs,
+		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(explainClientCommand())
+	return c
+}
+
+func explainClientCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "client NAME",
+		Short: "Print what a client ends up with, and why",
+		Long: `Prints every setting of a [[client]] with where it comes from: the file, the preset of its profile, or
+the default; then what is known of that make of appliance. Nothing is sent anywhere.`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{fmt.Errorf("explain client wants the NAME of one [[client]]")}
+			}
+			return nil
+		},
+	}
+	file := configFlag(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		config, err := load(c, *file)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(config.Clients, func(cl conf.Client) bool { return cl.Name == args[0] })
+		if i < 0 {
+			return fmt.Errorf("no [[client]] is named %q; there are: %s", args[0], strings.Join(clientNames(config), ", "))
+		}
+		return explainClient(c.OutOrStdout(), config, config.Clients[i])
+	}
+	return c
+}
+
+func clientNames(c *conf.Config) (names []string) {
+	for _, cl := range c.Clients {
+		names = append(names, cl.Name)
+	}
+	return names
+}
+
+// presets are the keys that a profile has a word on.
+var presets = []string{"timeout", "user_ip", "probe_users"}
+
+func explainClient(out io.Writer, config *conf.Config, c conf.Client) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	why := func(key string) string {
+		switch {
+		case c.Given[key]:
+			return "set in the file"
+		case key == "service":
+			return "default: the client's name"
+		case key == "failmode" && c.Application == "":
+			return "from [duo]"
+		case key == "failmode":
+			return fmt.Sprintf("from [[application]] %q", c.Application)
+		case c.Profile != "generic" && slices.Contains(presets, key):
+			return "preset of profile " + c.Profile
+		}
+		return "default"
+	}
+	row := func(key string, value any) { fmt.Fprintf(w, "%s\t%v\t%s\n", key, value, why(key)) }
+	fmt.Fprintf(out, "client %q\n", c.Name)
+	row("address", addressList(c.Address))
+	fmt.Fprintf(w, "secret\t(not shown)\tset in the file\n")
+	row("profile", c.Profile)
+	row("service", c.Service)
+	row("application", orWord(c.Application, "[duo]"))
+	row("first_factor", c.FirstFactor)
+	row("mode", c.Mode)
+	row("factors", list(c.Factors))
+	row("delimiter", orWord(c.Delimiter, "none: append mode is off"))
+	row("timeout", duration(c.Timeout))
+	row("user_ip", list(c.UserIP))
+	row("password_charset", c.PasswordCharset)
+	row("remember", orWord(duration(c.Remember), "never"))
+	row("probe_users", orWord(list(c.ProbeUsers), "none"))
+	row("failmode", failmodeOf(config, c))
+	row("message_authenticator", c.MessageAuthenticator)
+	row("limit_proxy_state", c.LimitProxyState)
+	row("omit_reply_message_authenticator", c.OmitReplyMA)
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return explainProfile(out, c)
+}
+
+// explainProfile prints what is known of the make, whether or not a key follows from it.
+func explainProfile(out io.Writer, c conf.Client) error {
+	p := c.Preset()
+	fmt.Fprintf(out, "\nwhat is known of %s:\n", p.Name)
+	if p.Challenge {
+		fmt.Fprintln(out, `- it shows challenges: mode = "challenge" works`)
+	} else {
+		fmt.Fprintln(out, `- it shows no challenges: mode = "auto", and passcodes after the password`)
+	}
+	if len(p.Replies) > 0 {
+		fmt.Fprintf(out, "- in an Access-Accept it acts on %s\n", strings.Join(p.Replies, ", "))
+	}
+	for _, line := range p.Advice {
+		fmt.Fprintf(out, "- there: %s\n", line)
+	}
+	_, err := fmt.Fprintf(out, "- an answer leaves within %s; it must wait longer than that\n", duration(c.Timeout))
+	return err
+}
+
+func failmodeOf(config *conf.Config, c conf.Client) string {
+	if c.Failmode != "" {
+		return string(c.Failmode)
+	}
+	for _, a := range config.Applications {
+		if a.Name == c.Application {
+			return string(a.Failmode)
+		}
+	}
+	if config.Duo != nil {
+		return string(config.Duo.Failmode)
+	}
+	return "secure"
+}
+
+func list[T any](items []T) string {
+	words := make([]string, len(items))
+	for i, item := range items {
+		words[i] = fmt.Sprint(item)
+	}
+	return strings.Join(words, ", ")
+}
+
+func orWord(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// duration prints d as the configuration has it: "15m", not "15m0s"; "" for none.
+func duration(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}

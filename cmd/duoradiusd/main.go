@@ -1,0 +1,89 @@
+// Command duoradiusd is a RADIUS front end for Duo.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"duoradiusd/conf"
+)
+
+const defaultConfig = "/etc/duoradiusd/duoradiusd.toml"
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// errSaid is an error whose text has been printed already.
+var errSaid = errors.New("said")
+
+// run executes one command line and returns the exit status: 0 done, 1 not done, 2 a command line that is wrong.
+func run(args []string, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.Execute()
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errSaid):
+		return 1
+	case errors.As(err, &usage):
+		fmt.Fprintf(stderr, "duoradiusd: %v\nTry --help.\n", err)
+		return 2
+	}
+	fmt.Fprintf(stderr, "duoradiusd: %v\n", err)
+	return 1
+}
+
+type usageError struct{ error }
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "duoradiusd",
+		Short: "A RADIUS front end for Duo",
+		Long: `duoradiusd takes RADIUS requests from VPNs, gateways and firewalls, checks the first factor,
+asks Duo for the second (push, call or passcode), and answers before the client gives up.
+One login, one push.`,
+		Example: `  duoradiusd check --config duoradiusd.toml    is the configuration right?
+  duoradiusd serve --config duoradiusd.toml    run`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(serveCommand(), checkCommand(), loginCommand(), explainCommand(), clientsCommand(), reloadCommand(), versionCommand())
+	return root
+}
+
+// noArgs says what is wrong with arguments, where cobra would print them as unknown commands of nothing.
+func noArgs(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usageError{fmt.Errorf("%q: no such command or argument", args[0])}
+}
+
+// configFlag gives a command its --config.
+func configFlag(c *cobra.Command) *string {
+	file := c.Flags().StringP("config", "c", defaultConfig, "configuration `FILE`")
+	c.MarkFlagFilename("config", "toml")
+	return file
+}
+
+// load reads a configuration, and prints each of its problems and warnings on a line.
+func load(c *cobra.Command, file string) (*conf.Config, error) {
+	config, err := conf.Load(file)
+	if err != nil {
+		fmt.Fprintln(c.ErrOrStderr(), err)
+		return nil, errSaid
+	}
+	return config, nil
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"duoradiusd/cmd/internal/daemon"
+	"duoradiusd/conf"
+)
+
+func serveCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "serve",
+		Short: "Answer RADIUS clients until SIGTERM or SIGINT",
+		Long: `Answers RADIUS clients. Prints one line when it listens, then logs to standard error.
+
+SIGTERM and SIGINT end it: no new login begins, and it exits when those that are pending have their
+answer; a second signal rejects them at once. SIGHUP reads the configuration again: the new one takes
+over whole, or not at all.`,
+		Args: noArgs,
+	}
+	file := configFlag(c)
+	c.RunE = func(c *cobra.Command, _ []string) error { return serve(c, *file) }
+	return c
+}
+
+func serve(c *cobra.Command, file string) error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	config, err := load(c, file)
+	if err != nil {
+		return err
+	}
+	log := newLogger(config.Log, c.ErrOrStderr())
+	warn(log, config)
+	d, err := daemon.New(config, log)
+	if err != nil {
+		return err
+	}
+	if err := d.Listen(); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.OutOrStdout(), "duoradiusd %s listens on %s (%s)\n", daemon.Version(), addresses(d), d.Summary())
+
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go d.CheckKeys(ctx)
+	again := func() error { return reload(ctx, d, file, log) }
+	if path := config.Admin.Socket; path != "" {
+		control, err := d.Serve(path, again)
+		if err != nil {
+			log.Warn("running without a control socket", "error", err)
+		}
+		defer control.Close()
+	}
+	for s := range signals {
+		if s != syscall.SIGHUP {
+			break
+		}
+		again()
+	}
+	cancel()
+	log.Info("ending: pending logins get their answer first")
+	hurry, now := context.WithCancel(context.Background())
+	defer now()
+	go func() {
+		for s := range signals {
+			if s != syscall.SIGHUP {
+				now()
+				return
+			}
+		}
+	}()
+	d.Shutdown(hurry)
+	return nil
+}
+
+// reload puts the file's configuration into force, or logs and returns why it can't.
+func reload(ctx context.Context, d *daemon.Daemon, file string, log *slog.Logger) error {
+	config, err := conf.Load(file)
+	if err == nil {
+		err = d.Reload(config)
+	}
+	if err != nil {
+		for line := range strings.Lines(err.Error()) {
+			log.Error("reload: the old configuration stays", "problem", strings.TrimSpace(line))
+		}
+		return err
+	}
+	warn(log, config)
+	log.Info("reload: the new configuration is in force", "summary", d.Summary())
+	go d.CheckKeys(ctx)
+	return nil
+}
+
+func newLogger(l conf.Log, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: l.Level}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+func warn(log *slog.Logger, c *conf.Config) {
+	for _, w := range c.Warnings {
+		log.Warn("configuration", "warning", w)
+	}
+}
+
+func addresses(d *daemon.Daemon) string {
+	list := d.Addresses()
+	slices.SortFunc(list, netip.AddrPort.Compare)
+	var b strings.Builder
+	for i, a := range list {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "udp %s", a)
+	}
+	return b.String()
+}

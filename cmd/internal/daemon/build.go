@@ -1,0 +1,154 @@
+package daemon
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"duoradiusd/conf"
+	"duoradiusd/policy"
+	"duoradiusd/policy/fileauth"
+	"duoradiusd/radiusd"
+)
+
+// parts is what a configuration is made into.
+type parts struct {
+	applications map[string]*application // by name; "" is [duo]
+	firstFactors map[string]policy.FirstFactor
+	clients      *radiusd.Clients
+	settings     policy.Settings
+	listen       []netip.AddrPort
+	rejectDelay  time.Duration
+	summary      string
+}
+
+// build makes parts of c. What c shares with the configuration in force before (nil: none) is used again, so that its
+// connections stay open.
+func build(c *conf.Config, before *parts, log *slog.Logger) (*parts, error) {
+	p := &parts{rejectDelay: c.Guard.RejectDelay, summary: Summary(c), settings: settings(c)}
+	for _, l := range c.Listen {
+		p.listen = append(p.listen, l.Address)
+	}
+	var err error
+	if p.applications, err = applications(c, before, log); err != nil {
+		return nil, err
+	}
+	if p.firstFactors, err = firstFactors(c, p.settings.Names, log); err != nil {
+		return nil, err
+	}
+	var clients []*radiusd.Client
+	for i := range c.Clients {
+		client, err := p.client(&c.Clients[i])
+		if err != nil {
+			return nil, err
+		}
+		clients = append(clients, client)
+	}
+	p.clients, err = radiusd.NewClients(clients)
+	return p, err
+}
+
+func (p *parts) client(c *conf.Client) (*radiusd.Client, error) {
+	a := p.applications[c.Application]
+	if a == nil {
+		return nil, fmt.Errorf("client %q: no Duo application %q", c.Name, c.Application)
+	}
+	first := p.firstFactors[c.FirstFactor]
+	if first == nil && c.FirstFactor != conf.NoFirstFactor {
+		return nil, fmt.Errorf("client %q: no first factor %q", c.Name, c.FirstFactor)
+	}
+	failmode := c.Failmode
+	if failmode == "" {
+		failmode = a.failmode
+	}
+	return &radiusd.Client{
+		Name:                   c.Name,
+		Addresses:              c.Address,
+		Secret:                 []byte(c.Secret.Reveal()),
+		MessageAuthenticator:   radiusd.Presence(c.MessageAuthenticator),
+		LimitProxyState:        c.LimitProxyState,
+		OmitReplyAuthenticator: c.OmitReplyMA,
+		Timeout:                c.Timeout,
+		UserIP:                 c.UserIP,
+		Latin1:                 c.PasswordCharset == "latin1",
+		Login: &policy.Client{
+			Name:        c.Name,
+			Service:     c.Service,
+			FirstFactor: first,
+			Second:      a.client,
+			Mode:        c.Mode,
+			Factors:     c.Factors,
+			Delimiter:   c.Delimiter,
+			Remember:    c.Remember,
+			ProbeUsers:  c.ProbeUsers,
+			Failmode:    failmode,
+		},
+	}, nil
+}
+
+func firstFactors(c *conf.Config, names policy.Names, log *slog.Logger) (map[string]policy.FirstFactor, error) {
+	canonical := func(name string) string {
+		canonical, ok := names.Canonical(name)
+		if !ok {
+			return name
+		}
+		return canonical
+	}
+	m := make(map[string]policy.FirstFactor)
+	for _, f := range c.FirstFactors {
+		file, err := fileauth.Open(f.Path, canonical)
+		if err != nil {
+			return nil, fmt.Errorf("first_factor %q: %w", f.Name, err)
+		}
+		file.OnReload = func(err error) {
+			if err != nil {
+				log.Error("first factor: the changed file is not used", "name", f.Name, "error", err)
+				return
+			}
+			log.Info("first factor: changed file read", "name", f.Name, "file", f.Path)
+		}
+		m[f.Name] = file
+	}
+	return m, nil
+}
+
+func settings(c *conf.Config) policy.Settings {
+	s := policy.Settings{
+		Names:    policy.Names{Case: c.Username.Case, StripDomain: c.Username.StripDomain},
+		Unlisted: c.Username.Unlisted,
+		BindTo:   c.Remember.BindTo,
+		Idle:     c.Remember.Idle,
+		Uses:     c.Remember.Uses,
+		Guard:    policy.PushGuard{Pushes: c.Guard.Pushes, Window: c.Guard.Window, Cooldown: c.Guard.Cooldown},
+	}
+	s.Users = make([]policy.User, 0, len(c.Users))
+	for _, u := range c.Users {
+		services := u.Services
+		if u.ServicesGiven && services == nil {
+			services = []string{} // listed for no service; nil would be every one
+		}
+		s.Users = append(s.Users, policy.User{
+			Name: u.Name, Aliases: u.Aliases, Services: services, Elsewhere: u.Elsewhere, Remember: u.Remember,
+			Duo: policy.Identity{UserID: u.DuoUserID, Username: u.DuoUsername},
+		})
+	}
+	for _, r := range c.Rules {
+		s.Rules = append(s.Rules, policy.Rule{
+			Name: r.Name, Users: canonicalNames(s.Names, r.Users), Clients: r.Clients, Services: r.Services,
+			Networks: r.Networks, Need: r.Need, Mode: r.Mode, Factors: r.Factors, Remember: r.Remember, Failmode: r.Failmode,
+		})
+	}
+	return s
+}
+
+// canonicalNames makes a rule's users comparable to the names of logins. A name that no login can have stays as it is.
+func canonicalNames(names policy.Names, list []string) (canonical []string) {
+	for _, name := range list {
+		if c, ok := names.Canonical(name); ok {
+			name = c
+		}
+		canonical = append(canonical, name)
+	}
+	return canonical
+}

@@ -1,0 +1,144 @@
+// Package daemon puts the parts together: configuration, policy, Duo, first factors and the RADIUS door. It is the only
+// package that names them all.
+//
+//	conf.Config ─▶ build ─▶ duo.Client, fileauth.File ─▶ policy.Policy ─▶ radiusd.Settings ─▶ radiusd.Server
+//
+// Its one rule: a configuration takes over whole or not at all.
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"duoradiusd/conf"
+	"duoradiusd/policy"
+	"duoradiusd/radiusd"
+)
+
+// Daemon is a running duoradiusd.
+type Daemon struct {
+	log    *slog.Logger
+	server *radiusd.Server
+	memory *policy.Memory
+
+	mu    sync.Mutex            // held while the configuration changes
+	parts atomic.Pointer[parts] // of the configuration in force
+}
+
+// New builds a Daemon from c. It opens files, but no socket yet.
+func New(c *conf.Config, log *slog.Logger) (*Daemon, error) {
+	d := &Daemon{log: log, memory: policy.NewMemory(c.Remember.Entries)}
+	d.memory.OnFraud = func(user, txid string) {
+		log.Error("fraud: a user reports a push that was not theirs", "user", user, "txid", txid)
+	}
+	d.server = &radiusd.Server{Logger: log, Able: d.able}
+	if dir := c.State.Directory; dir != "" {
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			log.Warn("state: nothing survives a restart", "error", err)
+		} else {
+			d.server.StateFile = filepath.Join(dir, "clients.json")
+		}
+	}
+	p, err := build(c, nil, log)
+	if err != nil {
+		return nil, err
+	}
+	d.server.LoadState()
+	d.use(p)
+	return d, nil
+}
+
+func (d *Daemon) use(p *parts) {
+	d.parts.Store(p)
+	d.server.Use(radiusd.Settings{
+		Clients:     p.clients,
+		Decider:     policy.New(p.settings, d.memory),
+		RejectDelay: p.rejectDelay,
+	})
+}
+
+// Listen opens the sockets of the configuration in force.
+func (d *Daemon) Listen() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.server.Listen(d.parts.Load().listen)
+}
+
+// Addresses returns the addresses that are listened on.
+func (d *Daemon) Addresses() []netip.AddrPort { return d.server.Addresses() }
+
+// Reload puts c into force, or returns why it can't and leaves everything as it was. Pending logins, approvals,
+// challenges and what is known of clients stay; listeners that c keeps are not closed.
+func (d *Daemon) Reload(c *conf.Config) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before := d.parts.Load()
+	p, err := build(c, before, d.log)
+	if err != nil {
+		return err
+	}
+	if err := d.server.Listen(p.listen); err != nil {
+		return err
+	}
+	d.use(p)
+	for name, a := range before.applications {
+		if now := p.applications[name]; now == nil || now.client != a.client {
+			a.client.Close() // its pending pushes go on
+		}
+	}
+	return nil
+}
+
+// CheckKeys asks Duo whether it accepts each application's keys and this machine's clock, and logs what is wrong.
+func (d *Daemon) CheckKeys(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, a := range d.parts.Load().applications {
+		wg.Go(func() { a.check(ctx, d.log) })
+	}
+	wg.Wait()
+}
+
+// able reports whether any login can be answered now; Status-Server says so to clients.
+func (d *Daemon) able() bool {
+	for _, a := range d.parts.Load().applications {
+		if a.able() {
+			return true
+		}
+	}
+	return false
+}
+
+// Shutdown answers what is pending, at the latest when ctx ends, and closes everything.
+func (d *Daemon) Shutdown(ctx context.Context) {
+	d.server.Shutdown(ctx)
+	d.memory.Close()
+	for _, a := range d.parts.Load().applications {
+		a.client.Close()
+	}
+}
+
+// Summary says in one line what is served.
+func (d *Daemon) Summary() string { return d.parts.Load().summary }
+
+// Summary says in one line what c holds.
+func Summary(c *conf.Config) string {
+	applications := len(c.Applications)
+	if c.Duo != nil {
+		applications++
+	}
+	return fmt.Sprintf("%s, %s, %s, %s", count(len(c.Clients), "client"), count(len(c.Users), "user"),
+		count(len(c.Rules), "rule"), count(applications, "Duo application"))
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
