@@ -11,7 +11,7 @@ const (
 	ratchetPackets = 20               // with a valid Message-Authenticator at least,
 	ratchetTime    = 10 * time.Minute // over this time at least,
 	ratchetQuiet   = 24 * time.Hour   // and none without in this time
-	ratchetGrain   = time.Hour        // how exact LastWithout is, so that not every packet has it saved
+	ratchetStale   = time.Hour        // how old a saved LastWithout may get; not every packet has it saved
 	maxRatchets    = 4096             // addresses of one client
 )
 
@@ -22,6 +22,8 @@ type Ratchet struct {
 	With        int       `json:"with"`  // requests with a valid Message-Authenticator, counted up to the need
 	First       time.Time `json:"first"` // the first of them
 	LastWithout time.Time `json:"last_without,omitzero"`
+
+	kept time.Time // the LastWithout that was to be saved last
 }
 
 // ratchets are one client's, by address: a stand-by firewall of an older version must not be locked out because its
@@ -58,11 +60,11 @@ func (r *ratchets) note(from netip.Addr, with bool, now time.Time) (turned, keep
 	case got.Required:
 		return false, false
 	case !with:
-		got.With, got.First = 0, time.Time{}
-		if now.Sub(got.LastWithout) < ratchetGrain {
+		got.LastWithout, got.With, got.First = now, 0, time.Time{}
+		if now.Sub(got.kept) < ratchetStale {
 			return false, false
 		}
-		got.LastWithout = now
+		got.kept = now
 		return false, true
 	}
 	if got.With == 0 {

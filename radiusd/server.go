@@ -40,11 +40,11 @@ type Server struct {
 	exchanges *exchanges
 	logins    context.Context // ends when pending logins must be rejected
 	giveUp    context.CancelCauseFunc
-	writing   sync.Mutex // held while StateFile is written, so that the newest is the last
+	retired   sync.WaitGroup // listeners that are removed and may have logins to answer; added to with mu held
+	writing   sync.Mutex     // held while StateFile is written, so that the newest is the last
 
 	mu        sync.Mutex // guards everything below
 	listeners map[netip.AddrPort]*listener
-	retired   sync.WaitGroup      // listeners that are removed and may have logins to answer
 	sockets   int                 // how many listeners there ever were: each has a number of its own
 	traffic   map[string]*traffic // by the client's name
 	saving    bool                // StateFile will be written in a moment

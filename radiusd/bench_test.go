@@ -1,0 +1,114 @@
+package radiusd
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"duoradiusd/policy"
+	"duoradiusd/test/nas"
+)
+
+// request is like an ASA's: 13 attributes, 288 octets.
+func request() *nas.Request {
+	return nas.AccessRequest(testSecret, "johanna@example.com", "correct horse battery").AddUint32(nas.NASPort, 4096).
+		AddUint32(nas.ServiceType, 8).AddString(nas.CalledStationID, "203.0.113.5").AddString(nas.CallingStationID, "198.51.100.23").
+		AddString(nas.TunnelClientEndpoint, "198.51.100.23").Add(nas.NASIPAddress, []byte{192, 0, 2, 1}).
+		AddUint32(nas.NASPortType, 5).AddVSA(9, 1, []byte("mdm-tlv=device-platform=win")).
+		AddVSA(3076, 146, []byte("DefaultWEBVPNGroup")).AddVSA(3076, 150, []byte{0, 0, 0, 2}).
+		Sign(nas.Last).PadTo(288)
+}
+
+func BenchmarkWalk(b *testing.B) {
+	octets := request().Bytes()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, why := walk(octets); why != passed {
+			b.Fatal(why)
+		}
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	p, _ := walk(request().Bytes())
+	c := testClient()
+	b.ReportAllocs()
+	for b.Loop() {
+		if !p.authentic(c) {
+			b.Fatal("refused")
+		}
+	}
+}
+
+func BenchmarkPassword(b *testing.B) {
+	p, _ := walk(request().Bytes())
+	c := testClient()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, ok := decodePassword(p.value(p.userPassword), p.authenticator(), c.Secret, false); !ok {
+			b.Fatal("refused")
+		}
+	}
+}
+
+func BenchmarkAnswer(b *testing.B) {
+	c := testClient()
+	for name, v := range map[string]policy.Verdict{
+		"accept":    {Outcome: policy.Accept},
+		"reject":    {Message: "Your second factor was not confirmed."},
+		"challenge": {Outcome: policy.Challenge, Message: "Passcode or option (1-3):", State: "0123456789abcdef0123456789abcdef", Wait: time.Minute},
+	} {
+		b.Run(name, func(b *testing.B) {
+			p, _ := walk(request().ProxyState("proxy").Bytes())
+			b.ReportAllocs()
+			for b.Loop() {
+				p.answer(c, v)
+			}
+		})
+	}
+}
+
+func BenchmarkReceiveUnknown(b *testing.B) {
+	s := newDeaf(b, allow, 0)
+	octets, now := request().Bytes(), time.Now()
+	d := &datagram{}
+	b.ReportAllocs()
+	for b.Loop() {
+		*d = datagram{listener: s.l, from: abroad, at: now}
+		s.receive(d, octets, nil)
+	}
+}
+
+// BenchmarkReceiveWrong is what an attacker with a client's address costs.
+func BenchmarkReceiveWrong(b *testing.B) {
+	s := newDeaf(b, allow, 0)
+	octets, now := request().Sign(nas.Wrong).Bytes(), time.Now()
+	d := &datagram{}
+	b.ReportAllocs()
+	for b.Loop() {
+		*d = datagram{listener: s.l, from: home, at: now}
+		s.receive(d, octets, nil)
+	}
+}
+
+// BenchmarkLogin is a whole login but for the sockets and the policy.
+func BenchmarkLogin(b *testing.B) {
+	s := newDeaf(b, allow, 0)
+	requests := make([][]byte, 1<<15) // fewer than are remembered, had all not another port
+	for i := range requests {
+		requests[i] = request().Bytes()
+	}
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		if n%len(requests) == 0 && n > 0 {
+			b.StopTimer()
+			s.l.logins.Wait()
+			s = newDeaf(b, allow, 0)
+			b.StartTimer()
+		}
+		s.take(requests[n%len(requests)], netip.AddrPortFrom(home.Addr(), uint16(n)))
+		n++
+	}
+	s.l.logins.Wait()
+}

@@ -1,0 +1,88 @@
+package radiusd
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"duoradiusd/policy"
+	"duoradiusd/test/nas"
+)
+
+const testSecret = "a secret of thirty-two octets..."
+
+var (
+	home   = netip.MustParseAddrPort("192.0.2.1:1024") // of testClient
+	abroad = netip.MustParseAddrPort("198.51.100.1:1024")
+)
+
+// deciderFunc is a Decider.
+type deciderFunc func(context.Context, policy.Attempt) policy.Verdict
+
+func (f deciderFunc) Decide(ctx context.Context, a policy.Attempt) policy.Verdict { return f(ctx, a) }
+
+func allow(context.Context, policy.Attempt) policy.Verdict {
+	return policy.Verdict{Outcome: policy.Accept, Reason: policy.Approved, User: "jo"}
+}
+
+func deny(context.Context, policy.Attempt) policy.Verdict {
+	return policy.Verdict{Reason: policy.Denied}
+}
+
+func testClient() *Client {
+	return &Client{
+		Name:      "vpn",
+		Addresses: []netip.Prefix{netip.PrefixFrom(home.Addr(), 32)},
+		Secret:    []byte(testSecret),
+		Login:     &policy.Client{Name: "vpn", Service: "vpn"},
+	}
+}
+
+// deaf is a Server without sockets: a test hands it datagrams, and finds its replies among those that are kept.
+type deaf struct {
+	*Server
+	t testing.TB
+	l *listener
+}
+
+func newDeaf(t testing.TB, decide deciderFunc, rejectDelay time.Duration, clients ...*Client) *deaf {
+	t.Helper()
+	if clients == nil {
+		clients = []*Client{testClient()}
+	}
+	list, err := NewClients(clients)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Logger: slog.New(slog.DiscardHandler)}
+	s.Use(Settings{Clients: list, Decider: decide, RejectDelay: rejectDelay})
+	return &deaf{Server: s, t: t, l: &listener{conn: &net.UDPConn{}}} // which answers each send with an error
+}
+
+// take has the server receive a datagram now.
+func (s *deaf) take(b []byte, from netip.AddrPort) {
+	s.receive(&datagram{listener: s.l, from: from, at: time.Now()}, b, nil)
+}
+
+// reply returns what is kept for r, and when it was answered.
+func (s *deaf) reply(r *nas.Request) (p *nas.Response, at time.Time) {
+	s.t.Helper()
+	s.exchanges.mu.Lock()
+	defer s.exchanges.mu.Unlock()
+	x := s.exchanges.bySlot[slot{from: home, identifier: r.Identifier}]
+	if x == nil || x.reply == nil {
+		return nil, time.Time{}
+	}
+	p, err := r.Verify(x.reply)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return p, x.answered
+}
+
+func signedLogin() *nas.Request {
+	return nas.AccessRequest(testSecret, "jo", "hunter2").Sign(nas.First)
+}

@@ -1,0 +1,370 @@
+package radiusd_test
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+
+	"duoradiusd/policy"
+	"duoradiusd/radiusd"
+	"duoradiusd/test/nas"
+)
+
+const (
+	inProgress = "repeated while in progress"
+	replayed   = "replayed"
+	thirdOne   = "a third request on one Identifier"
+	overloaded = "too many logins in progress"
+)
+
+// anew returns another login on the Identifier of r.
+func anew(r *nas.Request) *nas.Request {
+	again := login().Sign(r.MessageAuthenticator)
+	again.Identifier = r.Identifier
+	return again
+}
+
+func TestD1_D3_RepeatedWhileInProgress(t *testing.T) {
+	d := open(t, house{})
+	n := d.nas("")
+	r := login()
+	b := d.send(n, r)
+	c := d.next()
+	d.drops(n, inProgress, b, b, b, b)
+	c.verdict <- accept
+	if p := d.reply(n, r); p.Code != nas.CodeAccessAccept {
+		t.Errorf("got %v", p)
+	}
+	d.silent(n, inProgress, 0, func() {})
+	if got := len(d.decider.calls()); got != 1 {
+		t.Errorf("%d logins reached the Decider, want 1", got)
+	}
+	if got := d.log.lines(inProgress); len(got) != 0 {
+		t.Errorf("what every client does is logged: %q", got)
+	}
+}
+
+func TestD2_Acceptance1_KeptReply(t *testing.T) {
+	for name, v := range map[string]policy.Verdict{"accept": accept, "reject": reject, "challenge": ask} {
+		for _, r := range []*nas.Request{login().ProxyState("p"), unsigned()} {
+			d := open(t, house{decide: always(v)})
+			n := d.nas("")
+			first := d.ask(n, r)
+			for range 3 {
+				if again := d.ask(n, r); !bytes.Equal(again.Raw, first.Raw) {
+					t.Errorf("%s: the kept reply differs:\n% x\n% x", name, again.Raw, first.Raw)
+				}
+			}
+			if got := len(d.decider.calls()); got != 1 {
+				t.Errorf("%s: %d logins reached the Decider, want 1", name, got)
+			}
+			eventually(t, "one login line", func() bool { return len(d.log.lines("msg=login")) == 1 })
+		}
+	}
+}
+
+// TestD5_Acceptance2_NewAuthenticator: the client gave the old request up.
+func TestD5_Acceptance2_NewAuthenticator(t *testing.T) {
+	d := open(t, house{})
+	n := d.nas("")
+	old := login()
+	b := d.send(n, old)
+	abandoned := d.next()
+	for range 3 { // and again
+		r := anew(old)
+		d.send(n, r)
+		c := d.next()
+		select {
+		case <-abandoned.ctx.Done():
+		case <-time.After(patience):
+			t.Fatal("the old login goes on")
+		}
+		abandoned.verdict <- accept
+		if inFlight, _ := d.Pending(); inFlight != 1 {
+			t.Errorf("%d logins in progress, want 1", inFlight)
+		}
+		abandoned = c
+	}
+	abandoned.verdict <- accept
+	b2, err := n.Receive(patience)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.Verify(b2); err == nil {
+		t.Error("the old request was answered")
+	}
+	d.drops(n, replayed, b) // and it stays so
+	eventually(t, "three lines about it", func() bool { return len(d.log.lines("reason=abandoned", "code=none")) == 3 })
+}
+
+func TestD5_NewAuthenticatorAfterTheReply(t *testing.T) {
+	d := open(t, house{decide: always(accept)})
+	n := d.nas("")
+	for _, sign := range []nas.Placement{nas.First, nas.None} {
+		old := login().Sign(sign)
+		d.wants(nas.CodeAccessAccept, n, old)
+		r := anew(old)
+		d.wants(nas.CodeAccessAccept, n, r)
+		d.wants(nas.CodeAccessAccept, n, r)
+		d.drops(n, replayed, old.Bytes())
+	}
+}
+
+// TestD5_OtherSlots: another port or another Identifier is another slot.
+func TestD5_OtherSlots(t *testing.T) {
+	d := open(t, house{})
+	one, two := d.nas(""), d.nas("")
+	a := login()
+	b := anew(a)
+	c := login()
+	d.send(one, a)
+	first := d.next()
+	d.send(two, b)
+	second := d.next()
+	d.send(one, c)
+	third := d.next()
+	for _, c := range []*call{first, second, third} {
+		if c.ctx.Err() != nil {
+			t.Error("a login was abandoned")
+		}
+	}
+	first.verdict <- accept
+	d.reply(one, a)
+	second.verdict <- accept
+	d.reply(two, b)
+	third.verdict <- accept
+	d.reply(one, c)
+}
+
+func TestD6_Acceptance3_WrongMessageAuthenticator(t *testing.T) {
+	d := open(t, house{})
+	n := d.nas("")
+	r := login()
+	b := d.send(n, r)
+	c := d.next()
+	forged := func() []byte { return anew(r).Sign(nas.Wrong).Bytes() }
+	spoilt := func(b []byte) []byte {
+		b = bytes.Clone(b)
+		b[len(b)-1] ^= 1
+		return b
+	}
+	d.drops(n, wrong, forged(), forged(), login().Sign(nas.Wrong).Bytes(), spoilt(b))
+	if c.ctx.Err() != nil {
+		t.Error("a forged packet ended the login")
+	}
+	c.verdict <- accept
+	first := d.reply(n, r)
+	d.drops(n, wrong, forged())
+	if again := d.ask(n, r); !bytes.Equal(again.Raw, first.Raw) {
+		t.Error("a forged packet changed the kept reply")
+	}
+	// Nor does it use up an Authenticator: the real packet comes after the forged one.
+	r = login()
+	b = r.Bytes()
+	d.drops(n, wrong, spoilt(b))
+	d.sendOctets(n, b)
+	d.next().verdict <- accept
+	d.reply(n, r)
+}
+
+// TestD7_UnsignedCancelsNothing: RFC 5080 §3.
+func TestD7_UnsignedCancelsNothing(t *testing.T) {
+	for _, sign := range []nas.Placement{nas.First, nas.None} {
+		t.Run(fmt.Sprint("signed ", sign == nas.First), func(t *testing.T) {
+			d := open(t, house{})
+			n := d.nas("")
+			old := login().Sign(sign)
+			b := d.send(n, old)
+			first := d.next()
+			young := anew(old).Sign(nas.None)
+			d.send(n, young)
+			second := d.next()
+			if first.ctx.Err() != nil {
+				t.Fatal("the login was abandoned")
+			}
+			d.drops(n, thirdOne, anew(old).Sign(nas.None).Bytes(), anew(old).Sign(nas.None).Bytes())
+			d.drops(n, inProgress, b, young.Bytes())
+
+			first.verdict <- accept
+			kept := d.reply(n, old)
+			if again := d.ask(n, old); !bytes.Equal(again.Raw, kept.Raw) {
+				t.Error("the kept reply differs")
+			}
+			d.drops(n, inProgress, young.Bytes())
+			third := anew(old).Sign(nas.None) // takes the place of the one that is answered
+			d.send(n, third)
+			d.next().verdict <- reject
+			d.reply(n, third)
+			second.verdict <- reject
+			d.reply(n, young)
+			d.ask(n, young)
+			d.ask(n, third)
+			if got := len(d.decider.calls()); got != 3 {
+				t.Errorf("%d logins reached the Decider, want 3", got)
+			}
+		})
+	}
+}
+
+// TestD7_SignedEndsBoth generations.
+func TestD7_SignedEndsBoth(t *testing.T) {
+	d := open(t, house{})
+	n := d.nas("")
+	a := unsigned()
+	d.send(n, a)
+	first := d.next()
+	b := anew(a)
+	d.send(n, b)
+	second := d.next()
+	c := anew(a).Sign(nas.Last)
+	d.send(n, c)
+	third := d.next()
+	<-first.ctx.Done()
+	<-second.ctx.Done()
+	third.verdict <- accept
+	d.reply(n, c)
+	if inFlight, kept := d.Pending(); inFlight != 0 || kept != 1 {
+		t.Errorf("%d in progress, %d kept; want 0 and 1", inFlight, kept)
+	}
+}
+
+// TestD8_Acceptance4_Replay: a captured request brings nobody's phone to ring, wherever it comes from. That the memory
+// outlives the kept reply is shown in TestD8_ReplayMemory.
+func TestD8_Acceptance4_Replay(t *testing.T) {
+	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{client(from("127.0.0.0/8"))}})
+	n := d.nas("")
+	r := login()
+	d.wants(nas.CodeAccessAccept, n, r)
+	u := unsigned()
+	d.wants(nas.CodeAccessAccept, n, u)
+	otherID := *r
+	otherID.Identifier += 100
+	for _, from := range []string{"127.0.0.1", "127.0.0.9"} {
+		thief := d.nas(from)
+		d.drops(thief, replayed, r.Bytes(), u.Bytes(), otherID.Bytes())
+	}
+	if got := d.log.lines(replayed); len(got) != 1 {
+		t.Errorf("%d lines about replays, want 1", len(got))
+	}
+}
+
+// TestD8_OtherClient: the memory is each client's own, so that one can't spoil another's.
+func TestD8_OtherClient(t *testing.T) {
+	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{client(), client(from("127.0.0.2/32"),
+		func(c *radiusd.Client) { c.Name = "other" })}})
+	r := login()
+	d.wants(nas.CodeAccessAccept, d.nas("127.0.0.1"), r)
+	d.wants(nas.CodeAccessAccept, d.nas("127.0.0.2"), r)
+}
+
+// TestD8_SurvivesReload: what was seen of a client is remembered under its name.
+func TestD8_SurvivesReload(t *testing.T) {
+	d := open(t, house{decide: always(accept)})
+	r := login()
+	n := d.nas("")
+	first := d.wants(nas.CodeAccessAccept, n, r)
+	d.use(0, client())
+	if again := d.ask(n, r); !bytes.Equal(again.Raw, first.Raw) {
+		t.Error("the kept reply differs after a reload")
+	}
+	d.drops(d.nas(""), replayed, r.Bytes())
+}
+
+// TestD11_StateFirst: when all room is taken, a user who is half-way through still finishes.
+func TestD11_StateFirst(t *testing.T) {
+	const all = 32 // of which 24 are one client's, the last of them for State
+	d := open(t, house{maxInFlight: all})
+	n := d.nas("")
+	var calls []*call
+	fill := func() {
+		for range 23 {
+			d.send(n, login())
+			calls = append(calls, d.next())
+		}
+	}
+	fill()
+	d.drops(n, overloaded, login().Bytes(), unsigned().Bytes())
+	r := login().State([]byte("s"))
+	d.send(n, r)
+	d.next().verdict <- accept
+	d.reply(n, r)
+	d.drops(n, overloaded, login().State(nil).Bytes()) // an empty one is none
+
+	// A request that was refused for want of room is no replay when there is room.
+	late := login()
+	d.drops(n, overloaded, late.Bytes())
+	calls[0].verdict <- accept
+	if _, err := n.Receive(patience); err != nil {
+		t.Fatal(err)
+	}
+	d.send(n, late)
+	d.next().verdict <- reject
+	d.reply(n, late)
+	for _, c := range calls[1:] {
+		c.verdict <- accept
+	}
+	eventually(t, "nothing in progress", func() bool { inFlight, _ := d.Pending(); return inFlight == 0 })
+}
+
+// TestD12_OneClientLeavesRoom for the others.
+func TestD12_OneClientLeavesRoom(t *testing.T) {
+	d := open(t, house{maxInFlight: 32, clients: []*radiusd.Client{client(), client(from("127.0.0.2/32"),
+		func(c *radiusd.Client) { c.Name = "other" })}})
+	greedy, other := d.nas("127.0.0.1"), d.nas("127.0.0.2")
+	for range 23 {
+		d.send(greedy, login())
+		d.next()
+	}
+	d.drops(greedy, overloaded, login().Bytes())
+	for range 7 { // to 30: the last two are for State
+		d.send(other, login())
+		d.next()
+	}
+	d.drops(other, overloaded, login().Bytes())
+	d.send(other, login().State([]byte("s")))
+	d.next()
+	if inFlight, _ := d.Pending(); inFlight != 31 {
+		t.Errorf("%d in progress, want 31", inFlight)
+	}
+}
+
+// TestD13_Acceptance5_NewIdentifier: joining one push is the policy's; here both requests reach it, and both are
+// answered.
+func TestD13_Acceptance5_NewIdentifier(t *testing.T) {
+	d := open(t, house{})
+	n, other := d.nas(""), d.nas("")
+	a, b := login(), login()
+	d.send(n, a)
+	first := d.next()
+	d.send(other, b)
+	second := d.next()
+	if first.ctx.Err() != nil {
+		t.Fatal("the first login was abandoned")
+	}
+	first.verdict <- accept
+	second.verdict <- accept
+	d.reply(n, a)
+	d.reply(other, b)
+}
+
+// TestDiscard: no reply at all, and the client's repetition is a new try.
+func TestDiscard(t *testing.T) {
+	d := open(t, house{})
+	n := d.nas("")
+	for _, r := range []*nas.Request{login(), unsigned()} {
+		b := d.send(n, r)
+		for range 3 {
+			d.next().verdict <- policy.Verdict{Outcome: policy.Discard, Reason: policy.DuoUnavailable}
+			eventually(t, "nothing in progress", func() bool { inFlight, _ := d.Pending(); return inFlight == 0 })
+			d.silent(n, "", 0, func() {})
+			d.sendOctets(n, b)
+		}
+		d.next().verdict <- accept
+		d.reply(n, r)
+	}
+	eventually(t, "six lines", func() bool { return len(d.log.lines("reason=duo-unavailable", "code=none")) == 6 })
+	if len(d.Drops()) != 0 {
+		t.Errorf("drops: %v", d.Drops())
+	}
+}

@@ -1,0 +1,186 @@
+package radiusd
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	mathrand "math/rand/v2"
+	"testing"
+	"time"
+)
+
+var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+// exchangeNo returns an exchange on a slot of its own.
+func exchangeNo(n int, c *Client) *exchange {
+	x := &exchange{client: c, abandon: func(error) {}}
+	x.slot.socket = n
+	binary.BigEndian.PutUint64(x.authenticator[:], uint64(n)+1)
+	return x
+}
+
+func clientOfTraffic() *Client { return &Client{traffic: &traffic{}} }
+
+// TestD4_ReplyLife: a reply is kept for 30 s from when it was given.
+func TestD4_ReplyLife(t *testing.T) {
+	x := exchangeNo(1, clientOfTraffic())
+	table := newExchanges(100)
+	if why := table.claim(x, true, false, start); why != passed {
+		t.Fatal(why)
+	}
+	answered := start.Add(time.Hour) // the wait does not count
+	if reply, why, known := table.repeated(x.slot, x.authenticator, answered); reply != nil || why != inProgress || !known {
+		t.Errorf("in progress: % x, %v, %v", reply, why, known)
+	}
+	if !table.finish(x, []byte("reply"), answered) || table.finish(x, []byte("another"), answered) {
+		t.Error("finish twice")
+	}
+	for _, after := range []time.Duration{0, 5 * time.Second, 30*time.Second - 1} {
+		if reply, why, known := table.repeated(x.slot, x.authenticator, answered.Add(after)); string(reply) != "reply" || why != passed || !known {
+			t.Errorf("after %v: %q, %v, %v", after, reply, why, known)
+		}
+	}
+	if reply, _, known := table.repeated(x.slot, x.authenticator, answered.Add(30*time.Second)); reply != nil || known {
+		t.Errorf("after 30 s: %q", reply)
+	}
+	if inFlight, kept := table.load(); inFlight != 0 || kept != 0 || len(table.bySlot) != 0 {
+		t.Errorf("%d in flight, %d kept, %d slots", inFlight, kept, len(table.bySlot))
+	}
+	// Then only the memory of Authenticators stands between it and another push.
+	again := exchangeNo(1, x.client)
+	if why := table.claim(again, true, false, answered.Add(replyLife)); why != replayed {
+		t.Errorf("again: %v", why)
+	}
+}
+
+// TestD12_KeptRepliesAreBounded: the oldest go first, and never one that is in progress.
+func TestD12_KeptRepliesAreBounded(t *testing.T) {
+	const pending, more = 1000, 5000
+	c := clientOfTraffic()
+	table := newExchanges(1 << 20)
+	for n := range pending {
+		table.claim(exchangeNo(n, c), false, false, start)
+	}
+	for n := pending; n < pending+maxReplies+more; n++ {
+		x := exchangeNo(n, c)
+		if why := table.claim(x, false, false, start); why != passed {
+			t.Fatal(why)
+		}
+		table.finish(x, []byte("reply"), start)
+	}
+	if inFlight, kept := table.load(); inFlight != pending || kept != maxReplies || len(table.bySlot) != pending+maxReplies {
+		t.Errorf("%d in flight, %d kept, %d slots", inFlight, kept, len(table.bySlot))
+	}
+	if len(table.kept) > 3*maxReplies {
+		t.Errorf("the list has %d places for %d replies", len(table.kept), maxReplies)
+	}
+	known := func(n int) bool {
+		x := exchangeNo(n, c)
+		_, _, known := table.repeated(x.slot, x.authenticator, start)
+		return known
+	}
+	for n, want := range map[int]bool{0: true, pending - 1: true, pending: false, pending + more - 1: false,
+		pending + more: true, pending + maxReplies + more - 1: true} {
+		if known(n) != want {
+			t.Errorf("exchange %d known: %v, want %v", n, !want, want)
+		}
+	}
+	table.expire(start.Add(replyLife))
+	if inFlight, kept := table.load(); inFlight != pending || kept != 0 || len(table.bySlot) != pending {
+		t.Errorf("later: %d in flight, %d kept, %d slots", inFlight, kept, len(table.bySlot))
+	}
+}
+
+func TestRoom(t *testing.T) {
+	for _, tt := range []struct {
+		taken, limit   int
+		fresh, resumes bool
+	}{
+		{0, 1, true, true}, {1, 1, false, false}, {14, 16, true, true}, {15, 16, false, true}, {16, 16, false, false},
+		{29999, 32000, true, true}, {30000, 32000, false, true}, {31999, 32000, false, true},
+	} {
+		if fresh, resumes := room(tt.taken, tt.limit, false), room(tt.taken, tt.limit, true); fresh != tt.fresh || resumes != tt.resumes {
+			t.Errorf("%d of %d: %v and %v, want %v and %v", tt.taken, tt.limit, fresh, resumes, tt.fresh, tt.resumes)
+		}
+	}
+}
+
+// TestExchangesAtRandom does what clients and attackers do, in any order, and compares with a simple account of it.
+func TestExchangesAtRandom(t *testing.T) {
+	dice := mathrand.New(mathrand.NewPCG(1, 2))
+	table := newExchanges(40)
+	clients := []*Client{clientOfTraffic(), clientOfTraffic()}
+	var all []*exchange
+	abandoned := make(map[*exchange]bool)
+	now := start
+	for range 50_000 {
+		now = now.Add(time.Duration(dice.IntN(200)) * time.Millisecond)
+		switch dice.IntN(4) {
+		case 0, 1:
+			x := &exchange{client: clients[dice.IntN(2)]}
+			x.abandon = func(error) { abandoned[x] = true }
+			x.slot.identifier = byte(dice.IntN(10))
+			rand.Read(x.authenticator[:])
+			before := table.inFlight
+			if why := table.claim(x, dice.IntN(2) == 0, dice.IntN(4) == 0, now); why == passed {
+				all = append(all, x)
+			} else if table.inFlight != before {
+				t.Fatalf("refused as %q, and yet something changed", why)
+			}
+		case 2:
+			if len(all) > 0 {
+				x := all[dice.IntN(len(all))]
+				before := x.reply
+				if sent := table.finish(x, []byte{1}, now); sent && (abandoned[x] || before != nil) {
+					t.Fatal("answered twice, or after it was abandoned")
+				}
+			}
+		case 3:
+			if len(all) > 0 {
+				x := all[dice.IntN(len(all))]
+				if dice.IntN(4) == 0 {
+					table.discard(x)
+				} else {
+					table.repeated(x.slot, x.authenticator, now)
+				}
+			}
+		}
+		check(t, table, clients)
+		all = all[max(0, len(all)-60):]
+	}
+}
+
+// check fails when the table contradicts itself.
+func check(t *testing.T, table *exchanges, clients []*Client) {
+	t.Helper()
+	inFlight, linked := 0, 0
+	for s, x := range table.bySlot {
+		generations := 0
+		for ; x != nil; x = x.older {
+			if linked++; x.slot != s || x.gone {
+				t.Fatal("a slot leads to an exchange that is gone")
+			}
+			if x.reply == nil {
+				inFlight++
+			}
+			if generations++; generations > 2 {
+				t.Fatal("three generations on one slot")
+			}
+		}
+	}
+	perClient := 0
+	for _, c := range clients {
+		perClient += c.traffic.inFlight
+	}
+	if inFlight != table.inFlight || perClient != inFlight || inFlight < 0 {
+		t.Fatalf("%d in flight by the slots, %d by the table, %d by the clients", inFlight, table.inFlight, perClient)
+	}
+	alive := 0
+	for _, x := range table.kept[table.first:] {
+		if !x.gone {
+			alive++
+		}
+	}
+	if alive+inFlight != linked {
+		t.Fatalf("%d kept and %d in flight, but %d on slots", alive, inFlight, linked)
+	}
+}

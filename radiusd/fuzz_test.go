@@ -1,0 +1,180 @@
+package radiusd
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"layeh.com/radius"
+
+	"duoradiusd/policy"
+	"duoradiusd/test/nas"
+)
+
+// FuzzWalk: no datagram breaks anything, and what is passed another library reads, too; its reply is a packet.
+func FuzzWalk(f *testing.F) {
+	f.Add(vector(f, "rfc2865-7.1-access-request.hex"))
+	f.Add(vector(f, "rfc5997-6.1-status-server.hex"))
+	f.Add(signedLogin().ProxyState("p").State([]byte("s")).AddUint32(nas.ServiceType, 17).Bytes())
+	f.Add(signedLogin().EAP(make([]byte, 600)).Bytes())
+	f.Add(signedLogin().MSCHAPv2().CHAP("x").PadTo(4096).Bytes())
+	f.Add(append(signedLogin().Bytes(), "padding"...))
+	f.Add(signedLogin().Add(nas.VendorSpecific, []byte("\x00\x00\x01\x37\x19\x00")).Add(66, nil).Bytes())
+	c := testClient()
+	names := []string{"Tunnel-Client-Endpoint", "PaloAlto-Client-Source-IP", "Fortinet-Client-IP", "Calling-Station-Id"}
+	challenge := policy.Verdict{Outcome: policy.Challenge, Message: strings.Repeat("ä", 600), State: strings.Repeat("s", 253), Wait: time.Minute}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		before := bytes.Clone(b)
+		p, why := walk(b)
+		if why != passed {
+			return
+		}
+		octets := headerLength
+		p.each(func(kind byte, value []byte) bool {
+			octets += 2 + len(value)
+			return kind != 0
+		})
+		if octets != len(p.b) || octets > maxLength {
+			t.Fatalf("attributes up to %d of %d", octets, len(p.b))
+		}
+		q, err := radius.Parse(p.b, c.Secret)
+		if err != nil {
+			t.Fatalf("layeh: %v", err)
+		}
+		for _, s := range []span{p.userName, p.userPassword, p.chapPassword, p.state, p.serviceType} {
+			if s.present() && !bytes.Equal(p.value(s), q.Get(radius.Type(p.b[s.at-2]))) && s != p.serviceType {
+				t.Fatalf("attribute %d differs from layeh's", p.b[s.at-2])
+			}
+		}
+		p.form()
+		p.unsupported()
+		p.userIP(names)
+		decodePassword(p.value(p.userPassword), p.authenticator(), c.Secret, true)
+		if p.messageAuthenticator.present() {
+			p.authentic(c)
+		}
+		for _, v := range []policy.Verdict{{}, challenge} {
+			reply := p.answer(c, v)
+			if len(reply) > maxLength || !radius.IsAuthenticResponse(reply, p.b, c.Secret) {
+				t.Fatalf("a reply of %d octets: % x", len(reply), reply)
+			}
+			if _, err := nas.Parse(reply); err != nil && p.proxyState == 0 {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(b, before) {
+			t.Fatal("the datagram was changed")
+		}
+	})
+}
+
+// FuzzDecodePassword: what layeh hides is what comes out, and noise breaks nothing.
+func FuzzDecodePassword(f *testing.F) {
+	for _, password := range []string{"", "hunter2", "pässwörd", "\x00", "a\x00b", strings.Repeat("x", 128)} {
+		f.Add([]byte(password), []byte("0123456789abcdef"), []byte(testSecret), false)
+		f.Add([]byte(password), []byte{}, []byte("x"), true)
+	}
+	f.Fuzz(func(t *testing.T, b, random, secret []byte, latin1 bool) {
+		var authenticator [16]byte
+		copy(authenticator[:], random)
+		check := func(got string, ok bool) {
+			if !ok && got != "" || !utf8.ValidString(got) || strings.ContainsAny(got, "\x00\n\x1b\x7f") {
+				t.Fatalf("%q, %v", got, ok)
+			}
+		}
+		check(decodePassword(b, authenticator, secret, latin1))
+		if len(b) == 0 || len(b) > 128 || len(secret) == 0 {
+			return
+		}
+		hidden, err := radius.NewUserPassword(b, secret, authenticator[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, ok := decodePassword(hidden, authenticator, secret, latin1)
+		check(got, ok)
+		if want := strings.TrimRight(string(b), "\x00"); ok && !latin1 && got != want {
+			t.Fatalf("%q, want %q", got, want)
+		}
+	})
+}
+
+// FuzzUserIP: what is read as an address is one that a user can have, and reads the same again.
+func FuzzUserIP(f *testing.F) {
+	for _, s := range []string{"192.0.2.1", "\x01192.0.2.1[4500]", "[2001:db8::1]:443", "a=b,ip=192.0.2.1", "::ffff:1.2.3.4%x", "=", "[", "]"} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		before := bytes.Clone(b)
+		for _, ip := range []interface {
+			String() string
+			IsValid() bool
+			IsUnspecified() bool
+			IsMulticast() bool
+			Is4In6() bool
+			Zone() string
+		}{text(b), tagged(b), octets(b)} {
+			if !ip.IsValid() {
+				continue
+			}
+			if ip.IsUnspecified() || ip.IsMulticast() || ip.Is4In6() || ip.Zone() != "" {
+				t.Fatalf("%q is taken for %v", b, ip)
+			}
+			if again := text([]byte(ip.String())); again.String() != ip.String() {
+				t.Fatalf("%v reads as %v", ip, again)
+			}
+		}
+		if !bytes.Equal(b, before) {
+			t.Fatal("the value was changed")
+		}
+	})
+}
+
+// FuzzVendor: sub-attributes lie behind one another within the value, whatever it holds.
+func FuzzVendor(f *testing.F) {
+	f.Add([]byte("\x00\x00\x01\x37\x19\x04xx\x01\x02"))
+	f.Add([]byte("\x00\x00\x00\x09\x01\x00"))
+	f.Add([]byte("\x00\x00\x00\x09\x01\xff"))
+	f.Add([]byte("\x00\x00\x00\x09\x01\x01"))
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		octets := 4
+		stop := 0
+		eachVendor(b, func(vendor uint32, kind byte, value []byte) bool {
+			if b[octets] != kind || !bytes.Equal(b[octets+2:octets+2+len(value)], value) || vendor > 0xffffff {
+				t.Fatalf("vendor %d, type %d, % x at %d of % x", vendor, kind, value, octets, b)
+			}
+			octets += 2 + len(value)
+			stop++
+			return stop < 3
+		})
+		if octets > max(len(b), 4) || stop > 3 {
+			t.Fatalf("%d octets of %d, %d sub-attributes", octets, len(b), stop)
+		}
+		isMSCHAP(b)
+	})
+}
+
+// FuzzChunks: Reply-Messages of legal length, whole runes, nothing but text, in order.
+func FuzzChunks(f *testing.F) {
+	for _, s := range []string{"", "Passcode:", "a\nb", "<>&\"", strings.Repeat("€", 400), "\xff\xfe\ufffd", strings.Repeat("x", 252) + "ä"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, message string) {
+		list := chunks(message)
+		if len(list) > maxMessage || slices.Contains(list, "") {
+			t.Fatalf("%q", list)
+		}
+		whole := strings.Join(list, "")
+		if !strings.HasPrefix(plain(message), whole) || len(list) < maxMessage && whole != plain(message) {
+			t.Fatalf("%q became %q", message, list)
+		}
+		for _, chunk := range list {
+			if len(chunk) > maxValue || !utf8.ValidString(chunk) || strings.ContainsAny(chunk, "\x00\x1b\r<>\"") {
+				t.Fatalf("%q", chunk)
+			}
+		}
+	})
+}

@@ -1,0 +1,361 @@
+package radiusd_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"duoradiusd/policy"
+	"duoradiusd/radiusd"
+	"duoradiusd/test/nas"
+)
+
+const mixed = "more than one of User-Password, CHAP-Password and EAP-Message"
+
+// without returns r without its attributes of one type.
+func without(r *nas.Request, typ byte) *nas.Request {
+	r.Attributes = slices.DeleteFunc(r.Attributes, func(a nas.Attribute) bool { return a.Type == typ })
+	return r
+}
+
+var bare = func() *nas.Request { return without(login(), nas.UserPassword) }
+
+const arapPassword = 70
+
+func TestA1_OneMethod(t *testing.T) {
+	eap, chap := nas.EAPIdentity(1, "jo"), make([]byte, 17)
+	msCHAP := func(r *nas.Request) *nas.Request { return r.AddVSA(311, 1, make([]byte, 50)) }
+	for _, tt := range []struct {
+		name string
+		r    *nas.Request
+		want byte // code; 0: silence
+	}{
+		{"User-Password", login(), nas.CodeAccessAccept},
+		{"State and User-Password", login().State([]byte("s")), nas.CodeAccessAccept},
+		{"State alone", bare().State([]byte("s")), nas.CodeAccessAccept},
+		{"nothing", bare(), nas.CodeAccessReject},
+		{"an empty State alone", bare().State(nil), nas.CodeAccessReject},
+		{"CHAP-Password", login().CHAP("hunter2"), nas.CodeAccessReject},
+		{"EAP-Message", login().EAP(eap), nas.CodeAccessReject},
+		{"MS-CHAP-Response", msCHAP(bare()), nas.CodeAccessReject},
+		{"ARAP-Password", bare().Add(arapPassword, make([]byte, 16)), nas.CodeAccessReject},
+		{"User-Password and CHAP-Password", login().Add(nas.CHAPPassword, chap), 0},
+		{"User-Password and EAP-Message", login().Add(nas.EAPMessage, eap), 0},
+		{"User-Password and empty EAP-Message", login().Add(nas.EAPMessage, nil), 0},
+		{"CHAP-Password and EAP-Message", login().CHAP("x").Add(nas.EAPMessage, eap), 0},
+		{"User-Password and MS-CHAP-Response", msCHAP(login()), 0},
+		{"User-Password and ARAP-Password", login().Add(arapPassword, make([]byte, 16)), 0},
+		{"MS-CHAP-Response and EAP-Message", msCHAP(login().EAP(eap)), 0},
+		{"all", msCHAP(login().Add(nas.CHAPPassword, chap).Add(nas.EAPMessage, eap)), 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			d := open(t, house{decide: always(accept)})
+			n := d.nas("")
+			if tt.want == 0 {
+				d.drops(n, mixed, tt.r.Bytes())
+				return
+			}
+			d.wants(tt.want, n, tt.r)
+			if got := len(d.decider.calls()); got != 0 && tt.want == nas.CodeAccessReject {
+				t.Errorf("%d logins reached the Decider, want none", got)
+			}
+		})
+	}
+}
+
+func TestA2_NoMethodAndNoMessageAuthenticator(t *testing.T) {
+	const reason = "no credentials and no Message-Authenticator"
+	d := open(t, house{decide: always(accept)})
+	d.drops(d.nas(""), reason, bare().Sign(nas.None).Bytes(), bare().Sign(nas.None).State(nil).Bytes(),
+		bare().Sign(nas.None).AddUint32(nas.ServiceType, 10).Bytes())
+}
+
+// TestA3_A4_Acceptance10_UnsupportedMethods: rejected at once, although other rejects wait, and never decided.
+func TestA3_A4_Acceptance10_UnsupportedMethods(t *testing.T) {
+	d := open(t, house{decide: always(accept), rejectDelay: time.Minute, clients: []*radiusd.Client{client(
+		func(c *radiusd.Client) { c.Timeout = time.Hour })}})
+	n := d.nas("")
+	for name, r := range map[string]*nas.Request{
+		"CHAP":            login().CHAP("hunter2"),
+		"CHAP, unsigned":  unsigned().CHAP("hunter2"),
+		"MS-CHAPv2":       login().MSCHAPv2(),
+		"EAP":             login().EAP(nas.EAPIdentity(1, "jo")),
+		"EAP-Start":       login().EAP(nil),
+		"EAP, long":       login().EAP(make([]byte, 1000)),
+		"State and CHAP":  login().CHAP("hunter2").State([]byte("s")),
+		"no method":       bare(),
+		"Call-Check":      login().AddUint32(nas.ServiceType, 10),
+		"ARAP":            bare().Add(arapPassword, make([]byte, 16)),
+		"Authorize-Only":  bare().AddUint32(nas.ServiceType, 17),
+		"with Proxy-Stat": login().CHAP("x").ProxyState("one").ProxyState("two"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			p := (&door{Server: d.Server, t: t, decider: d.decider}).wants(nas.CodeAccessReject, n, r)
+			if took := time.Since(start); took > 2*time.Second {
+				t.Errorf("took %v", took)
+			}
+			if len(p.Get(nas.ReplyMessage)) != 0 {
+				t.Errorf("a Reply-Message: %v", p)
+			}
+		})
+	}
+	if got := d.decider.calls(); len(got) != 0 {
+		t.Errorf("reached the Decider: %+v", got)
+	}
+}
+
+// TestA5_OneReply: each outcome, and a Decider that panics, is one reply; the next datagram answers the next request.
+func TestA5_OneReply(t *testing.T) {
+	verdicts := map[string]policy.Verdict{"accept": accept, "reject": reject, "challenge": ask}
+	d := open(t, house{decide: func(_ context.Context, a policy.Attempt) policy.Verdict {
+		if a.User == "panic" {
+			panic("the Decider broke")
+		}
+		return verdicts[a.User]
+	}})
+	n := d.nas("")
+	for user, want := range map[string]byte{"accept": 2, "reject": 3, "challenge": 11, "panic": 3, "unknown": 3} {
+		d.wants(want, n, nas.AccessRequest(secret, user, "hunter2").Sign(nas.First))
+		d.wants(nas.CodeAccessAccept, n, nas.StatusServer(secret))
+	}
+	if inFlight, kept := d.Pending(); inFlight != 0 || kept != 5 {
+		t.Errorf("%d in progress, %d kept; want 0 and 5", inFlight, kept)
+	}
+	eventually(t, "a line about the panic", func() bool { return len(d.log.lines("panic in a login", "level=ERROR")) == 1 })
+	eventually(t, "its login line", func() bool { return len(d.log.lines("msg=login", "reason=panic", "code=Access-Reject")) == 1 })
+}
+
+func TestA6_A13_Challenge(t *testing.T) {
+	d := open(t, house{decide: always(ask)})
+	p := d.wants(nas.CodeAccessChallenge, d.nas(""), login())
+	var types []byte
+	for _, a := range p.Attributes {
+		types = append(types, a.Type)
+	}
+	if want := []byte{nas.MessageAuthenticator, nas.ReplyMessage, nas.State, nas.SessionTimeout, nas.Prompt}; !bytes.Equal(types, want) {
+		t.Errorf("attributes %d, want %d", types, want)
+	}
+	if p.ReplyMessage() != "Passcode:" || string(p.State()) != "state" {
+		t.Errorf("Reply-Message %q, State %q", p.ReplyMessage(), p.State())
+	}
+	if got := p.Get(nas.SessionTimeout)[0]; !bytes.Equal(got, []byte{0, 0, 0, 60}) {
+		t.Errorf("Session-Timeout % x, want 60 s", got)
+	}
+	if got := p.Get(nas.Prompt)[0]; !bytes.Equal(got, []byte{0, 0, 0, 1}) {
+		t.Errorf("Prompt % x, want 1: echo", got)
+	}
+}
+
+func TestA7_ServiceType(t *testing.T) {
+	for _, tt := range []struct {
+		r    *nas.Request
+		want byte
+	}{
+		{login().AddUint32(nas.ServiceType, 10), nas.CodeAccessReject},
+		{login().AddUint32(nas.ServiceType, 10).State([]byte("s")), nas.CodeAccessReject},
+		{login().AddUint32(nas.ServiceType, 17), nas.CodeAccessReject},
+		{bare().AddUint32(nas.ServiceType, 17), nas.CodeAccessReject},
+		{bare().AddUint32(nas.ServiceType, 17).State([]byte("s")), nas.CodeAccessReject},
+		{login().AddUint32(nas.ServiceType, 1), nas.CodeAccessAccept},
+		{login().AddUint32(nas.ServiceType, 8), nas.CodeAccessAccept},
+		{login().AddUint32(nas.ServiceType, 4711), nas.CodeAccessAccept},
+	} {
+		d := open(t, house{decide: always(accept)})
+		d.wants(tt.want, d.nas(""), tt.r)
+		if got := len(d.decider.calls()); (got == 0) != (tt.want == nas.CodeAccessReject) {
+			t.Errorf("%+v: %d logins reached the Decider", tt.r.Attributes, got)
+		}
+	}
+}
+
+// hidden returns a login whose User-Password decodes to these octets, which may be no password at all.
+func hidden(plain string) *nas.Request {
+	r := bare().Sign(nas.First)
+	r.Attributes = append(r.Attributes, nas.Attribute{Type: nas.UserPassword, Value: []byte(plain), Hide: true})
+	return r
+}
+
+// TestA8_Acceptance8_Acceptance9_Passwords: what no client with the right secret sends is rejected, and nobody asked.
+func TestA8_Acceptance8_Acceptance9_Passwords(t *testing.T) {
+	d := open(t, house{decide: always(accept)})
+	n := d.nas("")
+	for _, size := range []int{0, 1, 15, 17, 31, 129, 130, 144, 253} {
+		d.wants(nas.CodeAccessReject, n, bare().Add(nas.UserPassword, make([]byte, size)))
+	}
+	for _, plain := range []string{"\x00abc", "good\x00anything", "tab\t", "\x1b[31m", "\xff\xfe", "caf\xe9", "\u0085",
+		strings.Repeat("x", 127) + "\n"} {
+		d.wants(nas.CodeAccessReject, n, hidden(plain))
+	}
+	wrong := nas.AccessRequest("another secret", "jo", "hunter2")
+	b := wrong.Bytes()
+	wrong.Secret = []byte(secret) // the reply is the real secret's
+	d.sendOctets(n, b)
+	if p := d.reply(n, wrong); p.Code != nas.CodeAccessReject {
+		t.Errorf("wrong secret: %v", p)
+	}
+	if got := d.decider.calls(); len(got) != 0 {
+		t.Errorf("reached the Decider: %+v", got)
+	}
+	eventually(t, "18 login lines", func() bool { return len(d.log.lines("reason=undecodable-password", "hint=")) == 18 })
+
+	for _, password := range []string{"", "x", "hunter2", "pässwörd €", strings.Repeat("x", 16), strings.Repeat("y", 128)} {
+		d.wants(nas.CodeAccessAccept, n, nas.AccessRequest(secret, "jo", password).Sign(nas.First))
+		calls := d.decider.calls()
+		if got := calls[len(calls)-1].Password; got != password {
+			t.Errorf("the Decider got %q, want %q", got, password)
+		}
+	}
+}
+
+func TestA8_Latin1(t *testing.T) {
+	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{client(
+		func(c *radiusd.Client) { c.Latin1 = true })}})
+	d.wants(nas.CodeAccessAccept, d.nas(""), hidden("caf\xe9"))
+	if got := d.decider.calls()[0].Password; got != "café" {
+		t.Errorf("the Decider got %q, want café", got)
+	}
+	d.wants(nas.CodeAccessReject, d.nas(""), hidden("\x85"))
+}
+
+func TestA9_LongUserName(t *testing.T) {
+	d := open(t, house{decide: always(accept)})
+	name := strings.Repeat("ä", 126) + "x" // 253 octets
+	d.wants(nas.CodeAccessAccept, d.nas(""), nas.AccessRequest(secret, name, "x").Sign(nas.First))
+	d.wants(nas.CodeAccessAccept, d.nas(""), without(login(), nas.UserName))
+	if got := d.decider.calls(); got[0].User != name || got[1].User != "" {
+		t.Errorf("the Decider was asked for %q and %q", got[0].User, got[1].User)
+	}
+}
+
+// TestA10_A11_LegalAttributes: whatever a Verdict holds, a reply carries what RFC 2865 §5.44 allows.
+func TestA10_A11_LegalAttributes(t *testing.T) {
+	full := policy.Verdict{Message: "text", State: "state", Wait: time.Minute, User: "jo", Factor: policy.Push, Txid: "txid"}
+	legal := map[policy.Outcome][]byte{
+		policy.Accept:    {nas.MessageAuthenticator, nas.ReplyMessage, nas.ProxyState},
+		policy.Reject:    {nas.MessageAuthenticator, nas.ReplyMessage, nas.ProxyState},
+		policy.Challenge: {nas.MessageAuthenticator, nas.ReplyMessage, nas.State, nas.SessionTimeout, nas.Prompt, nas.ProxyState},
+	}
+	for outcome, want := range legal {
+		full.Outcome = outcome
+		d := open(t, house{decide: always(full)})
+		p := d.ask(d.nas(""), login().AddString(nas.Class, "class").AddString(nas.FilterID, "filter").ProxyState("p"))
+		var types []byte
+		for _, a := range p.Attributes {
+			types = append(types, a.Type)
+		}
+		if !bytes.Equal(types, want) {
+			t.Errorf("%v has the attributes %d, want %d", p, types, want)
+		}
+	}
+}
+
+func TestA12_LongMessages(t *testing.T) {
+	long := strings.Repeat("ä", 299) + "é€" // 603 octets
+	for _, tt := range []struct {
+		message string
+		want    []int // octets of each Reply-Message
+	}{
+		{"", nil},
+		{"\x00\x1b\r<>", nil},
+		{strings.Repeat("x", 253), []int{253}},
+		{strings.Repeat("x", 254), []int{253, 1}},
+		{long, []int{252, 252, 99}},
+		{strings.Repeat("x", 5000), []int{253, 253, 253, 253}},
+	} {
+		d := open(t, house{decide: always(policy.Verdict{Message: tt.message})})
+		p := d.wants(nas.CodeAccessReject, d.nas(""), login())
+		var got []int
+		for _, v := range p.Get(nas.ReplyMessage) {
+			got = append(got, len(v))
+			if !strings.HasPrefix(tt.message[strings.Index(tt.message, string(v)):], string(v)) {
+				t.Errorf("%q is no part of the message", v)
+			}
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%.20q...: Reply-Messages of %d octets, want %d", tt.message, got, tt.want)
+		}
+		if len(tt.message) < 1000 && len(tt.want) > 0 && p.ReplyMessage() != tt.message {
+			t.Errorf("got %q, want %q", p.ReplyMessage(), tt.message)
+		}
+	}
+}
+
+func TestMessageIsPlain(t *testing.T) {
+	d := open(t, house{decide: always(policy.Verdict{Message: "Enter <b>code</b> \"go\":\r\n\x1b[31m1\t2\u0085\u202e\ufffd\xff' https://x/?a&b=ü"})})
+	if got, want := d.ask(d.nas(""), login()).ReplyMessage(), "Enter bcode/b go:\n[31m12' https://x/?a&b=ü"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestA14_A15_Acceptance14_StateUntouched: whose State it is, and whether it is good, is the policy's word.
+func TestA14_A15_Acceptance14_StateUntouched(t *testing.T) {
+	d := open(t, house{decide: always(accept)})
+	n := d.nas("")
+	for _, state := range []string{"x", "\x00", "a\x00b", "\xff\xfe", strings.Repeat("s", 253)} {
+		d.wants(nas.CodeAccessAccept, n, login().State([]byte(state)))
+		calls := d.decider.calls()
+		if a := calls[len(calls)-1]; a.State != state || a.User != "jo" || a.Password != "hunter2" {
+			t.Errorf("the Decider was asked %+v, want State %q", a, state)
+		}
+	}
+	long := strings.Repeat("s", 253)
+	d = open(t, house{decide: always(policy.Verdict{Outcome: policy.Challenge, Message: "?", State: long, Wait: time.Second})})
+	if got := d.wants(nas.CodeAccessChallenge, d.nas(""), login()).State(); string(got) != long {
+		t.Errorf("State of %d octets came back as %q", len(long), got)
+	}
+}
+
+// TestA16_Acceptance16_ProxyState: nas refuses a reply that has not all of them, untouched and in order.
+func TestA16_Acceptance16_ProxyState(t *testing.T) {
+	for name, v := range map[string]policy.Verdict{"accept": accept, "reject": reject, "challenge": ask} {
+		d := open(t, house{decide: always(v)})
+		r := login().ProxyState("two").ProxyState("one").ProxyState("\x00\xff").ProxyState("two").
+			ProxyState(strings.Repeat("p", 253))
+		p := d.ask(d.nas(""), r)
+		for _, a := range p.Attributes[len(p.Attributes)-5:] {
+			if a.Type != nas.ProxyState {
+				t.Errorf("%s: Proxy-State is not last: attribute %d", name, a.Type)
+			}
+		}
+	}
+}
+
+// TestA16_ManyProxyStates: a reply never outgrows 4096 octets, whatever the client fills its request with.
+func TestA16_ManyProxyStates(t *testing.T) {
+	talkative := ask
+	talkative.Message = strings.Repeat("x", 1000)
+	talkative.State = strings.Repeat("s", 253)
+	d := open(t, house{decide: always(talkative)})
+	n := d.nas("")
+	fill := func(r *nas.Request, length int) *nas.Request {
+		for {
+			missing := length - len(r.Bytes())
+			if missing < 3 {
+				return r
+			}
+			r.ProxyState(strings.Repeat("p", min(missing-2, 200)))
+		}
+	}
+	for length := 3000; length <= 4096; length += 29 {
+		r := fill(login(), length)
+		p := d.ask(n, r)
+		if len(p.Raw) > 4096 {
+			t.Fatalf("a reply of %d octets", len(p.Raw))
+		}
+		if p.Code == nas.CodeAccessChallenge && string(p.State()) != talkative.State {
+			t.Fatalf("%v without its State", p)
+		}
+	}
+	// Where not even a bare reply has room the request is not answered.
+	r := fill(nas.AccessRequest(secret, "", "").Sign(nas.None), 4096)
+	r.Attributes[1] = nas.Attribute{Type: nas.UserPassword} // of no octets
+	if size := len(fill(r, 4096).Bytes()); size < 4094 {
+		t.Fatal(fmt.Sprint("the request has only ", size, " octets"))
+	}
+	d.drops(n, "larger than 4096 octets", r.Bytes())
+}

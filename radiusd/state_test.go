@@ -1,0 +1,267 @@
+package radiusd_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"duoradiusd/policy"
+	"duoradiusd/radiusd"
+	"duoradiusd/test/nas"
+)
+
+const ratcheted = "no Message-Authenticator from a client that always sent it"
+
+// state is StateFile's form.
+type state struct {
+	Ratchets map[string]map[netip.Addr]radiusd.Ratchet `json:"ratchets"`
+}
+
+var loopback = netip.MustParseAddr("127.0.0.1")
+
+// stateFile returns a file with one ratchet of client vpn.
+func stateFile(t *testing.T, r radiusd.Ratchet) string {
+	t.Helper()
+	b, err := json.Marshal(state{map[string]map[netip.Addr]radiusd.Ratchet{"vpn": {loopback: r}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "clients.json")
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// saved returns what the file holds of client vpn, at loopback.
+func saved(t *testing.T, name string) (r radiusd.Ratchet) {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s state
+	if err := json.Unmarshal(b, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s.Ratchets["vpn"][loopback]
+}
+
+// nearly needs one more signed login to turn.
+func nearly() radiusd.Ratchet {
+	return radiusd.Ratchet{With: 19, First: time.Now().Add(-11 * time.Minute)}
+}
+
+func auto(c *radiusd.Client) { c.MessageAuthenticator = radiusd.Auto }
+
+func (d *door) close() { d.Shutdown(d.t.Context()) }
+
+// TestRatchetTurns: the twentieth login over ten minutes. It is saved at once, and holds after a restart.
+func TestRatchetTurns(t *testing.T) {
+	file := stateFile(t, nearly())
+	d := open(t, house{decide: always(accept), stateFile: file, clients: []*radiusd.Client{client(auto)}})
+	n := d.nas("")
+	d.wants(nas.CodeAccessAccept, n, login())
+	eventually(t, "the ratchet in the file", func() bool { return saved(t, file).Required })
+	if got := d.log.lines("must from now on", "client=vpn", "from=127.0.0.1", "level=WARN"); len(got) != 1 {
+		t.Errorf("the log:\n%s", d.log)
+	}
+	d.drops(n, ratcheted, unsigned().Bytes(), unsigned().ProxyState("p").Bytes())
+	d.wants(nas.CodeAccessAccept, n, login())
+	r := d.Clients()[0]
+	if len(r.Ratchets) != 1 || !r.Ratchets[0].Required || r.Ratchets[0].Address != loopback || r.Unauthenticated != 2 {
+		t.Errorf("reported as %+v", r)
+	}
+	d.close()
+
+	d = open(t, house{decide: always(accept), stateFile: file, clients: []*radiusd.Client{client(auto)}})
+	d.drops(d.nas(""), ratcheted, unsigned().Bytes())
+}
+
+// TestAcceptance17_RestartDoesNotDowngrade: neither the first packet nor any other; nor a reload, nor a probe.
+func TestAcceptance17_RestartDoesNotDowngrade(t *testing.T) {
+	probing := func(c *radiusd.Client) { auto(c); c.Login.ProbeUsers = []string{"test01"} }
+	file := stateFile(t, radiusd.Ratchet{Required: true, With: 20})
+	for range 3 {
+		d := open(t, house{decide: always(accept), stateFile: file, clients: []*radiusd.Client{client(probing)}})
+		n := d.nas("")
+		probe := nas.AccessRequest(secret, "test01", "x")
+		d.drops(n, ratcheted, unsigned().Bytes(), unsigned().Bytes(), probe.Bytes())
+		d.use(0, client(probing))
+		d.drops(n, ratcheted, unsigned().Bytes())
+		d.wants(nas.CodeAccessAccept, n, login())
+		d.close()
+		if !saved(t, file).Required {
+			t.Fatal("the ratchet fell")
+		}
+	}
+	// "accept" in the configuration is the one way out, and the ratchet is kept meanwhile.
+	d := open(t, house{decide: always(accept), stateFile: file, clients: []*radiusd.Client{client()}})
+	d.wants(nas.CodeAccessAccept, d.nas(""), unsigned())
+	d.close()
+	if !saved(t, file).Required {
+		t.Fatal("the ratchet fell")
+	}
+}
+
+// TestNoEvidence: health probes, EAP and Status-Server say nothing about logins; nor does anything behind a prefix.
+func TestNoEvidence(t *testing.T) {
+	probing := func(c *radiusd.Client) { auto(c); c.Login.ProbeUsers = []string{"test01"} }
+	for _, tt := range []struct {
+		name    string
+		clients []*radiusd.Client
+		r       *nas.Request
+	}{
+		{"probe user", []*radiusd.Client{client(probing)}, nas.AccessRequest(secret, "TEST01", "x").Sign(nas.First)},
+		{"EAP", []*radiusd.Client{client(auto)}, login().EAP(nil)},
+		{"Status-Server", []*radiusd.Client{client(auto)}, nas.StatusServer(secret)},
+		{"prefix client", []*radiusd.Client{client(auto, from("127.0.0.0/8"))}, login()},
+		{"accept", []*radiusd.Client{client()}, login()},
+		{"require", []*radiusd.Client{client(demanding)}, login()},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			file := stateFile(t, nearly())
+			d := open(t, house{decide: always(accept), stateFile: file, clients: tt.clients})
+			d.ask(d.nas(""), tt.r)
+			d.close()
+			if got := saved(t, file); got.Required || got.With != 19 {
+				t.Errorf("counted: %+v", got)
+			}
+		})
+	}
+}
+
+// TestProbeWithoutIsNoEvidence either: FortiGate's test01 comes unsigned, its logins don't.
+func TestProbeWithoutIsNoEvidence(t *testing.T) {
+	file := stateFile(t, nearly())
+	d := open(t, house{decide: always(accept), stateFile: file, clients: []*radiusd.Client{client(auto,
+		func(c *radiusd.Client) { c.Login.ProbeUsers = []string{"test01"} })}})
+	n := d.nas("")
+	d.wants(nas.CodeAccessAccept, n, nas.AccessRequest(secret, "test01", "x"))
+	d.wants(nas.CodeAccessAccept, n, login())
+	d.close()
+	if got := saved(t, file); !got.Required {
+		t.Errorf("a probe held the ratchet: %+v", got)
+	}
+}
+
+// TestWithoutIsSavedAtOnce: after a crash the client must not seem never to have left it out.
+func TestWithoutIsSavedAtOnce(t *testing.T) {
+	file := stateFile(t, nearly())
+	d := open(t, house{decide: always(accept), stateFile: file, clients: []*radiusd.Client{client(auto)}})
+	n := d.nas("")
+	d.wants(nas.CodeAccessAccept, n, unsigned())
+	eventually(t, "the packet without in the file", func() bool { return !saved(t, file).LastWithout.IsZero() })
+	d.wants(nas.CodeAccessAccept, n, login())
+	d.close()
+	if got := saved(t, file); got.Required || got.With != 1 {
+		t.Errorf("saved: %+v", got)
+	}
+}
+
+func TestDamagedStateFile(t *testing.T) {
+	for name, content := range map[string]string{"empty": "", "cut": `{"ratchets":{"vpn":{"127.0`, "other": "[1,2]",
+		"no address": `{"ratchets":{"vpn":{"here":{"required":true}}}}`} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "clients.json")
+			if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			d := open(t, house{decide: always(accept), stateFile: file, clients: []*radiusd.Client{client(auto)}})
+			if got := d.log.lines("set aside", "level=WARN", file); len(got) != 1 {
+				t.Errorf("the log:\n%s", d.log)
+			}
+			if b, err := os.ReadFile(file + ".bad"); err != nil || string(b) != content {
+				t.Errorf("set aside is %q, %v", b, err)
+			}
+			d.wants(nas.CodeAccessAccept, d.nas(""), unsigned())
+			d.close()
+			if saved(t, file).LastWithout.IsZero() {
+				t.Error("nothing learnt since")
+			}
+		})
+	}
+}
+
+func TestStateFileIsMissing(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "clients.json")
+	d := open(t, house{decide: always(accept), stateFile: file})
+	d.close()
+	if _, err := os.Stat(file); err != nil {
+		t.Error(err)
+	}
+	if d.log.String() != "" {
+		t.Errorf("the log:\n%s", d.log)
+	}
+	// Where it can't be written that is said, and nothing else suffers.
+	d = open(t, house{decide: always(accept), stateFile: filepath.Join(t.TempDir(), "none", "clients.json")})
+	d.wants(nas.CodeAccessAccept, d.nas(""), login())
+	d.close()
+	if got := d.log.lines("state: not saved", "level=ERROR"); len(got) != 1 {
+		t.Errorf("the log:\n%s", d.log)
+	}
+}
+
+// TestLoadStateAfterUse: in either order.
+func TestLoadStateAfterUse(t *testing.T) {
+	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{client(auto)}})
+	d.StateFile = stateFile(t, radiusd.Ratchet{Required: true})
+	d.LoadState()
+	d.drops(d.nas(""), ratcheted, unsigned().Bytes())
+}
+
+// TestClients: what was seen of them, and what to do about it.
+func TestClients(t *testing.T) {
+	named := func(name, prefix string, p radiusd.Presence) *radiusd.Client {
+		return client(from(prefix), func(c *radiusd.Client) { c.Name, c.MessageAuthenticator = name, p })
+	}
+	d := open(t, house{decide: func(context.Context, policy.Attempt) policy.Verdict { return accept },
+		clients: []*radiusd.Client{named("never", "127.0.0.3/32", radiusd.Accept), named("always", "127.0.0.2/32", ""),
+			named("mixed", "127.0.0.4/32", radiusd.Auto), named("wrong", "127.0.0.5/32", radiusd.Accept),
+			named("proxy", "127.0.0.6/32", radiusd.Accept), named("require", "127.0.0.7/32", radiusd.Require),
+			named("idle", "127.0.0.8/32", radiusd.Accept)}})
+	eap := login().EAP(nil)
+	for addr, requests := range map[string][]*nas.Request{"127.0.0.2": {login(), eap}, "127.0.0.3": {unsigned()},
+		"127.0.0.4": {login(), unsigned()}, "127.0.0.6": {unsigned().ProxyState("p")}, "127.0.0.7": {login()}} {
+		for _, r := range requests {
+			d.ask(d.nas(addr), r)
+		}
+	}
+	d.send(d.nas("127.0.0.5"), login().Sign(nas.Wrong))
+	d.ask(d.nas("127.0.0.7"), login())
+	for i, want := range []radiusd.ClientReport{
+		{Name: "always", Packets: 2, Authenticated: 2, EAP: 1, MessageAuthenticator: radiusd.Auto, Recommendation: "it always sends it"},
+		{Name: "idle", MessageAuthenticator: radiusd.Accept, Recommendation: "nothing seen yet"},
+		{Name: "mixed", Packets: 2, Authenticated: 1, Unauthenticated: 1, MessageAuthenticator: radiusd.Auto, Recommendation: "it sends it at times"},
+		{Name: "never", Packets: 1, Unauthenticated: 1, MessageAuthenticator: radiusd.Accept, Recommendation: "it never sends it"},
+		{Name: "proxy", Packets: 1, Unauthenticated: 1, ProxyStateUnguarded: 1, MessageAuthenticator: radiusd.Accept, Recommendation: "it sends Proxy-State without"},
+		{Name: "require", Packets: 2, Authenticated: 2, MessageAuthenticator: radiusd.Require, Recommendation: "nothing to do"},
+		{Name: "wrong", Packets: 1, Wrong: 1, MessageAuthenticator: radiusd.Accept, Recommendation: "check the secret"},
+	} {
+		got := d.Clients()[i]
+		if (got.Unauthenticated > 0) == got.LastWithout.IsZero() {
+			t.Errorf("%s: last without %v", got.Name, got.LastWithout)
+		}
+		if !strings.HasPrefix(got.Recommendation, want.Recommendation) {
+			t.Errorf("%s: %q, want %q...", got.Name, got.Recommendation, want.Recommendation)
+		}
+		got.LastWithout, got.Ratchets, got.Recommendation = time.Time{}, nil, want.Recommendation
+		if a, b := mustJSON(t, got), mustJSON(t, want); a != b {
+			t.Errorf("got  %s\nwant %s", a, b)
+		}
+	}
+}
+
+func mustJSON(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
