@@ -179,10 +179,17 @@ func TestC7_NASIdentifierIsNoIdentity(t *testing.T) {
 	}
 }
 
-// TestC8_NoNASAddress: RFC 2865 §4.1 wants NAS-IP-Address or NAS-Identifier; many leave out both.
+// TestC8_NoNASAddress: RFC 2865 §4.1 wants NAS-IP-Address or NAS-Identifier; many leave out both, and are counted.
 func TestC8_NoNASAddress(t *testing.T) {
 	d := open(t, house{decide: always(accept)})
-	d.wants(nas.CodeAccessAccept, d.nas(""), login())
+	n := d.nas("")
+	d.wants(nas.CodeAccessAccept, n, login())
+	d.wants(nas.CodeAccessAccept, n, login().AddString(nas.NASIdentifier, "gate"))
+	d.wants(nas.CodeAccessAccept, n, login().Add(nas.NASIPAddress, []byte{192, 0, 2, 1}))
+	d.wants(nas.CodeAccessAccept, n, login().Add(nas.NASIPv6Address, make([]byte, 16)))
+	if got := d.Clients()[0].Anonymous; got != 1 {
+		t.Errorf("%d requests without a name, want 1", got)
+	}
 }
 
 func TestLongestPrefixWins(t *testing.T) {

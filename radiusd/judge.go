@@ -43,6 +43,9 @@ func (s *Server) judge(d *datagram, b []byte, clients *Clients) (why dropped) {
 	t := d.client.traffic
 	if p.code() == codeAccessRequest {
 		t.Packets.Add(1)
+		if !p.named {
+			t.Anonymous.Add(1)
+		}
 		if why := p.form(); why != passed {
 			return why
 		}
@@ -93,6 +96,10 @@ func (s *Server) judgeWithout(d *datagram) dropped {
 		return ratcheted
 	case c.LimitProxyState && p.proxyState > 0:
 		return limitedProxyState
+	}
+	if t.dueForWarning(d.at) {
+		s.log().Warn("this client sends no Message-Authenticator: its requests can be forged (CVE-2024-3596)",
+			"client", c.Name, "from", d.from.String())
 	}
 	return passed
 }

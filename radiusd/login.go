@@ -59,13 +59,14 @@ func (l *login) decide(ctx context.Context) (v policy.Verdict) {
 		}
 	}()
 	c, p := l.exchange.client, &l.datagram.packet
+	user := string(p.value(p.userName))
 	if p.unsupported() || p.methods() == 0 && !p.resumes() {
-		return policy.Verdict{Reason: policy.Unsupported, Immediate: true}
+		return policy.Verdict{Reason: policy.Unsupported, User: user, Immediate: true}
 	}
 	a := policy.Attempt{
 		Client:     c.Login,
 		ClientAddr: l.datagram.from.Addr().Unmap(),
-		User:       string(p.value(p.userName)),
+		User:       user,
 		UserIP:     l.userIP,
 		State:      string(p.value(p.state)),
 		Authentic:  l.datagram.authentic,
@@ -73,7 +74,7 @@ func (l *login) decide(ctx context.Context) (v policy.Verdict) {
 	if p.userPassword.present() {
 		password, ok := decodePassword(p.value(p.userPassword), p.authenticator(), c.Secret, c.Latin1)
 		if !ok {
-			return policy.Verdict{Reason: policy.BadSecret}
+			return policy.Verdict{Reason: policy.BadSecret, User: user}
 		}
 		a.Password = password
 	}

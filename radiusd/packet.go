@@ -6,6 +6,7 @@ import (
 	"layeh.com/radius"
 	"layeh.com/radius/rfc2865"
 	"layeh.com/radius/rfc2869"
+	"layeh.com/radius/rfc3162"
 )
 
 const (
@@ -23,6 +24,9 @@ const (
 	typeUserName             = byte(rfc2865.UserName_Type)
 	typeUserPassword         = byte(rfc2865.UserPassword_Type)
 	typeCHAPPassword         = byte(rfc2865.CHAPPassword_Type)
+	typeNASIPAddress         = byte(rfc2865.NASIPAddress_Type)
+	typeNASIdentifier        = byte(rfc2865.NASIdentifier_Type)
+	typeNASIPv6Address       = byte(rfc3162.NASIPv6Address_Type)
 	typeServiceType          = byte(rfc2865.ServiceType_Type)
 	typeReplyMessage         = byte(rfc2865.ReplyMessage_Type)
 	typeState                = byte(rfc2865.State_Type)
@@ -46,8 +50,8 @@ type packet struct {
 
 	userName, userPassword, chapPassword, state, messageAuthenticator, serviceType, eap span
 
-	arap, msCHAP bool
-	proxyState   int // octets of all Proxy-States, which come back with the reply
+	arap, msCHAP, named bool // named: the sender says who it is, as RFC 2865 §4.1 wants
+	proxyState          int  // octets of all Proxy-States, which come back with the reply
 }
 
 func (p *packet) code() byte              { return p.b[0] }
@@ -110,7 +114,11 @@ func (p *packet) note(kind byte, value span) dropped {
 	case typeServiceType:
 		p.serviceType = value
 	case typeEAPMessage:
-		p.eap = value
+		if !p.eap.present() {
+			p.eap = value // the first holds the EAP header (RFC 3579 §3.1)
+		}
+	case typeNASIPAddress, typeNASIdentifier, typeNASIPv6Address:
+		p.named = true
 	case typeARAPPassword:
 		p.arap = true
 	case typeProxyState:

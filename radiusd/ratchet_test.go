@@ -136,3 +136,17 @@ func TestRatchetOfAnyAddressForm(t *testing.T) {
 		}
 	}
 }
+
+// TestUnsignedClientIsNamedDaily: once a day the log names a client whose requests anybody can forge.
+func TestUnsignedClientIsNamedDaily(t *testing.T) {
+	var c traffic
+	day := time.Date(2026, 11, 21, 1, 0, 0, 0, time.UTC)
+	for _, step := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {time.Hour, false}, {22 * time.Hour, false}, {23 * time.Hour, true}, {24 * time.Hour, false}} {
+		if got := c.dueForWarning(day.Add(step.after)); got != step.want {
+			t.Errorf("after %v: %v, want %v", step.after, got, step.want)
+		}
+	}
+}

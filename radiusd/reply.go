@@ -43,6 +43,9 @@ func (p *packet) answer(c *Client, v policy.Verdict) []byte {
 	if len(b)+len(tail) > maxLength {
 		return p.answer(c, policy.Verdict{}) // a challenge has no room beside so many Proxy-States; a reject has
 	}
+	if p.eap.present() {
+		return finish(append(p.appendEAPFailure(b, len(tail)), tail...), c)
+	}
 	for _, chunk := range chunks(v.Message) {
 		if len(b)+2+len(chunk)+len(tail) > maxLength {
 			break
@@ -76,6 +79,17 @@ func appendAttribute(b []byte, kind byte, value string) []byte {
 
 func appendInteger(b []byte, kind byte, value uint32) []byte {
 	return binary.BigEndian.AppendUint32(append(b, kind, 6), value)
+}
+
+// appendEAPFailure ends the EAP conversation of a reject (RFC 3579 §2.6.3), where no Reply-Message may stand
+// (§2.6.5). An EAP-Start has no Identifier that it could answer.
+func (p *packet) appendEAPFailure(b []byte, tail int) []byte {
+	const failure, length = 4, 4 // RFC 3748 §4.2
+	if p.eap.length < 2 || len(b)+2+length+tail > maxLength {
+		return b
+	}
+	identifier := p.b[p.eap.at+1]
+	return append(b, typeEAPMessage, 2+length, failure, identifier, 0, length)
 }
 
 func (p *packet) appendProxyStates(b []byte) []byte {

@@ -18,6 +18,7 @@ type ClientReport struct {
 	EAP                  uint64          `json:"eap"`
 	ProxyStateUnguarded  uint64          `json:"proxy_state_unguarded"` // Proxy-State without a Message-Authenticator
 	LastWithout          time.Time       `json:"last_without,omitzero"`
+	Anonymous            uint64          `json:"anonymous"`             // with neither NAS-IP-Address nor NAS-Identifier
 	MessageAuthenticator Presence        `json:"message_authenticator"` // as configured
 	Ratchets             []RatchetReport `json:"ratchets,omitempty"`    // of "auto"
 	Recommendation       string          `json:"recommendation"`
@@ -53,6 +54,7 @@ func (c *Client) report() ClientReport {
 		Wrong:                t.Wrong.Load(),
 		EAP:                  t.EAP.Load(),
 		ProxyStateUnguarded:  t.ProxyStateUnguarded.Load(),
+		Anonymous:            t.Anonymous.Load(),
 		MessageAuthenticator: c.MessageAuthenticator,
 	}
 	if r.MessageAuthenticator == "" {

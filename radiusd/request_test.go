@@ -107,6 +107,30 @@ func TestA3_A4_Acceptance10_UnsupportedMethods(t *testing.T) {
 	if got := d.decider.calls(); len(got) != 0 {
 		t.Errorf("reached the Decider: %+v", got)
 	}
+	eventually(t, "login lines that say who", func() bool {
+		return len(d.log.lines("reason=unsupported-method", "user=jo")) >= 10
+	})
+}
+
+// TestA4_EAPFailure: a reject ends the conversation in EAP's own words, in answer to the peer's Identifier
+// (RFC 3579 §2.6.3).
+func TestA4_EAPFailure(t *testing.T) {
+	d := open(t, house{decide: always(accept)})
+	n := d.nas("")
+	for name, test := range map[string]struct {
+		eap  []byte
+		want string
+	}{
+		"Identity":  {nas.EAPIdentity(7, "jo"), "\x04\x07\x00\x04"},
+		"long":      {append([]byte{2, 9}, make([]byte, 1000)...), "\x04\x09\x00\x04"},
+		"EAP-Start": {nil, ""},
+	} {
+		p := d.wants(nas.CodeAccessReject, n, login().EAP(test.eap).ProxyState("p"))
+		got := p.Get(nas.EAPMessage)
+		if test.want == "" && len(got) != 0 || test.want != "" && (len(got) != 1 || string(got[0]) != test.want) {
+			t.Errorf("%s: EAP-Message %q, want %q", name, got, test.want)
+		}
+	}
 }
 
 // TestA5_OneReply: each outcome, and a Decider that panics, is one reply; the next datagram answers the next request.

@@ -9,6 +9,7 @@ import (
 // traffic is what is known of one client's packets. It belongs to the client's name and so survives a reload.
 type traffic struct {
 	Counts
+	warned   atomic.Int64 // the day, since 1970
 	ratchets ratchets
 
 	// Guarded by exchanges.mu:
@@ -27,6 +28,13 @@ type Counts struct {
 	EAP                 atomic.Uint64
 	ProxyStateUnguarded atomic.Uint64 // Proxy-State without a Message-Authenticator
 	LastWithout         atomic.Int64  // Unix seconds; 0: never
+	Anonymous           atomic.Uint64 // with no NAS-IP-Address, NAS-IPv6-Address or NAS-Identifier
+}
+
+// dueForWarning reports, once a day, that a client without Message-Authenticator should be named in the log.
+func (t *traffic) dueForWarning(now time.Time) bool {
+	today := now.Unix() / (24 * 60 * 60)
+	return t.warned.Swap(today) != today
 }
 
 const (
