@@ -20,7 +20,7 @@ const (
 type Ratchet struct {
 	Required    bool      `json:"required"`
 	With        int       `json:"with"`  // requests with a valid Message-Authenticator, counted up to the need
-	First       time.Time `json:"first"` // the first of them
+	First       time.Time `json:"first,omitzero"` // the first of them
 	LastWithout time.Time `json:"last_without,omitzero"`
 
 	kept time.Time // the LastWithout that was to be saved last
