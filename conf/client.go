@@ -47,8 +47,8 @@ const (
 // NoFirstFactor is the Client.FirstFactor of a client that has checked the first factor itself.
 const NoFirstFactor = "none"
 
-// userIPAttributes can hold a user's address.
-var userIPAttributes = []string{
+// UserIPAttributes are the values of Client.UserIP: what can hold a user's address.
+var UserIPAttributes = []string{
 	"Tunnel-Client-Endpoint", "Calling-Station-Id", "Framed-IP-Address", "Framed-IPv6-Address", "Login-IP-Host",
 	"Login-IPv6-Host", "PaloAlto-Client-Source-IP", "Fortinet-Client-IP", "Fortinet-Client-IPv6",
 }
@@ -61,7 +61,7 @@ var (
 const maxRemember = 30 * 24 * time.Hour
 
 func readClient(t *table) Client {
-	preset := profileOf(oneOf(t, "profile", genericProfile, profileNames()...))
+	preset := profileOf(oneOf(t, "profile", genericProfile, ProfileNames()...))
 	c := Client{
 		Name:                 t.name("name"),
 		Address:              t.clientAddress("address"),
@@ -76,7 +76,7 @@ func readClient(t *table) Client {
 		Factors:              t.factors("factors", allFactors),
 		Delimiter:            t.delimiter("delimiter", ","),
 		Timeout:              t.duration("timeout", preset.Timeout, 2*time.Second, 10*time.Minute),
-		UserIP:               someOf(t, "user_ip", preset.UserIP, userIPAttributes...),
+		UserIP:               someOf(t, "user_ip", preset.UserIP, UserIPAttributes...),
 		PasswordCharset:      oneOf(t, "password_charset", "utf-8", "utf-8", "latin1"),
 		Remember:             t.duration("remember", 0, 0, maxRemember),
 		ProbeUsers:           t.words("probe_users"),

@@ -137,7 +137,8 @@ func profileOf(name string) Profile {
 	return profiles[0]
 }
 
-func profileNames() (names []string) {
+// ProfileNames returns the values of Client.Profile.
+func ProfileNames() (names []string) {
 	for _, p := range profiles {
 		names = append(names, p.Name)
 	}

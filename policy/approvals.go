@@ -67,6 +67,13 @@ func (a *Approvals) add(key approvalKey, now time.Time, lifetime time.Duration) 
 	a.lru.Add(key, &approval{at: now, lifetime: lifetime, used: now})
 }
 
+// Resize changes how many approvals are kept at most; the least recently used go first.
+func (a *Approvals) Resize(entries int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.lru.Resize(max(entries, 1))
+}
+
 // Len returns how many approvals are kept, expired ones that nobody has asked for since included.
 func (a *Approvals) Len() int {
 	a.mu.Lock()

@@ -131,7 +131,7 @@ func (l *login) takeUp(c *challenge) bool {
 // rejoin answers a client that asks again, with a new Identifier, while the answer to a challenge is being worked on:
 // the State is used, but the transaction that it began is live.
 func (l *login) rejoin(ctx context.Context) Verdict {
-	t, _ := l.memory.join(l.joinKey(), l.duo)
+	t, _ := l.memory.join(l.joinKey(), l.duo, l.since)
 	if t == nil || l.mapped() && l.duo != t.user {
 		return l.reject(BadState, sayStartAgain)
 	}

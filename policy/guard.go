@@ -12,9 +12,9 @@ import (
 const (
 	guardEntries = 1 << 16 // users and addresses watched at once, each
 
-	wrongPerUser    = 10 // wrong passwords of one user...
-	wrongPerAddress = 50 // ...and from one address, before they are throttled...
-	wrongRefill     = 30 * time.Second
+	wrongPerUser    = 10               // wrong passwords of one user...
+	wrongPerAddress = 50               // ...and from one address, before they are throttled...
+	wrongRefill     = 30 * time.Second // ...but for one more each time
 )
 
 // PushGuard is [guard]: against a thief of a password who rings until the user gives in.
@@ -28,8 +28,8 @@ type PushGuard struct {
 type guard struct {
 	mu        sync.Mutex // guards all
 	pushes    *simplelru.LRU[Identity, *pushRecord]
-	users     *simplelru.LRU[string, *allowance]
-	addresses *simplelru.LRU[netip.Addr, *allowance]
+	users     *simplelru.LRU[string, time.Time]     // when their wrong passwords will be settled
+	addresses *simplelru.LRU[netip.Addr, time.Time] // the same
 }
 
 // pushRecord is one Duo user's pushes that were not answered with a yes.
@@ -41,8 +41,8 @@ type pushRecord struct {
 func newGuard() *guard {
 	return &guard{
 		pushes:    mustLRU[Identity, *pushRecord](guardEntries),
-		users:     mustLRU[string, *allowance](guardEntries),
-		addresses: mustLRU[netip.Addr, *allowance](guardEntries),
+		users:     mustLRU[string, time.Time](guardEntries),
+		addresses: mustLRU[netip.Addr, time.Time](guardEntries),
 	}
 }
 
@@ -94,42 +94,21 @@ func (g *guard) rung(user Identity, status string, limit PushGuard, now time.Tim
 	g.pushes.Add(user, r)
 }
 
-// allowance is how many wrong passwords are left; it fills up again with time.
-type allowance struct {
-	used float64
-	at   time.Time
-}
-
-func (a *allowance) settle(now time.Time) {
-	a.used = max(0, a.used-float64(now.Sub(a.at))/float64(wrongRefill))
-	a.at = now
-}
-
 // throttled reports whether too many wrong passwords came for this user, or from this address: then the directory is not
 // asked, so that guessing locks nobody out there.
 func (g *guard) throttled(user string, ip netip.Addr, now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if a, ok := g.users.Get(user); ok {
-		if a.settle(now); a.used >= wrongPerUser {
-			return true
-		}
-	}
-	if a, ok := g.addresses.Get(ip); ok {
-		if a.settle(now); a.used >= wrongPerAddress {
-			return true
-		}
-	}
-	return false
+	return spent(g.users, user, wrongPerUser, now) || spent(g.addresses, ip, wrongPerAddress, now)
 }
 
 // wrong counts a wrong password.
 func (g *guard) wrong(user string, ip netip.Addr, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	count(g.users, user, now)
+	spend(g.users, user, wrongPerUser, now)
 	if ip.IsValid() {
-		count(g.addresses, ip, now)
+		spend(g.addresses, ip, wrongPerAddress, now)
 	}
 }
 
@@ -140,12 +119,16 @@ func (g *guard) right(user string) {
 	g.users.Remove(user)
 }
 
-func count[K comparable](lru *simplelru.LRU[K, *allowance], key K, now time.Time) {
-	a, ok := lru.Get(key)
-	if !ok {
-		a = &allowance{at: now}
-		lru.Add(key, a)
-	}
-	a.settle(now)
-	a.used++
+// spent reports whether key has none of its wrong passwords left.
+func spent[K comparable](settled *simplelru.LRU[K, time.Time], key K, limit int, now time.Time) bool {
+	at, ok := settled.Get(key)
+	return ok && at.Sub(now) > time.Duration(limit-1)*wrongRefill
+}
+
+// spend puts off the time when all wrong passwords of key are settled. Many at one moment, that were all asked about,
+// weigh no more than limit of them: nobody may lock a user out for long.
+func spend[K comparable](settled *simplelru.LRU[K, time.Time], key K, limit int, now time.Time) {
+	at, _ := settled.Get(key)
+	left := max(at.Sub(now), 0) + wrongRefill
+	settled.Add(key, now.Add(min(left, time.Duration(limit)*wrongRefill)))
 }

@@ -13,9 +13,10 @@ type login struct {
 	*Policy
 	Attempt
 
-	user    *User // nil: no [[user]] names this one
-	rule    *Rule // never nil once settled: a rule that says nothing where none fits
-	ruled   bool  // a rule of the configuration fits
+	since   time.Time // when it began
+	user    *User     // nil: no [[user]] names this one
+	rule    *Rule     // never nil once settled: a rule that says nothing where none fits
+	ruled   bool      // a rule of the configuration fits
 	name    string
 	duo     Identity
 	account Account

@@ -80,7 +80,7 @@ func (p *Policy) whois(name string) (canonical string, u *User, ok bool) {
 // Decide settles one login. ctx ends when the client must have its answer; ErrAbandoned as its cause says that nobody
 // waits for it any more. Decide returns in time whatever the factors do with ctx, as long as they heed it.
 func (p *Policy) Decide(ctx context.Context, a Attempt) Verdict {
-	l := login{Policy: p, Attempt: a}
+	l := login{Policy: p, Attempt: a, since: time.Now()}
 	if a.State != "" {
 		return l.resume(ctx)
 	}

@@ -28,7 +28,7 @@ func (l *login) askDuo(ctx context.Context, asked typed) Verdict {
 	}
 	menu := asked.factor == "" && l.mode() == ModeChallenge
 	key := l.joinKey()
-	t, ringing := l.memory.join(key, l.duo)
+	t, ringing := l.memory.join(key, l.duo, l.since)
 	switch {
 	case t != nil && menu:
 		return l.askAbout(ctx, t)
@@ -68,10 +68,13 @@ func (l *login) demand(ctx context.Context, asked typed, devices []Device, key j
 	if r.Factor.rings() && l.memory.guard.cooling(l.duo, time.Now()) {
 		return l.reject(Cooldown, l.orPasscode(sayCooldown))
 	}
+	if l.remembered(asked) { // a retry's push was approved while preauth was asked
+		return l.accept(Remembered)
+	}
 	if ctx.Err() != nil { // the client has its answer before a phone could ring
 		return l.unanswered(ctx, context.Cause(ctx))
 	}
-	t, ringing := l.memory.begin(key, l.Client.Second, r, l.settings.Guard)
+	t, ringing := l.memory.begin(key, l.Client.Second, r, l.settings.Guard, l.since)
 	if ringing {
 		return l.reject(Pending, sayPending)
 	}
@@ -106,7 +109,7 @@ func (l *login) offer(ctx context.Context, pre Preauth, ringing bool) Verdict {
 	}
 	r := l.requestTo(Push, d)
 	r.Txid, r.code = pre.Txid, pre.Code
-	t, ringing := l.memory.begin(l.joinKey(), l.Client.Second, r, l.settings.Guard)
+	t, ringing := l.memory.begin(l.joinKey(), l.Client.Second, r, l.settings.Guard, l.since)
 	if ringing {
 		return l.reject(Pending, sayPending)
 	}

@@ -37,6 +37,8 @@ type transaction struct {
 	began  bool // at Duo
 	result AuthResult
 	err    error
+	ended  time.Time
+	taken  bool // somebody was given the answer
 }
 
 func (t *transaction) over() bool {
@@ -55,37 +57,47 @@ func (m *Memory) digest(field string) (d [sha256.Size]byte) {
 	return d
 }
 
-// join returns the live transaction that answers key, if there is one, and whether another one rings duo's phone.
-func (m *Memory) join(key joinKey, duo Identity) (t *transaction, ringing bool) {
+// join returns the transaction that answers a login of key that began at since, if there is one, and whether another
+// one rings duo's phone.
+func (m *Memory) join(key joinKey, duo Identity, since time.Time) (t *transaction, ringing bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if t = m.claim(key); t != nil {
+	if t = m.claim(key, since); t != nil {
 		return t, false
 	}
-	return nil, m.ringing[duo] != nil
+	return nil, m.rings(duo, since)
 }
 
-// claim is called with mu held. A transaction that is over is handed out once: its first finder takes it away.
-func (m *Memory) claim(key joinKey) *transaction {
+// claim is called with mu held. A transaction that is over answers those logins that began before its end: they are one
+// login and its retries, however long each waited for preauth. Of those that began later it answers one, if nobody else
+// was given its answer.
+func (m *Memory) claim(key joinKey, since time.Time) *transaction {
 	t := m.live[key]
-	if t == nil {
+	if t == nil || !t.over() || since.Before(t.ended) {
+		return t
+	}
+	if t.taken || t.err != nil || t.result.Status == "timeout" {
 		return nil
 	}
-	if t.over() {
-		m.forget(t)
-	}
+	t.taken = true
 	return t
+}
+
+// rings reports, with mu held, whether duo's phone rings, or rang when the login that asks had begun already.
+func (m *Memory) rings(duo Identity, since time.Time) bool {
+	t := m.ringing[duo]
+	return t != nil && (!t.over() || since.Before(t.ended))
 }
 
 // begin starts a transaction, unless one for the same key or the same phone began since join looked. Without an
 // address in key nobody can join it. After Close it returns one that is over.
-func (m *Memory) begin(key joinKey, second SecondFactor, r AuthRequest, limit PushGuard) (t *transaction, ringing bool) {
+func (m *Memory) begin(key joinKey, second SecondFactor, r AuthRequest, limit PushGuard, since time.Time) (t *transaction, ringing bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if t = m.claim(key); t != nil {
+	if t = m.claim(key, since); t != nil {
 		return t, false
 	}
-	if r.Factor.rings() && m.ringing[r.User] != nil {
+	if r.Factor.rings() && m.rings(r.User, since) {
 		return nil, true
 	}
 	t = &transaction{user: r.User, factor: r.Factor, code: r.code, txid: r.Txid, done: make(chan struct{})}
@@ -126,14 +138,8 @@ func (m *Memory) run(t *transaction, second SecondFactor, r AuthRequest, limit P
 	if r.Factor.rings() && m.ctx.Err() == nil && (err == nil || t.began) {
 		m.guard.rung(r.User, result.Status, limit, time.Now())
 	}
+	t.ended = time.Now()
 	close(t.done)
-	if m.ringing[r.User] == t {
-		delete(m.ringing, r.User)
-	}
-	if err != nil || result.Status == "timeout" {
-		m.forget(t)
-		return
-	}
 	time.AfterFunc(grace, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
@@ -172,6 +178,9 @@ func (m *Memory) forget(t *transaction) {
 			delete(m.live, key)
 		}
 	}
+	if m.ringing[t.user] == t {
+		delete(m.ringing, t.user)
+	}
 }
 
 // wait returns the transaction's answer, or ctx's error when the login must be answered first. The answer of a
@@ -189,7 +198,7 @@ func (m *Memory) wait(ctx context.Context, t *transaction) (AuthResult, error) {
 	if context.Cause(ctx) == ErrAbandoned {
 		return AuthResult{Txid: t.txid}, ErrAbandoned // nobody hears this login's answer: leave it for the next
 	}
-	m.forget(t)
+	t.taken = true
 	return t.result, t.err
 }
 

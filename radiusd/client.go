@@ -48,12 +48,18 @@ type Clients struct {
 	list     []*Client
 }
 
-// NewClients returns an index of clients. An empty secret and a prefix given twice are errors.
+// NewClients returns an index of clients. An empty secret, a prefix given twice and an unknown attribute
+// in UserIP are errors.
 func NewClients(clients []*Client) (*Clients, error) {
 	cs := &Clients{byPrefix: make(map[netip.Prefix]*Client), list: clients}
 	for _, c := range clients {
 		if len(c.Secret) == 0 {
 			return nil, fmt.Errorf("radiusd: client %q: the secret is empty", c.Name)
+		}
+		for _, name := range c.UserIP {
+			if _, ok := addressSources[name]; !ok {
+				return nil, fmt.Errorf("radiusd: client %q: user_ip: no attribute %q", c.Name, name)
+			}
 		}
 		if c.Timeout <= 0 {
 			c.Timeout = 55 * time.Second

@@ -19,7 +19,7 @@ const (
 // would need one packet without Message-Authenticator, after a restart say, to open the client to CVE-2024-3596.
 type Ratchet struct {
 	Required    bool      `json:"required"`
-	With        int       `json:"with"`  // requests with a valid Message-Authenticator, counted up to the need
+	With        int       `json:"with"`           // requests with a valid Message-Authenticator, counted up to the need
 	First       time.Time `json:"first,omitzero"` // the first of them
 	LastWithout time.Time `json:"last_without,omitzero"`
 

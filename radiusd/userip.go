@@ -7,6 +7,7 @@ import (
 
 	"layeh.com/radius/rfc2865"
 	"layeh.com/radius/rfc2868"
+	"layeh.com/radius/rfc3162"
 	"layeh.com/radius/rfc6911"
 )
 
@@ -23,6 +24,7 @@ var addressSources = map[string]addressSource{
 	"Calling-Station-Id":        {0, byte(rfc2865.CallingStationID_Type), text},
 	"Framed-IP-Address":         {0, byte(rfc2865.FramedIPAddress_Type), octets},
 	"Login-IP-Host":             {0, byte(rfc2865.LoginIPHost_Type), octets},
+	"Login-IPv6-Host":           {0, byte(rfc3162.LoginIPv6Host_Type), octets},
 	"Framed-IPv6-Address":       {0, byte(rfc6911.FramedIPv6Address_Type), octets},
 	"PaloAlto-Client-Source-IP": {vendorPaloAlto, 7, text},
 	"Fortinet-Client-IP":        {vendorFortinet, 2, octets},

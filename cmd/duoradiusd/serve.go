@@ -57,7 +57,7 @@ func serve(c *cobra.Command, file string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go d.CheckKeys(ctx)
-	again := func() error { return reload(ctx, d, file, log) }
+	again := func() error { return reload(ctx, d, file, config, log) }
 	if path := config.Admin.Socket; path != "" {
 		control, err := d.Serve(path, again)
 		if err != nil {
@@ -87,8 +87,9 @@ func serve(c *cobra.Command, file string) error {
 	return nil
 }
 
-// reload puts the file's configuration into force, or logs and returns why it can't.
-func reload(ctx context.Context, d *daemon.Daemon, file string, log *slog.Logger) error {
+// reload puts the file's configuration into force, or logs and returns why it can't. first is the one that the daemon
+// started with.
+func reload(ctx context.Context, d *daemon.Daemon, file string, first *conf.Config, log *slog.Logger) error {
 	config, err := conf.Load(file)
 	if err == nil {
 		err = d.Reload(config)
@@ -100,6 +101,9 @@ func reload(ctx context.Context, d *daemon.Daemon, file string, log *slog.Logger
 		return err
 	}
 	warn(log, config)
+	if config.Admin != first.Admin || config.State != first.State || config.Log != first.Log {
+		log.Warn("reload: a change of [admin], [state] or [log] wants a restart")
+	}
 	log.Info("reload: the new configuration is in force", "summary", d.Summary())
 	go d.CheckKeys(ctx)
 	return nil

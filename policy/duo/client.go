@@ -86,7 +86,7 @@ func tune(t *http.Transport, c Config) {
 	t.ForceAttemptHTTP2 = true
 	t.TLSHandshakeTimeout = c.APITimeout
 	t.MaxConnsPerHost = 1 // see lanes
-	t.IdleConnTimeout = 90 * time.Second
+	t.IdleConnTimeout = idleTimeout
 	t.DisableCompression = true
 	t.HTTP2 = &http.HTTP2Config{
 		SendPingTimeout: 5 * time.Second, // so that what waits on a dead connection is asked again in time

@@ -31,11 +31,12 @@ const (
 // health is a circuit breaker: in an outage one probe in five seconds waits for Duo, not every login.
 type health struct {
 	changed func(Health, error)
-	telling sync.Mutex // held while changed is told, so that it hears of changes in their order; taken before mu
 
 	mu      sync.Mutex // guards all below
 	state   Health
 	err     error // of Down
+	news    []func()
+	telling bool
 	probing bool
 	late    [slowSample]bool // whether the last preauths took long, in a ring
 	seen    int              // preauths since the start
@@ -100,18 +101,28 @@ func (c *Client) probe() {
 	}
 }
 
-// change lets to change the state, and tells when it did.
+// change does to, and tells of the state that comes of it when it is another. Whoever tells goes on with the changes
+// that others make meanwhile: changed hears of one after the other, in their order, and nobody else waits for it.
 func (h *health) change(to func()) {
-	h.telling.Lock()
-	defer h.telling.Unlock()
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	was := h.state
 	to()
-	is, err := h.state, h.err
-	h.mu.Unlock()
-	if was != is && h.changed != nil {
-		h.changed(is, err)
+	if is, err := h.state, h.err; is != was && h.changed != nil {
+		h.news = append(h.news, func() { h.changed(is, err) })
 	}
+	if h.telling {
+		return
+	}
+	h.telling = true
+	for len(h.news) > 0 {
+		tell := h.news[0]
+		h.news = h.news[1:]
+		h.mu.Unlock()
+		tell()
+		h.mu.Lock()
+	}
+	h.telling = false
 }
 
 // pace is Slow when more than 5 in 100 of the last preauths were late. A ping says nothing of that. mu is held.
@@ -130,15 +141,9 @@ func (h *health) pace() Health {
 
 // timed notices when Duo becomes slow, and when it is fast again.
 func (h *health) timed(took time.Duration) {
-	h.mu.Lock()
-	h.late[h.seen%slowSample] = took > slowPreauth
-	h.seen++
-	same := h.state == Down || h.state == h.pace()
-	h.mu.Unlock()
-	if same {
-		return
-	}
 	h.change(func() {
+		h.late[h.seen%slowSample] = took > slowPreauth
+		h.seen++
 		if h.state != Down {
 			h.state = h.pace()
 		}

@@ -20,13 +20,14 @@ type parts struct {
 	settings     policy.Settings
 	listen       []netip.AddrPort
 	rejectDelay  time.Duration
+	entries      int // approvals
 	summary      string
 }
 
 // build makes parts of c. What c shares with the configuration in force before (nil: none) is used again, so that its
 // connections stay open.
 func build(c *conf.Config, before *parts, log *slog.Logger) (*parts, error) {
-	p := &parts{rejectDelay: c.Guard.RejectDelay, summary: Summary(c), settings: settings(c)}
+	p := &parts{rejectDelay: c.Guard.RejectDelay, entries: c.Remember.Entries, summary: Summary(c), settings: settings(c)}
 	for _, l := range c.Listen {
 		p.listen = append(p.listen, l.Address)
 	}

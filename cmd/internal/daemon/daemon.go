@@ -56,6 +56,7 @@ func New(c *conf.Config, log *slog.Logger) (*Daemon, error) {
 
 func (d *Daemon) use(p *parts) {
 	d.parts.Store(p)
+	d.memory.Approvals.Resize(p.entries)
 	d.server.Use(radiusd.Settings{
 		Clients:     p.clients,
 		Decider:     policy.New(p.settings, d.memory),

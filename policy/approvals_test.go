@@ -1,0 +1,289 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// again logs in once more and says whether Duo was asked.
+func (w *world) again(want Reason, but ...func(*Attempt)) {
+	w.Helper()
+	w.answers(allows(0))
+	v := w.login("pw", but...)
+	if v.Outcome != Accept || v.Reason != want {
+		w.Errorf("got %s, want %s", line(v), want)
+	}
+	if v.Reason == Remembered && (v.Factor != "" || v.Txid != "" || v.Duo != 0) {
+		w.Errorf("a remembered login says %s", line(v))
+	}
+	w.answers()
+}
+
+// TestRemembered: within its lifetime an approval answers, with no call to Duo; the first factor is asked all the same.
+func TestRemembered(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.client.Remember = time.Hour
+		w.again(Approved)
+		for range 4 { // an absolute lifetime: use does not extend it
+			time.Sleep(14 * time.Minute)
+			w.again(Remembered)
+		}
+		w.wants(w.login("no"), "reject bad-password: Wrong user name or password.")
+		time.Sleep(4*time.Minute - 1)
+		w.again(Remembered)
+		if preauths, auths := w.duo.counts(); preauths != 1 || auths != 1 {
+			t.Errorf("%d preauths, %d auths", preauths, auths)
+		}
+		time.Sleep(time.Nanosecond)
+		w.again(Approved)
+		time.Sleep(30 * time.Minute)
+		w.again(Remembered)
+		if len(w.ldap.asked) != 9 {
+			t.Errorf("the first factor was asked %d times", len(w.ldap.asked))
+		}
+	})
+}
+
+func TestRememberIdleAndUses(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		idle  time.Duration
+		uses  int
+		pause time.Duration
+		want  string // of each login after the first
+	}{
+		{"no limits", 0, 0, time.Minute, "rrrrrrrr"},
+		{"idle, used in time", 10 * time.Minute, 0, 10*time.Minute - 1, "rrrrrra"}, // then its hour is over
+		{"idle", 10 * time.Minute, 0, 10 * time.Minute, "aaa"},
+		{"one use", 0, 1, time.Minute, "rararara"},
+		{"three uses", 0, 3, time.Minute, "rrrarrra"},
+		{"both", 2 * time.Minute, 2, time.Minute, "rrarra"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.client.Remember = time.Hour
+				w.settings.Idle, w.settings.Uses = tt.idle, tt.uses
+				w.load()
+				w.again(Approved)
+				got := ""
+				for range tt.want {
+					time.Sleep(tt.pause)
+					w.answers(allows(0))
+					got += string(w.login("pw").Reason[0])
+					w.answers()
+				}
+				if got != tt.want {
+					t.Errorf("got %s, want %s", got, tt.want)
+				}
+			})
+		})
+	}
+}
+
+// TestBinding is what an approval holds for. After one at the VPN from home, each login is the first of its kind.
+func TestBinding(t *testing.T) {
+	for _, tt := range []struct {
+		bind                          []Binding
+		service, client, ip, anywhere Reason // where this alone, or all three, differ
+	}{
+		{nil, Remembered, Remembered, Remembered, Remembered},
+		{[]Binding{BindService}, Approved, Remembered, Remembered, Approved},
+		{[]Binding{BindClient}, Remembered, Approved, Remembered, Approved},
+		{[]Binding{BindUserIP}, Remembered, Remembered, Approved, Approved},
+		{[]Binding{BindService, BindUserIP}, Approved, Remembered, Approved, Approved},
+		{[]Binding{BindService, BindClient, BindUserIP}, Approved, Approved, Approved, Approved},
+	} {
+		for i, want := range []Reason{tt.service, tt.client, tt.ip, tt.anywhere} {
+			t.Run(fmt.Sprint(tt.bind, i), func(t *testing.T) {
+				inWorld(t, func(w *world) {
+					w.client.Remember = time.Hour
+					w.settings.BindTo = tt.bind
+					w.load()
+					w.again(Approved)
+					w.again(Remembered)
+					but := [][]func(*Attempt){
+						{through(w.at("vpn", "mail"))},
+						{through(w.at("lab", "vpn"))},
+						{from(cafe)},
+						{through(w.at("lab", "mail")), from(cafe)},
+					}
+					w.again(want, but[i]...)
+					w.ldap.passwords["bob"] = "pw"
+					w.again(Approved, as("bob"))
+				})
+			})
+		}
+	}
+}
+
+// TestNotRemembered is what makes no approval and finds none.
+func TestNotRemembered(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		but  func(*Attempt)
+	}{
+		{"no user IP", from(nowIP)},
+		{"not authentic", unsigned},
+	} {
+		for _, bind := range [][]Binding{nil, {BindService}, {BindService, BindUserIP}} {
+			t.Run(fmt.Sprint(tt.name, bind), func(t *testing.T) {
+				inWorld(t, func(w *world) {
+					w.client.Remember, w.settings.BindTo = time.Hour, bind
+					w.load()
+					w.again(Approved, tt.but)
+					w.again(Approved, tt.but)
+					w.again(Approved)
+					w.again(Remembered)
+					w.again(Approved, tt.but)
+				})
+			})
+		}
+	}
+}
+
+// TestNoApproval: bypass, exempt and fail-open are none; TestPreauth, TestAuth and TestFailmode hold the others.
+func TestNoApproval(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		set  func(w *world)
+		want Reason
+	}{
+		{"exempt", func(w *world) { w.settings.Unlisted = UnlistedFirstFactor }, Exempt},
+		{"fail-open", func(w *world) { w.client.Failmode, w.duo.preErr = FailSafe, errDown }, FailedOpen},
+		{"bypass", func(w *world) { w.duo.pre.Result = PreauthAllow }, Bypass},
+	} {
+		inWorld(t, func(w *world) {
+			w.client.Remember = time.Hour
+			tt.set(w)
+			w.load()
+			if v := w.login("pw"); v.Reason != tt.want {
+				t.Errorf("%s: %s", tt.name, line(v))
+			}
+			if n := w.memory.Approvals.Len(); n != 0 {
+				t.Errorf("%s: %d approvals", tt.name, n)
+			}
+		})
+	}
+}
+
+// TestIdentityChanged: an approval was given by one Duo user; who is mapped to another must ask that one.
+func TestIdentityChanged(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.client.Remember = time.Hour
+		w.settings.Users = []User{{Name: "alice", Duo: Identity{UserID: "DU1"}}}
+		w.load()
+		w.again(Approved)
+		w.again(Remembered)
+		w.settings.Users = []User{{Name: "alice", Duo: Identity{UserID: "DU2"}}}
+		w.load()
+		w.again(Approved)
+		w.settings.Users = nil
+		w.load()
+		w.again(Approved)
+	})
+}
+
+// TestReloadedLifetime: an approval ends with what the configuration grants today, and never gets longer than what it
+// was given for.
+func TestReloadedLifetime(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.client.Remember = time.Hour
+		w.again(Approved)
+		time.Sleep(20 * time.Minute)
+		w.client.Remember = 20*time.Minute + 1
+		w.again(Remembered)
+		w.client.Remember = 20 * time.Minute
+		w.again(Approved)
+		w.client.Remember = 10 * time.Hour
+		time.Sleep(20 * time.Minute)
+		w.again(Approved)
+		w.client.Remember = 0
+		w.again(Approved)
+		w.client.Remember = time.Hour
+		w.again(Remembered) // of the one before
+		w.settings.Idle, w.settings.Uses = time.Hour, 1
+		w.load()
+		w.again(Approved) // used once already
+	})
+}
+
+// TestTypedCodes: a code is always checked, whatever is remembered, and a wrong one forgets nothing.
+func TestTypedCodes(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.client.Remember = time.Hour
+		w.again(Approved)
+		w.answers(wrong, allows(0))
+		w.wants(w.login("pw,123456"), "reject denied passcode: Incorrect passcode. Please try again.")
+		w.wants(w.login("pw,654321"), "accept approved passcode")
+		w.wants(w.login("pw,push"), "accept remembered")
+		time.Sleep(time.Hour - 1)
+		w.again(Remembered)
+	})
+}
+
+// TestEntries: the table is bounded and the longest unused goes first.
+func TestEntries(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.client.Remember = time.Hour
+		w.memory.Close()
+		w.memory = NewMemory(3)
+		w.load()
+		addr := func(n byte) func(*Attempt) { return from(netip.AddrFrom4([4]byte{198, 51, 100, n})) }
+		for n := range byte(3) {
+			w.again(Approved, addr(n))
+		}
+		w.again(Remembered, addr(0))
+		w.again(Approved, addr(3)) // puts 1 out
+		w.again(Remembered, addr(0))
+		w.again(Remembered, addr(2))
+		w.again(Approved, addr(1))
+		if n := w.memory.Approvals.Len(); n != 3 {
+			t.Errorf("%d approvals", n)
+		}
+	})
+	for _, entries := range []int{0, -1} {
+		m := NewMemory(entries) // must not mean no bound
+		m.Approvals.add(approvalKey{user: "a"}, time.Now(), time.Hour)
+		m.Approvals.add(approvalKey{user: "b"}, time.Now(), time.Hour)
+		if n := m.Approvals.Len(); n != 1 {
+			t.Errorf("NewMemory(%d) keeps %d approvals", entries, n)
+		}
+	}
+}
+
+// TestPassed: a lifetime ends by whichever clock says so first.
+func TestPassed(t *testing.T) {
+	now := time.Now()
+	slept := now.Round(0).Add(time.Hour) // the machine slept: only the wall clock went on
+	for _, tt := range []struct {
+		at, now time.Time
+		limit   time.Duration
+		want    bool
+	}{
+		{now, now, time.Minute, false},
+		{now, now.Add(time.Minute - 1), time.Minute, false},
+		{now, now.Add(time.Minute), time.Minute, true},
+		{now, slept, time.Minute, true},
+		{now, now.Round(0).Add(-time.Hour), time.Minute, false},
+		{now, now, 0, true},
+	} {
+		if got := passed(tt.at, tt.now, tt.limit); got != tt.want {
+			t.Errorf("passed(%v, %v, %v) is %v", tt.at, tt.now, tt.limit, got)
+		}
+	}
+}
+
+func TestApprovalsResize(t *testing.T) {
+	a := newApprovals(3)
+	now := time.Now()
+	key := func(user string) approvalKey { return approvalKey{user: user} }
+	for _, user := range []string{"a", "b", "c"} {
+		a.add(key(user), now, time.Hour)
+	}
+	a.Resize(2)
+	if a.use(key("a"), now, time.Hour, limits{}) || !a.use(key("b"), now, time.Hour, limits{}) || a.Len() != 2 {
+		t.Errorf("%d kept, want the two newest", a.Len())
+	}
+}

@@ -1,0 +1,82 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// benched is a Policy of rules and users, and alice's Attempt, whose approval is remembered.
+func benched(b *testing.B, rules []Rule, users int) (*Policy, Attempt) {
+	b.Helper()
+	m := NewMemory(1000)
+	b.Cleanup(m.Close)
+	s := Settings{Rules: rules, BindTo: []Binding{BindService, BindUserIP}, Names: Names{StripDomain: []string{`EXAMPLE\`}}}
+	for n := range users {
+		s.Users = append(s.Users, User{Name: fmt.Sprint("user", n), Duo: Identity{UserID: fmt.Sprint("DU", n)}})
+	}
+	s.Users = append(s.Users, User{Name: "alice", Duo: Identity{UserID: "DUALICE"}})
+	c := &Client{Name: "vpn", Service: "vpn", Factors: allFactors, Remember: 10 * 365 * 24 * time.Hour}
+	a := Attempt{Client: c, User: "alice", UserIP: home, Authentic: true}
+	p := New(s, m)
+	l := login{Policy: p, Attempt: a}
+	l.settleName()
+	l.settleRule()
+	l.remember()
+	return p, a
+}
+
+func decideAll(b *testing.B, p *Policy, a Attempt) {
+	b.Helper()
+	b.ReportAllocs()
+	for b.Loop() {
+		if v := p.Decide(b.Context(), a); v.Reason != Remembered {
+			b.Fatal(line(v))
+		}
+	}
+}
+
+// BenchmarkDecideRemembered is the way of most logins, the first factor apart.
+func BenchmarkDecideRemembered(b *testing.B) {
+	for _, name := range []string{"alice", `EXAMPLE\Alice`} {
+		b.Run(name, func(b *testing.B) {
+			p, a := benched(b, nil, 100_000)
+			a.User = name
+			decideAll(b, p, a)
+		})
+	}
+	b.Run("parallel", func(b *testing.B) {
+		p, a := benched(b, nil, 100_000)
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
+				if v := p.Decide(b.Context(), a); v.Reason != Remembered {
+					b.Error(line(v))
+				}
+			}
+		})
+	})
+}
+
+// BenchmarkDecideRules is what rules cost that do not fit, by the list that keeps them from it.
+func BenchmarkDecideRules(b *testing.B) {
+	for _, count := range []int{10, 1000, 10_000} {
+		for list, rule := range map[string]func(n int) Rule{
+			"users":   func(n int) Rule { return Rule{Users: []string{fmt.Sprint("user", n)}} },
+			"clients": func(n int) Rule { return Rule{Clients: []string{fmt.Sprint("client", n)}} },
+			"networks": func(n int) Rule {
+				return Rule{Networks: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(n >> 8), byte(n)}), 24)}}
+			},
+		} {
+			b.Run(fmt.Sprintf("%d/%s", count, list), func(b *testing.B) {
+				var rules []Rule
+				for n := range count {
+					rules = append(rules, rule(n))
+				}
+				p, a := benched(b, rules, 100_000)
+				decideAll(b, p, a)
+			})
+		}
+	}
+}

@@ -1,0 +1,397 @@
+package policy
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	menuText = "1. Duo Push to XXX-XXX-4508\n2. Phone call to XXX-XXX-4508\n3. Phone call to XXX-XXX-0100\n" +
+		"4. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\nPasscode or option (1-4):"
+	menuOffer  = "challenge challenged: Duo login for alice\n" + menuText
+	wrongAgain = "challenge challenged passcode: Incorrect passcode. Please try again.\n" + menuText
+	badState   = "reject bad-state: This login is over. Start again."
+)
+
+// inChallenge is a world whose client shows challenges and whose user has two phones and a token.
+func inChallenge(t *testing.T, f func(w *world)) {
+	t.Helper()
+	inWorld(t, func(w *world) {
+		w.client.Mode = ModeChallenge
+		w.duo.pre.Devices = []Device{smartphone, landline, token}
+		f(w)
+	})
+}
+
+// offered begins a login and returns the State of its menu.
+func (w *world) offered() string {
+	w.Helper()
+	v := w.login("pw")
+	w.wants(v, menuOffer)
+	return v.State
+}
+
+// answer answers a challenge: the Verdict is compared with want and its State returned.
+func (w *world) answer(s, text, want string) string {
+	w.Helper()
+	v := w.login(text, state(s))
+	w.wants(v, want)
+	if v.State == s && s != "" {
+		w.Errorf("the State came back")
+	}
+	return v.State
+}
+
+func TestMenu(t *testing.T) {
+	second := smartphone
+	second.ID, second.Number, second.NextCode = "D9", "XXX-XXX-7777", ""
+	for _, tt := range []struct {
+		name    string
+		factors []Factor
+		devices []Device
+		want    string
+	}{
+		{"two phones and a token", allFactors, []Device{smartphone, landline, token}, menuText},
+		{"by the order of factors", []Factor{SMS, Passcode, Phone, Push}, []Device{smartphone, token},
+			"1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\n2. Phone call to XXX-XXX-4508\n" +
+				"3. Duo Push to XXX-XXX-4508\nPasscode or option (1-3):"},
+		{"push only", []Factor{Push, Passcode}, []Device{smartphone, second}, "1. Duo Push to XXX-XXX-4508\n" +
+			"2. Duo Push to XXX-XXX-7777\nPasscode or option (1-2):"},
+		{"one option", []Factor{Push, Passcode}, []Device{tablet}, "1. Duo Push to Tablet (iOS)\nPasscode or option (1):"},
+		{"no code starts anywhere", []Factor{SMS, Passcode}, []Device{second}, "1. SMS passcodes to XXX-XXX-7777\nPasscode or option (1):"},
+		{"without a name", []Factor{Phone, Passcode}, []Device{{ID: "D", Capabilities: []string{"phone"}}},
+			"1. Phone call to your phone\nPasscode or option (1):"},
+		{"a token only", allFactors, []Device{token}, "Passcode:"},
+		{"no device", allFactors, nil, "Passcode:"},
+		{"no codes", []Factor{Push, Phone}, []Device{smartphone}, "1. Duo Push to XXX-XXX-4508\n2. Phone call to XXX-XXX-4508\nOption (1-2):"},
+		{"no codes, one option", []Factor{Push}, []Device{smartphone}, "1. Duo Push to XXX-XXX-4508\nOption (1):"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inChallenge(t, func(w *world) {
+				w.client.Factors, w.duo.pre.Devices = tt.factors, tt.devices
+				v := w.login("pw")
+				w.wants(v, "challenge challenged: Duo login for alice\n"+tt.want)
+				if v.Wait != 2*time.Minute || v.User != "alice" || len(v.State) != 32 || strings.Trim(v.State, "0123456789abcdef") != "" {
+					t.Errorf("Wait %v, User %q, State %q", v.Wait, v.User, v.State)
+				}
+				if !w.duo.preauths[0].VerifiedPush {
+					t.Error("we did not tell Duo that we can show a code")
+				}
+			})
+		})
+	}
+}
+
+// TestMenuFits: three options fit one Reply-Message, with a long name too (RFC 2865 §5.18).
+func TestMenuFits(t *testing.T) {
+	inChallenge(t, func(w *world) {
+		w.duo.pre.Devices = []Device{smartphone, token}
+		name := strings.Repeat("x", 64)
+		w.ldap.passwords[name] = "pw"
+		if v := w.login("pw", as(name)); len(v.Message) > 253 || !strings.HasSuffix(v.Message, "(1-3):") {
+			t.Errorf("%d octets: %s", len(v.Message), v.Message)
+		}
+	})
+}
+
+// TestManyDevices: an option is one digit.
+func TestManyDevices(t *testing.T) {
+	inChallenge(t, func(w *world) {
+		w.duo.pre.Devices = nil
+		for range 20 {
+			w.duo.pre.Devices = append(w.duo.pre.Devices, smartphone)
+		}
+		v := w.login("pw")
+		if !strings.HasSuffix(v.Message, "\n9. Duo Push to XXX-XXX-4508\nPasscode or option (1-9):") {
+			t.Error(v.Message)
+		}
+		w.answers(allows(0))
+		w.answer(v.State, "9", "accept approved push T1")
+	})
+}
+
+func TestNothingToOffer(t *testing.T) {
+	for _, tt := range []struct {
+		devices []Device
+		want    string
+	}{
+		{nil, "reject no-device: Duo knows no device of yours. Ask your help desk."},
+		{[]Device{token}, "reject no-device: Duo can't reach a device of yours that way from here."},
+	} {
+		inChallenge(t, func(w *world) {
+			w.client.Factors, w.duo.pre.Devices = []Factor{Push}, tt.devices
+			w.wants(w.login("pw"), tt.want)
+		})
+	}
+}
+
+// TestAnswers is what can be typed to the menu.
+func TestAnswers(t *testing.T) {
+	const odd = "challenge challenged: That is neither a passcode nor an option.\n" + menuText
+	const noDevice = "challenge challenged: Duo can't reach a device of yours that way from here. Type a passcode.\n" + menuText
+	for _, tt := range []struct{ text, asked, want string }{
+		{"1", "push:D1", "accept approved push T1"},
+		{" 1 ", "push:D1", "accept approved push T1"},
+		{"2", "phone:D1", "accept approved phone T1"},
+		{"3", "phone:D2", "accept approved phone T1"},
+		{"push", "push:D1", "accept approved push T1"},
+		{"Phone2", "phone:D2", "accept approved phone T1"},
+		{"123456", "passcode:123456", "accept approved passcode"},
+		{"123456789", "passcode:123456789", "accept approved passcode"},
+		{otp, "passcode:" + otp, "accept approved passcode"},
+		{"5", "", odd},
+		{"0", "", odd},
+		{"9", "", odd},
+		{"", "", odd},
+		{"auto", "", odd},
+		{"12345", "", odd},
+		{"pw,123456", "", odd},
+		{"push2", "", noDevice},
+	} {
+		t.Run(tt.text, func(t *testing.T) {
+			inChallenge(t, func(w *world) {
+				w.client.Remember = time.Hour
+				s := w.offered()
+				if tt.asked != "" {
+					w.answers(allows(time3))
+				}
+				w.answer(s, tt.text, tt.want)
+				w.asked(tt.asked)
+				if got := w.memory.Approvals.Len() == 1; got != (tt.asked != "") {
+					t.Errorf("remembered: %v", got)
+				}
+				w.told("alice:pw") // once: the answer is no password
+			})
+		})
+	}
+}
+
+func TestThreeTries(t *testing.T) {
+	inChallenge(t, func(w *world) {
+		w.answers(wrong, wrong, wrong)
+		s := w.offered()
+		s2 := w.answer(s, "111111", wrongAgain)
+		s3 := w.answer(s2, "222222", wrongAgain)
+		w.answer(s3, "333333", "reject denied passcode: Incorrect passcode. Please try again.")
+		for _, old := range []string{s, s2, s3} {
+			w.answer(old, "444444", badState)
+		}
+		w.asked("passcode:111111 passcode:222222 passcode:333333")
+	})
+	inChallenge(t, func(w *world) { // the second is right
+		w.answers(wrong, allows(0))
+		w.answer(w.answer(w.offered(), "111111", wrongAgain), "222222", "accept approved passcode")
+	})
+	inChallenge(t, func(w *world) { // locked out is not asked again
+		w.answers(denies("locked_out", "Your account is locked out", 0))
+		w.answer(w.offered(), "111111", "reject denied-by-duo passcode: Your account is locked out")
+	})
+	inChallenge(t, func(w *world) { // what is no code counts as well
+		const odd = "That is neither a passcode nor an option."
+		s := w.answer(w.offered(), "x", "challenge challenged: "+odd+"\n"+menuText)
+		w.answer(w.answer(s, "y", "challenge challenged: "+odd+"\n"+menuText), "z", "reject denied: "+odd)
+	})
+	inChallenge(t, func(w *world) { // and what is not allowed
+		w.client.Factors = []Factor{Push}
+		v := w.login("pw")
+		w.answer(v.State, "123456", "challenge challenged: This factor is not allowed here.\n1. Duo Push to XXX-XXX-4508\nOption (1):")
+	})
+}
+
+// TestBadState: whatever is wrong with a State, the login neither goes on nor starts afresh.
+func TestBadState(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		but  func(w *world, a *Attempt)
+	}{
+		{"unknown", func(_ *world, a *Attempt) { a.State = strings.Repeat("0", 32) }},
+		{"of somebody else", func(_ *world, a *Attempt) { a.State = "X" }},
+		{"another client", func(w *world, a *Attempt) { c := w.at("lab", "vpn"); a.Client = &c }},
+		{"another user", func(_ *world, a *Attempt) { a.User = "bob" }},
+		{"no user", func(_ *world, a *Attempt) { a.User = "" }},
+		{"another address", func(_ *world, a *Attempt) { a.UserIP = cafe }},
+		{"expired", func(*world, *Attempt) { time.Sleep(2 * time.Minute) }},
+	} {
+		for _, text := range []string{"pw", "123456", "1", ""} {
+			t.Run(tt.name+"/"+text, func(t *testing.T) {
+				inChallenge(t, func(w *world) {
+					a := w.attempt(text, state(w.offered()))
+					tt.but(w, &a)
+					w.wants(w.decide(w.Context(), a), badState)
+					w.asked("")
+					w.told("alice:pw")
+				})
+			})
+		}
+	}
+	inChallenge(t, func(w *world) { // just in time; another client's or user's try did not use it up
+		s := w.offered()
+		w.wants(w.login("123456", state(s), as("bob")), badState)
+		w.wants(w.login("123456", state(s), through(w.at("lab", "vpn"))), badState)
+		time.Sleep(2*time.Minute - 1)
+		w.answers(allows(0))
+		w.answer(s, "123456", "accept approved passcode")
+		w.answer(s, "123456", badState)
+	})
+}
+
+// TestStateOnce: of 32 answers to one challenge at one moment, one proceeds.
+func TestStateOnce(t *testing.T) {
+	for _, same := range []bool{false, true} {
+		inChallenge(t, func(w *world) {
+			w.duo.scripts = func(AuthRequest) reply { return allows(time3) }
+			s := w.offered()
+			w.preauthTakes(time.Second)
+			var answers []*pending
+			for n := range 32 {
+				code := "1234" + string(rune('0'+n/10)) + string(rune('0'+n%10))
+				if same {
+					code = "123456"
+				}
+				answers = append(answers, w.start(code, state(s)))
+			}
+			got := map[string]int{}
+			for _, p := range answers {
+				got[line(<-p.verdict)]++
+			}
+			if _, auths := w.duo.counts(); auths != 1 || got["accept approved passcode"] != 1 || got[badState] != 31 {
+				t.Errorf("%d auths, %v", auths, got)
+			}
+		})
+	}
+}
+
+// TestAnswerAddress: a client may leave the user's address out of its answer; the rules that fitted still do.
+func TestAnswerAddress(t *testing.T) {
+	inChallenge(t, func(w *world) {
+		w.client.Remember = time.Hour
+		w.settings.Rules = []Rule{{Networks: []netip.Prefix{netip.PrefixFrom(home, 24)}, Factors: []Factor{Passcode}}}
+		w.load()
+		v := w.login("pw")
+		w.wants(v, "challenge challenged: Duo login for alice\nPasscode:")
+		v = w.login("push", state(v.State), from(nowIP))
+		w.wants(v, "challenge challenged: This factor is not allowed here.\nPasscode:")
+		w.answers(allows(0))
+		w.wants(w.login("123456", state(v.State), from(nowIP)), "accept approved passcode")
+		if got := w.duo.auths[0].IP; got != home {
+			t.Errorf("Duo was told %v", got)
+		}
+		w.again(Remembered)
+	})
+	inChallenge(t, func(w *world) { // one that was not known at first can't be put in later
+		v := w.login("pw", from(nowIP))
+		w.wants(w.login("123456", state(v.State)), badState)
+	})
+	inChallenge(t, func(w *world) { // nor can what was not authentic become so
+		w.client.Remember = time.Hour
+		v := w.login("pw", unsigned)
+		w.answers(allows(0))
+		w.wants(w.login("123456", state(v.State)), "accept approved passcode")
+		w.wants(w.login("pw"), menuOffer)
+	})
+}
+
+// TestSMSInChallenge: codes are sent, then asked for.
+func TestSMSInChallenge(t *testing.T) {
+	const codesSent = "challenge challenged sms: New passcodes were sent by SMS.\nPasscode:"
+	inChallenge(t, func(w *world) {
+		w.answers(sent, wrong, allows(0))
+		s := w.answer(w.offered(), "4", codesSent)
+		s = w.answer(s, "1111111", "challenge challenged passcode: Incorrect passcode. Please try again.\nPasscode:")
+		w.answer(s, "1234567", "accept approved passcode")
+		w.asked("sms:D1 passcode:1111111 passcode:1234567")
+	})
+	inChallenge(t, func(w *world) { // rounds are bounded, whatever they were for
+		for range challengeRounds {
+			w.duo.script = append(w.duo.script, sent)
+		}
+		s, v := w.offered(), Verdict{}
+		for n := 0; s != ""; n++ {
+			if n > challengeRounds {
+				t.Fatal("challenges without end")
+			}
+			v = w.login("sms", state(s))
+			s = v.State
+		}
+		w.wants(v, "reject denied sms: Login denied.")
+	})
+}
+
+// TestPushInChallenge: a push that is chosen runs and answers; the answer sent again with the same State joins it.
+func TestPushInChallenge(t *testing.T) {
+	inChallenge(t, func(w *world) {
+		w.ldap.accounts = map[string]Account{"alice": {DuoUsername: "asmith"}}
+		w.client.Remember = time.Hour
+		w.answers(allows(20 * time.Second))
+		s := w.offered()
+		first := w.start("1", state(s))
+		time.Sleep(5 * time.Second)
+		second := w.start("1", state(s))
+		other := w.start("2", state(s))
+		other.wants(badState)
+		first.wants("accept approved push T1")
+		second.wants("accept approved push T1")
+		w.answer(s, "1", badState)
+		w.again(Remembered)
+		if got := w.duo.auths[0].User; got != (Identity{Username: "asmith"}) {
+			t.Errorf("Duo was asked about %+v", got)
+		}
+	})
+	inChallenge(t, func(w *world) { // a no ends the login
+		w.answers(denied)
+		s := w.offered()
+		w.answer(s, "1", "reject denied push T1: Login request denied.")
+		w.answer(s, "1", badState)
+	})
+	inChallenge(t, func(w *world) { // whose client went away finds the answer there, and it is remembered
+		w.ldap.accounts = map[string]Account{"alice": {DuoUsername: "asmith"}}
+		w.client.Remember = time.Hour
+		w.answers(allows(20 * time.Second))
+		s := w.offered()
+		first := w.start("1", state(s))
+		first.abandon()
+		first.wants("reject abandoned push T1")
+		time.Sleep(25 * time.Second)
+		w.answer(s, "1", "accept approved push T1")
+		w.answer(s, "1", badState)
+		w.again(Remembered)
+	})
+	inChallenge(t, func(w *world) { // so does who starts again, right password first
+		w.answers(allows(57 * time.Second))
+		w.answer(w.offered(), "1", "reject no-answer push T1: No answer came from your phone. Try again.")
+		time.Sleep(5 * time.Second)
+		w.wants(w.login("no"), "reject bad-password: Wrong user name or password.")
+		w.wants(w.login("pw", from(cafe)), menuOffer)
+		w.wants(w.login("pw"), "accept approved push T1")
+		w.offered()
+	})
+	inChallenge(t, func(w *world) { // and who starts again while the phone still rings
+		const live = "Answer the request on your phone, then press Enter here (or type a passcode):"
+		w.answers(allows(20*time.Second), wrong)
+		first := w.start("1", state(w.offered()))
+		first.abandon()
+		first.wants("reject abandoned push T1")
+		v := w.login("pw")
+		w.wants(v, "challenge challenged push T1: "+live)
+		s := w.answer(v.State, "123456", "challenge challenged passcode: Incorrect passcode. Please try again.\nPasscode:")
+		w.answer(s, "", "accept approved push T1")
+	})
+	inChallenge(t, func(w *world) { // from elsewhere there is a code, but no ride and no second push
+		const elsewhere = "Another login of yours waits for an answer on your phone."
+		w.answers(allows(20*time.Second), allows(0))
+		first := w.start("1", state(w.offered()))
+		v := w.login("pw", from(cafe))
+		w.wants(v, "challenge challenged: "+elsewhere+"\n1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\nPasscode or option (1):")
+		v = w.login("push", state(v.State), from(cafe))
+		w.wants(v, "challenge challenged: "+elsewhere+"\n1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\nPasscode or option (1):")
+		w.wants(w.login("123456", state(v.State), from(cafe)), "accept approved passcode")
+		first.wants("accept approved push T1")
+		w.client.Factors = []Factor{Push}
+		w.answers(allows(20 * time.Second))
+		first = w.start("push", state(w.login("pw").State))
+		w.wants(w.login("pw", from(cafe)), "reject push-pending: "+elsewhere)
+		first.wants("accept approved push T2")
+	})
+}

@@ -1,0 +1,278 @@
+package duo_test
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"duoradiusd/policy"
+	"duoradiusd/policy/duo"
+	"duoradiusd/test/fakeduo"
+)
+
+// answer is what any call brings, an allow in it told.
+type answer struct {
+	allow bool
+	err   error
+}
+
+// calls are those that can bring an allow, and check.
+var calls = []struct {
+	name, path string
+	do         func(context.Context, *duo.Client) answer
+}{
+	{"preauth", preauthPath, func(ctx context.Context, c *duo.Client) answer {
+		p, err := c.Preauth(ctx, policy.PreauthRequest{User: jo})
+		return answer{p.Result == policy.PreauthAllow || p.Result == policy.PreauthAuth, err}
+	}},
+	{"push", authPath, func(ctx context.Context, c *duo.Client) answer {
+		r, err := c.Auth(ctx, push)
+		return answer{r.Allowed, err}
+	}},
+	{"passcode", authPath, func(ctx context.Context, c *duo.Client) answer {
+		r, err := c.Auth(ctx, policy.AuthRequest{User: jo, Factor: policy.Passcode, Passcode: "123456"})
+		return answer{r.Allowed, err}
+	}},
+	{"check", "/auth/v2/check", func(ctx context.Context, c *duo.Client) answer {
+		_, err := c.Check(ctx)
+		return answer{false, err}
+	}},
+}
+
+// Whatever Duo answers but what it should: which error it is, and never an allow.
+func TestErrors(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		fault fakeduo.Fault
+		kind  string
+		text  string // after "duo: " and the path
+	}{
+		{"500", fakeduo.Fault{Status: 500}, "unavailable", ": 500 (50000): Internal server error"},
+		{"503", fakeduo.Fault{Code: 50301, Detail: "try later"}, "unavailable", ": 503 (50301): try later"},
+		{"HTML 502", fakeduo.Fault{Status: 502, Body: "<html>Bad Gateway</html>"}, "unavailable", ": 502"},
+		{"HTML 200", fakeduo.Fault{Body: "<html>Log in to the hotel</html>"}, "unknown",
+			": 200: invalid character '<' looking for beginning of value"},
+		{"HTML 404", fakeduo.Fault{Status: 404, Body: "<html>Not Found</html>"}, "refused", ": 404"},
+		{"HTML 401", fakeduo.Fault{Status: 401, Body: "<html>Who are you?</html>"}, "misconfigured",
+			": 401: are api_host, integration_key, secret_key and this machine's clock right?"},
+		{"HTML 403", fakeduo.Fault{Status: 403, Body: "<html>Forbidden</html>"}, "misconfigured",
+			": 403: are api_host, integration_key, secret_key and this machine's clock right?"},
+		{"half an answer", fakeduo.Fault{Body: `{"stat": "OK", "response": {"result": "allow"`}, "unknown",
+			": 200: unexpected end of JSON input"},
+		{"two answers", fakeduo.Fault{Body: `{"stat":"OK","response":{"result":"allow"}} {}`}, "unknown",
+			": 200: invalid character '{' after top-level value"},
+		{"no JSON object", fakeduo.Fault{Body: `"allow"`}, "unknown",
+			": 200: json: cannot unmarshal string into Go value of type duo.envelope"},
+		{"FAIL with 200", fakeduo.Fault{Status: 200, Code: 40002, Detail: "username"}, "unknown",
+			`: 200 (40002): Invalid request parameters: username: stat "FAIL"`},
+		{"no stat", fakeduo.Fault{Body: `{"response":{"result":"allow","time":1}}`}, "unknown", `: 200: stat ""`},
+		{"stat of another kind", fakeduo.Fault{Body: `{"stat":"ok","response":{"result":"allow"}}`}, "unknown", `: 200: stat "ok"`},
+		{"no response", fakeduo.Fault{Body: `{"stat":"OK"}`}, "unknown", ": 200: unexpected end of JSON input"},
+		{"an empty response", fakeduo.Fault{Body: `{"stat":"OK","response":{}}`}, "unknown", ``},
+		{"null", fakeduo.Fault{Body: `{"stat":"OK","response":null}`}, "unknown", ``},
+		{"OK with 201", fakeduo.Fault{Status: 201, Body: `{"stat":"OK","response":{"result":"allow"}}`}, "unknown",
+			": 201: not an answer of the Auth API"},
+		{"OK with 401", fakeduo.Fault{Status: 401, Body: `{"stat":"OK","response":{"result":"allow"}}`}, "misconfigured",
+			": 401: are api_host, integration_key, secret_key and this machine's clock right?"},
+		{"OK with 500", fakeduo.Fault{Status: 500, Body: `{"stat":"OK","response":{"result":"allow"}}`}, "unavailable", ": 500"},
+		{"40001", fakeduo.Fault{Code: 40001}, "refused", ": 400 (40001): Missing required request parameters"},
+		{"40002", fakeduo.Fault{Code: 40002, Detail: "no capable device"}, "refused",
+			": 400 (40002): Invalid request parameters: no capable device"},
+		{"40101", fakeduo.Fault{Code: 40101}, "misconfigured",
+			": 401 (40101): Missing request credentials: does a proxy change the headers of requests?"},
+		{"40102", fakeduo.Fault{Code: 40102}, "misconfigured",
+			": 401 (40102): Invalid integration key in request credentials: is integration_key right?"},
+		{"40103", fakeduo.Fault{Code: 40103}, "misconfigured",
+			": 401 (40103): Invalid signature in request credentials: is secret_key right?"},
+		{"40104", fakeduo.Fault{Code: 40104}, "misconfigured",
+			": 401 (40104): Missing request timestamp: is this machine's clock right?"},
+		{"40105", fakeduo.Fault{Code: 40105}, "misconfigured",
+			": 401 (40105): Bad request timestamp: is this machine's clock right?: it is 0s ahead of Duo's"},
+		{"40106", fakeduo.Fault{Code: 40106}, "misconfigured",
+			": 401 (40106): Invalid content type: does a proxy change the headers of requests?"},
+		{"40301", fakeduo.Fault{Code: 40301, Detail: "Wrong integration type for this API."}, "misconfigured",
+			`: 403 (40301): Access forbidden: Wrong integration type for this API.: these keys are of another type of ` +
+				`application; create one of type "Auth API" or "Partner Auth API"`},
+		{"40401", fakeduo.Fault{Code: 40401}, "refused", ": 404 (40401): Resource not found"},
+		{"40501", fakeduo.Fault{Code: 40501}, "refused", ": 405 (40501): Method not allowed"},
+		{"code as a string", fakeduo.Fault{Status: 401, Body: `{"stat":"FAIL","code":"40103","message":"No"}`}, "misconfigured",
+			": 401 (40103): No: is secret_key right?"},
+		{"code null", fakeduo.Fault{Status: 400, Body: `{"stat":"FAIL","code":null,"message":null,"message_detail":null}`},
+			"refused", ": 400"},
+		{"code of another kind", fakeduo.Fault{Status: 400, Body: `{"stat":"FAIL","code":[40002]}`}, "refused", ": 400"},
+		{"escape sequences", fakeduo.Fault{Status: 400, Body: `{"stat":"FAIL","message":"\u001b]0;x\u0007\u009b1m"}`},
+			"refused", ": 400:  ]0;x  1m"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, c := ready(t, fakeduo.Config{}, fakeduo.User{Passcodes: []string{"123456"}})
+			for _, call := range calls {
+				s.Inject(call.path, tt.fault)
+				got := call.do(t.Context(), c)
+				if got.allow || kind(got.err) != tt.kind {
+					t.Errorf("%s: got allow %v and %v, %s; want %s", call.name, got.allow, got.err, kind(got.err), tt.kind)
+				}
+				if want := "duo: " + call.path + tt.text; tt.text != "" && (got.err == nil || got.err.Error() != want) {
+					t.Errorf("%s:\n got %v\nwant %s", call.name, got.err, want)
+				}
+				s.Heal()
+			}
+			if s.Pushes() != 0 {
+				t.Errorf("%d pushes", s.Pushes())
+			}
+		})
+	}
+}
+
+// What an Error tells to errors.As.
+func TestErrorFields(t *testing.T) {
+	s, c := ready(t, fakeduo.Config{}, fakeduo.User{})
+	s.Inject(preauthPath, fakeduo.Fault{Code: 40002, Detail: "username"})
+	_, err := c.Preauth(t.Context(), policy.PreauthRequest{User: jo})
+	e, ok := errors.AsType[*duo.Error](err)
+	if !ok || e.Path != preauthPath || e.Status != 400 || e.Code != 40002 || e.Message != "Invalid request parameters" ||
+		e.Detail != "username" || e.Err != nil {
+		t.Errorf("got %+v", e)
+	}
+}
+
+// A wrong key, a wrong clock: as Duo tells them by itself.
+func TestMisconfigured(t *testing.T) {
+	s := started(t, fakeduo.Config{}, fakeduo.User{})
+	for _, tt := range []struct {
+		name string
+		edit func(*duo.Config)
+		skew time.Duration
+		want string
+	}{
+		{"integration key", func(c *duo.Config) { c.IntegrationKey = "DIOTHEROTHEROTHER000" }, 0, "(40102)"},
+		{"secret key", func(c *duo.Config) { c.SecretKey = strings.Repeat("x", 40) }, 0, "(40103)"},
+		{"slow clock", func(*duo.Config) {}, 10 * time.Minute, "is this machine's clock right?: it is 10m0s behind Duo's"},
+		{"fast clock", func(*duo.Config) {}, -time.Hour, "is this machine's clock right?: it is 1h0m0s ahead of Duo's"},
+	} {
+		s.Skew(tt.skew)
+		c := connected(t, s, tt.edit)
+		for _, call := range calls {
+			got := call.do(t.Context(), c)
+			if got.allow || kind(got.err) != "misconfigured" || !strings.Contains(got.err.Error(), tt.want) {
+				t.Errorf("%s, %s: got %+v, want misconfigured with %q", tt.name, call.name, got, tt.want)
+			}
+		}
+		if h, _ := c.Health(); h != duo.Up {
+			t.Errorf("%s: Duo is %v; want up, it answers", tt.name, h)
+		}
+	}
+}
+
+// No answer at all is Duo unavailable: refused, cut, hanging, another's certificate.
+func TestNoAnswer(t *testing.T) {
+	for _, proto := range protocols {
+		t.Run(proto.name, func(t *testing.T) {
+			s := started(t, proto.cfg, fakeduo.User{Passcodes: []string{"123456"}})
+			hasty := func(c *duo.Config) { c.APITimeout = 100 * time.Millisecond }
+			for _, tt := range []struct {
+				name  string
+				fault fakeduo.Fault
+				edit  func(*duo.Config)
+				text  string
+			}{
+				{"cut", fakeduo.Fault{Times: -1, CutBefore: true}, nil, ""},
+				{"hang", fakeduo.Fault{Times: -1, Hang: true}, hasty, "context deadline exceeded"},
+				{"trickle", fakeduo.Fault{Times: -1, Trickle: 50 * time.Millisecond}, hasty, "context deadline exceeded"},
+				{"roots", fakeduo.Fault{}, func(c *duo.Config) { c.Roots = x509.NewCertPool() },
+					"tls: failed to verify certificate: x509: certificate signed by unknown authority"},
+				{"Duo's own roots", fakeduo.Fault{}, func(c *duo.Config) { c.Roots = nil },
+					"tls: failed to verify certificate: x509: certificate signed by unknown authority"},
+				{"down", fakeduo.Fault{}, nil, "connect: connection refused"},
+			} {
+				if tt.name == "down" {
+					s.Down()
+				}
+				for _, call := range calls {
+					edit := tt.edit
+					if edit == nil {
+						edit = func(*duo.Config) {}
+					}
+					c := connected(t, s, edit)
+					if tt.fault.Times != 0 {
+						s.Inject(call.path, tt.fault)
+					}
+					got := call.do(t.Context(), c)
+					if got.allow || kind(got.err) != "unavailable" || !strings.HasPrefix(got.err.Error(), "duo: "+call.path+": ") ||
+						!strings.HasSuffix(got.err.Error(), tt.text) {
+						t.Errorf("%s, %s: got %+v, want unavailable with %q", tt.name, call.name, got, tt.text)
+					}
+					s.Heal()
+				}
+			}
+			if got := s.Count(authPath); got > 6 {
+				t.Errorf("%d requests on /auth; want each of the 6 at most once that found a connection", got)
+			}
+		})
+	}
+}
+
+// The caller's own deadline bounds every call; a caller who gives up has not found Duo unavailable.
+func TestContext(t *testing.T) {
+	gone := errors.New("the client has gone")
+	for _, proto := range protocols {
+		for _, call := range calls {
+			t.Run(proto.name+" "+call.name, func(t *testing.T) {
+				s, c := ready(t, proto.cfg, fakeduo.User{})
+				s.Inject(call.path, fakeduo.Fault{Times: -1, Hang: true})
+				start := time.Now()
+				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+				defer cancel()
+				got := call.do(ctx, c)
+				if got.allow || kind(got.err) != "unavailable" || !errors.Is(got.err, context.DeadlineExceeded) {
+					t.Errorf("deadline: got %+v", got)
+				}
+				cause, stop := context.WithCancelCause(t.Context())
+				time.AfterFunc(30*time.Millisecond, func() { stop(gone) })
+				got = call.do(cause, c)
+				if got.allow || kind(got.err) != "unknown" || !errors.Is(got.err, gone) {
+					t.Errorf("cancelled: got %+v, %s; want unknown, with the cause", got, kind(got.err))
+				}
+				cause, stop = context.WithCancelCause(t.Context())
+				stop(gone)
+				n := s.Count("")
+				if got = call.do(cause, c); got.allow || kind(got.err) != "unknown" || s.Count(call.path) > n {
+					t.Errorf("cancelled before: got %+v", got)
+				}
+				if took := time.Since(start); took > 5*time.Second {
+					t.Errorf("took %v", took)
+				}
+			})
+		}
+	}
+}
+
+// Neither an error nor a log line holds what is secret or what is in a URL.
+func TestErrorsKeepSecrets(t *testing.T) {
+	for _, fault := range []fakeduo.Fault{
+		{CutBefore: true}, {CutAfter: true}, {Status: 500}, {Code: 40103}, {Body: "<"}, {Hang: true}, {Status: 429},
+		{Status: 429, RetryAfter: "600"}, {Status: 302},
+	} {
+		bubble(t, fakeduo.Config{}, fakeduo.User{Tap: fakeduo.Ask}, nil, func(t *testing.T, w *world) {
+			var txid string
+			r := push
+			fault.Times = -1
+			r.Started = func(id string) { txid = id; w.Inject(statusPath, fault) }
+			_, err := w.Auth(t.Context(), r)
+			w.Inject(authPath, fault)
+			_, err2 := w.Auth(t.Context(), policy.AuthRequest{User: jo, Factor: policy.Passcode, Passcode: "918273"})
+			if txid == "" || err2 == nil {
+				t.Errorf("%v: txid %q, %v", fault, txid, err2)
+			}
+			text := strings.ReplaceAll(fmt.Sprint(err, err2), "right?", "")
+			for _, secret := range []string{txid, w.SecretKey(), w.IntegrationKey(), "918273", "?", "txid"} {
+				if strings.Contains(text, secret) {
+					t.Errorf("%v: %q in %s", fault, secret, text)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,300 @@
+package duo_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"duoradiusd/policy"
+	"duoradiusd/policy/duo"
+	"duoradiusd/test/fakeduo"
+)
+
+// diary is what OnHealth was told.
+type diary struct {
+	mu    sync.Mutex // guards what follows
+	lines []string
+	errs  []error
+}
+
+func (d *diary) keep(c *duo.Config) {
+	c.OnHealth = func(h duo.Health, err error) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.lines, d.errs = append(d.lines, h.String()), append(d.errs, err)
+	}
+}
+
+func (d *diary) want(t *testing.T, c *duo.Client, want ...string) {
+	t.Helper()
+	synctest.Wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !slices.Equal(d.lines, want) {
+		t.Errorf("told %v, want %v", d.lines, want)
+	}
+	is := "up"
+	if len(want) > 0 {
+		is = want[len(want)-1]
+	}
+	h, err := c.Health()
+	if h.String() != is || (err != nil) != (h == duo.Down) {
+		t.Errorf("Health: got %v, %v, want %s", h, err, is)
+	}
+}
+
+func preauth(t *testing.T, w *world) error {
+	_, err := w.Client.Preauth(t.Context(), policy.PreauthRequest{User: jo})
+	return err
+}
+
+// One call that fails is no outage as long as a ping gets through.
+func TestOneFailure(t *testing.T) {
+	var d diary
+	bubble(t, fakeduo.Config{}, fakeduo.User{}, d.keep, func(t *testing.T, w *world) {
+		for _, fault := range []fakeduo.Fault{{Status: 503}, {Hang: true}, {CutBefore: true, Times: 2}} {
+			w.Inject(preauthPath, fault)
+			if err := preauth(t, w); kind(err) != "unavailable" {
+				t.Errorf("%v: got %v", fault, err)
+			}
+			d.want(t, w.Client)
+			if err := preauth(t, w); err != nil {
+				t.Errorf("after %v: %v", fault, err)
+			}
+		}
+		w.Inject(authPath, fakeduo.Fault{Status: 500})
+		if _, err := w.Auth(t.Context(), push); kind(err) != "unavailable" {
+			t.Errorf("auth: got %v", err)
+		}
+		d.want(t, w.Client)
+		if n := w.Count(pingPath); n != 4 {
+			t.Errorf("%d pings, want one for each failure", n)
+		}
+	})
+}
+
+// What is no outage asks for no ping: a refusal, a wrong key, an answer nobody understands, a caller who gives up.
+func TestNoSuspicion(t *testing.T) {
+	bubble(t, fakeduo.Config{}, fakeduo.User{}, nil, func(t *testing.T, w *world) {
+		for _, fault := range []fakeduo.Fault{{Code: 40002}, {Code: 40103}, {Body: "<"}, {Status: 429, RetryAfter: "60"}} {
+			w.Inject(preauthPath, fault)
+			if err := preauth(t, w); err == nil || kind(err) == "unavailable" {
+				t.Errorf("%v: got %v", fault, err)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel)
+		w.Inject("", fakeduo.Fault{Hang: true})
+		if _, err := w.Preauth(ctx, policy.PreauthRequest{User: jo}); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		synctest.Wait()
+		if n := w.Count(pingPath); n != 0 {
+			t.Errorf("%d pings", n)
+		}
+	})
+}
+
+// In an outage preauth fails at once, without a request; one probe in five seconds finds out when it is over.
+func TestOutage(t *testing.T) {
+	for name, fault := range map[string]fakeduo.Fault{
+		"503": {Status: 503}, "cut": {CutBefore: true}, "hang": {Hang: true}, "HTML 502": {Status: 502, Body: "<html>"},
+	} {
+		var d diary
+		bubble(t, fakeduo.Config{}, fakeduo.User{}, d.keep, func(t *testing.T, w *world) {
+			fault.Times = -1
+			w.Inject("", fault)
+			var wg sync.WaitGroup
+			for range 20 {
+				wg.Go(func() {
+					if err := preauth(t, w); kind(err) != "unavailable" {
+						t.Errorf("%s: got %v", name, err)
+					}
+				})
+			}
+			wg.Wait()
+			time.Sleep(3 * time.Second) // the probe may hang as well
+			d.want(t, w.Client, "down")
+
+			w.Forget()
+			for range 300 { // for half a minute
+				start := time.Now()
+				err := preauth(t, w)
+				if kind(err) != "unavailable" || time.Since(start) != 0 ||
+					!strings.HasPrefix(err.Error(), "duo: /auth/v2/preauth: not asked, the last probe failed: duo: /auth/v2/ping: ") {
+					t.Errorf("%s: got %v after %v", name, err, time.Since(start))
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+			if n := w.Count(preauthPath); n != 0 {
+				t.Errorf("%s: %d preauths while down", name, n)
+			}
+			if n := w.Count(pingPath); n < 3 || n > 7 && name != "cut" || n > 14 {
+				t.Errorf("%s: %d pings in half a minute", name, n)
+			}
+			d.want(t, w.Client, "down")
+
+			w.Heal()
+			time.Sleep(8 * time.Second)
+			d.want(t, w.Client, "down", "up")
+			if kind(d.errs[0]) != "unavailable" || d.errs[1] != nil {
+				t.Errorf("%s: told %v", name, d.errs)
+			}
+			if err := preauth(t, w); err != nil {
+				t.Errorf("%s: healed: %v", name, err)
+			}
+			n := w.Count(pingPath)
+			time.Sleep(time.Minute)
+			if w.Count(pingPath) != n {
+				t.Errorf("%s: the probe goes on", name)
+			}
+		})
+	}
+}
+
+// A push that is under way, or begins, is not held up by what the probe says.
+func TestAuthWhileDown(t *testing.T) {
+	var d diary
+	bubble(t, fakeduo.Config{}, fakeduo.User{Delay: 20 * time.Second}, d.keep, func(t *testing.T, w *world) {
+		r := push
+		r.Started = func(string) {
+			w.Inject(pingPath, fakeduo.Fault{Status: 503, Times: -1})
+			w.Inject(preauthPath, fakeduo.Fault{Status: 503})
+			preauth(t, w)
+			d.want(t, w.Client, "down")
+		}
+		got, err := w.Auth(t.Context(), r)
+		wantPush(t, w.Server, got, err, "allow")
+		d.want(t, w.Client, "down")
+	})
+}
+
+// A ping that is answered, by whatever, ends an outage; what is wrong then is for the call to say.
+func TestPingAnswered(t *testing.T) {
+	for _, fault := range []fakeduo.Fault{{Status: 401}, {Status: 404}, {Body: "<html>"}, {Status: 429, RetryAfter: "60"}} {
+		var d diary
+		bubble(t, fakeduo.Config{}, fakeduo.User{}, d.keep, func(t *testing.T, w *world) {
+			w.Inject("", fakeduo.Fault{Status: 500, Times: 2})
+			fault.Times = -1
+			w.Inject(pingPath, fault)
+			preauth(t, w)
+			d.want(t, w.Client, "down")
+			time.Sleep(5 * time.Second)
+			d.want(t, w.Client, "down", "up")
+		})
+	}
+}
+
+// Duo is slow when more than two of the last forty preauths took over three seconds, and no longer when they did not.
+// One that hangs until its time is up counts too.
+func TestSlow(t *testing.T) {
+	for _, fault := range []fakeduo.Fault{{Delay: 3500 * time.Millisecond}, {Hang: true}} {
+		var d diary
+		bubble(t, fakeduo.Config{}, fakeduo.User{}, d.keep, func(t *testing.T, w *world) {
+			quick := func(n int) {
+				for range n {
+					if err := preauth(t, w); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+			late := func(n int) {
+				for range n {
+					w.Inject(preauthPath, fault)
+					preauth(t, w)
+				}
+			}
+			late(3)
+			quick(36)
+			d.want(t, w.Client) // too few to tell
+			quick(1)
+			d.want(t, w.Client, "slow")
+			quick(1)
+			d.want(t, w.Client, "slow", "up")
+			late(2) // in the place of the other two
+			d.want(t, w.Client, "slow", "up")
+			late(1)
+			d.want(t, w.Client, "slow", "up", "slow")
+
+			w.Inject("", fakeduo.Fault{Status: 500, Times: 2}) // a short outage does not make it fast
+			preauth(t, w)
+			d.want(t, w.Client, "slow", "up", "slow", "down")
+			time.Sleep(5 * time.Second)
+			d.want(t, w.Client, "slow", "up", "slow", "down", "slow")
+			quick(40)
+			d.want(t, w.Client, "slow", "up", "slow", "down", "slow", "up")
+		})
+	}
+}
+
+// Close ends the probe wherever it is; synctest would find it.
+func TestCloseEndsProbe(t *testing.T) {
+	for _, after := range []time.Duration{0, time.Second, 4 * time.Second, time.Minute} {
+		for _, fault := range []fakeduo.Fault{{Status: 503, Times: -1}, {Hang: true, Times: -1}} {
+			bubble(t, fakeduo.Config{}, fakeduo.User{}, nil, func(t *testing.T, w *world) {
+				w.Inject("", fault)
+				preauth(t, w)
+				time.Sleep(after)
+				w.Client.Close()
+				n := w.Count(pingPath)
+				time.Sleep(time.Minute)
+				preauth(t, w)
+				synctest.Wait()
+				if w.Count(pingPath) != n {
+					t.Errorf("%v, %v: the probe goes on", fault, after)
+				}
+			})
+		}
+	}
+}
+
+// OnHealth hears of changes one at a time and in their order, though many calls make them.
+func TestHealthInOrder(t *testing.T) {
+	var mu sync.Mutex
+	var told []duo.Health
+	edit := func(c *duo.Config) {
+		c.OnHealth = func(h duo.Health, _ error) {
+			if !mu.TryLock() {
+				t.Error("told of two at once")
+				return
+			}
+			defer mu.Unlock()
+			time.Sleep(time.Duration(len(told)%3) * time.Second)
+			told = append(told, h)
+		}
+	}
+	bubble(t, fakeduo.Config{}, fakeduo.User{}, edit, func(t *testing.T, w *world) {
+		w.Chaos(1, 0.5, fakeduo.Fault{Status: 503}, fakeduo.Fault{Delay: 5 * time.Second})
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				for range 60 {
+					preauth(t, w)
+					time.Sleep(time.Second)
+				}
+			})
+		}
+		wg.Wait()
+		w.Client.Close()
+		for i, h := range told {
+			if i > 0 && told[i-1] == h {
+				t.Errorf("told %v twice in %v", h, told)
+			}
+		}
+		if h, _ := w.Health(); len(told) < 4 || told[len(told)-1] != h {
+			t.Errorf("told %v, and now it is %v", told, h)
+		}
+	})
+}
+
+func TestHealthString(t *testing.T) {
+	if got := fmt.Sprint(duo.Up, duo.Slow, duo.Down); got != "up slow down" {
+		t.Errorf("got %s", got)
+	}
+}

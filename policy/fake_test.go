@@ -1,0 +1,252 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// directory is a FirstFactor with a memory: it knows each user's one password.
+type directory struct {
+	t         *testing.T
+	passwords map[string]string
+	accounts  map[string]Account
+	err       error         // what it says instead of an answer
+	delay     time.Duration // before it answers
+	deaf      bool          // it heeds no context meanwhile, as a password hash does not
+
+	mu    sync.Mutex // guards asked
+	asked []string   // "user:password"
+}
+
+func (d *directory) Authenticate(ctx context.Context, user, password string) (Account, error) {
+	d.mu.Lock()
+	d.asked = append(d.asked, user+":"+password)
+	d.mu.Unlock()
+	if password == "" {
+		d.t.Errorf("the first factor was asked about %q with an empty password", user)
+	}
+	if d.deaf {
+		ctx = context.Background()
+	}
+	if err := pause(ctx, d.delay); err != nil {
+		return Account{}, fmt.Errorf("directory: bind uid=%s: %w", user, err)
+	}
+	if d.err != nil {
+		return Account{}, d.err
+	}
+	if right, ok := d.passwords[user]; !ok || right != password {
+		return Account{}, fmt.Errorf("directory: bind uid=%s: %w", user, ErrRejected)
+	}
+	return d.accounts[user], nil
+}
+
+// pause uses no timer with a channel: in a bubble and under -race those bring the detector down now and then
+// (https://go.dev/issue/78156).
+func pause(ctx context.Context, d time.Duration) error {
+	if d > 0 {
+		over := make(chan struct{})
+		defer time.AfterFunc(d, func() { close(over) }).Stop()
+		select {
+		case <-over:
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err()
+}
+
+// reply is what the fake Duo says to one Auth.
+type reply struct {
+	AuthResult
+	err    error
+	begins time.Duration // until Duo has begun the transaction
+	after  time.Duration // from the call until the answer; 0 and no status: never
+	panics bool
+}
+
+// The answers of users and of Duo. Each says when, counted from the call.
+func allows(after time.Duration) reply {
+	return reply{AuthResult: AuthResult{Allowed: true, Status: "allow", Message: "Success. Logging you in..."}, after: after}
+}
+
+func denies(status, message string, after time.Duration) reply {
+	return reply{AuthResult: AuthResult{Status: status, Message: message}, after: after}
+}
+
+var (
+	never    = reply{after: time.Hour}
+	wrong    = denies("deny", "Incorrect passcode. Please try again.", time.Second)
+	denied   = denies("deny", "Login request denied.", time.Second)
+	sent     = denies("sent", "New SMS passcodes sent.", time.Second)
+	timedOut = denies("timeout", "Login timed out.", time.Minute)
+	fraud    = denies("fraud", "Login request denied.", time.Second)
+)
+
+// fakeDuo is a strict SecondFactor with a memory. It answers Auth by what a test has scripted, in this order.
+type fakeDuo struct {
+	t       *testing.T
+	pre     Preauth
+	preErr  error
+	preWait time.Duration
+	script  []reply
+	scripts func(AuthRequest) reply // instead of script
+
+	mu       sync.Mutex // guards the rest
+	preauths []PreauthRequest
+	auths    []AuthRequest
+	rings    map[Identity]int // phones that ring just now
+	txids    int
+}
+
+func (f *fakeDuo) Preauth(ctx context.Context, r PreauthRequest) (Preauth, error) {
+	f.mu.Lock()
+	f.preauths = append(f.preauths, r)
+	f.identified(r.User)
+	pre, err, wait := f.pre, f.preErr, f.preWait
+	if pre.Code != "" {
+		f.txids++
+		pre.Txid = fmt.Sprintf("V%d", f.txids)
+	}
+	f.mu.Unlock()
+	if err := pause(ctx, wait); err != nil {
+		return Preauth{}, fmt.Errorf("duo: /auth/v2/preauth: %w: %w", ErrUnavailable, err)
+	}
+	if pre.Code != "" && !r.VerifiedPush { // without the flag such a policy leaves nothing to push to
+		pre.Txid, pre.Code, pre.Devices = "", "", withoutPush(pre.Devices)
+	}
+	return pre, err
+}
+
+func withoutPush(devices []Device) []Device {
+	devices = slices.Clone(devices)
+	for i := range devices {
+		d := &devices[i]
+		d.Capabilities = slices.DeleteFunc(slices.Clone(d.Capabilities), func(c string) bool { return c == "push" })
+	}
+	return devices
+}
+
+func (f *fakeDuo) Auth(ctx context.Context, r AuthRequest) (AuthResult, error) {
+	a, txid := f.take(r)
+	rings := r.Factor == Push || r.Factor == Phone
+	if rings {
+		defer func() {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.rings[r.User]--
+		}()
+	}
+	if a.panics {
+		panic("the fake breaks")
+	}
+	if err := pause(ctx, a.begins); err != nil {
+		return AuthResult{}, err
+	}
+	if a.err != nil && a.after == 0 {
+		return AuthResult{}, a.err
+	}
+	if rings {
+		r.Started(txid)
+	}
+	if err := pause(ctx, a.after-a.begins); err != nil {
+		return AuthResult{Txid: txid}, err
+	}
+	a.AuthResult.Txid = txid
+	return a.AuthResult, a.err
+}
+
+// take checks a request as Duo would, remembers it and picks the answer.
+func (f *fakeDuo) take(r AuthRequest) (reply, string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.auths = append(f.auths, r)
+	f.identified(r.User)
+	f.check(r)
+	txid := r.Txid
+	if r.Factor == Push || r.Factor == Phone {
+		if f.rings[r.User]++; f.rings[r.User] > 1 {
+			f.t.Errorf("a second push to %v while the first one rings", r.User)
+		}
+		if txid == "" {
+			f.txids++
+			txid = fmt.Sprintf("T%d", f.txids)
+		}
+	}
+	if f.scripts != nil {
+		return f.scripts(r), txid
+	}
+	if len(f.script) == 0 {
+		f.t.Errorf("Auth was called once more than scripted: %+v", r)
+		return denied, txid
+	}
+	a := f.script[0]
+	f.script = f.script[1:]
+	return a, txid
+}
+
+func (f *fakeDuo) identified(i Identity) {
+	if (i.UserID == "") == (i.Username == "") {
+		f.t.Errorf("Duo is asked about %+v; want exactly one of both", i)
+	}
+}
+
+func (f *fakeDuo) check(r AuthRequest) {
+	can := slices.ContainsFunc(f.pre.Devices, func(d Device) bool { return d.ID == r.Device && d.Can(string(r.Factor)) })
+	switch {
+	case r.Factor == Passcode && (r.Passcode == "" || r.Device != "" || r.Txid != ""):
+		f.t.Errorf("a passcode's request: %+v", r)
+	case r.Factor != Passcode && (r.Passcode != "" || !can):
+		f.t.Errorf("a request to a device that can't: %+v", r)
+	case r.Factor != Push && r.Txid != "":
+		f.t.Errorf("a verified push that is none: %+v", r)
+	case r.Name == "" || len(r.Info) < 2 || r.Info[0][0] != "Service" || r.Info[1][0] != "Client":
+		f.t.Errorf("the phone would not show what it is about: %+v", r)
+	}
+}
+
+// asks returns what Duo was asked to do, in a word each: "push:D1", "passcode:123456".
+func (f *fakeDuo) asks() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var words []string
+	for _, r := range f.auths {
+		words = append(words, fmt.Sprintf("%s:%s%s", r.Factor, r.Device, r.Passcode))
+	}
+	return strings.Join(words, " ")
+}
+
+func (d *directory) asks() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return strings.Join(d.asked, " ")
+}
+
+func (f *fakeDuo) counts() (preauths, auths int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.preauths), len(f.auths)
+}
+
+var (
+	smartphone = Device{ID: "D1", Type: "phone", Name: "iPhone", Number: "XXX-XXX-4508",
+		Capabilities: []string{"auto", "push", "sms", "phone", "mobile_otp"}, NextCode: "1"}
+	landline = Device{ID: "D2", Type: "phone", Name: "Desk", Number: "XXX-XXX-0100", Capabilities: []string{"auto", "phone"}}
+	tablet   = Device{ID: "D3", Type: "phone", Name: "Tablet (iOS)", Capabilities: []string{"auto", "push", "mobile_otp"}}
+	token    = Device{ID: "D4", Type: "token", Name: "0123"}
+
+	home  = netip.MustParseAddr("198.51.100.7")
+	cafe  = netip.MustParseAddr("203.0.113.9")
+	nowIP = netip.Addr{}
+
+	errDown   = fmt.Errorf("duo: /auth/v2/preauth: dial tcp: refused: %w", ErrUnavailable)
+	errKeys   = fmt.Errorf("duo: /auth/v2/preauth: 401 (40103): %w", ErrMisconfigured)
+	errNo     = fmt.Errorf("duo: /auth/v2/preauth: 400 (40002): %w", ErrRefused)
+	errOdd    = errors.New("duo: /auth/v2/preauth: invalid character '<'")
+	errNoBind = errors.New("ldapauth: dial ldaps://dc1: refused")
+)

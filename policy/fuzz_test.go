@@ -1,0 +1,94 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+func FuzzSplitField(f *testing.F) {
+	for _, field := range []string{"", "pw", "pw,push2", "p,w,123456", "pw," + otp, ",push", "pw,,sms", "pw,push10", "pw,pu\u017fh",
+		"\u212a" + otp[:41], "pw\xff,phone", "pw,123456789", "auto", "１２３４５６"} {
+		f.Add(field, ",")
+	}
+	f.Add("pw::push", "::")
+	f.Add("pw push", "")
+	f.Add("aaaaaa123456", "aaa")
+	f.Fuzz(func(t *testing.T, field, delimiter string) {
+		password, tail := splitField(field, delimiter)
+		if tail == (typed{}) {
+			if password != field {
+				t.Fatalf("nothing typed, but the password is %q", password)
+			}
+		} else {
+			rest, ok := strings.CutPrefix(field, password+delimiter)
+			if !ok || delimiter == "" || strings.LastIndex(field, delimiter) != len(password) {
+				t.Fatalf("split at %q", password)
+			}
+			wantTyped(t, rest, tail)
+			if again, ok := parseField(rest); !ok || again != tail {
+				t.Fatalf("%q alone is %+v, behind a password %+v", rest, again, tail)
+			}
+		}
+		if alone, ok := parseField(field); ok && alone != (typed{}) {
+			wantTyped(t, field, alone)
+		} else if ok && field != "" && !strings.EqualFold(field, "auto") {
+			t.Fatalf("%q means nothing, and yet is taken", field)
+		}
+	})
+}
+
+// wantTyped holds that text can't be anything but a factor, and t is that.
+func wantTyped(t *testing.T, text string, typed typed) {
+	t.Helper()
+	ascii := strings.IndexFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) < 0
+	word := strings.TrimRight(strings.ToLower(text), "123456789")
+	switch {
+	case !ascii, typed.deviceID != "", typed.device < 0 || typed.device > 9:
+	case typed.factor == Passcode && typed.code == text && typed.device == 0 && (len(text) == 44 || len(text) >= 6 && len(text) <= 9):
+		return
+	case typed.factor != Passcode && typed.code == "" && word == string(typed.factor) && len(text)-len(word) <= 1:
+		return
+	}
+	t.Fatalf("%q is taken for %+v", text, typed)
+}
+
+func FuzzCanonical(f *testing.F) {
+	for _, name := range []string{"alice", `EXAMPLE\Alice`, `example\EXAMPLE\a@example.com@EXAMPLE.COM`, "I\u0307\u0301", "\u0130\u0301", "Ⱥ",
+		"al\u00adice", "\u212a", "a\u0308", " a", "a\x00", "\xff", "@example.com", "ς", "ẞ", "ΌΣΟΣ", "\u1fbe\u0301"} {
+		f.Add(name)
+	}
+	domains := []string{`EXAMPLE\`, "@example.com", "@ÄÖ.example"}
+	f.Fuzz(func(t *testing.T, name string) {
+		for _, mode := range []CaseMode{CaseFold, CaseKeep} {
+			n := Names{Case: mode, StripDomain: domains}
+			got, ok := n.Canonical(name)
+			if !ok {
+				if got != "" {
+					t.Fatalf("%s: refused, and yet %q", mode, got)
+				}
+				continue
+			}
+			switch {
+			case got == "", len(got) > maxName, !utf8.ValidString(got), strings.TrimSpace(got) != got, strings.ContainsFunc(got, unicode.IsControl):
+				t.Fatalf("%s: %q is no name", mode, got)
+			case !norm.NFC.IsNormalString(got):
+				t.Fatalf("%s: %q is not in NFC", mode, got)
+			case mode == CaseFold && strings.ToLower(got) != got:
+				t.Fatalf("%s: %q is not folded", mode, got)
+			}
+			same := map[string]string{"again": got, "composed": norm.NFC.String(name), "decomposed": norm.NFD.String(name)}
+			if len(name) < maxName-30 {
+				same["with a domain"], same["with another"] = `Example\`+got, got+"@EXAMPLE.com"
+			}
+			for how, name := range same {
+				if again, ok := n.Canonical(name); (!ok || again != got) && len(name) <= maxName {
+					t.Fatalf("%s: %q; %s, %q, it is %q", mode, got, how, name, again)
+				}
+			}
+		}
+	})
+}

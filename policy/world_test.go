@@ -1,0 +1,197 @@
+package policy
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const patience = 55 * time.Second // of every client
+
+const time3 = 3 * time.Second // to find the phone
+
+// world is a daemon's policy with all that it asks, inside a bubble of fake time. Its tests change the parts before
+// they log in.
+type world struct {
+	*testing.T
+	settings Settings
+	client   *Client
+	ldap     *directory
+	duo      *fakeDuo
+	memory   *Memory
+	policy   *Policy
+}
+
+// inWorld runs f in a new world, then lets everything in it run out and looks for what is left behind.
+func inWorld(t *testing.T, f func(w *world)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		defer w.end()
+		f(w)
+	})
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{T: t, memory: NewMemory(100)}
+	w.ldap = &directory{t: t, passwords: map[string]string{"alice": "pw", "bob": "pw"}}
+	w.duo = &fakeDuo{t: t, rings: map[Identity]int{}}
+	w.duo.pre = Preauth{Result: PreauthAuth, Message: "Account is active", Devices: []Device{smartphone, landline, tablet, token}}
+	w.client = &Client{Name: "vpn", Service: "vpn", FirstFactor: w.ldap, Second: w.duo, Delimiter: ",",
+		Factors: []Factor{Push, Phone, Passcode, SMS}}
+	w.settings.Names.StripDomain = []string{`EXAMPLE\`, "@example.com"}
+	w.settings.BindTo = []Binding{BindService, BindUserIP}
+	w.load()
+	return w
+}
+
+// load puts the settings into force, over the same Memory.
+func (w *world) load() { w.policy = New(w.settings, w.memory) }
+
+// end waits until no transaction can be live and no answer can be kept any more.
+func (w *world) end() {
+	w.Helper()
+	time.Sleep(transactionLimit + grace + time.Second)
+	synctest.Wait()
+	w.memory.mu.Lock()
+	live, ringing := len(w.memory.live), len(w.memory.ringing)
+	w.memory.mu.Unlock()
+	if live != 0 || ringing != 0 {
+		w.Errorf("left behind: %d live keys, %d ringing phones", live, ringing)
+	}
+	w.memory.Close()
+	if len(w.duo.script) != 0 && !w.Failed() {
+		w.Errorf("%d scripted answers of Duo were not asked for", len(w.duo.script))
+	}
+}
+
+// attempt is alice's login from home through the VPN.
+func (w *world) attempt(password string, but ...func(*Attempt)) Attempt {
+	a := Attempt{Client: w.client, ClientAddr: netip.MustParseAddr("192.0.2.10"), User: "alice", Password: password,
+		UserIP: home, Authentic: true}
+	for _, change := range but {
+		change(&a)
+	}
+	return a
+}
+
+func as(user string) func(*Attempt)        { return func(a *Attempt) { a.User = user } }
+func from(ip netip.Addr) func(*Attempt)    { return func(a *Attempt) { a.UserIP = ip } }
+func state(s string) func(*Attempt)        { return func(a *Attempt) { a.State = s } }
+func unsigned(a *Attempt)                  { a.Authentic = false }
+func through(change Client) func(*Attempt) { return func(a *Attempt) { a.Client = &change } }
+func (w *world) at(name, service string) Client {
+	c := *w.client
+	c.Name, c.Service = name, service
+	return c
+}
+
+// decide settles an attempt and checks what holds for every one.
+func (w *world) decide(ctx context.Context, a Attempt) Verdict {
+	w.Helper()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	start := time.Now()
+	v := w.policy.Decide(ctx, a)
+	if took := time.Since(start); took > patience {
+		w.Errorf("Decide took %v", took)
+	}
+	if (v.Outcome == Challenge) != (v.State != "") || (v.Outcome == Challenge) != (v.Wait > 0) {
+		w.Errorf("State %q, Wait %v in %s", v.State, v.Wait, line(v))
+	}
+	if strings.Contains(v.Message, "  ") || v.Message != strings.TrimSpace(v.Message) {
+		w.Errorf("an odd sentence: %q", v.Message)
+	}
+	return v
+}
+
+// login is an attempt of alice from home, but for the changes. What it set off has begun when it returns.
+func (w *world) login(password string, but ...func(*Attempt)) Verdict {
+	w.Helper()
+	defer synctest.Wait()
+	return w.decide(w.Context(), w.attempt(password, but...))
+}
+
+// pending is a login that runs beside the test.
+type pending struct {
+	world   *world
+	abandon func()
+	verdict chan Verdict
+}
+
+// start begins a login and returns when it waits for something.
+func (w *world) start(password string, but ...func(*Attempt)) *pending {
+	ctx, cancel := context.WithCancelCause(w.Context())
+	p := &pending{world: w, abandon: func() { cancel(ErrAbandoned) }, verdict: make(chan Verdict, 1)}
+	go func() { p.verdict <- w.decide(ctx, w.attempt(password, but...)) }()
+	synctest.Wait()
+	return p
+}
+
+func (p *pending) wants(want string) {
+	p.world.Helper()
+	p.world.wants(<-p.verdict, want)
+}
+
+// wants compares a Verdict with a line such as "accept approved push T1: sentence".
+func (w *world) wants(v Verdict, want string) {
+	w.Helper()
+	if got := line(v); got != want {
+		w.Errorf("\n got %s\nwant %s", got, want)
+	}
+}
+
+// answers scripts what Duo says from now on.
+func (w *world) answers(script ...reply) {
+	w.duo.mu.Lock()
+	defer w.duo.mu.Unlock()
+	w.duo.script = script
+}
+
+func (w *world) preauthTakes(d time.Duration) {
+	w.duo.mu.Lock()
+	defer w.duo.mu.Unlock()
+	w.duo.preWait = d
+}
+
+// asked compares what Duo was asked to do.
+func (w *world) asked(want string) {
+	w.Helper()
+	if got := w.duo.asks(); got != want {
+		w.Errorf("Duo was asked: %q, want %q", got, want)
+	}
+}
+
+func (w *world) told(want string) {
+	w.Helper()
+	if got := w.ldap.asks(); got != want {
+		w.Errorf("the first factor was asked: %q, want %q", got, want)
+	}
+}
+
+// line is a Verdict as the tests write it.
+func line(v Verdict) string {
+	words := []string{[...]string{"reject", "accept", "challenge", "discard"}[v.Outcome], string(v.Reason)}
+	if v.Factor != "" {
+		words = append(words, string(v.Factor))
+	}
+	if v.Txid != "" {
+		words = append(words, v.Txid)
+	}
+	s := strings.Join(words, " ")
+	if v.Message != "" {
+		s += ": " + v.Message
+	}
+	return s
+}
+
+// TestZeroVerdict holds the package's one rule.
+func TestZeroVerdict(t *testing.T) {
+	if got := fmt.Sprint(line(Verdict{})); got != "reject " {
+		t.Errorf("the zero Verdict is %q", got)
+	}
+}
