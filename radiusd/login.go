@@ -112,8 +112,9 @@ func (l *login) reply(v policy.Verdict) {
 	l.log(v, radius.Code(b[0]).String())
 }
 
-// log writes the one line of a login: the same keys in the same order.
+// log counts the login and writes its one line: the same keys in the same order.
 func (l *login) log(v policy.Verdict, code string) {
+	l.server.outcomes.add(v.Reason)
 	c := l.exchange.client
 	args := []slog.Attr{
 		slog.String("client", c.Name),

@@ -36,6 +36,7 @@ type Server struct {
 
 	settings  atomic.Pointer[Settings]
 	drops     drops
+	outcomes  outcomes
 	start     sync.Once
 	exchanges *exchanges
 	logins    context.Context // ends when pending logins must be rejected

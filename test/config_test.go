@@ -29,6 +29,7 @@ var filling = []struct {
 	keys   []string // each a line; what counts as given is the key, or another that begins like it
 }{
 	{"[duo]", true, []string{`api_host = "DUO"`, `integration_key = "IKEY"`, `secret_key_file = "duo.skey"`, `ca = "CA"`}},
+	{"[[application]]", false, []string{`api_host = "DUO"`, `integration_key = "IKEY"`, `secret_key_file = "duo.skey"`, `ca = "CA"`}},
 	{"[[listen]]", true, []string{`address = "127.0.0.1:0"`}},
 	{"[[client]]", true, []string{`name = "vpn"`, `address = ["127.0.0.1"]`, `secret_file = "vpn.secret"`, `first_factor = "none"`}},
 	{"[guard]", true, []string{`reject_delay = "0s"`}},
@@ -58,7 +59,7 @@ func complete(text string, duo *fakeduo.Server) string {
 			}
 			lines = slices.Insert(lines, i+1, missing...)
 		}
-		if !found {
+		if !found && f.always {
 			lines = append(lines, "", f.table)
 			for _, line := range f.keys {
 				lines = append(lines, known.Replace(line))

@@ -59,7 +59,7 @@ One login, one push.`,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(serveCommand(), checkCommand(), loginCommand(), explainCommand(), clientsCommand(), reloadCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), loginCommand(), explainCommand(), statusCommand(), clientsCommand(), reloadCommand(), versionCommand())
 	return root
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"duoradiusd/conf"
@@ -20,6 +21,7 @@ type application struct {
 	config   conf.Duo
 	failmode policy.Failmode
 	client   *duo.Client
+	degraded *atomic.Uint64 // how often Duo became slow or could not be asked
 }
 
 func applications(c *conf.Config, before *parts, log *slog.Logger) (map[string]*application, error) {
@@ -31,15 +33,16 @@ func applications(c *conf.Config, before *parts, log *slog.Logger) (map[string]*
 	for _, a := range all {
 		if before != nil {
 			if old := before.applications[a.Name]; old != nil && sameApplication(old.config, a.Duo) {
-				m[a.Name] = &application{name: a.Name, config: a.Duo, failmode: a.Failmode, client: old.client}
+				m[a.Name] = &application{name: a.Name, config: a.Duo, failmode: a.Failmode, client: old.client, degraded: old.degraded}
 				continue
 			}
 		}
-		client, err := newClient(a.Duo, logFor(log, a))
+		degraded := new(atomic.Uint64)
+		client, err := newClient(a.Duo, degraded, logFor(log, a))
 		if err != nil {
 			return nil, err
 		}
-		m[a.Name] = &application{name: a.Name, config: a.Duo, failmode: a.Failmode, client: client}
+		m[a.Name] = &application{name: a.Name, config: a.Duo, failmode: a.Failmode, client: client, degraded: degraded}
 	}
 	return m, nil
 }
@@ -62,7 +65,7 @@ func logFor(log *slog.Logger, a conf.Application) *slog.Logger {
 	return log
 }
 
-func newClient(d conf.Duo, log *slog.Logger) (*duo.Client, error) {
+func newClient(d conf.Duo, degraded *atomic.Uint64, log *slog.Logger) (*duo.Client, error) {
 	roots, err := roots(d.CA)
 	if err != nil {
 		return nil, err
@@ -77,6 +80,9 @@ func newClient(d conf.Duo, log *slog.Logger) (*duo.Client, error) {
 		Roots:          roots,
 		UserAgent:      "duoradiusd/" + Version(),
 		OnHealth: func(h duo.Health, err error) {
+			if h != duo.Up {
+				degraded.Add(1)
+			}
 			switch h {
 			case duo.Down:
 				log.Error("Duo can't be asked; failmode decides until it answers again", "error", err)

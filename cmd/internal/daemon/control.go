@@ -16,6 +16,7 @@ import (
 // Control is the daemon's control socket: HTTP over a Unix socket, for the commands of duoradiusd.
 //
 //	GET  /clients  a list of radiusd.ClientReport
+//	GET  /status   a Status
 //	POST /reload   200 with a summary, or 422 with the problems, a line each
 type Control struct {
 	server *http.Server
@@ -30,10 +31,8 @@ func (d *Daemon) Serve(path string, reload func() error) (*Control, error) {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /clients", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(d.server.Clients())
-	})
+	mux.HandleFunc("GET /clients", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.server.Clients()) })
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.Status()) })
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, _ *http.Request) {
 		if err := reload(); err != nil {
 			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
@@ -44,6 +43,11 @@ func (d *Daemon) Serve(path string, reload func() error) (*Control, error) {
 	c := &Control{path: path, server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}
 	go c.server.Serve(l)
 	return c, nil
+}
+
+func answer(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	json.NewEncoder(w).Encode(v)
 }
 
 // Close ends the control socket and removes it.

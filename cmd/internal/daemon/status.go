@@ -1,0 +1,62 @@
+package daemon
+
+import (
+	"slices"
+	"strings"
+
+	"duoradiusd/policy"
+	"duoradiusd/policy/duo"
+)
+
+// Status is how the daemon is.
+type Status struct {
+	Version   string                   `json:"version"`
+	Listens   []string                 `json:"listens"`
+	Serves    string                   `json:"serves"`
+	Pending   int                      `json:"pending"`   // logins in progress
+	Replies   int                      `json:"replies"`   // kept for repetitions
+	Approvals int                      `json:"approvals"` // remembered, expired ones that nobody asked for included
+	Duo       []DuoStatus              `json:"duo"`
+	Logins    map[policy.Reason]uint64 `json:"logins"` // ended since the start, by reason
+	Dropped   map[string]uint64        `json:"dropped"`
+}
+
+// DuoStatus is how one Duo application is.
+type DuoStatus struct {
+	Application string `json:"application"` // "" is [duo]
+	APIHost     string `json:"api_host"`
+	Health      string `json:"health"` // up, slow or down
+	Degraded    uint64 `json:"degraded"`
+	Error       string `json:"error,omitempty"`
+}
+
+// Status reports how the daemon is.
+func (d *Daemon) Status() Status {
+	p := d.parts.Load()
+	s := Status{
+		Version:   Version(),
+		Serves:    p.summary,
+		Approvals: d.memory.Approvals.Len(),
+		Logins:    d.server.Outcomes(),
+		Dropped:   d.server.Drops(),
+	}
+	s.Pending, s.Replies = d.server.Pending()
+	for _, a := range d.Addresses() {
+		s.Listens = append(s.Listens, "udp "+a.String())
+	}
+	slices.Sort(s.Listens)
+	for _, a := range p.applications {
+		s.Duo = append(s.Duo, a.status())
+	}
+	slices.SortFunc(s.Duo, func(a, b DuoStatus) int { return strings.Compare(a.Application, b.Application) })
+	return s
+}
+
+func (a *application) status() DuoStatus {
+	health, err := a.client.Health()
+	s := DuoStatus{Application: a.name, APIHost: a.config.APIHost, Health: health.String(), Degraded: a.degraded.Load()}
+	if err != nil && health == duo.Down {
+		s.Error = err.Error()
+	}
+	return s
+}
