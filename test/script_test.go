@@ -1,0 +1,118 @@
+package test
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"duoradiusd/test/fakeduo"
+)
+
+// TestScripts plays the transcripts of testdata/script, each with a Duo and a daemon of its own. Beside testscript's
+// own commands there are:
+//
+//	duo start | user | forget | requests | shown | count | await | pushes        script_duo_test.go
+//	    passcode | approve | deny | fraud | down | up | skew | inject | heal
+//	daemon config | start | stop | reload | rewrite | signal | log | exit        script_daemon_test.go
+//	nas login | send | resend | retry | reply | silence, status                  script_nas_test.go
+//	occupied VARIABLE                                                            below
+//
+// "-> Access-Reject 'Login denied.'" behind a command of nas is the whole answer: the code and the exact text for the
+// user, in which \n is a line break; nothing behind the code means no text. A configuration says only what its
+// transcript is about; complete adds the rest. exec duoradiusd is the daemon's own program.
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	program := daemonProgram(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireUniqueNames:  true,
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", filepath.Dir(program)+string(os.PathListSeparator)+env.Getenv("PATH"))
+			env.Setenv("GORACE", os.Getenv("GORACE"))
+			env.Values[stageKey{}] = &stage{scriptT: scriptT{TB: env.T().(testing.TB)}, sent: make(map[string]*sent)}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"duo":      command((*stage).duoCommand),
+			"daemon":   command((*stage).daemonCommand),
+			"nas":      command((*stage).nasCommand),
+			"status":   command((*stage).statusCommand),
+			"occupied": command((*stage).occupiedCommand),
+		},
+	})
+}
+
+type stageKey struct{}
+
+// stage is what a script plays on.
+type stage struct {
+	scriptT
+	duo    *fakeduo.Server
+	daemon *daemon
+	sent   map[string]*sent // by name
+	last   string           // the name of the one sent last
+}
+
+// scriptT is a script's testing.TB: what fails names the script's line, and what is opened closes with the script.
+type scriptT struct {
+	testing.TB
+	ts *testscript.TestScript
+}
+
+func (t *scriptT) Helper()                           {}
+func (t *scriptT) Fatal(args ...any)                 { t.ts.Fatalf("%s", fmt.Sprint(args...)) }
+func (t *scriptT) Fatalf(format string, args ...any) { t.ts.Fatalf(format, args...) }
+func (t *scriptT) Cleanup(f func())                  { t.ts.Defer(f) }
+
+// command makes one of our commands one of testscript's. Only a few know what "!" is to mean.
+func command(f func(s *stage, not bool, args []string)) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, not bool, args []string) {
+		s := ts.Value(stageKey{}).(*stage)
+		s.ts = ts
+		f(s, not, args)
+	}
+}
+
+// print writes what stdout and cmp stdout then see.
+func (s *stage) print(format string, args ...any) { fmt.Fprintf(s.ts.Stdout(), format, args...) }
+
+// only refuses "!" and a wrong number of arguments.
+func (s *stage) only(not bool, args []string, least, most int) {
+	if not || len(args) < least || len(args) > most {
+		s.Fatalf("not so, see TestScripts: %q", args)
+	}
+}
+
+func (s *stage) number(word string) int {
+	n, err := strconv.Atoi(word)
+	if err != nil {
+		s.Fatalf("%v", err)
+	}
+	return n
+}
+
+func (s *stage) duration(word string) time.Duration {
+	d, err := time.ParseDuration(word)
+	if err != nil {
+		s.Fatalf("%v", err)
+	}
+	return d
+}
+
+// occupiedCommand takes a UDP port, until the script ends, and puts its number into a variable.
+func (s *stage) occupiedCommand(not bool, args []string) {
+	s.only(not, args, 1, 1)
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.Cleanup(func() { conn.Close() })
+	s.ts.Setenv(args[0], strconv.Itoa(conn.LocalAddr().(*net.UDPAddr).Port))
+}
