@@ -89,6 +89,17 @@ failmode = "safe"
 
 [[rule]]
 failmode = "safe"
+
+[username]
+case = "keep"
+unlisted = "first-factor"
+
+[[client]]
+name = "wall"
+address = ["192.0.2.12"]
+secret = "0123456789 0123456789 0123456789"
+first_factor = "none"
+profile = "sonicwall"
 `}))
 	c, err := Load("x.toml")
 	if err != nil {
@@ -106,6 +117,8 @@ failmode = "safe"
 		`x.toml:18: client[1].secret: the same as that of client "vpn"; want one for each`,
 		"x.toml:20: client[1]." + safe,
 		"x.toml:23: rule[0]." + safe,
+		`x.toml:27: username.unlisted: "first-factor", beside case = "keep": whoever types ALICE for alice needs no second factor; want case = "fold"`,
+		"x.toml:32: client[2].secret: longer than SonicWall takes; want 31 octets at most",
 	}
 	if !slices.Equal(c.Warnings, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(c.Warnings, "\n"), strings.Join(want, "\n"))

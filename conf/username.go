@@ -20,6 +20,9 @@ func readUsername(t *table) Username {
 		Unlisted: oneOf(t, "unlisted", policy.UnlistedAsk,
 			policy.UnlistedAsk, policy.UnlistedFirstFactor, policy.UnlistedReject),
 	}
+	if u.Case == policy.CaseKeep && u.Unlisted == policy.UnlistedFirstFactor {
+		t.warn("unlisted", `"first-factor", beside case = "keep": whoever types ALICE for alice needs no second factor; want case = "fold"`)
+	}
 	for i, s := range u.StripDomain {
 		before, after := strings.HasSuffix(s, `\`), strings.HasPrefix(s, "@")
 		if t.isString("strip_domain", i) && (before == after || len(s) < 2) {

@@ -28,8 +28,8 @@ type PushGuard struct {
 type guard struct {
 	mu        sync.Mutex // guards all
 	pushes    *simplelru.LRU[Identity, *pushRecord]
-	users     *simplelru.LRU[string, time.Time]     // when their wrong passwords will be settled
-	addresses *simplelru.LRU[netip.Addr, time.Time] // the same
+	users     *simplelru.LRU[string, time.Time]       // when their wrong passwords will be settled
+	addresses *simplelru.LRU[netip.Prefix, time.Time] // the same
 }
 
 // pushRecord is one Duo user's pushes that were not answered with a yes.
@@ -42,7 +42,7 @@ func newGuard() *guard {
 	return &guard{
 		pushes:    mustLRU[Identity, *pushRecord](guardEntries),
 		users:     mustLRU[string, time.Time](guardEntries),
-		addresses: mustLRU[netip.Addr, time.Time](guardEntries),
+		addresses: mustLRU[netip.Prefix, time.Time](guardEntries),
 	}
 }
 
@@ -99,7 +99,7 @@ func (g *guard) rung(user Identity, status string, limit PushGuard, now time.Tim
 func (g *guard) throttled(user string, ip netip.Addr, now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return spent(g.users, user, wrongPerUser, now) || spent(g.addresses, ip, wrongPerAddress, now)
+	return spent(g.users, user, wrongPerUser, now) || spent(g.addresses, household(ip), wrongPerAddress, now)
 }
 
 // wrong counts a wrong password.
@@ -108,8 +108,18 @@ func (g *guard) wrong(user string, ip netip.Addr, now time.Time) {
 	defer g.mu.Unlock()
 	spend(g.users, user, wrongPerUser, now)
 	if ip.IsValid() {
-		spend(g.addresses, ip, wrongPerAddress, now)
+		spend(g.addresses, household(ip), wrongPerAddress, now)
 	}
+}
+
+// household is what one subscriber has: an IPv4 address, or a /64 of IPv6 to choose from at will.
+func household(ip netip.Addr) netip.Prefix {
+	bits := 64
+	if ip.Is4() {
+		bits = 32
+	}
+	p, _ := ip.Prefix(bits)
+	return p
 }
 
 // right clears a user's wrong passwords.

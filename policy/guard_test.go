@@ -322,3 +322,20 @@ func TestNotThrottled(t *testing.T) {
 		}
 	})
 }
+
+// TestHousehold: an IPv6 guesser has a /64 to guess from.
+func TestHousehold(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		same bool
+	}{
+		{"192.0.2.1", "192.0.2.1", true},
+		{"192.0.2.1", "192.0.2.2", false},
+		{"2001:db8::1", "2001:db8::ffff:1", true},
+		{"2001:db8::1", "2001:db8:0:1::1", false},
+	} {
+		if same := household(netip.MustParseAddr(tt.a)) == household(netip.MustParseAddr(tt.b)); same != tt.same {
+			t.Errorf("%s, %s: %v", tt.a, tt.b, same)
+		}
+	}
+}

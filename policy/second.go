@@ -161,12 +161,18 @@ func (l *login) unasked(ctx context.Context, err error) Verdict {
 	return l.reject(DuoUnavailable, sayLater)
 }
 
+// noes are the words of a status that no allow goes with (https://duo.com/docs/authapi, "/auth_status").
+var noes = []string{"deny", "fraud", "timeout", "locked_out", "sent"}
+
 // await turns a transaction's answer into a Verdict.
 func (l *login) await(ctx context.Context, t *transaction) Verdict {
 	result, err := l.memory.wait(ctx, t)
 	l.facts.Factor, l.facts.Txid = t.factor, result.Txid
 	if err != nil {
 		return l.unanswered(ctx, err)
+	}
+	if result.Allowed && slices.Contains(noes, result.Status) {
+		return l.reject(DuoUnknown, sayLater)
 	}
 	if result.Allowed {
 		if result.Status != "allow" { // bypass, or a word that Duo adds one day: allowed, but not by the user

@@ -59,6 +59,7 @@ func TestAuth(t *testing.T) {
 		{"bypass code", "pw,12345678", reply{AuthResult: AuthResult{Allowed: true, Status: "bypass"}}, "accept bypass passcode", false},
 		{"bypass", "pw", reply{AuthResult: AuthResult{Allowed: true, Status: "bypass"}}, "accept bypass push T1", false},
 		{"allowed in a new word", "pw", reply{AuthResult: AuthResult{Allowed: true, Status: "trusted"}}, "accept bypass push T1", false},
+		{"allowed, but reported", "pw", reply{AuthResult: AuthResult{Allowed: true, Status: "fraud"}}, "reject duo-unknown-answer push T1: The login can't be checked now. Try again in a minute.", false},
 		{"denied", "pw", denied, "reject denied push T1: Login request denied.", false},
 		{"denied without a word", "pw", denies("deny", "", 0), "reject denied push T1: Login denied.", false},
 		{"code wrong", "pw,123456", wrong, "reject denied passcode: Incorrect passcode. Please try again.", false},

@@ -265,6 +265,31 @@ func TestRaceThroughPreauth(t *testing.T) {
 	})
 }
 
+// TestSlowPreauth: whatever has begun before an approval came rings no phone after it, from wherever it is.
+func TestSlowPreauth(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		but  func(w *world) func(*Attempt)
+		want string
+	}{
+		{"elsewhere", func(*world) func(*Attempt) { return from(cafe) }, pushPending},
+		{"at another client of the service", func(w *world) func(*Attempt) { return through(w.at("lab", "vpn")) }, "accept remembered"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.client.Remember = time.Hour
+				w.preauthTakes(5 * time.Second)
+				slow := w.start("pw", tt.but(w))
+				w.preauthTakes(time.Second)
+				w.answers(allows(time.Second))
+				w.wants(w.login("pw"), "accept approved push T1")
+				slow.wants(tt.want)
+				w.asked("push:D1")
+			})
+		})
+	}
+}
+
 // TestTransactionLimit: a push that Duo never ends, ends.
 func TestTransactionLimit(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -1,6 +1,6 @@
 // Package duo is Duo's Auth API v2 (https://duo.com/docs/authapi) on Duo's SDK.
 //
-//	Preauth, Auth ─▶ call (our retries, 429) ─▶ once (SDK: sign) ─▶ callTransport (context, body) ─▶ shared http.Transport
+//	Preauth, Auth ─▶ call (our retries, 429) ─▶ once (SDK: sign) ─▶ callTransport (context, body) ─▶ lanes (connections)
 //
 // Its one rule: /auth is written to Duo at most once a try that Duo has not refused in so many words (429). A
 // connection that breaks after that leaves the phone ringing, and calling again would ring it twice.
