@@ -1,0 +1,51 @@
+package conf
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestC3_C9_Secrets: a secret is never empty, warned about when it is short, and may be long; no two clients share one
+// (RFC 2865 §3, RFC 3579 §4.3.4).
+func TestC3_C9_Secrets(t *testing.T) {
+	for _, tt := range []struct {
+		one, two string
+		want     string // part of the only problem or warning; "" for none
+	}{
+		{"", "another that is long enough", "client[0].secret: empty"},
+		{strings.Repeat("x", 12), "another that is long enough", "client[0].secret: shorter than 16 octets"},
+		{strings.Repeat("x", 15), "another that is long enough", "client[0].secret: shorter than 16 octets"},
+		{strings.Repeat("x", 16), "another that is long enough", ""},
+		{strings.Repeat("x", 64), "another that is long enough", ""},
+		{strings.Repeat("x", 253), "another that is long enough", ""},
+		{"the same for both of them", "the same for both of them", `client[1].secret: the same as that of client "one"`},
+	} {
+		t.Chdir(files(t, map[string]string{"x.toml": fmt.Sprintf(`[duo]
+api_host = "api-12345678.duosecurity.com"
+integration_key = "DIXXXXXXXXXXXXXXXXXX"
+secret_key = "deadbeefdeadbeefdeadbeefdeadbeefdeadbeef"
+[[client]]
+name = "one"
+address = ["192.0.2.1"]
+secret = %q
+first_factor = "none"
+[[client]]
+name = "two"
+address = ["192.0.2.2"]
+secret = %q
+first_factor = "none"
+`, tt.one, tt.two)}))
+		c, err := Load("x.toml")
+		said := fmt.Sprint(err)
+		if err == nil {
+			said = strings.Join(c.Warnings, "\n")
+		}
+		if tt.want == "" && said != "" || !strings.Contains(said, tt.want) || strings.Count(said, "\n") > 0 {
+			t.Errorf("%d and %d octets: %q, want %q", len(tt.one), len(tt.two), said, tt.want)
+		}
+		if tt.one != "" && strings.Contains(said, tt.one) {
+			t.Errorf("shows a secret: %q", said)
+		}
+	}
+}
