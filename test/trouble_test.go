@@ -1,0 +1,81 @@
+package test
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"duoradiusd/test/fakeduo"
+	"duoradiusd/test/nas"
+)
+
+// deafDuo takes TCP connections and never says a word: a TLS handshake that does not get on.
+func deafDuo(t *testing.T) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	t.Cleanup(func() {
+		l.Close()
+		<-done
+	})
+	go func() {
+		defer close(done)
+		var held []net.Conn
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				break
+			}
+			held = append(held, c)
+		}
+		for _, c := range held {
+			c.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// TestSlowTLS: a Duo that never ends its handshake can't be asked: each failmode answers in its way, and in time.
+func TestSlowTLS(t *testing.T) {
+	t.Parallel()
+	for failmode, want := range map[string]byte{"secure": nas.CodeAccessReject, "safe": nas.CodeAccessAccept} {
+		t.Run(failmode, func(t *testing.T) {
+			t.Parallel()
+			d := startDaemon(t, nil, fmt.Sprintf(`
+[duo]
+api_host    = %q
+ca          = "system"
+api_timeout = "1s"
+failmode    = %q
+[[client]]
+timeout = "5s"
+`, deafDuo(t), failmode))
+			start := time.Now()
+			if p := login(t, d, "alice", "push"); p.Code != want {
+				t.Errorf("%v, want code %d", p, want)
+			}
+			if took := time.Since(start); took > 5*time.Second {
+				t.Errorf("took %v", took)
+			}
+		})
+	}
+}
+
+// TestTerminalEscapes: what Duo says reaches neither the user nor the log as more than text.
+func TestTerminalEscapes(t *testing.T) {
+	t.Parallel()
+	duo := startDuo(t, fakeduo.User{Username: "alice", Preauth: "deny", PreauthMessage: "No \x1b[31mway\x1b]0;owned\a\u009b2J <b>in</b>."})
+	d := startDaemon(t, duo, "")
+	p := login(t, d, "alice", "push")
+	if got, want := p.ReplyMessage(), "No  [31mway ]0;owned  2J bin/b."; got != want {
+		t.Errorf("the user reads %q, want %q", got, want)
+	}
+	if log := strings.Join(d.Log(), "\n"); strings.ContainsAny(log, "\x1b\a\u009b") {
+		t.Errorf("a control character in the log: %q", log)
+	}
+}
