@@ -207,6 +207,24 @@ func TestD7_UnsignedCancelsNothing(t *testing.T) {
 	}
 }
 
+// TestD6_UnsignedPushesOutNoReply: what an authentic request is owed again, a packet that anybody could have sent does
+// not take away.
+func TestD6_UnsignedPushesOutNoReply(t *testing.T) {
+	d := open(t, house{decide: always(accept)})
+	n := d.nas("")
+	signed := login()
+	kept := d.ask(n, signed)
+	for range 3 {
+		d.ask(n, anew(signed).Sign(nas.None))
+	}
+	if again := d.ask(n, signed); !bytes.Equal(again.Raw, kept.Raw) {
+		t.Error("the kept reply differs")
+	}
+	next := anew(signed) // the client's own next request does
+	d.ask(n, next)
+	d.drops(n, "replayed", signed.Bytes())
+}
+
 // TestD7_SignedEndsBoth generations.
 func TestD7_SignedEndsBoth(t *testing.T) {
 	d := open(t, house{})

@@ -23,6 +23,7 @@ type exchange struct {
 	slot          slot
 	authenticator [16]byte
 	client        *Client
+	authentic     bool                    // its packet had a valid Message-Authenticator
 	abandon       context.CancelCauseFunc // of the login; set before the exchange can be found
 
 	// Guarded by exchanges.mu:
@@ -72,13 +73,13 @@ func (t *exchanges) repeated(s slot, authenticator [16]byte, now time.Time) (rep
 	return nil, passed, false
 }
 
-// claim takes x in as a new exchange, or says why not; then nothing has changed. authentic says that x's packet had a
-// valid Message-Authenticator, resumes that it answers a challenge.
+// claim takes x in as a new exchange, or says why not; then nothing has changed. resumes says that it answers a challenge.
 //
 // A new authenticator on a slot means that the client gave the old request up: the old login is abandoned, never
-// answered. But a packet that anybody could have sent must not cancel a push that rings (RFC 5080 §3): without a valid
-// Message-Authenticator both go on side by side, two at most.
-func (t *exchanges) claim(x *exchange, authentic, resumes bool, now time.Time) dropped {
+// answered. But a packet that anybody could have sent must not cancel a push that rings (RFC 5080 §3), nor push out a
+// reply that an authentic request is owed again: without a valid Message-Authenticator they go on side by side, two in
+// progress at most.
+func (t *exchanges) claim(x *exchange, resumes bool, now time.Time) dropped {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	traffic := x.client.traffic
@@ -88,25 +89,29 @@ func (t *exchanges) claim(x *exchange, authentic, resumes bool, now time.Time) d
 	if !room(t.inFlight, t.maxInFlight, resumes) || !room(traffic.inFlight, perClient(t.maxInFlight), resumes) {
 		return overloaded
 	}
-	var pending []*exchange
+	var stay, leave []*exchange
+	pending := 0
 	for y := t.bySlot[x.slot]; y != nil; y = y.older {
+		if !x.authentic && (y.reply == nil || y.authentic) {
+			stay = append(stay, y)
+		} else {
+			leave = append(leave, y)
+		}
 		if y.reply == nil {
-			pending = append(pending, y)
+			pending++
 		}
 	}
-	if !authentic && len(pending) > 1 {
+	if !x.authentic && pending > 1 {
 		return tooManyGenerations
 	}
-	for y := t.bySlot[x.slot]; y != nil; y = y.older {
-		if authentic || y.reply != nil {
-			t.abandon(y)
-		} else {
-			x.older = y
-		}
+	for _, y := range leave {
+		t.abandon(y)
 	}
-	if x.older != nil {
-		x.older.older = nil
+	chain := append([]*exchange{x}, stay...)
+	for i, y := range chain[1:] {
+		chain[i].older = y
 	}
+	chain[len(chain)-1].older = nil
 	traffic.replays.add(x.authenticator, now)
 	t.bySlot[x.slot] = x
 	t.inFlight++
@@ -200,13 +205,17 @@ func (t *exchanges) dropOldest() {
 // unlink is called with mu held.
 func (t *exchanges) unlink(x *exchange) {
 	newest := t.bySlot[x.slot]
-	switch {
-	case newest == x && x.older == nil:
-		delete(t.bySlot, x.slot)
-	case newest == x:
-		t.bySlot[x.slot] = x.older
-	case newest != nil && newest.older == x:
-		newest.older = x.older
+	if newest == x {
+		if t.bySlot[x.slot] = x.older; x.older == nil {
+			delete(t.bySlot, x.slot)
+		}
+		return
+	}
+	for y := newest; y != nil; y = y.older {
+		if y.older == x {
+			y.older = x.older
+			return
+		}
 	}
 }
 

@@ -24,7 +24,7 @@ func clientOfTraffic() *Client { return &Client{traffic: &traffic{}} }
 func TestD4_ReplyLife(t *testing.T) {
 	x := exchangeNo(1, clientOfTraffic())
 	table := newExchanges(100)
-	if why := table.claim(x, true, false, start); why != passed {
+	if why := table.claim(x, false, start); why != passed {
 		t.Fatal(why)
 	}
 	answered := start.Add(time.Hour) // the wait does not count
@@ -47,7 +47,7 @@ func TestD4_ReplyLife(t *testing.T) {
 	}
 	// Then only the memory of Authenticators stands between it and another push.
 	again := exchangeNo(1, x.client)
-	if why := table.claim(again, true, false, answered.Add(replyLife)); why != replayed {
+	if why := table.claim(again, false, answered.Add(replyLife)); why != replayed {
 		t.Errorf("again: %v", why)
 	}
 }
@@ -58,11 +58,11 @@ func TestD12_KeptRepliesAreBounded(t *testing.T) {
 	c := clientOfTraffic()
 	table := newExchanges(1 << 20)
 	for n := range pending {
-		table.claim(exchangeNo(n, c), false, false, start)
+		table.claim(exchangeNo(n, c), false, start)
 	}
 	for n := pending; n < pending+maxReplies+more; n++ {
 		x := exchangeNo(n, c)
-		if why := table.claim(x, false, false, start); why != passed {
+		if why := table.claim(x, false, start); why != passed {
 			t.Fatal(why)
 		}
 		table.finish(x, []byte("reply"), start)
@@ -116,12 +116,12 @@ func TestExchangesAtRandom(t *testing.T) {
 		now = now.Add(time.Duration(dice.IntN(200)) * time.Millisecond)
 		switch dice.IntN(4) {
 		case 0, 1:
-			x := &exchange{client: clients[dice.IntN(2)]}
+			x := &exchange{client: clients[dice.IntN(2)], authentic: dice.IntN(2) == 0}
 			x.abandon = func(error) { abandoned[x] = true }
 			x.slot.identifier = byte(dice.IntN(10))
 			rand.Read(x.authenticator[:])
 			before := table.inFlight
-			if why := table.claim(x, dice.IntN(2) == 0, dice.IntN(4) == 0, now); why == passed {
+			if why := table.claim(x, dice.IntN(4) == 0, now); why == passed {
 				all = append(all, x)
 			} else if table.inFlight != before {
 				t.Fatalf("refused as %q, and yet something changed", why)
@@ -154,7 +154,7 @@ func check(t *testing.T, table *exchanges, clients []*Client) {
 	t.Helper()
 	inFlight, linked := 0, 0
 	for s, x := range table.bySlot {
-		generations := 0
+		generations, authentic := 0, 0
 		for ; x != nil; x = x.older {
 			if linked++; x.slot != s || x.gone {
 				t.Fatal("a slot leads to an exchange that is gone")
@@ -162,8 +162,11 @@ func check(t *testing.T, table *exchanges, clients []*Client) {
 			if x.reply == nil {
 				inFlight++
 			}
-			if generations++; generations > 2 {
-				t.Fatal("three generations on one slot")
+			if x.authentic {
+				authentic++
+			}
+			if generations++; generations > 3 || authentic > 1 {
+				t.Fatalf("%d generations on one slot, %d of them authentic", generations, authentic)
 			}
 		}
 	}

@@ -80,6 +80,8 @@ func (r *ClientReport) recommend() string {
 		return "nothing seen yet"
 	case r.MessageAuthenticator == Require:
 		return "nothing to do"
+	case r.Authenticated == 0 && r.Unauthenticated == 0:
+		return "nothing seen yet that could be believed"
 	case r.Unauthenticated == 0:
 		return `it always sends it: set message_authenticator = "require"`
 	case r.ProxyStateUnguarded > 0:

@@ -174,11 +174,11 @@ func (s *Server) admit(d *datagram, settings *Settings) dropped {
 		}
 		return why
 	}
-	x := &exchange{slot: at, authenticator: d.packet.authenticator(), client: d.client}
+	x := &exchange{slot: at, authenticator: d.packet.authenticator(), client: d.client, authentic: d.authentic}
 	l := &login{server: s, settings: settings, exchange: x, datagram: *d, userIP: d.packet.userIP(d.client.UserIP)}
 	ctx, abandon := context.WithCancelCause(s.logins)
 	x.abandon = abandon
-	if why := s.exchanges.claim(x, d.authentic, d.packet.resumes(), d.at); why != passed {
+	if why := s.exchanges.claim(x, d.packet.resumes(), d.at); why != passed {
 		abandon(nil)
 		return why
 	}
