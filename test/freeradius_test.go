@@ -1,0 +1,221 @@
+package test
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"duoradiusd/test/fakeduo"
+)
+
+const (
+	nasSecret   = "between-radclient-and-freeradius"
+	proxySecret = "between-freeradius-and-duoradiusd"
+)
+
+// proxy is a FreeRADIUS in front of the daemon, in the foreground and with all its debugging messages.
+type proxy struct {
+	*companion
+	addr netip.AddrPort
+}
+
+// startProxy starts FreeRADIUS with d as its home server, which it takes for dead when it says nothing for window.
+func startProxy(t testing.TB, d *daemon, window time.Duration) *proxy {
+	t.Helper()
+	program := realClient(t, "freeradius")
+	d.forbid(proxySecret)
+	for range 5 { // somebody else may take the port before it does
+		dir, port := t.TempDir(), freePort(t)
+		config, err := os.ReadFile("testdata/freeradius/radiusd.conf")
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, "radiusd.conf"), string(config))
+		c := exec.Command(program, "-X", "-d", dir)
+		c.Env = append(os.Environ(), "FR_DIR="+dir, "FR_LIBDIR=/usr/lib/freeradius", fmt.Sprint("FR_PORT=", port), "FR_SECRET="+nasSecret,
+			fmt.Sprint("FR_HOME_PORT=", d.Addr().Port()), "FR_HOME_SECRET="+proxySecret, fmt.Sprint("FR_WINDOW=", window.Seconds()))
+		p := &proxy{accompany(t, "FreeRADIUS", c), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port))}
+		if _, ok := p.wait("Ready to process requests"); ok {
+			return p
+		}
+		p.end()
+		if p.said("Failed binding") == 0 {
+			break
+		}
+	}
+	t.Fatal("FreeRADIUS does not start")
+	return nil
+}
+
+// ask sends an Access-Request through the proxy, and returns what radclient says that it got, and all that it printed.
+func (p *proxy) ask(t testing.TB, user string, more []string, flags ...string) (got, printed string) {
+	t.Helper()
+	request := append([]string{fmt.Sprintf("User-Name = %q", user), `User-Password = "push"`, `Calling-Station-Id = "203.0.113.7"`}, more...)
+	args := append([]string{"-x", "-t", "20", "-r", "1"}, flags...)
+	out, errs, _ := run(t, strings.Join(request, "\n")+"\n", realClient(t, "radclient"), append(args, p.addr.String(), "auth", nasSecret)...)
+	return received(out), out + errs
+}
+
+// took returns the attributes of the replies of one code that came from the daemon, as FreeRADIUS took them.
+func (p *proxy) took(code string) (replies [][]string) {
+	lines := p.log.all()
+	begins := regexp.MustCompile(`^\(\d+\) Received ` + code + ` Id \d+ from 127\.0\.0\.1:\d+ to `)
+	attribute := regexp.MustCompile(`^\(\d+\)   (\S+ = .*)$`)
+	for i, line := range lines {
+		if !begins.MatchString(line) {
+			continue
+		}
+		var reply []string
+		for _, line := range lines[i+1:] {
+			m := attribute.FindStringSubmatch(line)
+			if m == nil {
+				break
+			}
+			reply = append(reply, m[1])
+		}
+		replies = append(replies, reply)
+	}
+	return replies
+}
+
+// complaint is what FreeRADIUS says of a packet that it does not take, or of a server that it does not trust.
+var complaint = regexp.MustCompile(`(?i)invalid|dropping|discard|malformed|secret|unknown|no response|zombie|\b(error|warning)\b`)
+
+// mustBeContent wants none. But a copy that meets its reply halfway is answered again, as RFC 5080 §2.2.2 has it.
+func (p *proxy) mustBeContent(t testing.TB) {
+	t.Helper()
+	lines := p.log.all()
+	lines = lines[slices.Index(lines, "Ready to process requests"):]
+	for _, line := range lines {
+		if complaint.MatchString(line) && !strings.Contains(line, "Discarding duplicate reply") {
+			t.Errorf("FreeRADIUS says: %s", line)
+		}
+	}
+}
+
+// proxied is the configuration that lets FreeRADIUS in.
+const proxied = `
+[[client]]
+name = "freeradius"
+secret = "` + proxySecret + `"
+message_authenticator = "require"
+timeout = "20s"
+`
+
+const (
+	signed  = "Message-Authenticator = 0x00"
+	ourMark = "Proxy-State = 0x6f757273"
+)
+
+func TestFreeRADIUSAsProxy(t *testing.T) {
+	t.Parallel()
+	duo := startDuo(t, fakeduo.User{Username: "alice"}, fakeduo.User{Username: "mallory", Tap: fakeduo.Deny},
+		fakeduo.User{Username: "bob", Tap: fakeduo.Ask})
+	d := startDaemon(t, duo, proxied)
+	p := startProxy(t, d, 25*time.Second)
+	for _, tt := range []struct {
+		name, user string
+		more       []string
+		code, text string
+	}{
+		{"accept", "alice", []string{signed, ourMark}, "Access-Accept", ""},
+		{"reject", "mallory", []string{signed, ourMark}, "Access-Reject", " Login request denied."},
+		// What a NAS did not sign FreeRADIUS does, so that "require" can stay.
+		{"unsigned", "alice", []string{ourMark}, "Access-Accept", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			duo.Forget()
+			before := len(p.took(tt.code))
+			got, printed := p.ask(t, tt.user, tt.more)
+			if got != tt.code+tt.text || strings.Count(printed, ourMark) != 2 {
+				t.Errorf("got %q, want %q and its Proxy-State; radclient said:\n%s", got, tt.code+tt.text, printed)
+			}
+			mustEcho(t, p.took(tt.code)[before:])
+			if got := duo.Pushes(); got != 1 {
+				t.Errorf("%d pushes for one login", got)
+			}
+		})
+	}
+	t.Run("retransmits", func(t *testing.T) { retransmitThrough(t, p, duo) })
+	p.mustBeContent(t)
+}
+
+// mustEcho wants one reply, with Message-Authenticator first and both Proxy-States last: the client's, then the proxy's.
+func mustEcho(t *testing.T, replies [][]string) {
+	t.Helper()
+	if len(replies) != 1 {
+		t.Fatalf("%d replies reached FreeRADIUS, want 1", len(replies))
+	}
+	r := replies[0]
+	if len(r) < 3 || !strings.HasPrefix(r[0], "Message-Authenticator = 0x") {
+		t.Fatalf("not Message-Authenticator first: %q", r)
+	}
+	marks := slices.DeleteFunc(slices.Clone(r), func(a string) bool { return !strings.HasPrefix(a, "Proxy-State") })
+	if len(marks) != 2 || !slices.Equal(marks, r[len(r)-2:]) || marks[0] != ourMark {
+		t.Errorf("not both Proxy-States, in order and last: %q", r)
+	}
+}
+
+// retransmitThrough has radclient repeat itself while the phone rings; FreeRADIUS passes a copy a second on.
+func retransmitThrough(t *testing.T, p *proxy, duo *fakeduo.Server) {
+	duo.Forget()
+	go func() {
+		push, err := ringing(t, duo, "bob")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		p.log.wait(p.afterCopies(2))
+		if err := duo.Answer(push.Txid, fakeduo.Approve); err != nil {
+			t.Error(err)
+		}
+	}()
+	got, printed := p.ask(t, "bob", []string{signed}, "-r", "60", "-t", "0.3")
+	if got != "Access-Accept" {
+		t.Errorf("got %q; radclient said:\n%s", got, printed)
+	}
+	if got := duo.Pushes(); got != 1 {
+		t.Errorf("%d pushes for one login", got)
+	}
+}
+
+// afterCopies fits the line that FreeRADIUS prints when n copies have left.
+func (p *proxy) afterCopies(n int) func(line string) bool {
+	sent := 0
+	return func(line string) bool {
+		if strings.Contains(line, "Sending duplicate proxied request") {
+			sent++
+		}
+		return sent >= n && strings.HasPrefix(line, "Waking up")
+	}
+}
+
+// TestFreeRADIUSStatusCheck: while a phone rings longer than FreeRADIUS likes to wait it asks whether the daemon is
+// alive, and is told so.
+func TestFreeRADIUSStatusCheck(t *testing.T) {
+	t.Parallel()
+	duo := startDuo(t, fakeduo.User{Username: "bob", Tap: fakeduo.Ask}, fakeduo.User{Username: "alice"})
+	d := startDaemon(t, duo, proxied)
+	p := startProxy(t, d, time.Second)
+	if got, printed := p.ask(t, "bob", []string{signed}); got != "Access-Reject" {
+		t.Errorf("got %q; radclient said:\n%s", got, printed)
+	}
+	p.mustSay("as zombie")
+	p.mustSay("Received response to status check")
+	p.mustSay("Marking home server", "alive")
+	if got, printed := p.ask(t, "alice", []string{signed}); got != "Access-Accept" {
+		t.Errorf("got %q; radclient said:\n%s", got, printed)
+	}
+	for _, line := range p.log.all() {
+		if strings.Contains(strings.ToLower(line), "invalid") || strings.Contains(line, "ropping") {
+			t.Errorf("FreeRADIUS says: %s", line)
+		}
+	}
+}
