@@ -116,6 +116,10 @@ func (t *table) checkClient(c Client) {
 	if c.Timeout >= 2*time.Second && c.Timeout < 10*time.Second {
 		t.warn("timeout", "%s; want at least 10s, or nobody has the time to answer a push", quote(short(c.Timeout)))
 	}
+	if c.Remember > 0 && len(c.UserIP) == 0 {
+		t.warn("remember", "%s, beside user_ip = []: nothing is remembered without a user's address; want user_ip, or no remember",
+			quote(short(c.Remember)))
+	}
 	t.modeFits(c.Mode, c.Factors)
 }
 
@@ -139,14 +143,29 @@ func (t *table) factors(key string, def []policy.Factor) []policy.Factor {
 	if list != nil && len(list) == 0 {
 		t.bad(key, "empty; want one of %s at least", join(allFactors))
 	}
+	if len(list) == 1 && list[0] == policy.SMS {
+		t.warn(key, `"sms" alone, which sends codes that do not count; want "passcode" beside it`)
+	}
 	return list
 }
 
-// modeFits refuses a mode that no factor can serve.
+// modeFits refuses a mode that no factor can serve, and warns of one that leaves only what users type of themselves.
 func (t *table) modeFits(mode policy.Mode, factors []policy.Factor) {
-	if mode == policy.ModePasscode && len(factors) > 0 && !slices.Contains(factors, policy.Passcode) {
+	switch {
+	case lockedOut(mode, factors):
 		t.bad("factors", `no "passcode", beside mode = "passcode"; want it among them`)
+	case onlyTyped(mode, factors):
+		t.warn("factors", `neither push nor phone, beside mode = "auto": only typed codes work; want mode = "passcode"`)
 	}
+}
+
+func lockedOut(mode policy.Mode, factors []policy.Factor) bool {
+	return mode == policy.ModePasscode && len(factors) > 0 && !slices.Contains(factors, policy.Passcode)
+}
+
+func onlyTyped(mode policy.Mode, factors []policy.Factor) bool {
+	return mode == policy.ModeAuto && slices.Contains(factors, policy.Passcode) &&
+		!slices.Contains(factors, policy.Push) && !slices.Contains(factors, policy.Phone)
 }
 
 func (t *table) delimiter(key, def string) string {

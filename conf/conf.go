@@ -73,8 +73,9 @@ func (l *loader) config() *Config {
 		c.Listen = []Listen{defaultListen}
 	}
 	l.duplicates(c, at)
-	l.strippedNames(c, at)
+	l.userNames(c, at)
 	l.sharedSecrets(c, at)
+	l.combinations(c, at)
 	if l.whole {
 		l.missing(c)
 		l.references(c, at)

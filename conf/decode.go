@@ -15,15 +15,26 @@ const (
 	pieceSize = 1 << 18 // small pieces leave little garbage at a time
 )
 
+// tooDeep is where a bracket stands that nests too deep to be decoded.
+type tooDeep int
+
+func (tooDeep) Error() string { return "brackets that nest too deep" }
+
 // decode turns a TOML text into a tree of map[string]any. Its error never quotes the text.
 func decode(text string) (map[string]any, error) {
-	if len(text) > large {
-		if tree, ok := decodePieces(text); ok {
+	var deep int
+	if len(text) <= large {
+		deep = scan(text, func(kind, []byte, int) {})
+	} else {
+		var tree map[string]any
+		if tree, deep = decodePieces(text); tree != nil {
 			return tree, nil
 		}
-		// Only the whole text tells whether and where it is wrong.
 	}
-	return decodeWhole(text)
+	if deep >= 0 {
+		return nil, tooDeep(deep)
+	}
+	return decodeWhole(text) // of pieces only the whole tells whether and where it is wrong
 }
 
 func decodeWhole(text string) (tree map[string]any, err error) {
@@ -43,9 +54,10 @@ type piece struct {
 	err  error
 }
 
-// decodePieces decodes a text's pieces side by side and puts them together as included files are: lists add up. It is
-// not ok when a piece can't be decoded or when two pieces have something in common that is not a list of tables.
-func decodePieces(text string) (map[string]any, bool) {
+// decodePieces decodes a text's pieces side by side and puts them together as included files are: lists add up. There
+// is no tree when a piece can't be decoded or when two pieces have something in common that is not a list of tables;
+// nor when a bracket is too deep, whose position comes then.
+func decodePieces(text string) (tree map[string]any, deep int) {
 	var (
 		wg     sync.WaitGroup
 		pieces []*piece
@@ -58,7 +70,7 @@ func decodePieces(text string) (map[string]any, bool) {
 			}
 		})
 	}
-	cut(text, func(s string) {
+	deep = cut(text, func(s string) {
 		p := &piece{text: s}
 		pieces = append(pieces, p)
 		work <- p
@@ -66,25 +78,32 @@ func decodePieces(text string) (map[string]any, bool) {
 	close(work)
 	wg.Wait()
 
-	whole := map[string]any{}
+	if deep >= 0 {
+		return nil, deep
+	}
+	tree = map[string]any{}
 	for _, p := range pieces {
-		if p.err != nil || !merge(whole, p.tree) {
-			return nil, false
+		if p.err != nil || !merge(tree, p.tree) {
+			return nil, -1
 		}
 	}
-	return whole, true
+	return tree, -1
 }
 
 // cut splits a text before headers such as [[user]]; [user.x] stays with the [[user]] that it belongs to.
-func cut(text string, yield func(piece string)) {
+// It ends before the piece with a bracket that is too deep, whose position it returns; -1 when there is none.
+func cut(text string, yield func(piece string)) (deep int) {
 	start := 0
-	scan(text, func(what kind, path []byte, pos int) {
+	deep = scan(text, func(what kind, path []byte, pos int) {
 		if what == header && pos-start >= pieceSize && bytes.IndexByte(path, '.') < 0 {
 			yield(text[start:pos])
 			start = pos
 		}
 	})
-	yield(text[start:])
+	if deep < 0 {
+		yield(text[start:])
+	}
+	return deep
 }
 
 // merge adds what the piece holds to whole.
@@ -108,6 +127,11 @@ func merge(whole, piece map[string]any) bool {
 // syntax makes a finding of a decoder's error. The decoder's own words may hold part of a value, so ours replace them.
 func (l *loader) syntax(f *file, err error) {
 	at := place{file: f, index: -1, key: "syntax", line: 1}
+	if pos, ok := errors.AsType[tooDeep](err); ok {
+		at.line = 1 + strings.Count(f.text[:pos], "\n")
+		l.bad(at, "brackets within brackets, more than %d deep; want fewer", maxDepth)
+		return
+	}
 	var parse toml.ParseError
 	if !errors.As(err, &parse) {
 		l.bad(at, "%s; want TOML", err)

@@ -43,7 +43,7 @@ func readDuo(t *table) Duo {
 		SecretKey:      t.secret("secret_key", "the application's secret key"),
 		Failmode:       t.failmode("failmode", policy.FailSecure),
 		APITimeout:     t.duration("api_timeout", 10*time.Second, 100*time.Millisecond, 2*time.Minute),
-		PushTimeout:    t.duration("push_timeout", time.Minute, time.Second, 10*time.Minute),
+		PushTimeout:    t.duration("push_timeout", time.Minute, time.Second, 5*time.Minute), // policy ends a transaction then
 		Proxy:          t.proxy("proxy"),
 		CA:             t.ca("ca"),
 	}

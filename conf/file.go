@@ -2,6 +2,7 @@ package conf
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,7 +44,7 @@ func (l *loader) open(path string) {
 // read reads and decodes one file; nil when it can't.
 func (l *loader) read(name string) *file {
 	f := &file{name: name}
-	text, err := os.ReadFile(name)
+	text, err := readText(name)
 	if err == nil {
 		f.dir, err = filepath.Abs(filepath.Dir(name))
 	}
@@ -52,7 +53,7 @@ func (l *loader) read(name string) *file {
 		l.bad(place{file: f, index: -1, key: "open", line: noLine}, "%s; want a readable file", reason(err))
 		return nil
 	}
-	f.text = string(text)
+	f.text = text
 	f.tree, err = decode(f.text)
 	if err != nil {
 		l.whole = false
@@ -61,6 +62,30 @@ func (l *loader) read(name string) *file {
 	}
 	l.files = append(l.files, f)
 	return f
+}
+
+const maxFile = 256 << 20
+
+// readText reads a file unless it is too large, which a device is too.
+func readText(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	if info.Size() <= maxFile {
+		b.Grow(int(info.Size()))
+		_, err = io.Copy(&b, io.LimitReader(f, maxFile+1))
+	}
+	if max(info.Size(), int64(b.Len())) > maxFile {
+		return "", errors.New("a file of more than 256 MiB")
+	}
+	return b.String(), err
 }
 
 // includes lists the files that the main file's patterns match, pattern by pattern, each sorted.

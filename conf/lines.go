@@ -16,6 +16,8 @@ type scanner struct {
 	pos   int
 	path  []byte          // of what is being read: client[1].secret
 	lists map[string]*int // how many [[headers]] there were, by path
+	depth int             // of the brackets around pos
+	deep  int             // where the scan gave up, being too deep; -1: nowhere
 }
 
 // kind is what a path leads to.
@@ -28,9 +30,13 @@ const (
 	item                // a value in a list
 )
 
-// scan walks the whole text.
-func scan(text string, visit func(what kind, path []byte, pos int)) {
-	s := scanner{visit: visit, text: text, lists: map[string]*int{}}
+// maxDepth is how deep lists and inline tables may nest. Scanner and decoder call themselves for each level, and a stack
+// that is exhausted can't be recovered from.
+const maxDepth = 64
+
+// scan walks the whole text, or up to a bracket that is too deep, whose position it returns; -1 when there is none.
+func scan(text string, visit func(what kind, path []byte, pos int)) (deep int) {
+	s := scanner{visit: visit, text: text, lists: map[string]*int{}, deep: -1}
 	s.pos = byteOrderMark(text)
 	for s.gap(); s.pos < len(s.text); s.gap() {
 		if s.text[s.pos] == '[' {
@@ -40,6 +46,7 @@ func scan(text string, visit func(what kind, path []byte, pos int)) {
 		}
 		s.line() // whatever else stands there is the decoder's business
 	}
+	return s.deep
 }
 
 // byteOrderMark is the length of the mark that the decoder skips.
@@ -152,9 +159,9 @@ func (s *scanner) value() {
 	case s.skip('\''):
 		s.quoted('\'')
 	case s.skip('['):
-		s.list()
+		s.nest((*scanner).list)
 	case s.skip('{'):
-		s.inline()
+		s.nest((*scanner).inline)
 	default:
 		n := strings.IndexAny(rest, ",]}#\n")
 		if n < 0 {
@@ -162,6 +169,17 @@ func (s *scanner) value() {
 		}
 		s.pos += n
 	}
+}
+
+// nest reads what a bracket has opened, or gives up.
+func (s *scanner) nest(read func(*scanner)) {
+	if s.depth == maxDepth {
+		s.deep, s.pos = s.pos-1, len(s.text)
+		return
+	}
+	s.depth++
+	read(s)
+	s.depth--
 }
 
 // list reads a list's values up to its "]".

@@ -106,19 +106,23 @@ profile = "sonicwall"
 		t.Fatal(err)
 	}
 	const safe = `failmode: "safe": whoever keeps Duo from being asked needs no second factor; want "secure" where that matters`
+	const unchecked = `first_factor: "none", beside unlisted = "first-factor": every unknown name is let in with nothing checked; want a [[first_factor]], or unlisted = "ask"`
 	want := []string{
 		"x.toml:5: duo." + safe,
 		"x.toml:9: client[0].address[1]: ::/0, everybody; want the addresses of the client",
 		"x.toml:9: client[0].address[2]: 0.0.0.0/0, everybody; want the addresses of the client",
 		"x.toml:10: client[0].secret: shorter than 16 octets; want a random one that is longer",
+		"x.toml:11: client[0]." + unchecked,
 		"x.toml:12: client[0].timeout: \"5s\"; want at least 10s, or nobody has the time to answer a push",
 		"x.toml:13: client[0].omit_reply_message_authenticator: true: replies can be forged (CVE-2024-3596); want it for clients only that drop replies otherwise",
 		"x.toml:18: client[1].secret: shorter than 16 octets; want a random one that is longer",
 		`x.toml:18: client[1].secret: the same as that of client "vpn"; want one for each`,
+		"x.toml:19: client[1]." + unchecked,
 		"x.toml:20: client[1]." + safe,
 		"x.toml:23: rule[0]." + safe,
 		`x.toml:27: username.unlisted: "first-factor", beside case = "keep": whoever types ALICE for alice needs no second factor; want case = "fold"`,
 		"x.toml:32: client[2].secret: longer than SonicWall takes; want 31 octets at most",
+		"x.toml:33: client[2]." + unchecked,
 	}
 	if !slices.Equal(c.Warnings, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(c.Warnings, "\n"), strings.Join(want, "\n"))

@@ -80,7 +80,6 @@ func (l *loader) duplicates(c *Config, at sites) {
 	unique(l, c.Clients, at.clients, func(x Client) string { return x.Name })
 	unique(l, c.Rules, at.rules, func(x Rule) string { return x.Name })
 	l.duplicateAddresses(c, at)
-	l.duplicateUsers(c, at)
 }
 
 // unique reports names that two tables of a list have.
@@ -120,58 +119,6 @@ func (l *loader) duplicateAddresses(c *Config, at sites) {
 			continue
 		}
 		sockets[addr] = here
-	}
-}
-
-// duplicateUsers holds two numbers for each name and not a place: there may be many users.
-func (l *loader) duplicateUsers(c *Config, at sites) {
-	type owner struct{ user, alias int32 } // alias -1: the name itself
-	owners := make(map[string]owner, len(c.Users))
-	where := func(o owner) place {
-		if o.alias < 0 {
-			return at.users[o.user].under("name")
-		}
-		return at.users[o.user].under(nth("aliases", int(o.alias)))
-	}
-	claim := func(name string, o owner) {
-		key := c.Username.same(name)
-		first, taken := owners[key]
-		switch {
-		case name == "":
-		case taken:
-			l.twice(where(o), where(first), "%s a second time; want each name and alias once", quote(name))
-		default:
-			owners[key] = o
-		}
-	}
-	for i := range c.Users {
-		claim(c.Users[i].Name, owner{int32(i), -1})
-		for j, alias := range c.Users[i].Aliases {
-			claim(alias, owner{int32(i), int32(j)})
-		}
-	}
-}
-
-// strippedNames reports names that no login has, because [username] takes their domain off.
-func (l *loader) strippedNames(c *Config, at sites) {
-	check := func(at place, key, name string) {
-		if bare := c.Username.strip(name); bare != name {
-			l.bad(at.under(key), "%s, whose domain strip_domain takes off; want %s", quote(name), quote(bare))
-		}
-	}
-	if len(c.Username.StripDomain) == 0 {
-		return
-	}
-	for i := range c.Users {
-		check(at.users[i], "name", c.Users[i].Name)
-		for j, alias := range c.Users[i].Aliases {
-			check(at.users[i], nth("aliases", j), alias)
-		}
-	}
-	for i := range c.Rules {
-		for j, name := range c.Rules[i].Users {
-			check(at.rules[i], nth("users", j), name)
-		}
 	}
 }
 

@@ -16,7 +16,7 @@ type Remember struct {
 }
 
 func readRemember(t *table) Remember {
-	return Remember{
+	r := Remember{
 		Entries: t.int("entries", 100_000, 1, 10_000_000),
 		Idle:    t.duration("idle", 0, 0, maxRemember),
 		Uses:    t.int("uses", 0, 0, 1_000_000),
@@ -24,4 +24,8 @@ func readRemember(t *table) Remember {
 			policy.BindService, policy.BindClient, policy.BindUserIP),
 		Store: oneOf(t, "store", "memory", "memory"),
 	}
+	if len(r.BindTo) == 0 {
+		t.warn("bind_to", `empty: an approval counts at every service, client and address; want "user-ip" among them`)
+	}
+	return r
 }

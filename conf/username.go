@@ -31,26 +31,3 @@ func readUsername(t *table) Username {
 	}
 	return u
 }
-
-// strip takes a domain off, whatever its case, if the name has one of them.
-func (u Username) strip(name string) string {
-	for _, domain := range u.StripDomain {
-		n := len(name) - len(domain)
-		switch {
-		case n < 0 || domain == "":
-		case domain[0] == '@' && strings.EqualFold(name[n:], domain):
-			return name[:n]
-		case domain[0] != '@' && strings.EqualFold(name[:len(domain)], domain):
-			return name[len(domain):]
-		}
-	}
-	return name
-}
-
-// same makes one key of all spellings that are the same user.
-func (u Username) same(name string) string {
-	if u.Case == policy.CaseFold {
-		return strings.ToLower(name)
-	}
-	return name
-}

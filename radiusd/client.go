@@ -40,6 +40,9 @@ type Client struct {
 	traffic *traffic  // shared by all Clients of that name, so that it survives a reload
 }
 
+// DecideWithin is how long a Decider has: the client's timeout less a margin for sending the answer.
+func (c *Client) DecideWithin() time.Duration { return c.Timeout - margin(c.Timeout) }
+
 // Clients finds clients by address.
 type Clients struct {
 	byPrefix map[netip.Prefix]*Client

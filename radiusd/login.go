@@ -31,7 +31,7 @@ func margin(timeout time.Duration) time.Duration { return min(timeout/10, time.S
 func (l *login) run(ctx context.Context) {
 	c := l.exchange.client
 	defer l.exchange.abandon(nil)
-	ctx, cancel := context.WithDeadline(ctx, l.datagram.at.Add(c.Timeout-margin(c.Timeout)))
+	ctx, cancel := context.WithDeadline(ctx, l.datagram.at.Add(c.DecideWithin()))
 	defer cancel()
 	// Should a factor not heed ctx, the client is answered all the same.
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(margin(c.Timeout)/2, l.overdue) })()

@@ -16,7 +16,7 @@ func checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check",
 		Short: "Read the configuration and say what it means, or what is wrong with it",
-		Long: `Reads the configuration and prints what it means in a few lines. When it has problems, each is a line
+		Long: `Reads the configuration and the files that it names, and prints what it means in a few lines. When it has problems, each is a line
 FILE:LINE: KEY: found; wanted
 and the exit status is 1. Nothing is sent anywhere.`,
 		Args: noArgs,
@@ -25,6 +25,9 @@ and the exit status is 1. Nothing is sent anywhere.`,
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		config, err := load(c, *file)
 		if err != nil {
+			return err
+		}
+		if err := daemon.Check(config); err != nil {
 			return err
 		}
 		describe(c.OutOrStdout(), config)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net/netip"
@@ -67,12 +66,6 @@ func login(c *cobra.Command, config *conf.Config, client, user string, ip netip.
 		return err
 	}
 	defer walk.Close()
-	timeout := 55 * time.Second
-	for _, cl := range config.Clients {
-		if cl.Name == client {
-			timeout = cl.Timeout
-		}
-	}
 	ask := newPrompt(c)
 	password, err := ask("Password field of " + user + ": ")
 	if err != nil {
@@ -80,9 +73,7 @@ func login(c *cobra.Command, config *conf.Config, client, user string, ip netip.
 	}
 	for state := ""; ; {
 		start := time.Now()
-		ctx, cancel := context.WithTimeout(c.Context(), timeout)
-		v := walk.Decide(ctx, user, password, state, ip)
-		cancel()
+		v := walk.Decide(c.Context(), user, password, state, ip)
 		printVerdict(out, v, time.Since(start))
 		switch v.Outcome {
 		case policy.Accept:

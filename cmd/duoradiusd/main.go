@@ -78,7 +78,7 @@ func configFlag(c *cobra.Command) *string {
 	return file
 }
 
-// load reads a configuration, and prints each of its problems and warnings on a line.
+// load reads a configuration, and prints each of its problems on a line.
 func load(c *cobra.Command, file string) (*conf.Config, error) {
 	config, err := conf.Load(file)
 	if err != nil {

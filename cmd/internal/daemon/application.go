@@ -65,6 +65,10 @@ func logFor(log *slog.Logger, a conf.Application) *slog.Logger {
 	return log
 }
 
+// pushLife is how long a phone rings: so long Duo is asked for the answer, however soon push_timeout ends the wait of a
+// login, because the user's next try may still be answered by it.
+const pushLife = time.Minute
+
 func newClient(d conf.Duo, degraded *atomic.Uint64, log *slog.Logger) (*duo.Client, error) {
 	roots, err := roots(d.CA)
 	if err != nil {
@@ -75,7 +79,7 @@ func newClient(d conf.Duo, degraded *atomic.Uint64, log *slog.Logger) (*duo.Clie
 		IntegrationKey: d.IntegrationKey,
 		SecretKey:      d.SecretKey.Reveal(),
 		APITimeout:     d.APITimeout,
-		PushTimeout:    d.PushTimeout,
+		PushTimeout:    max(d.PushTimeout, pushLife),
 		Proxy:          d.Proxy,
 		Roots:          roots,
 		UserAgent:      "duoradiusd/" + Version(),

@@ -24,6 +24,13 @@ type parts struct {
 	summary      string
 }
 
+// Check returns why c can't be put into force although it was read without a problem, such as a line of a password file.
+// It opens files, and sends nothing.
+func Check(c *conf.Config) error {
+	_, err := build(c, nil, slog.New(slog.DiscardHandler))
+	return err
+}
+
 // build makes parts of c. What c shares with the configuration in force before (nil: none) is used again, so that its
 // connections stay open.
 func build(c *conf.Config, before *parts, log *slog.Logger) (*parts, error) {
@@ -84,6 +91,7 @@ func (p *parts) client(c *conf.Client) (*radiusd.Client, error) {
 			Remember:    c.Remember,
 			ProbeUsers:  c.ProbeUsers,
 			Failmode:    failmode,
+			PushTimeout: a.config.PushTimeout,
 		},
 	}, nil
 }
@@ -136,20 +144,9 @@ func settings(c *conf.Config) policy.Settings {
 	}
 	for _, r := range c.Rules {
 		s.Rules = append(s.Rules, policy.Rule{
-			Name: r.Name, Users: canonicalNames(s.Names, r.Users), Clients: r.Clients, Services: r.Services,
+			Name: r.Name, Users: r.Users, Clients: r.Clients, Services: r.Services,
 			Networks: r.Networks, Need: r.Need, Mode: r.Mode, Factors: r.Factors, Remember: r.Remember, Failmode: r.Failmode,
 		})
 	}
 	return s
-}
-
-// canonicalNames makes a rule's users comparable to the names of logins. A name that no login can have stays as it is.
-func canonicalNames(names policy.Names, list []string) (canonical []string) {
-	for _, name := range list {
-		if c, ok := names.Canonical(name); ok {
-			name = c
-		}
-		canonical = append(canonical, name)
-	}
-	return canonical
 }

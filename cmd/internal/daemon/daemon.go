@@ -8,6 +8,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"duoradiusd/conf"
 	"duoradiusd/policy"
@@ -84,7 +86,9 @@ func (d *Daemon) Reload(c *conf.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := d.server.Listen(p.listen); err != nil {
+	if err := d.server.Listen(p.listen); errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w (another address on a port that is listened on wants a restart)", err)
+	} else if err != nil {
 		return err
 	}
 	d.use(p)

@@ -16,10 +16,11 @@ import (
 // Walk takes logins through a configuration without a RADIUS client, and tells each step. It shares nothing with a
 // running daemon: no approval is used or kept there.
 type Walk struct {
-	policy *policy.Policy
-	memory *policy.Memory
-	parts  *parts
-	client *policy.Client
+	policy  *policy.Policy
+	memory  *policy.Memory
+	parts   *parts
+	client  *policy.Client
+	timeout time.Duration // for the decision, as the door gives it
 }
 
 // Step is one question that was asked on the way.
@@ -49,13 +50,15 @@ func NewWalk(c *conf.Config, client string, tell func(Step)) (*Walk, error) {
 		}
 		traced.Second = tracedSecond{traced.Second, tell}
 		memory := policy.NewMemory(1)
-		return &Walk{policy.New(p.settings, memory), memory, p, &traced}, nil
+		return &Walk{policy.New(p.settings, memory), memory, p, &traced, rc.DecideWithin()}, nil
 	}
 	return nil, fmt.Errorf("no [[client]] is named %q", client)
 }
 
 // Decide takes one login, or the answer to a challenge, to its Verdict.
 func (w *Walk) Decide(ctx context.Context, user, password, state string, ip netip.Addr) policy.Verdict {
+	ctx, cancel := context.WithTimeout(ctx, w.timeout)
+	defer cancel()
 	return w.policy.Decide(ctx, policy.Attempt{
 		Client: w.client, User: user, Password: password, State: state, UserIP: ip, Authentic: true,
 		ClientAddr: netip.IPv6Loopback(),

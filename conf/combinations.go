@@ -1,0 +1,61 @@
+package conf
+
+import (
+	"fmt"
+	"slices"
+
+	"duoradiusd/policy"
+)
+
+// combinations looks at what is right by itself in each table, and wrong together.
+func (l *loader) combinations(c *Config, at sites) {
+	for i, client := range c.Clients {
+		if client.FirstFactor == NoFirstFactor && c.Username.Unlisted == policy.UnlistedFirstFactor {
+			l.warn(at.clients[i].under("first_factor"), `"none", beside unlisted = "first-factor": every unknown name is let in with nothing checked; want a [[first_factor]], or unlisted = "ask"`)
+		}
+	}
+	for i, rule := range c.Rules {
+		for _, client := range c.Clients {
+			if rule.canFit(client) {
+				l.ruleAt(at.rules[i], rule, client)
+			}
+		}
+	}
+}
+
+// canFit reports whether the rule can fit logins at the client.
+func (r Rule) canFit(c Client) bool {
+	return (len(r.Clients) == 0 || slices.Contains(r.Clients, c.Name)) &&
+		(len(r.Services) == 0 || slices.Contains(r.Services, c.Service))
+}
+
+// ruleAt looks at what holds for the logins at the client that the rule fits.
+func (l *loader) ruleAt(at place, r Rule, c Client) {
+	switch r.Need {
+	case policy.ExemptBy:
+		if len(r.Networks) > 0 && c.MessageAuthenticator == Accept {
+			l.warn(at.under("networks"), `addresses that anybody can claim, as client %s has message_authenticator = "accept": fits only requests with a valid Message-Authenticator; want "require" there`, quote(c.Name))
+		}
+		return
+	case policy.DeniedHere:
+		return
+	}
+	if r.Mode == policy.ModeChallenge && !profileOf(c.Profile).Challenge {
+		l.warn(at.under("mode"), `"challenge", but %s of client %s shows no challenge; want "auto"`, c.Profile, quote(c.Name))
+	}
+	if (r.Mode == "") == (r.Factors == nil) {
+		return // both the rule's or both the client's, which are read together
+	}
+	key, mode, factors := "mode", r.Mode, c.Factors
+	found := fmt.Sprintf("%q, but client %s has the factors %s", r.Mode, quote(c.Name), quote(join(c.Factors)))
+	if r.Factors != nil {
+		key, mode, factors = "factors", c.Mode, r.Factors
+		found = fmt.Sprintf("%s, but client %s has mode = %q", quote(join(r.Factors)), quote(c.Name), c.Mode)
+	}
+	switch {
+	case lockedOut(mode, factors):
+		l.bad(at.under(key), `%s: nobody gets in; want "passcode" among the factors`, found)
+	case onlyTyped(mode, factors):
+		l.warn(at.under(key), `%s: only typed codes work; want mode = "passcode"`, found)
+	}
+}

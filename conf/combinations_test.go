@@ -1,0 +1,84 @@
+package conf
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestCombinedWarnings: what is wrong only beside something else.
+func TestCombinedWarnings(t *testing.T) {
+	t.Chdir(files(t, map[string]string{"x.toml": minimal + `[[client]]
+name = "switch"
+address = ["192.0.2.12"]
+secret = "one more long enough secret"
+first_factor = "none"
+profile = "meraki"
+message_authenticator = "accept"
+remember = "90m"
+user_ip = []
+factors = ["passcode", "sms"]
+
+[[client]]
+name = "token"
+address = ["192.0.2.13"]
+secret = "the last long enough secret"
+first_factor = "none"
+mode = "passcode"
+factors = ["passcode"]
+
+[[rule]]
+name = "challenge"
+services = ["switch", "vpn"]
+mode = "challenge"
+
+[[rule]]
+clients = ["switch", "vpn", "token"]
+second_factor = "exempt"
+networks = ["203.0.113.0/24"]
+
+[[rule]]
+second_factor = "exempt"
+
+[[rule]]
+clients = ["vpn"]
+factors = ["passcode"]
+
+[[rule]]
+clients = ["token"]
+mode = "auto"
+
+[[rule]]
+clients = ["vpn"]
+mode = "auto"
+factors = ["passcode"]
+
+[[rule]]
+clients = ["vpn"]
+factors = ["sms"]
+
+[[rule]]
+users = ["not listed, but that is right"]
+
+[remember]
+bind_to = []
+`}))
+	c, err := Load("x.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`x.toml:26: client[2].remember: "1h30m", beside user_ip = []: nothing is remembered without a user's address; want user_ip, or no remember`,
+		`x.toml:28: client[2].factors: neither push nor phone, beside mode = "auto": only typed codes work; want mode = "passcode"`,
+		`x.toml:41: rule[0].mode: "challenge", but meraki of client "switch" shows no challenge; want "auto"`,
+		`x.toml:46: rule[1].networks: addresses that anybody can claim, as client "switch" has message_authenticator = "accept": fits only requests with a valid Message-Authenticator; want "require" there`,
+		`x.toml:53: rule[3].factors: "passcode", but client "vpn" has mode = "auto": only typed codes work; want mode = "passcode"`,
+		`x.toml:57: rule[4].mode: "auto", but client "token" has the factors "passcode": only typed codes work; want mode = "passcode"`,
+		`x.toml:62: rule[5].factors: neither push nor phone, beside mode = "auto": only typed codes work; want mode = "passcode"`,
+		`x.toml:66: rule[6].factors: "sms" alone, which sends codes that do not count; want "passcode" beside it`,
+		`x.toml:72: remember.bind_to: empty: an approval counts at every service, client and address; want "user-ip" among them`,
+	}
+	if !slices.Equal(c.Warnings, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(c.Warnings, "\n"), strings.Join(want, "\n"))
+	}
+}

@@ -1,0 +1,72 @@
+package conf
+
+import "duoradiusd/policy"
+
+// roster is every name and alias of the users, in the form that logins settle on.
+type roster struct {
+	*loader
+	names  policy.Names
+	owners map[string]owner
+	at     sites
+}
+
+// owner tells whose name it is by two numbers and not by a place: there may be many users.
+type owner struct{ user, alias int32 } // alias -1: the name itself
+
+// userNames reports the names that no login has, or that two users have, or that a rule waits for in vain.
+func (l *loader) userNames(c *Config, at sites) {
+	r := roster{l, policy.Names{Case: c.Username.Case, StripDomain: c.Username.StripDomain}, make(map[string]owner, len(c.Users)), at}
+	for i := range c.Users {
+		r.claim(c.Users[i].Name, owner{int32(i), -1})
+		for j, alias := range c.Users[i].Aliases {
+			r.claim(alias, owner{int32(i), int32(j)})
+		}
+	}
+	for i := range c.Rules {
+		for j, name := range c.Rules[i].Users {
+			here := at.rules[i].under(nth("users", j))
+			canonical, ok := r.canonical(name, func() place { return here })
+			if _, listed := r.owners[canonical]; ok && !listed && l.whole && c.Username.Unlisted == policy.UnlistedReject {
+				l.bad(here, `%s, whom unlisted = "reject" keeps out; want the name of a [[user]]`, quote(name))
+			}
+		}
+	}
+}
+
+func (r *roster) claim(name string, o owner) {
+	canonical, ok := r.canonical(name, func() place { return r.where(o) })
+	if !ok {
+		return
+	}
+	if first, taken := r.owners[canonical]; taken {
+		r.twice(r.where(o), r.where(first), "%s a second time; want each name and alias once", quote(name))
+		return
+	}
+	r.owners[canonical] = o
+}
+
+func (r *roster) where(o owner) place {
+	if o.alias < 0 {
+		return r.at.users[o.user].under("name")
+	}
+	return r.at.users[o.user].under(nth("aliases", int(o.alias)))
+}
+
+// canonical reports a name that no login has. It is not ok when there is no canonical form at all.
+func (r *roster) canonical(name string, at func() place) (string, bool) {
+	canonical, ok := r.names.Canonical(name)
+	if ok && len(r.names.StripDomain) == 0 {
+		return canonical, true
+	}
+	unstripped, fits := policy.Names{Case: r.names.Case}.Canonical(name)
+	switch {
+	case badWord(name) != "": // reported by who read it, if it is a string at all
+	case !ok && !fits:
+		r.bad(at(), "%s, which is too long for a login; want 253 octets at most", quote(name))
+	case !ok:
+		r.bad(at(), "%s, which is no name once strip_domain has taken the domain off; want a name", quote(name))
+	case canonical != unstripped:
+		r.bad(at(), "%s, whose domain strip_domain takes off; want %s", quote(name), quote(canonical))
+	}
+	return canonical, ok
+}
