@@ -67,6 +67,17 @@ func (a *Approvals) add(key approvalKey, now time.Time, lifetime time.Duration) 
 	a.lru.Add(key, &approval{at: now, lifetime: lifetime, used: now})
 }
 
+// forget takes away every approval of a Duo user, after a report of fraud say.
+func (a *Approvals) forget(duo Identity) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, key := range a.lru.Keys() {
+		if key.duo == duo {
+			a.lru.Remove(key)
+		}
+	}
+}
+
 // Resize changes how many approvals are kept at most; the least recently used go first.
 func (a *Approvals) Resize(entries int) {
 	a.mu.Lock()

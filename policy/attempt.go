@@ -32,6 +32,7 @@ type Client struct {
 	Remember    time.Duration // how long an approval counts where neither user nor rule says otherwise; 0 = not at all
 	ProbeUsers  []string      // health checks: rejected at once, nothing asked
 	Failmode    Failmode      // zero: FailSecure
+	PushTimeout time.Duration // how long a login waits for the user's answer; 0 = as long as its context lets it
 }
 
 // Outcome is what becomes of an Attempt. The zero Outcome rejects.

@@ -92,3 +92,57 @@ func FuzzCanonical(f *testing.F) {
 		}
 	})
 }
+
+// FuzzState sends any State and any answer to a client with a challenge. how says what else is so.
+func FuzzState(f *testing.F) {
+	const own, verified, allow, bob, lab, unsaid = 1, 2, 4, 8, 16, 32
+	for _, field := range []string{"", "pw", "1", "9", "push", "phone2", "sms", "auto", "123456", otp, "pw,push", "\x00", "\xff"} {
+		for _, how := range []uint8{0, own, own | allow, own | verified, own | verified | allow, allow | verified, own | allow | bob, own | allow | lab, own | allow | unsaid} {
+			f.Add("X", field, how)
+		}
+	}
+	f.Add(strings.Repeat("0", 32), "123456", uint8(allow))
+	f.Add("\x00", "pw", uint8(allow|verified))
+	f.Fuzz(func(t *testing.T, sent, field string, how uint8) {
+		inChallenge(t, func(w *world) {
+			w.duo.scripts = func(AuthRequest) reply {
+				if how&allow != 0 {
+					return allows(time3)
+				}
+				return denies("deny", "", time3)
+			}
+			if how&verified != 0 {
+				w.duo.pre.Code = "376"
+			}
+			a := w.attempt(field, state(w.login("pw").State))
+			known := how&own != 0 || sent == a.State
+			if !known {
+				a.State = sent
+			}
+			if how&bob != 0 {
+				a.User, known = "bob", false
+			}
+			if how&lab != 0 {
+				c := w.at("lab", "vpn")
+				a.Client, known = &c, false
+			}
+			if how&unsaid != 0 {
+				a.UserIP = nowIP
+			}
+			if a.State == "" {
+				return // a fresh login
+			}
+			preauths, auths := w.duo.counts()
+			v := w.decide(w.Context(), a)
+			morePreauths, moreAuths := w.duo.counts()
+			switch {
+			case !known && (v.Reason != BadState || v.Outcome != Reject || preauths != morePreauths || auths != moreAuths):
+				t.Fatalf("an unknown State: %s, %d preauths, %d auths", line(v), morePreauths-preauths, moreAuths-auths)
+			case v.Outcome == Accept && (v.Reason != Approved || how&allow == 0 || moreAuths == 0):
+				t.Fatalf("accepted without an allow: %s", line(v))
+			case v.Outcome == Discard, len(w.ldap.asked) != 1, moreAuths > 2:
+				t.Fatalf("%s, first factor asked %d times, %d auths", line(v), len(w.ldap.asked), moreAuths)
+			}
+		})
+	})
+}

@@ -94,21 +94,34 @@ func (g *guard) rung(user Identity, status string, limit PushGuard, now time.Tim
 	g.pushes.Add(user, r)
 }
 
-// throttled reports whether too many wrong passwords came for this user, or from this address: then the directory is not
-// asked, so that guessing locks nobody out there.
-func (g *guard) throttled(user string, ip netip.Addr, now time.Time) bool {
+// admit reports whether a password of this user may be checked, and counts it as wrong until it proves to be right:
+// guesses that come side by side must not all reach the directory, where they would lock the user out. Too many from
+// one address are not admitted either.
+func (g *guard) admit(user string, ip netip.Addr, now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return spent(g.users, user, wrongPerUser, now) || spent(g.addresses, household(ip), wrongPerAddress, now)
+	if spent(g.users, user, wrongPerUser, now) || spent(g.addresses, household(ip), wrongPerAddress, now) {
+		return false
+	}
+	spend(g.users, user, wrongPerUser, now)
+	return true
 }
 
-// wrong counts a wrong password.
-func (g *guard) wrong(user string, ip netip.Addr, now time.Time) {
+// wrong counts a wrong password against its address.
+func (g *guard) wrong(ip netip.Addr, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	spend(g.users, user, wrongPerUser, now)
 	if ip.IsValid() {
 		spend(g.addresses, household(ip), wrongPerAddress, now)
+	}
+}
+
+// unasked takes back what admit counted: nobody could say whether the password was wrong.
+func (g *guard) unasked(user string, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if at, ok := g.users.Get(user); ok {
+		g.users.Add(user, at.Add(-wrongRefill))
 	}
 }
 
@@ -135,8 +148,8 @@ func spent[K comparable](settled *simplelru.LRU[K, time.Time], key K, limit int,
 	return ok && at.Sub(now) > time.Duration(limit-1)*wrongRefill
 }
 
-// spend puts off the time when all wrong passwords of key are settled. Many at one moment, that were all asked about,
-// weigh no more than limit of them: nobody may lock a user out for long.
+// spend puts off the time when all wrong passwords of key are settled. Many at one moment weigh no more than limit of
+// them: nobody may lock a user out for long.
 func spend[K comparable](settled *simplelru.LRU[K, time.Time], key K, limit int, now time.Time) {
 	at, _ := settled.Get(key)
 	left := max(at.Sub(now), 0) + wrongRefill

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"net/netip"
 	"testing"
 	"time"
 )
@@ -43,15 +42,18 @@ func TestCooldown(t *testing.T) {
 			inGuarded(t, func(w *world) {
 				for i, r := range tt.failed {
 					w.rung(r, tt.whys[i])
+					if r.err != nil {
+						time.Sleep(ringLife)
+					}
 				}
 				begun := time.Now()
 				w.wants(w.login("pw"), cooling)
 				w.wants(w.login("pw,phone2"), cooling)
 				w.wants(w.login("pw", from(cafe)), cooling)
-				w.answers(wrong, allows(0), sent)
+				w.wants(w.login("pw,sms"), cooling)
+				w.answers(wrong, allows(0))
 				w.wants(w.login("pw,111111"), "reject denied passcode: Incorrect passcode. Please try again.")
 				w.wants(w.login("pw,123456"), "accept approved passcode")
-				w.wants(w.login("pw,sms"), "reject codes-sent sms: New passcodes were sent by SMS. "+typeIt)
 				w.wants(w.login("pw"), cooling) // a right code is no reason to ring
 				w.rung(allows(0), Approved, as("bob"))
 				time.Sleep(10*time.Minute - 1 - time.Since(begun))
@@ -91,7 +93,10 @@ func TestWindow(t *testing.T) {
 	inGuarded(t, func(w *world) { // an outage rings no phone
 		for range 8 {
 			w.rung(reply{err: errDown}, DuoUnavailable)
+			time.Sleep(ringLife)
 			w.rung(reply{panics: true}, Panicked)
+			time.Sleep(ringLife)
+			w.rung(reply{err: errNo}, DuoRefused)
 		}
 	})
 	inGuarded(t, func(w *world) { // nor does a wrong code
@@ -174,10 +179,35 @@ func TestFraud(t *testing.T) {
 	})
 }
 
-// TestCooldownInChallenge: the menu has no push then, and says why.
+// TestSMSBothers: codes that are sent count as pushes do, on their own and together with them.
+func TestSMSBothers(t *testing.T) {
+	for _, fields := range [][3]string{{"pw,sms", "pw,sms", "pw,sms"}, {"pw", "pw,sms", "pw,phone"}, {"pw,sms", "pw", "pw,sms"}} {
+		inGuarded(t, func(w *world) {
+			for _, field := range fields {
+				w.answers(map[bool]reply{true: sent, false: denied}[field == "pw,sms"])
+				w.login(field)
+			}
+			w.wants(w.login("pw,sms"), cooling)
+			w.wants(w.login("pw"), cooling)
+			w.answers(allows(0))
+			w.wants(w.login("pw,1234567"), "accept approved passcode")
+			time.Sleep(10 * time.Minute)
+			w.answers(sent)
+			w.wants(w.login("pw,sms"), "reject codes-sent sms: New passcodes were sent by SMS. "+typeIt)
+		})
+	}
+	inGuarded(t, func(w *world) { // what was not sent does not
+		for range 8 {
+			w.answers(reply{err: errDown})
+			w.wants(w.login("pw,sms"), "reject duo-unavailable sms"+later)
+		}
+	})
+}
+
+// TestCooldownInChallenge: the menu has nothing that reaches the phone then, and says why.
 func TestCooldownInChallenge(t *testing.T) {
 	const why = "challenge challenged: Too many requests to your phone went without a yes."
-	const rest = "\n1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\nPasscode or option (1):"
+	const rest = "\nPasscode:"
 	for _, code := range []string{"", "376"} { // a Verified Push is one, too
 		inGuarded(t, func(w *world) {
 			for range 3 {
@@ -187,8 +217,10 @@ func TestCooldownInChallenge(t *testing.T) {
 			v := w.login("pw")
 			w.wants(v, why+rest)
 			if code == "" {
-				v = w.login("push", state(v.State))
-				w.wants(v, why+" Type a passcode."+rest)
+				for _, text := range []string{"push", "sms"} {
+					v = w.login(text, state(v.State))
+					w.wants(v, why+" Type a passcode."+rest)
+				}
 			}
 			w.answers(allows(0))
 			w.wants(w.login("123456", state(v.State)), "accept approved passcode")
@@ -208,134 +240,4 @@ func TestCooldownInChallenge(t *testing.T) {
 			t.Error(line(v))
 		}
 	})
-}
-
-// wrongs logs in n times with a wrong password and returns what the last one said.
-func (w *world) wrongs(n int, but ...func(*Attempt)) (last Reason) {
-	for range n {
-		v := w.login("no", but...)
-		if last = v.Reason; v.Message != "Wrong user name or password." {
-			w.Errorf("it says %q", v.Message)
-		}
-	}
-	return last
-}
-
-func (w *world) wantReason(got, want Reason) {
-	w.Helper()
-	if got != want {
-		w.Errorf("got %s, want %s", got, want)
-	}
-}
-
-// TestThrottledUser: ten wrong passwords, then one more each half minute; the directory is not asked about the others.
-func TestThrottledUser(t *testing.T) {
-	inWorld(t, func(w *world) {
-		for range 10 {
-			w.wantReason(w.wrongs(1), BadPassword)
-			time.Sleep(time.Millisecond)
-		}
-		w.wantReason(w.wrongs(1), Throttled)
-		w.wants(w.login("pw"), "reject throttled: Wrong user name or password.") // nor a right one, or it could be found out
-		w.wantReason(w.wrongs(1, from(cafe)), Throttled)
-		w.wantReason(w.wrongs(1, from(nowIP)), Throttled)
-		w.wantReason(w.wrongs(1, as(`EXAMPLE\ALICE`)), Throttled)
-		w.wantReason(w.wrongs(1, as("bob")), BadPassword)
-		if n := len(w.ldap.asked); n != 11 {
-			t.Errorf("the directory was asked %d times", n)
-		}
-		time.Sleep(wrongRefill - 10*time.Millisecond - 1)
-		w.wantReason(w.wrongs(1), Throttled)
-		time.Sleep(time.Nanosecond)
-		w.wantReason(w.wrongs(1), BadPassword)
-		w.wantReason(w.wrongs(1), Throttled)
-		time.Sleep(3 * wrongRefill)
-		w.wantReason(w.wrongs(3), BadPassword)
-		w.wantReason(w.wrongs(1), Throttled)
-		time.Sleep(wrongRefill)
-		w.answers(allows(0))
-		w.wants(w.login("pw"), "accept approved push T1") // and a right one clears
-		w.wantReason(w.wrongs(10), BadPassword)
-		w.wantReason(w.wrongs(1), Throttled)
-		time.Sleep(time.Hour) // never more than ten
-		w.wantReason(w.wrongs(10), BadPassword)
-		w.wantReason(w.wrongs(1), Throttled)
-	})
-}
-
-// TestThrottledAddress: fifty wrong passwords of whatever users.
-func TestThrottledAddress(t *testing.T) {
-	user := func(n int) func(*Attempt) { return as(fmt.Sprint("user", n)) }
-	inWorld(t, func(w *world) {
-		for n := range 50 {
-			w.wantReason(w.wrongs(1, user(n)), BadPassword)
-		}
-		w.wantReason(w.wrongs(1, user(99)), Throttled)
-		w.wants(w.login("pw"), "reject throttled: Wrong user name or password.")
-		w.wantReason(w.wrongs(1, user(99), from(cafe)), BadPassword)
-		w.wantReason(w.wrongs(1, user(98), from(nowIP)), BadPassword)
-		if n := len(w.ldap.asked); n != 52 {
-			t.Errorf("the directory was asked %d times", n)
-		}
-		time.Sleep(wrongRefill)
-		w.answers(allows(0))
-		w.wants(w.login("pw"), "accept approved push T1") // which clears alice, not the address
-		w.wantReason(w.wrongs(1, user(97)), BadPassword)
-		w.wantReason(w.wrongs(1, user(96)), Throttled)
-	})
-	inWorld(t, func(w *world) { // where no address is known there is none to throttle
-		for n := range 80 {
-			w.wantReason(w.wrongs(1, user(n), from(netip.Addr{})), BadPassword)
-		}
-	})
-}
-
-// TestThrottledTogether: many at one moment, all asked about before the first answer, lock nobody out for long.
-func TestThrottledTogether(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.ldap.delay = time.Second
-		var logins []*pending
-		for range 100 {
-			logins = append(logins, w.start("no"))
-		}
-		for _, p := range logins {
-			p.wants("reject bad-password: Wrong user name or password.")
-		}
-		w.wantReason(w.wrongs(1), Throttled)
-		time.Sleep(10 * wrongRefill)
-		w.wantReason(w.wrongs(1), BadPassword)
-	})
-}
-
-// TestNotThrottled: what says nothing about a password does not count.
-func TestNotThrottled(t *testing.T) {
-	inWorld(t, func(w *world) {
-		for range 80 {
-			w.ldap.err = errNoBind
-			w.wantReason(w.login("pw").Reason, NoFirstFactor)
-			w.ldap.err = nil
-			w.wantReason(w.login("").Reason, BadPassword)
-			w.wantReason(w.login(",push").Reason, BadPassword)
-			w.wantReason(w.login("pw", as(" alice")).Reason, BadName)
-			w.answers(wrong)
-			w.wantReason(w.login("pw,111111").Reason, Denied)
-		}
-	})
-}
-
-// TestHousehold: an IPv6 guesser has a /64 to guess from.
-func TestHousehold(t *testing.T) {
-	for _, tt := range []struct {
-		a, b string
-		same bool
-	}{
-		{"192.0.2.1", "192.0.2.1", true},
-		{"192.0.2.1", "192.0.2.2", false},
-		{"2001:db8::1", "2001:db8::ffff:1", true},
-		{"2001:db8::1", "2001:db8:0:1::1", false},
-	} {
-		if same := household(netip.MustParseAddr(tt.a)) == household(netip.MustParseAddr(tt.b)); same != tt.same {
-			t.Errorf("%s, %s: %v", tt.a, tt.b, same)
-		}
-	}
 }

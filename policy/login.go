@@ -96,7 +96,7 @@ func (l *login) first(ctx context.Context, password string) (Verdict, bool) {
 	if password == "" { // many directories answer yes to an empty password (RFC 4513 §5.1.2)
 		return l.reject(BadPassword, sayWrong), false
 	}
-	if l.memory.guard.throttled(l.name, l.UserIP, time.Now()) {
+	if !l.memory.guard.admit(l.name, l.UserIP, time.Now()) {
 		return l.reject(Throttled, sayWrong), false
 	}
 	start := time.Now()
@@ -108,9 +108,10 @@ func (l *login) first(ctx context.Context, password string) (Verdict, bool) {
 		l.settleAccount(account)
 		return Verdict{}, true
 	case errors.Is(err, ErrRejected):
-		l.memory.guard.wrong(l.name, l.UserIP, time.Now())
+		l.memory.guard.wrong(l.UserIP, time.Now())
 		return l.reject(BadPassword, sayWrong), false
 	}
+	l.memory.guard.unasked(l.name, time.Now())
 	if v, ok := l.gone(ctx); ok {
 		return v, false
 	}

@@ -130,6 +130,8 @@ func TestPanics(t *testing.T) {
 		if v.Err == nil || v.Err.Error() != "panic: the fake breaks" {
 			t.Errorf("Err is %v", v.Err)
 		}
+		w.wants(w.login("pw"), pushPending) // who knows what it had done
+		time.Sleep(ringLife)
 		w.wants(w.login("pw"), "accept approved push T2")
 	})
 	inWorld(t, func(w *world) {
@@ -164,7 +166,8 @@ func TestClose(t *testing.T) {
 			t.Errorf("Close took %v", took)
 		}
 		synctest.Wait()
-		w.wants(w.login("pw", as("bob")), "reject shutting-down push: The login can't be checked now. Try again in a minute.")
+		w.ldap.passwords["carol"] = "pw"
+		w.wants(w.login("pw", as("carol")), "reject shutting-down push: The login can't be checked now. Try again in a minute.")
 		if _, auths := w.duo.counts(); auths != 2 {
 			t.Error("a push after Close")
 		}

@@ -21,9 +21,10 @@ type Memory struct {
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 
-	mu      sync.Mutex // guards live and ringing
+	mu      sync.Mutex // guards all below
 	live    map[joinKey]*transaction
-	ringing map[Identity]*transaction // at most one phone rings per Duo user
+	ringing map[bell]*transaction // at most one of each at a time
+	running int                   // transactions that are not over
 }
 
 // NewMemory returns an empty Memory that remembers at most entries approvals.
@@ -33,7 +34,7 @@ func NewMemory(entries int) *Memory {
 		challenges: newChallenges(),
 		guard:      newGuard(),
 		live:       make(map[joinKey]*transaction),
-		ringing:    make(map[Identity]*transaction),
+		ringing:    make(map[bell]*transaction),
 	}
 	rand.Read(m.digestKey[:])
 	m.ctx, m.stop = context.WithCancel(context.Background())

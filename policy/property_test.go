@@ -19,7 +19,7 @@ import (
 //
 //   - no phone rings twice at once (fakeDuo says so);
 //   - no push goes out while the answer to an earlier one of the same login waits to be heard, nor for a login that had
-//     begun before that answer came;
+//     begun before that answer came, nor within a minute of one whose answer was lost;
 //   - nobody is accepted whom Duo did not allow, for this user, client and address, or whose password was wrong;
 //   - every Decide is back in time (decide says so) and nothing is left behind (end says so).
 func TestOneLoginOnePush(t *testing.T) {
@@ -67,6 +67,7 @@ func newStorm(w *world, seed uint64) *storm {
 	s := &storm{world: w, rand: rand.New(rand.NewPCG(seed, 2)), heard: map[string]time.Time{}, begun: map[string][]time.Time{}}
 	w.duo.scripts = s.answer
 	w.client.Remember = time.Duration(s.rand.IntN(2)) * time.Minute
+	w.client.PushTimeout = time.Duration(s.rand.IntN(2)) * 20 * time.Second
 	w.client.Failmode = []Failmode{FailSecure, FailSilent}[s.rand.IntN(2)]
 	w.settings.Guard = PushGuard{Pushes: 3, Window: 5 * time.Minute, Cooldown: time.Duration(s.rand.IntN(2)) * time.Minute}
 	w.load()
@@ -165,7 +166,7 @@ func (s *storm) begin(a Attempt) {
 func (s *storm) hear(a Attempt, v Verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.Txid != "" && v.Outcome != Challenge && s.heard[v.Txid].IsZero() {
+	if v.Txid != "" && v.Outcome != Challenge && v.Reason != NoAnswer && s.heard[v.Txid].IsZero() {
 		s.heard[v.Txid] = time.Now()
 	}
 	if v.Outcome == Challenge {
@@ -221,6 +222,11 @@ func (s *storm) answer(r AuthRequest) reply {
 	txid := r.Txid
 	if txid == "" {
 		txid = fmt.Sprintf("T%d", s.duo.txids)
+	}
+	for _, p := range s.pushes {
+		if strings.HasPrefix(p.who, r.Name+" ") && p.reply.err == errDown && time.Since(p.from) < ringLife {
+			s.Errorf("%s: push %s went out %v after %s, whose answer was lost", p.who, txid, time.Since(p.from), p.txid)
+		}
 	}
 	s.pushes = append(s.pushes, &push{who(r.Name, client, r.IP), txid, time.Now(), time.Now().Add(a.after), a})
 	return a

@@ -24,7 +24,7 @@ type Rule struct {
 func (r *Rule) fits(user string, a *Attempt) bool {
 	return fitsList(r.Clients, a.Client.Name) &&
 		fitsList(r.Services, a.Client.Service) &&
-		r.fitsNetwork(a.UserIP) &&
+		r.fitsNetwork(a) &&
 		fitsList(r.Users, user)
 }
 
@@ -32,11 +32,15 @@ func fitsList(list []string, word string) bool {
 	return len(list) == 0 || slices.Contains(list, word)
 }
 
-func (r *Rule) fitsNetwork(ip netip.Addr) bool {
+// fitsNetwork believes an address of a packet that anybody could have sent only where it makes the login harder.
+func (r *Rule) fitsNetwork(a *Attempt) bool {
 	if len(r.Networks) == 0 {
 		return true
 	}
-	return slices.ContainsFunc(r.Networks, func(p netip.Prefix) bool { return p.Contains(ip) })
+	if r.Need == ExemptBy && !a.Authentic {
+		return false
+	}
+	return slices.ContainsFunc(r.Networks, func(p netip.Prefix) bool { return p.Contains(a.UserIP) })
 }
 
 // User is one [[user]]: who it is at Duo and where a second factor is asked.

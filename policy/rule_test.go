@@ -154,6 +154,37 @@ func TestNetworksWithoutAddress(t *testing.T) {
 	}
 }
 
+// TestNetworksUnsigned: anybody may have sent such a packet, and so put an address into it that exempts.
+func TestNetworksUnsigned(t *testing.T) {
+	nets := []netip.Prefix{netip.PrefixFrom(home, 24)}
+	for _, tt := range []struct {
+		rule             Rule
+		signed, unsigned Reason
+	}{
+		{Rule{Networks: nets, Need: ExemptBy}, Exempt, Approved},
+		{Rule{Networks: nets, Need: ExemptBy, Users: []string{"alice"}}, Exempt, Approved},
+		{Rule{Need: ExemptBy}, Exempt, Exempt}, // no address is asked about
+		{Rule{Networks: nets, Need: DeniedHere}, DeniedByRule, DeniedByRule},
+		{Rule{Networks: nets, Need: Required}, Approved, Approved},
+		{Rule{Networks: nets, Mode: ModePasscode}, NeedsPasscode, NeedsPasscode},
+	} {
+		for _, unlisted := range []UnlistedMode{UnlistedAsk, UnlistedFirstFactor} {
+			inWorld(t, func(w *world) {
+				w.settings.Unlisted = unlisted
+				w.settings.Rules = []Rule{tt.rule, {Need: Required}}
+				w.load()
+				w.duo.scripts = func(AuthRequest) reply { return allows(0) }
+				if v := w.login("pw"); v.Reason != tt.signed {
+					t.Errorf("%+v: signed: %s", tt.rule, line(v))
+				}
+				if v := w.login("pw", unsigned); v.Reason != tt.unsigned {
+					t.Errorf("%+v: unsigned: %s", tt.rule, line(v))
+				}
+			})
+		}
+	}
+}
+
 // TestRuleOverrides holds what a rule says above its client.
 func TestRuleOverrides(t *testing.T) {
 	for _, tt := range []struct {

@@ -69,3 +69,12 @@ func orElse(text, otherwise string) string {
 	}
 	return text
 }
+
+// sayWho heads the menu. It repeats the name only to a client that proved to be one: what a forger sends must not stand
+// in a reply that we sign (CVE-2024-3596).
+func (l *login) sayWho() string {
+	if !l.Authentic {
+		return "Duo login"
+	}
+	return "Duo login for " + l.name
+}

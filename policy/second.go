@@ -13,6 +13,9 @@ func (l *login) second(ctx context.Context, asked typed) Verdict {
 	if l.mode() == ModePasscode && asked.factor != Passcode && asked.factor != SMS {
 		return l.reject(NeedsPasscode, l.sayAppend())
 	}
+	if asked.factor == "" && l.mode() != ModeChallenge && !slices.ContainsFunc(l.factors(), Factor.rings) {
+		return l.reject(NeedsPasscode, l.sayAppend())
+	}
 	if asked.factor != "" && !l.allowed(asked.factor) {
 		return l.reject(NotAllowed, sayNotAllowed)
 	}
@@ -23,8 +26,8 @@ func (l *login) second(ctx context.Context, asked typed) Verdict {
 }
 
 func (l *login) askDuo(ctx context.Context, asked typed) Verdict {
-	if v, ok := l.gone(ctx); ok { // the first factor took long: leave a late approval to whoever still waits
-		return v
+	if ctx.Err() != nil { // the first factor took long: leave a late approval to whoever still waits
+		return l.unanswered(ctx, context.Cause(ctx))
 	}
 	menu := asked.factor == "" && l.mode() == ModeChallenge
 	key := l.joinKey()
@@ -65,7 +68,7 @@ func (l *login) demand(ctx context.Context, asked typed, devices []Device, key j
 	if !ok {
 		return l.reject(NoDevice, l.sayNoDevice(devices))
 	}
-	if r.Factor.rings() && l.memory.guard.cooling(l.duo, time.Now()) {
+	if r.Factor.bothers() && l.memory.guard.cooling(l.duo, time.Now()) {
 		return l.reject(Cooldown, l.orPasscode(sayCooldown))
 	}
 	if l.remembered(asked) { // a retry's push was approved while preauth was asked
@@ -87,13 +90,12 @@ func (l *login) demand(ctx context.Context, asked typed, devices []Device, key j
 // offer puts the menu before the user, without push and call where no phone may ring; where Duo demands a Verified
 // Push, the push goes out with the code that the user must type on the phone.
 func (l *login) offer(ctx context.Context, pre Preauth, ringing bool) Verdict {
-	c, factors, why, say := l.challenge(), l.factors(), NoDevice, "Duo login for "+l.name
+	c, factors, why, say := l.challenge(), l.factors(), NoDevice, l.sayWho()
 	if l.memory.guard.cooling(l.duo, time.Now()) {
 		why, say = Cooldown, sayCooldown
+		factors = slices.DeleteFunc(slices.Clone(factors), Factor.bothers)
 	} else if ringing {
 		why, say = Pending, sayPending
-	}
-	if why != NoDevice {
 		factors = slices.DeleteFunc(slices.Clone(factors), Factor.rings)
 	}
 	c.options = optionsOf(factors, pre.Devices)
@@ -149,6 +151,8 @@ func (l *login) unasked(ctx context.Context, err error) Verdict {
 		return l.reject(DuoRefused, sayLater)
 	case !errors.Is(err, ErrUnavailable):
 		return l.reject(DuoUnknown, sayLater)
+	case ctx.Err() != nil: // our own time was up, which says nothing of Duo
+		return l.reject(DuoUnavailable, sayLater)
 	}
 	switch l.failmode() {
 	case FailSafe:
@@ -166,6 +170,11 @@ var noes = []string{"deny", "fraud", "timeout", "locked_out", "sent"}
 
 // await turns a transaction's answer into a Verdict.
 func (l *login) await(ctx context.Context, t *transaction) Verdict {
+	if limit := l.Client.PushTimeout; limit > 0 && t.factor.rings() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
 	result, err := l.memory.wait(ctx, t)
 	l.facts.Factor, l.facts.Txid = t.factor, result.Txid
 	if err != nil {

@@ -179,27 +179,50 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// TestFailmodeAtTheEnd: an outage opens as failmode says also where it lasts until the deadline; a login that nobody
-// waits for never does.
+// TestFailmodeAtTheEnd: a login whose time is up never opens, whatever took the time: that says nothing of Duo.
 func TestFailmodeAtTheEnd(t *testing.T) {
+	const life = 10 * time.Second
 	for _, tt := range []struct {
-		cause error
-		want  string
+		name          string
+		cause         error         // nil: the deadline
+		first         time.Duration // deaf
+		preauth       time.Duration
+		err           error
+		want          string
+		wantsPreauths int
 	}{
-		{nil, "accept failed-open"},
-		{ErrAbandoned, "reject abandoned"},
-		{context.Canceled, "reject shutting-down" + later},
+		{"in time", nil, 0, life - 1, errDown, "accept failed-open", 1},
+		{"preauth", nil, 0, time.Hour, nil, "reject duo-unavailable" + later, 1},
+		{"preauth, at the last moment", nil, life - 1, time.Hour, nil, "reject duo-unavailable" + later, 1},
+		{"first factor", nil, life + 1, time.Hour, nil, "reject no-answer" + later, 0},
+		{"first factor, Duo down", nil, life + 1, 0, errDown, "reject no-answer" + later, 0},
+		{"abandoned", ErrAbandoned, 0, time.Hour, nil, "reject abandoned", 1},
+		{"shutdown", context.Canceled, 0, time.Hour, nil, "reject shutting-down" + later, 1},
 	} {
-		inWorld(t, func(w *world) {
-			w.client.Failmode = FailSafe
-			w.preauthTakes(time.Hour)
-			ctx, cancel := context.WithCancelCause(w.Context())
-			defer cancel(nil)
-			if tt.cause != nil {
-				time.AfterFunc(time.Second, func() { cancel(tt.cause) })
-			}
-			w.wants(w.decide(ctx, w.attempt("pw")), tt.want)
-		})
+		for _, failmode := range []Failmode{FailSafe, FailSilent} {
+			t.Run(tt.name+"/"+string(failmode), func(t *testing.T) {
+				inWorld(t, func(w *world) {
+					w.client.Failmode, w.duo.preErr = failmode, tt.err
+					w.ldap.delay, w.ldap.deaf = tt.first, true
+					w.preauthTakes(tt.preauth)
+					ctx, end := context.WithTimeout(w.Context(), life)
+					defer end()
+					ctx, cancel := context.WithCancelCause(ctx)
+					defer cancel(nil)
+					if tt.cause != nil {
+						time.AfterFunc(time.Second, func() { cancel(tt.cause) })
+					}
+					want := tt.want
+					if tt.name == "in time" && failmode == FailSilent {
+						want = "discard duo-unavailable"
+					}
+					w.wants(w.decide(ctx, w.attempt("pw")), want)
+					if preauths, auths := w.duo.counts(); preauths != tt.wantsPreauths || auths != 0 {
+						t.Errorf("%d preauths, %d auths", preauths, auths)
+					}
+				})
+			})
+		}
 	}
 }
 
@@ -227,6 +250,7 @@ func TestFactors(t *testing.T) {
 	all := []Device{smartphone, landline, tablet, token}
 	const notAllowed = "reject factor-not-allowed: This factor is not allowed here."
 	const noDevice = "reject no-device: Duo can't reach a device of yours that way from here."
+	const needsCode = "reject passcode-needed: " + typeIt
 	for _, tt := range []struct {
 		name    string
 		factors []Factor
@@ -240,8 +264,10 @@ func TestFactors(t *testing.T) {
 		{"the other order", []Factor{Phone, Push}, all, "", "pw", "phone:D1", ""},
 		{"the next, where the first can't", []Factor{Push, Phone}, []Device{token, landline}, "", "pw", "phone:D2", ""},
 		{"what we can't begin is passed over", []Factor{Passcode, SMS, Phone}, all, "", "pw", "phone:D1", ""},
-		{"nothing that we could begin", []Factor{Passcode, SMS}, all, "", "pw", "", noDevice + " " + typeIt},
-		{"nothing at all", nil, all, "", "pw", "", noDevice},
+		{"nothing that we could begin", []Factor{Passcode, SMS}, all, "", "pw", "", needsCode},
+		{"sms only", []Factor{SMS}, all, "", "pw", "", needsCode},
+		{"nothing at all", nil, all, "", "pw", "", needsCode},
+		{"codes only, given", []Factor{Passcode, SMS}, all, "", "pw,123456", "passcode:123456", ""},
 		{"push only, no phone for it", []Factor{Push}, []Device{landline}, "", "pw", "", noDevice},
 		{"chosen", []Factor{Push, Phone}, all, "", "pw,phone", "phone:D1", ""},
 		{"not allowed: push", []Factor{Phone, Passcode}, all, "", "pw,push", "", notAllowed},
@@ -276,6 +302,9 @@ func TestFactors(t *testing.T) {
 				w.asked(tt.asked)
 				if tt.asked == "" {
 					w.wants(v, tt.want)
+					if preauths, _ := w.duo.counts(); preauths != 0 && v.Reason == NeedsPasscode {
+						t.Error("Duo was asked")
+					}
 				} else if v.Reason != Approved {
 					t.Error(line(v))
 				}

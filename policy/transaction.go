@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -14,6 +16,14 @@ const grace = 30 * time.Second
 // transactionLimit bounds a transaction whatever the SecondFactor does; Duo's own pushes end after a minute.
 const transactionLimit = 5 * time.Minute
 
+// ringLife is how long a phone rings on when nobody hears of its answer (https://duo.com/docs/authapi: 60 seconds).
+const ringLife = time.Minute
+
+// maxTransactions bounds what abandoned logins leave behind for the rest of a minute.
+const maxTransactions = 1 << 15
+
+var errTooMany = fmt.Errorf("%w: too many transactions are live", ErrUnavailable)
+
 // joinKey is what a login must share with a live transaction to be answered by it: a retry with a new Identifier or
 // from a new port, or another try after the client gave up. Never another password, another address, another client.
 type joinKey struct {
@@ -22,6 +32,12 @@ type joinKey struct {
 	duo    Identity
 	ip     netip.Addr
 	digest [sha256.Size]byte // of the whole password field, keyed
+}
+
+// bell is what a transaction rings at a Duo user's: the phone, or the arrival of codes by SMS.
+type bell struct {
+	user Identity
+	sms  bool
 }
 
 // transaction is one call of SecondFactor.Auth and all the logins that wait for its answer.
@@ -37,8 +53,10 @@ type transaction struct {
 	began  bool // at Duo
 	result AuthResult
 	err    error
+	start  time.Time
 	ended  time.Time
-	taken  bool // somebody was given the answer
+	quiet  time.Time // when the phone is silent for sure; zero: it was when the transaction ended
+	taken  bool      // somebody was given the answer
 }
 
 func (t *transaction) over() bool {
@@ -65,7 +83,7 @@ func (m *Memory) join(key joinKey, duo Identity, since time.Time) (t *transactio
 	if t = m.claim(key, since); t != nil {
 		return t, false
 	}
-	return nil, m.rings(duo, since)
+	return nil, m.rings(bell{user: duo}, since)
 }
 
 // claim is called with mu held. A transaction that is over answers those logins that began before its end: they are one
@@ -83,10 +101,10 @@ func (m *Memory) claim(key joinKey, since time.Time) *transaction {
 	return t
 }
 
-// rings reports, with mu held, whether duo's phone rings, or rang when the login that asks had begun already.
-func (m *Memory) rings(duo Identity, since time.Time) bool {
-	t := m.ringing[duo]
-	return t != nil && (!t.over() || since.Before(t.ended))
+// rings reports, with mu held, whether b rings for all that we know, or rang when the login that asks had begun already.
+func (m *Memory) rings(b bell, since time.Time) bool {
+	t := m.ringing[b]
+	return t != nil && (!t.over() || since.Before(t.ended) || time.Now().Before(t.quiet))
 }
 
 // begin starts a transaction, unless one for the same key or the same phone began since join looked. Without an
@@ -97,17 +115,22 @@ func (m *Memory) begin(key joinKey, second SecondFactor, r AuthRequest, limit Pu
 	if t = m.claim(key, since); t != nil {
 		return t, false
 	}
-	if r.Factor.rings() && m.rings(r.User, since) {
+	b := bell{r.User, r.Factor == SMS}
+	if r.Factor.bothers() && m.rings(b, since) {
 		return nil, true
 	}
-	t = &transaction{user: r.User, factor: r.Factor, code: r.code, txid: r.Txid, done: make(chan struct{})}
-	if t.err = m.ctx.Err(); t.err != nil {
+	t = &transaction{user: r.User, factor: r.Factor, code: r.code, txid: r.Txid, done: make(chan struct{}), start: time.Now()}
+	if t.err = m.ctx.Err(); t.err == nil && m.running >= maxTransactions {
+		t.err = errTooMany
+	}
+	if t.err != nil {
 		close(t.done)
 		return t, false
 	}
+	m.running++
 	m.enlist(key, t)
-	if r.Factor.rings() {
-		m.ringing[r.User] = t
+	if r.Factor.bothers() {
+		m.ringing[b] = t
 	}
 	r.Started = func(txid string) {
 		m.mu.Lock()
@@ -135,16 +158,28 @@ func (m *Memory) run(t *transaction, second SecondFactor, r AuthRequest, limit P
 		t.txid = result.Txid
 	}
 	// What Duo never began rang no phone: an outage is nobody's push bombing.
-	if r.Factor.rings() && m.ctx.Err() == nil && (err == nil || t.began) {
+	if r.Factor.bothers() && m.ctx.Err() == nil && (err == nil || t.began) {
 		m.guard.rung(r.User, result.Status, limit, time.Now())
 	}
+	if result.Status == "fraud" || result.Status == "locked_out" {
+		m.Approvals.forget(r.User)
+	}
 	t.ended = time.Now()
+	if err != nil && r.Factor.rings() && !t.neverBegan() {
+		t.quiet = t.start.Add(ringLife)
+	}
 	close(t.done)
-	time.AfterFunc(grace, func() {
+	m.running--
+	time.AfterFunc(max(grace, time.Until(t.quiet)), func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.forget(t)
 	})
+}
+
+// neverBegan reports whether Duo said so itself; when its answer is lost the phone may ring all the same.
+func (t *transaction) neverBegan() bool {
+	return !t.began && (errors.Is(t.err, ErrRefused) || errors.Is(t.err, ErrMisconfigured))
 }
 
 // enlist lets key join t. It is called with mu held.
@@ -178,8 +213,8 @@ func (m *Memory) forget(t *transaction) {
 			delete(m.live, key)
 		}
 	}
-	if m.ringing[t.user] == t {
-		delete(m.ringing, t.user)
+	if b := (bell{t.user, t.factor == SMS}); m.ringing[b] == t {
+		delete(m.ringing, b)
 	}
 }
 

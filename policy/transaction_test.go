@@ -147,7 +147,7 @@ func TestLateAnswer(t *testing.T) {
 		{"a no, after 30 s", denies("deny", "Login request denied.", 57*time.Second), grace + 1, ""},
 		{"fraud", denies("fraud", "Login request denied.", 57*time.Second), time.Second, "reject fraud push T1: Login request denied."},
 		{"a timeout", denies("timeout", "Login timed out.", 57*time.Second), time.Second, ""},
-		{"an error", reply{err: errDown, after: 57 * time.Second}, time.Second, ""},
+		{"an error", reply{err: errDown, after: ringLife + 1}, time.Second, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, func(w *world) {

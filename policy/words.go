@@ -15,6 +15,9 @@ const (
 // rings reports whether a phone rings for it.
 func (f Factor) rings() bool { return f == Push || f == Phone }
 
+// bothers reports whether it reaches the user's phone, so that too much of it is an attack.
+func (f Factor) bothers() bool { return f.rings() || f == SMS }
+
 // Mode says how a client's users are asked.
 type Mode string
 

@@ -58,10 +58,10 @@ func (w *world) end() {
 	time.Sleep(transactionLimit + grace + time.Second)
 	synctest.Wait()
 	w.memory.mu.Lock()
-	live, ringing := len(w.memory.live), len(w.memory.ringing)
+	live, ringing, running := len(w.memory.live), len(w.memory.ringing), w.memory.running
 	w.memory.mu.Unlock()
-	if live != 0 || ringing != 0 {
-		w.Errorf("left behind: %d live keys, %d ringing phones", live, ringing)
+	if live != 0 || ringing != 0 || running != 0 {
+		w.Errorf("left behind: %d live keys, %d ringing phones, %d running", live, ringing, running)
 	}
 	w.memory.Close()
 	if len(w.duo.script) != 0 && !w.Failed() {

@@ -23,7 +23,7 @@ func (c *Client) time(ctx context.Context, path string) (time.Time, error) {
 	var out struct{ Time int64 }
 	ctx, cancel := context.WithTimeout(ctx, c.config.APITimeout)
 	defer cancel()
-	if err := c.call(ctx, "GET", path, nil, &out); err != nil {
+	if err := c.insist(ctx, "GET", path, nil, &out); err != nil {
 		return time.Time{}, err
 	}
 	if out.Time <= 0 {
@@ -61,10 +61,7 @@ func (c *Client) Preauth(ctx context.Context, r policy.PreauthRequest) (policy.P
 	ctx, cancel := context.WithTimeout(ctx, c.config.APITimeout)
 	defer cancel()
 	start := time.Now()
-	err := c.call(ctx, "POST", "/auth/v2/preauth", p, &out)
-	if noReply(err) && ctx.Err() == nil {
-		err = c.call(ctx, "POST", "/auth/v2/preauth", p, &out) // asking twice does no harm here
-	}
+	err := c.insist(ctx, "POST", "/auth/v2/preauth", p, &out)
 	c.note(err, time.Since(start))
 	if err != nil {
 		return policy.Preauth{}, err

@@ -53,6 +53,16 @@ func (c *Client) call(ctx context.Context, method, path string, p params, out an
 	}
 }
 
+// insist is call for what does no harm when Duo hears it twice: it asks again when the connection broke before anything
+// came back. One broken connection is no outage.
+func (c *Client) insist(ctx context.Context, method, path string, p params, out any) error {
+	err := c.call(ctx, method, path, p, out)
+	if noReply(err) && ctx.Err() == nil {
+		err = c.call(ctx, method, path, p, out)
+	}
+	return err
+}
+
 func (c *Client) once(ctx context.Context, method, path string, p params, out any) error {
 	sdk := *c.base
 	sdk.SetCustomHTTPClient(&http.Client{

@@ -235,13 +235,14 @@ func TestSlow(t *testing.T) {
 
 // Close ends the probe wherever it is; synctest would find it.
 func TestCloseEndsProbe(t *testing.T) {
-	for _, after := range []time.Duration{0, time.Second, 4 * time.Second, time.Minute} {
+	for _, after := range []time.Duration{0, time.Second, 4 * time.Second, 58 * time.Second} {
 		for _, fault := range []fakeduo.Fault{{Status: 503, Times: -1}, {Hang: true, Times: -1}} {
 			bubble(t, fakeduo.Config{}, fakeduo.User{}, nil, func(t *testing.T, w *world) {
 				w.Inject("", fault)
 				preauth(t, w)
 				time.Sleep(after)
 				w.Client.Close()
+				synctest.Wait()
 				n := w.Count(pingPath)
 				time.Sleep(time.Minute)
 				preauth(t, w)
@@ -297,4 +298,20 @@ func TestHealthString(t *testing.T) {
 	if got := fmt.Sprint(duo.Up, duo.Slow, duo.Down); got != "up slow down" {
 		t.Errorf("got %s", got)
 	}
+}
+
+// A ping that is lost with its connection is no second proof: it is asked again before Duo is called down.
+func TestOneBrokenPing(t *testing.T) {
+	var d diary
+	bubble(t, fakeduo.Config{}, fakeduo.User{}, d.keep, func(t *testing.T, w *world) {
+		w.Inject("/auth/v2/preauth", fakeduo.Fault{Status: 503})
+		w.Inject("/auth/v2/ping", fakeduo.Fault{CutBefore: true})
+		if err := preauth(t, w); !errors.Is(err, policy.ErrUnavailable) {
+			t.Errorf("preauth: %v", err)
+		}
+		d.want(t, w.Client)
+		if err := preauth(t, w); err != nil {
+			t.Errorf("preauth again: %v", err)
+		}
+	})
 }

@@ -83,27 +83,30 @@ func TestDialsAtOnce(t *testing.T) {
 	}
 }
 
-// A lane that was left long ago has lost its connection.
+// A lane that was left long ago has lost its connection, and so may one whose last request broke.
 func TestIdleLane(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := open(2048, 1)
-		in := enter(l, false, 100)
-		for _, lane := range in {
-			l.release(lane, false, true)
-		}
-		if n := len(l.all); n != 100 || l.dialing != 0 {
-			t.Errorf("%d lanes, %d dialing", n, l.dialing)
-		}
-		time.Sleep(idleTimeout + time.Second)
-		for range 100 {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			l.acquire(ctx, false)
-			cancel()
-		}
-		if l.dialing != dialsAtOnce || len(l.all) != 100 {
-			t.Errorf("%d lanes, %d dialing", len(l.all), l.dialing)
-		}
-	})
+	for _, whole := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			l := open(2048, 1)
+			for _, lane := range enter(l, false, 100) {
+				l.release(lane, false, whole)
+			}
+			if n := len(l.all); n != 100 || l.dialing != 0 {
+				t.Errorf("%d lanes, %d dialing", n, l.dialing)
+			}
+			if whole {
+				time.Sleep(idleTimeout + time.Second)
+			}
+			for range 100 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				l.acquire(ctx, false)
+				cancel()
+			}
+			if l.dialing != dialsAtOnce || len(l.all) != 100 {
+				t.Errorf("%d lanes, %d dialing", len(l.all), l.dialing)
+			}
+		})
+	}
 }
 
 // Calls go before polls, each in the order of their coming; who gives up leaves the line, and loses no place when it

@@ -244,7 +244,7 @@ func TestCutAuth(t *testing.T) {
 				{CutBefore: true}, {CutAfter: true}, {CutBefore: true, Stream: true}, {CutAfter: true, Stream: true},
 				{Status: 502, Effect: true}, {Body: "<html>", Effect: true}, {Body: `{"stat":"OK","response":{}}`, Effect: true},
 			} {
-				s, c := ready(t, proto.cfg, fakeduo.User{Tap: fakeduo.Ask})
+				s, c := ready(t, proto.cfg, fakeduo.User{Tap: fakeduo.Ask}, func(c *duo.Config) { c.PushTimeout = time.Second })
 				if used {
 					if _, err := c.Preauth(t.Context(), policy.PreauthRequest{User: jo}); err != nil {
 						t.Fatal(err)

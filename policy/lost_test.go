@@ -1,0 +1,280 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const unanswered = "reject no-answer push T1: No answer came from your phone. Try again."
+
+// TestLostAnswer: a phone that rings, for all that we know, is not rung again for a minute from the start, by whoever
+// asks; a passcode and codes by SMS are as good as ever. What Duo itself did not begin rings no phone.
+func TestLostAnswer(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		reply reply
+		quiet time.Duration // from the start, until the phone may be rung again
+	}{
+		{"no connection", reply{err: errDown}, ringLife},
+		{"lost on the way", reply{err: errDown, after: 20 * time.Second}, ringLife},
+		{"lost at the end", reply{err: errDown, after: 50 * time.Second}, ringLife},
+		{"unknown answer", reply{err: errOdd}, ringLife},
+		{"unknown answer of the poll", reply{err: errOdd, after: time.Second}, ringLife},
+		{"panic", reply{panics: true}, ringLife},
+		{"refused", reply{err: errNo}, 0},
+		{"refused in the end", reply{err: errNo, after: time.Second}, ringLife},
+		{"misconfigured", reply{err: errKeys}, 0},
+		{"misconfigured in the end", reply{err: errKeys, after: time.Second}, ringLife},
+	} {
+		for _, field := range []string{"pw", "pw,phone"} {
+			t.Run(tt.name+"/"+field, func(t *testing.T) {
+				inWorld(t, func(w *world) {
+					begun := time.Now()
+					w.answers(tt.reply)
+					if v := w.login(field); v.Outcome != Reject || v.Reason == Pending {
+						t.Fatal(line(v))
+					}
+					if time.Since(begun) < tt.quiet {
+						w.wants(w.login(field), pushPending)
+						w.wants(w.login("pw", from(cafe)), pushPending)
+						w.wants(w.login("pw,phone2"), pushPending)
+						w.answers(allows(0), sent)
+						w.wants(w.login("pw,123456"), "accept approved passcode")
+						w.wants(w.login("pw,sms"), "reject codes-sent sms: New passcodes were sent by SMS. "+typeIt)
+						time.Sleep(tt.quiet - time.Since(begun) - 1)
+						w.wants(w.login(field), pushPending)
+						time.Sleep(time.Nanosecond)
+					}
+					w.answers(allows(0))
+					if v := w.login(field); v.Reason != Approved {
+						t.Error(line(v))
+					}
+				})
+			})
+		}
+	}
+	for _, field := range []string{"pw,123456", "pw,sms"} { // what rings no phone keeps none busy
+		inWorld(t, func(w *world) {
+			w.answers(reply{err: errDown}, allows(0))
+			w.wants(w.login(field), "reject duo-unavailable "+map[bool]string{true: "sms", false: "passcode"}[field == "pw,sms"]+later)
+			w.wants(w.login("pw"), "accept approved push T1")
+		})
+	}
+	inChallenge(t, func(w *world) { // in the menu
+		w.answers(reply{err: errOdd, after: time.Second})
+		w.answer(w.offered(), "1", "reject duo-unknown-answer push T1"+later)
+		w.wants(w.login("pw"), "challenge challenged: Another login of yours waits for an answer on your phone.\n"+
+			"1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\nPasscode or option (1):")
+		time.Sleep(ringLife)
+		w.offered()
+	})
+}
+
+// TestLostAnswerLeavesNothing: as soon as the phone is silent, and grace over, all is forgotten.
+func TestLostAnswerLeavesNothing(t *testing.T) {
+	for _, r := range []reply{{err: errDown}, {panics: true}, {err: errOdd, after: 50 * time.Second}, {err: errNo}} {
+		inWorld(t, func(w *world) {
+			begun := time.Now()
+			w.answers(r)
+			w.login("pw")
+			left := grace
+			if r.err != errNo {
+				left = max(ringLife-time.Since(begun), grace)
+			}
+			time.Sleep(left - 1)
+			w.keeps(1)
+			time.Sleep(time.Nanosecond)
+			w.keeps(0)
+		})
+	}
+}
+
+// keeps compares how many logins could be joined and how many phones count as ringing.
+func (w *world) keeps(want int) {
+	w.Helper()
+	synctest.Wait()
+	w.memory.mu.Lock()
+	defer w.memory.mu.Unlock()
+	if live, ringing := len(w.memory.live), len(w.memory.ringing); live != want || ringing != want || w.memory.running != 0 {
+		w.Errorf("%d live keys, %d ringing phones, %d running; want %d, %d, 0", live, ringing, w.memory.running, want, want)
+	}
+}
+
+// TestPushTimeout: a login waits for the user no longer than its client says; the transaction goes on, and what the user
+// says is the next try's.
+func TestPushTimeout(t *testing.T) {
+	const approved = "accept approved push T1"
+	for _, tt := range []struct {
+		name  string
+		reply reply
+		next  time.Duration // from the first answer until the next try
+		want  string
+	}{
+		{"still ringing", allows(30 * time.Second), time.Second, approved},
+		{"still ringing, for long", allows(50 * time.Second), time.Second, unanswered},
+		{"approved since", allows(30 * time.Second), 15 * time.Second, approved},
+		{"approved within grace", allows(30 * time.Second), 10*time.Second + grace - 1, approved},
+		{"denied since", denies("deny", "Login request denied.", 30*time.Second), 15 * time.Second, "reject denied push T1: Login request denied."},
+		{"approved too long ago", allows(30 * time.Second), 10*time.Second + grace + 1, ""},
+		{"timed out since", denies("timeout", "Login timed out.", 30*time.Second), 15 * time.Second, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.client.PushTimeout = 20 * time.Second
+				start := time.Now()
+				w.answers(tt.reply)
+				v := w.login("pw")
+				w.wants(v, unanswered)
+				if took := time.Since(start); took != 20*time.Second || v.Err != nil {
+					t.Errorf("it took %v, Err is %v", took, v.Err)
+				}
+				time.Sleep(tt.next)
+				if tt.want != "" {
+					w.wants(w.login("pw"), tt.want)
+					return
+				}
+				w.answers(allows(0))
+				w.wants(w.login("pw"), "accept approved push T2")
+			})
+		})
+	}
+	for _, tt := range []struct {
+		name, field string
+		timeout     time.Duration
+		reply       reply
+		want        string
+		took        time.Duration
+	}{
+		{"call", "pw,phone", 20 * time.Second, allows(30 * time.Second), "reject no-answer phone T1: No answer came from your phone. Try again.", 20 * time.Second},
+		{"in the nick of time", "pw", 20 * time.Second, allows(20*time.Second - 1), approved, 20*time.Second - 1},
+		{"code", "pw,123456", time.Second, allows(30 * time.Second), "accept approved passcode", 30 * time.Second},
+		{"none", "pw", 0, allows(50 * time.Second), approved, 50 * time.Second},
+		{"longer than the login", "pw", time.Hour, allows(57 * time.Second), unanswered, patience},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.client.PushTimeout = tt.timeout
+				start := time.Now()
+				w.answers(tt.reply)
+				w.wants(w.login(tt.field), tt.want)
+				if took := time.Since(start); took != tt.took {
+					t.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
+	inWorld(t, func(w *world) { // who gives up meanwhile is gone, as ever
+		w.client.PushTimeout = 20 * time.Second
+		w.answers(allows(10 * time.Second))
+		first := w.start("pw")
+		first.abandon()
+		first.wants("reject abandoned push T1")
+		w.wants(w.login("pw"), approved)
+	})
+	inChallenge(t, func(w *world) { // Enter too
+		w.client.PushTimeout, w.duo.pre.Code = 20*time.Second, "376"
+		w.answers(allows(30 * time.Second))
+		w.answer(w.login("pw").State, "", "reject no-answer push V1: No answer came from your phone. Try again.")
+		time.Sleep(15 * time.Second)
+		w.wants(w.login("pw"), "accept approved push V1")
+	})
+}
+
+// TestMaxTransactions: where no more can be live, a login is rejected, whatever failmode says.
+func TestMaxTransactions(t *testing.T) {
+	full := func(w *world, n int) {
+		w.memory.mu.Lock()
+		defer w.memory.mu.Unlock()
+		w.memory.running = n
+	}
+	for _, field := range []string{"pw", "pw,123456", "pw,sms"} {
+		inWorld(t, func(w *world) {
+			w.client.Failmode = FailSafe
+			full(w, maxTransactions)
+			v := w.login(field)
+			if v.Outcome != Reject || v.Reason != DuoUnavailable || v.Err != errTooMany {
+				t.Errorf("%s, %v", line(v), v.Err)
+			}
+			w.asked("")
+			full(w, maxTransactions-1)
+			w.answers(allows(0))
+			if v := w.login(field); v.Reason != Approved {
+				t.Error(line(v))
+			}
+			full(w, 0)
+		})
+	}
+	inVerified(t, func(w *world) {
+		w.client.Failmode = FailSafe
+		full(w, maxTransactions)
+		w.wants(w.login("pw"), "reject duo-unavailable push"+later)
+		full(w, 0)
+	})
+	inWorld(t, func(w *world) { // every end is counted
+		w.duo.scripts = func(r AuthRequest) reply {
+			return []reply{allows(0), denied, {err: errDown}, {panics: true}, never}[len(w.duo.auths)%5]
+		}
+		for n := range 20 {
+			user := fmt.Sprint("user", n)
+			w.ldap.passwords[user] = "pw"
+			w.login("pw", as(user))
+		}
+	}) // end looks
+}
+
+// TestForgotten: who reports a push, or is locked out, is remembered nowhere any more; others are.
+func TestForgotten(t *testing.T) {
+	for _, status := range []string{"fraud", "locked_out"} {
+		for _, field := range []string{"pw,push", "pw,123456"} {
+			inWorld(t, func(w *world) {
+				w.client.Remember = time.Hour
+				w.settings.Users = []User{{Name: "carol", Duo: Identity{Username: "alice"}}} // the same Duo user
+				w.load()
+				w.ldap.passwords["carol"] = "pw"
+				for _, who := range []func(*Attempt){as("alice"), as("carol"), as("bob"), from(cafe), through(w.at("mail", "mail"))} {
+					w.again(Approved, who)
+					w.again(Remembered, who)
+				}
+				w.answers(denies(status, "", time.Second))
+				w.login(field, from(netip.MustParseAddr("203.0.113.200")))
+				w.again(Remembered, as("bob"))
+				if n := w.memory.Approvals.Len(); n != 1 {
+					t.Errorf("%s of %s leaves %d approvals", status, field, n)
+				}
+				w.again(Approved)
+			})
+		}
+	}
+	inWorld(t, func(w *world) { // also where nobody waits for the answer
+		w.client.Remember = time.Hour
+		w.again(Approved)
+		w.answers(denies("fraud", "", 30*time.Second))
+		p := w.start("pw", from(cafe))
+		p.abandon()
+		p.wants("reject abandoned push T2")
+		w.again(Remembered)
+		time.Sleep(31 * time.Second)
+		w.again(Approved)
+	})
+	for _, r := range []reply{denied, timedOut, {err: errDown}} { // nothing else forgets
+		inWorld(t, func(w *world) {
+			w.client.Remember = time.Hour
+			w.again(Approved)
+			w.answers(r)
+			w.login("pw", from(cafe))
+			w.again(Remembered)
+		})
+	}
+}
+
+// TestMenuNamesNobody: a forger's packet gets no reply of ours with the forger's words in it.
+func TestMenuNamesNobody(t *testing.T) {
+	inChallenge(t, func(w *world) {
+		v := w.login("pw", unsigned)
+		w.wants(v, "challenge challenged: Duo login\n"+menuText)
+		w.wants(w.login("pw"), menuOffer)
+	})
+}
