@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 )
@@ -41,9 +42,9 @@ func (l *login) askDuo(ctx context.Context, asked typed) Verdict {
 	if ringing && !menu && asked.factor != Passcode && asked.factor != SMS {
 		return l.reject(Pending, sayPending)
 	}
-	pre, err := l.Client.Second.Preauth(ctx, PreauthRequest{User: l.duo, IP: l.UserIP, VerifiedPush: menu})
+	pre, fair, err := l.preauth(ctx, PreauthRequest{User: l.duo, IP: l.UserIP, VerifiedPush: menu})
 	if err != nil {
-		return l.unasked(ctx, err)
+		return l.unasked(ctx, fair, err)
 	}
 	switch pre.Result {
 	case PreauthAllow:
@@ -138,8 +139,25 @@ func (l *login) enroll(pre Preauth, menu bool) Verdict {
 	return l.ask(l.challenge(), sayEnroll(pre.EnrollURL)+"\n"+sayThenPasscode)
 }
 
+// fairChance is how long Duo must have had for an answer before its silence says that it can't be asked.
+const fairChance = 2 * time.Second
+
+// preauth asks Duo so that what comes of its silence can still be told in time. fair is false when Duo was cut short:
+// a directory that took nearly all of the login's time is no outage of Duo's.
+func (l *login) preauth(ctx context.Context, r PreauthRequest) (pre Preauth, fair bool, err error) {
+	given := time.Duration(math.MaxInt64)
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		given = left - min(left/10, 500*time.Millisecond)
+	}
+	asking, cancel := context.WithTimeout(ctx, given)
+	defer cancel()
+	pre, err = l.Client.Second.Preauth(asking, r)
+	return pre, asking.Err() == nil || given >= fairChance, err
+}
+
 // unasked is where preauth got no answer, and the only place that reads failmode.
-func (l *login) unasked(ctx context.Context, err error) Verdict {
+func (l *login) unasked(ctx context.Context, fair bool, err error) Verdict {
 	if v, ok := l.gone(ctx); ok {
 		return v
 	}
@@ -151,7 +169,7 @@ func (l *login) unasked(ctx context.Context, err error) Verdict {
 		return l.reject(DuoRefused, sayLater)
 	case !errors.Is(err, ErrUnavailable):
 		return l.reject(DuoUnknown, sayLater)
-	case ctx.Err() != nil: // our own time was up, which says nothing of Duo
+	case ctx.Err() != nil || !fair: // our own time was up, which says nothing of Duo
 		return l.reject(DuoUnavailable, sayLater)
 	}
 	switch l.failmode() {

@@ -168,8 +168,11 @@ func TestEnds(t *testing.T) {
 				}
 				w.wants(w.decide(ctx, w.attempt(tt.field)), tt.want)
 				want := patience
-				if tt.cause != nil {
+				switch {
+				case tt.cause != nil:
 					want = time.Second
+				case tt.preWait > 0: // failmode has its say in time
+					want -= 500 * time.Millisecond
 				}
 				if took := time.Since(start); took != want {
 					t.Errorf("it took %v, want %v", took, want)
@@ -179,7 +182,8 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// TestFailmodeAtTheEnd: a login whose time is up never opens, whatever took the time: that says nothing of Duo.
+// TestFailmodeAtTheEnd: a login whose time is up never opens, nor one that left Duo no time to answer: that says nothing
+// of Duo.
 func TestFailmodeAtTheEnd(t *testing.T) {
 	const life = 10 * time.Second
 	for _, tt := range []struct {
@@ -192,7 +196,9 @@ func TestFailmodeAtTheEnd(t *testing.T) {
 		wantsPreauths int
 	}{
 		{"in time", nil, 0, life - 1, errDown, "accept failed-open", 1},
-		{"preauth", nil, 0, time.Hour, nil, "reject duo-unavailable" + later, 1},
+		{"preauth", nil, 0, time.Hour, nil, "accept failed-open", 1},
+		{"preauth, with a fair chance", nil, life - 2500*time.Millisecond, time.Hour, nil, "accept failed-open", 1},
+		{"preauth, with less", nil, life - 2200*time.Millisecond, time.Hour, nil, "reject duo-unavailable" + later, 1},
 		{"preauth, at the last moment", nil, life - 1, time.Hour, nil, "reject duo-unavailable" + later, 1},
 		{"first factor", nil, life + 1, time.Hour, nil, "reject no-answer" + later, 0},
 		{"first factor, Duo down", nil, life + 1, 0, errDown, "reject no-answer" + later, 0},
@@ -213,7 +219,7 @@ func TestFailmodeAtTheEnd(t *testing.T) {
 						time.AfterFunc(time.Second, func() { cancel(tt.cause) })
 					}
 					want := tt.want
-					if tt.name == "in time" && failmode == FailSilent {
+					if want == "accept failed-open" && failmode == FailSilent {
 						want = "discard duo-unavailable"
 					}
 					w.wants(w.decide(ctx, w.attempt("pw")), want)
