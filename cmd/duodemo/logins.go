@@ -47,8 +47,9 @@ func (d *desk) logins(ctx context.Context, out io.Writer) (asExpected bool) {
 		if ctx.Err() != nil {
 			return false
 		}
-		fmt.Fprintf(out, "%-18s %-18s %-16s %-14s %5d ms  %s%s\n",
+		line := fmt.Sprintf("%-18s %-18s %-16s %-14s %5d ms  %s%s",
 			s.title, s.user, s.typed, codeName(answer), took.Milliseconds(), message, mark)
+		fmt.Fprintln(out, strings.TrimRight(line, " "))
 	}
 	fmt.Fprintf(out, "\nDuo was called for %d preauths and rang %d phones; the remembered login made no call.\n",
 		d.duo.Count("/auth/v2/preauth"), d.duo.Pushes())
