@@ -3,17 +3,17 @@ module duoradiusd
 go 1.26.0
 
 require (
-	github.com/BurntSushi/toml v1.6.0
-	github.com/duosecurity/duo_api_golang v0.0.0-20250430191550-ac36954387e7
-	github.com/hashicorp/golang-lru/v2 v2.0.7
-	github.com/rogpeppe/go-internal v1.16.0
-	github.com/spf13/cobra v1.10.2
-	golang.org/x/crypto v0.58.0
-	golang.org/x/net v0.62.0
-	golang.org/x/sys v0.49.0
-	golang.org/x/term v0.47.0
-	golang.org/x/text v0.43.0
-	layeh.com/radius v0.0.0-20231213012653-1006025d24f8
+	github.com/BurntSushi/toml v1.6.0 // configuration
+	github.com/duosecurity/duo_api_golang v0.0.0-20250430191550-ac36954387e7 // signing, and Duo's list of roots
+	github.com/hashicorp/golang-lru/v2 v2.0.7 // approvals, challenges, guard: bounded
+	github.com/rogpeppe/go-internal v1.16.0 // testscript, for the transcripts of test/
+	github.com/spf13/cobra v1.10.2 // commands, help, shell completion
+	golang.org/x/crypto v0.58.0 // bcrypt, argon2id
+	golang.org/x/net v0.62.0 // the address that a datagram was sent to
+	golang.org/x/sys v0.49.0 // network namespaces, in tests only
+	golang.org/x/term v0.47.0 // a password without echo, for the login command
+	golang.org/x/text v0.43.0 // NFC: one canonical form of user names
+	layeh.com/radius v0.0.0-20231213012653-1006025d24f8 // RADIUS codes and attribute types
 )
 
 require (
