@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/net/ipv4"
@@ -97,6 +98,9 @@ func listen(a netip.AddrPort) (*listener, error) {
 		network = "udp" // takes IPv4 too
 	}
 	conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(a))
+	if network == "udp" && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
+		conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: int(a.Port())}) // a host without IPv6
+	}
 	if err != nil {
 		return nil, err
 	}
