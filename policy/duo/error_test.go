@@ -5,6 +5,8 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +21,8 @@ type answer struct {
 	allow bool
 	err   error
 }
+
+func (a answer) String() string { return fmt.Sprintf("allow %v, %v", a.allow, a.err) }
 
 // calls are those that can bring an allow, and check.
 var calls = []struct {
@@ -113,7 +117,7 @@ func TestErrors(t *testing.T) {
 				s.Inject(call.path, tt.fault)
 				got := call.do(t.Context(), c)
 				if got.allow || kind(got.err) != tt.kind {
-					t.Errorf("%s: got allow %v and %v, %s; want %s", call.name, got.allow, got.err, kind(got.err), tt.kind)
+					t.Errorf("%s: got %v, %s; want %s", call.name, got, kind(got.err), tt.kind)
 				}
 				if want := "duo: " + call.path + tt.text; tt.text != "" && (got.err == nil || got.err.Error() != want) {
 					t.Errorf("%s:\n got %v\nwant %s", call.name, got.err, want)
@@ -135,7 +139,7 @@ func TestErrorFields(t *testing.T) {
 	e, ok := errors.AsType[*duo.Error](err)
 	if !ok || e.Path != preauthPath || e.Status != 400 || e.Code != 40002 || e.Message != "Invalid request parameters" ||
 		e.Detail != "username" || e.Err != nil {
-		t.Errorf("got %+v", e)
+		t.Errorf("got %v", e)
 	}
 }
 
@@ -158,7 +162,7 @@ func TestMisconfigured(t *testing.T) {
 		for _, call := range calls {
 			got := call.do(t.Context(), c)
 			if got.allow || kind(got.err) != "misconfigured" || !strings.Contains(got.err.Error(), tt.want) {
-				t.Errorf("%s, %s: got %+v, want misconfigured with %q", tt.name, call.name, got, tt.want)
+				t.Errorf("%s, %s: got %v, want misconfigured with %q", tt.name, call.name, got, tt.want)
 			}
 		}
 		if h, _ := c.Health(); h != duo.Up {
@@ -203,7 +207,7 @@ func TestNoAnswer(t *testing.T) {
 					got := call.do(t.Context(), c)
 					if got.allow || kind(got.err) != "unavailable" || !strings.HasPrefix(got.err.Error(), "duo: "+call.path+": ") ||
 						!strings.HasSuffix(got.err.Error(), tt.text) {
-						t.Errorf("%s, %s: got %+v, want unavailable with %q", tt.name, call.name, got, tt.text)
+						t.Errorf("%s, %s: got %v, want unavailable with %q", tt.name, call.name, got, tt.text)
 					}
 					s.Heal()
 				}
@@ -228,19 +232,19 @@ func TestContext(t *testing.T) {
 				defer cancel()
 				got := call.do(ctx, c)
 				if got.allow || kind(got.err) != "unavailable" || !errors.Is(got.err, context.DeadlineExceeded) {
-					t.Errorf("deadline: got %+v", got)
+					t.Errorf("deadline: got %v", got)
 				}
 				cause, stop := context.WithCancelCause(t.Context())
 				time.AfterFunc(30*time.Millisecond, func() { stop(gone) })
 				got = call.do(cause, c)
 				if got.allow || kind(got.err) != "unknown" || !errors.Is(got.err, gone) {
-					t.Errorf("cancelled: got %+v, %s; want unknown, with the cause", got, kind(got.err))
+					t.Errorf("cancelled: got %v, %s; want unknown, with the cause", got, kind(got.err))
 				}
 				cause, stop = context.WithCancelCause(t.Context())
 				stop(gone)
 				n := s.Count("")
 				if got = call.do(cause, c); got.allow || kind(got.err) != "unknown" || s.Count(call.path) > n {
-					t.Errorf("cancelled before: got %+v", got)
+					t.Errorf("cancelled before: got %v", got)
 				}
 				if took := time.Since(start); took > 5*time.Second {
 					t.Errorf("took %v", took)
@@ -252,6 +256,9 @@ func TestContext(t *testing.T) {
 
 // Neither an error nor a log line holds what is secret or what is in a URL.
 func TestErrorsKeepSecrets(t *testing.T) {
+	var logged strings.Builder
+	log.SetOutput(&logged)
+	defer log.SetOutput(os.Stderr)
 	for _, fault := range []fakeduo.Fault{
 		{CutBefore: true}, {CutAfter: true}, {Status: 500}, {Code: 40103}, {Body: "<"}, {Hang: true}, {Status: 429},
 		{Status: 429, RetryAfter: "600"}, {Status: 302},
@@ -267,7 +274,7 @@ func TestErrorsKeepSecrets(t *testing.T) {
 			if txid == "" || err2 == nil {
 				t.Errorf("%v: txid %q, %v", fault, txid, err2)
 			}
-			text := strings.ReplaceAll(fmt.Sprint(err, err2), "right?", "")
+			text := strings.ReplaceAll(fmt.Sprint(err, err2, logged.String()), "right?", "")
 			for _, secret := range []string{txid, w.SecretKey(), w.IntegrationKey(), "918273", "?", "txid"} {
 				if strings.Contains(text, secret) {
 					t.Errorf("%v: %q in %s", fault, secret, text)

@@ -255,10 +255,10 @@ func TestCloseEndsProbe(t *testing.T) {
 	}
 }
 
-// OnHealth hears of changes one at a time and in their order, though many calls make them.
+// OnHealth hears of changes one at a time and in their order, and holds up nobody but the call that told it.
 func TestHealthInOrder(t *testing.T) {
 	var mu sync.Mutex
-	var told []duo.Health
+	var told []string
 	edit := func(c *duo.Config) {
 		c.OnHealth = func(h duo.Health, _ error) {
 			if !mu.TryLock() {
@@ -266,31 +266,53 @@ func TestHealthInOrder(t *testing.T) {
 				return
 			}
 			defer mu.Unlock()
-			time.Sleep(time.Duration(len(told)%3) * time.Second)
-			told = append(told, h)
+			time.Sleep(20 * time.Second)
+			told = append(told, h.String())
 		}
 	}
 	bubble(t, fakeduo.Config{}, fakeduo.User{}, edit, func(t *testing.T, w *world) {
-		w.Chaos(1, 0.5, fakeduo.Fault{Status: 503}, fakeduo.Fault{Delay: 5 * time.Second})
 		var wg sync.WaitGroup
-		for range 8 {
-			wg.Go(func() {
-				for range 60 {
-					preauth(t, w)
-					time.Sleep(time.Second)
-				}
-			})
+		w.Inject(preauthPath, fakeduo.Fault{Delay: 4 * time.Second, Times: 40})
+		for range 40 {
+			wg.Go(func() { preauth(t, w) })
+		}
+		time.Sleep(5 * time.Second) // the last of them is telling
+		start := w.took()
+		w.Inject("", fakeduo.Fault{Status: 503, Times: 2})
+		preauth(t, w)
+		if w.took() != start {
+			t.Errorf("a preauth took %v", w.took()-start)
+		}
+		synctest.Wait()
+		if h, _ := w.Health(); h != duo.Down || mu.TryLock() {
+			t.Errorf("Duo is %v, and nobody is told of it", h)
 		}
 		wg.Wait()
 		w.Client.Close()
-		for i, h := range told {
-			if i > 0 && told[i-1] == h {
-				t.Errorf("told %v twice in %v", h, told)
+		if want := []string{"slow", "down", "slow"}; !slices.Equal(told, want) {
+			t.Errorf("told %v, want %v", told, want)
+		}
+	})
+}
+
+// A preauth that began before an outage and is answered in it does not end it: that is for the probe.
+func TestAnsweredWhileDown(t *testing.T) {
+	var d diary
+	bubble(t, fakeduo.Config{}, fakeduo.User{}, d.keep, func(t *testing.T, w *world) {
+		w.Inject(preauthPath, fakeduo.Fault{Delay: 4 * time.Second})
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if err := preauth(t, w); err != nil {
+				t.Error(err)
 			}
-		}
-		if h, _ := w.Health(); len(told) < 4 || told[len(told)-1] != h {
-			t.Errorf("told %v, and now it is %v", told, h)
-		}
+		})
+		synctest.Wait()
+		w.Inject("", fakeduo.Fault{Status: 503, Times: 2})
+		preauth(t, w)
+		wg.Wait()
+		d.want(t, w.Client, "down")
+		time.Sleep(2 * time.Second)
+		d.want(t, w.Client, "down", "up")
 	})
 }
 
