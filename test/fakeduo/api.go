@@ -46,6 +46,10 @@ var endpoints = map[string]endpoint{
 	"/auth/v2/auth_status": {method: http.MethodGet, serve: (*Server).authStatus, params: []string{"txid"}},
 }
 
+// abandon leaves a request whose client has gone without an answer. To return would be an empty 200, which a client that
+// has gone but still reads over HTTP/1.1 takes for one.
+func abandon() { panic(http.ErrAbortHandler) }
+
 // ServeHTTP is the API itself. Start serves it; a test in a synctest bubble, which can have no sockets, may
 // call it directly.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -64,12 +68,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	end, err := s.read(c)
 	s.memory.read(c.record, c.params)
 	if !s.hold(r.Context(), f) {
-		return
+		abandon()
 	}
 	var rep reply
 	if !f.replaces() || f.Effect {
 		if rep, err = s.answer(c, end, err); err != nil {
-			return // the client has gone, nobody is there to be answered
+			abandon()
 		}
 	}
 	if f.CutAfter {
