@@ -14,10 +14,14 @@ type Attempt struct {
 	Client     *Client    // the settings of the RADIUS client that asks
 	ClientAddr netip.Addr // where its packet came from
 	User       string     // User-Name as sent
-	Password   string     // User-Password, decoded to UTF-8; "" when empty
+	Method     Method     // how the user proves who it is
+	Password   string     // User-Password, decoded to UTF-8; "" when empty, or where Method is another
 	UserIP     netip.Addr // the user's own address; invalid when the client did not tell
 	State      string     // State as sent; "" for a fresh login
 	Authentic  bool       // the packet had a valid Message-Authenticator, or came over TLS
+
+	Authenticator [16]byte // of the Access-Request
+	Attributes    []byte   // of the Access-Request, as on the wire; not changed as long as the login lasts
 }
 
 // Client is what a login needs to know of the RADIUS client it comes through.
@@ -33,6 +37,9 @@ type Client struct {
 	ProbeUsers  []string      // health checks: rejected at once, nothing asked
 	Failmode    Failmode      // zero: FailSecure
 	PushTimeout time.Duration // how long a login waits for the user's answer; 0 = as long as its context lets it
+
+	Pass    []AttributeID // of the attributes that the first factor knows, those for the Access-Accept...
+	PassAll bool          // ...or all but the dangerous ones
 }
 
 // Outcome is what becomes of an Attempt. The zero Outcome rejects.
@@ -53,6 +60,9 @@ type Verdict struct {
 	State     string        // of a Challenge
 	Wait      time.Duration // of a Challenge: how long its State is good (Session-Timeout)
 	Immediate bool          // a Reject that must not be delayed (health probes)
+
+	Attributes []Attribute // beside what the other fields say, in this order
+	EAP        string      // the EAP packet for the client; "" for none: a Reject of EAP then carries an EAP-Failure
 
 	User        string        // canonical name; "" when there is none
 	Factor      Factor        // the second factor that was used; "" for none

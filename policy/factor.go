@@ -6,21 +6,6 @@ import (
 	"net/netip"
 )
 
-// ErrRejected is a first factor's no: it asked, and the user or the password is wrong.
-var ErrRejected = errors.New("policy: wrong user or password")
-
-// FirstFactor checks a user's password. Authenticate returns nil for yes and ErrRejected for no; any other error means
-// that it could not ask. The password is never empty.
-type FirstFactor interface {
-	Authenticate(ctx context.Context, user, password string) (Account, error)
-}
-
-// Account is what a first factor knows of the user beyond the yes.
-type Account struct {
-	Groups      []string
-	DuoUsername string // the user's name at Duo where it differs; "" otherwise
-}
-
 // A SecondFactor's errors, told apart; wrapped by those that it returns. Any other error is an answer that could not
 // be understood.
 var (

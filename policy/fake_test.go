@@ -25,7 +25,8 @@ type directory struct {
 	asked []string   // "user:password"
 }
 
-func (d *directory) Authenticate(ctx context.Context, user, password string) (Account, error) {
+func (d *directory) Authenticate(ctx context.Context, r FirstRequest) (Account, error) {
+	user, password := r.User, r.Password
 	d.mu.Lock()
 	d.asked = append(d.asked, user+":"+password)
 	d.mu.Unlock()

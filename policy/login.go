@@ -100,7 +100,7 @@ func (l *login) first(ctx context.Context, password string) (Verdict, bool) {
 		return l.reject(Throttled, sayWrong), false
 	}
 	start := time.Now()
-	account, err := factor.Authenticate(ctx, l.name, password)
+	account, err := factor.Authenticate(ctx, FirstRequest{User: l.name, Password: password})
 	l.facts.FirstFactor = time.Since(start)
 	switch {
 	case err == nil:

@@ -2,13 +2,8 @@ package radiusd
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
 	"net/netip"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"layeh.com/radius"
 
@@ -97,57 +92,17 @@ func (l *login) reply(v policy.Verdict) {
 	x, d := l.exchange, &l.datagram
 	if v.Outcome == policy.Discard {
 		if l.server.exchanges.discard(x) {
-			l.log(v, "none")
+			l.end(v, "none")
 		}
 		return
 	}
 	b := d.packet.answer(x.client, v)
 	if !l.server.exchanges.finish(x, b, time.Now()) {
 		if v.Reason == policy.Abandoned {
-			l.log(v, "none")
+			l.end(v, "none")
 		}
 		return
 	}
 	d.listener.send(b, d.from, d.to)
-	l.log(v, radius.Code(b[0]).String())
-}
-
-// log counts the login and writes its one line: the same keys in the same order.
-func (l *login) log(v policy.Verdict, code string) {
-	l.server.outcomes.add(v.Reason)
-	c := l.exchange.client
-	args := []slog.Attr{
-		slog.String("client", c.Name),
-		slog.String("user", visible(v.User)),
-		slog.String("service", c.Login.Service),
-		slog.String("user_ip", addrOrNone(l.userIP)),
-		slog.String("code", code),
-		slog.String("reason", string(v.Reason)),
-		slog.String("factor", string(v.Factor)),
-		slog.String("txid", v.Txid),
-		slog.Int64("first_factor_ms", v.FirstFactor.Milliseconds()),
-		slog.Int64("duo_ms", v.Duo.Milliseconds()),
-	}
-	level := slog.LevelInfo
-	if v.Reason == policy.FailedOpen || v.Reason == policy.Fraud || v.Err != nil && v.Reason != policy.Abandoned {
-		level = slog.LevelWarn
-	}
-	if v.Reason == policy.BadSecret {
-		level = slog.LevelWarn
-		args = append(args, slog.String("hint", "the password can't be decoded: is this client's secret right?"))
-	}
-	if v.Err != nil {
-		args = append(args, slog.String("error", visible(fmt.Sprint(v.Err))))
-	}
-	l.server.log().LogAttrs(context.Background(), level, "login", args...)
-}
-
-// visible replaces what a terminal might obey. slog quotes most of it, but as text not DEL and as JSON not C1.
-func visible(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return utf8.RuneError
-		}
-		return r
-	}, s)
+	l.end(v, radius.Code(b[0]).String())
 }

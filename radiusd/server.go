@@ -32,6 +32,7 @@ type Server struct {
 	MaxInFlight int          // logins in progress at most; zero: 32 768
 	Logger      *slog.Logger // nil: slog.Default()
 	Able        func() bool  // whether logins can be answered now: Status-Server is silent otherwise; nil: always
+	OnLogin     func(Event)  // told of the end of each login, from many goroutines at once; nil: nobody
 	StateFile   string       // where ratchets are kept over a restart; "": nowhere
 
 	settings  atomic.Pointer[Settings]

@@ -56,9 +56,12 @@ func Open(path string, canonical func(string) string) (*File, error) {
 	return f, nil
 }
 
-// Authenticate checks the password of user, a name in the canonical form. It first rereads the file if that has
-// changed, looking at most once a second.
-func (f *File) Authenticate(ctx context.Context, user, password string) (policy.Account, error) {
+// Authenticate checks the password of a user. It first rereads the file if that has changed, looking at most once a
+// second.
+func (f *File) Authenticate(ctx context.Context, r policy.FirstRequest) (policy.Account, error) {
+	if r.Method != policy.Password {
+		return policy.Account{}, policy.ErrUnsupported
+	}
 	f.refresh()
 	select {
 	case <-ctx.Done():
@@ -68,17 +71,17 @@ func (f *File) Authenticate(ctx context.Context, user, password string) (policy.
 	if err := ctx.Err(); err != nil {
 		return policy.Account{}, fmt.Errorf("fileauth: wait for a turn: %w", err)
 	}
-	if password == "" {
+	if r.Password == "" {
 		return policy.Account{}, policy.ErrRejected
 	}
 	t := f.table.Load()
-	e, known := t.users[user]
+	e, known := t.users[r.User]
 	h := e.hash
 	if !known {
 		h = t.unknown
 	}
 	// The hash comes first: a stranger's answer must take its time too.
-	if right := f.matches(h, password); !right || !known {
+	if right := f.matches(h, r.Password); !right || !known {
 		return policy.Account{}, policy.ErrRejected
 	}
 	return policy.Account{}, nil

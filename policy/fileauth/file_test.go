@@ -48,7 +48,7 @@ func opened(t *testing.T, canonical func(string) string, lines ...string) *File 
 // answer asks f, and says yes, no or the error.
 func answer(t *testing.T, f *File, user, password string) string {
 	t.Helper()
-	switch _, err := f.Authenticate(t.Context(), user, password); {
+	switch _, err := f.Authenticate(t.Context(), policy.FirstRequest{User: user, Password: password}); {
 	case err == nil:
 		return "yes"
 	case errors.Is(err, policy.ErrRejected):
@@ -143,7 +143,7 @@ func TestContext(t *testing.T) {
 	done, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, password := range []string{"correct horse", ""} {
-		_, err := f.Authenticate(done, "jo", password)
+		_, err := f.Authenticate(done, policy.FirstRequest{User: "jo", Password: password})
 		if !errors.Is(err, context.Canceled) || errors.Is(err, policy.ErrRejected) {
 			t.Errorf("context done, password %q: got %v, want context canceled", password, err)
 		}
@@ -164,7 +164,7 @@ func TestTurns(t *testing.T) {
 		var yes atomic.Int32
 		for range 5 {
 			go func() {
-				if _, err := f.Authenticate(t.Context(), "jo", "x"); err == nil {
+				if _, err := f.Authenticate(t.Context(), policy.FirstRequest{User: "jo", Password: "x"}); err == nil {
 					yes.Add(1)
 				}
 			}()
@@ -175,7 +175,7 @@ func TestTurns(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := f.Authenticate(ctx, "jo", "x"); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := f.Authenticate(ctx, policy.FirstRequest{User: "jo", Password: "x"}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("no turn within the context's time: got %v, want deadline exceeded", err)
 		}
 		for range 5 {

@@ -79,9 +79,9 @@ type tracedFirst struct {
 	tell func(Step)
 }
 
-func (t tracedFirst) Authenticate(ctx context.Context, user, password string) (policy.Account, error) {
+func (t tracedFirst) Authenticate(ctx context.Context, r policy.FirstRequest) (policy.Account, error) {
 	start := time.Now()
-	account, err := t.FirstFactor.Authenticate(ctx, user, password)
+	account, err := t.FirstFactor.Authenticate(ctx, r)
 	answer := "right"
 	switch {
 	case errors.Is(err, policy.ErrRejected):
@@ -89,7 +89,7 @@ func (t tracedFirst) Authenticate(ctx context.Context, user, password string) (p
 	case err != nil:
 		answer = "could not be asked: " + err.Error()
 	}
-	t.tell(Step{fmt.Sprintf("first factor %q: password of %s", t.name, user), answer, time.Since(start)})
+	t.tell(Step{fmt.Sprintf("first factor %q: password of %s", t.name, r.User), answer, time.Since(start)})
 	return account, err
 }
 
