@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,6 +30,20 @@ type approval struct {
 	lifetime time.Duration
 	used     time.Time
 	uses     int
+}
+
+// Approval is one login that Duo allowed and that is remembered, for those who look after the daemon.
+type Approval struct {
+	User        string     `json:"user"`                  // canonical
+	DuoUserID   string     `json:"duo_user_id,omitempty"` // whom Duo was asked about: by this...
+	DuoUsername string     `json:"duo_username,omitempty"`
+	Service     string     `json:"service,omitempty"` // what it holds for; "" or the zero address: for any
+	Client      string     `json:"client,omitempty"`
+	UserIP      netip.Addr `json:"user_ip,omitzero"`
+	ApprovedAt  time.Time  `json:"approved_at"`
+	EndsAt      time.Time  `json:"ends_at"` // as granted; a configuration that grants less now ends it sooner
+	LastUsedAt  time.Time  `json:"last_used_at,omitzero"`
+	Uses        int        `json:"uses"` // logins that it has answered
 }
 
 // limits are the bounds of an approval's life beside its lifetime. 0 means none.
@@ -67,15 +82,87 @@ func (a *Approvals) add(key approvalKey, now time.Time, lifetime time.Duration) 
 	a.lru.Add(key, &approval{at: now, lifetime: lifetime, used: now})
 }
 
-// forget takes away every approval of a Duo user, after a report of fraud say.
-func (a *Approvals) forget(duo Identity) {
+// listedAtOnce bounds how long a list holds up logins.
+const listedAtOnce = 1000
+
+// List returns the approvals of a user, by canonical name, or everybody's for "": the most recently used first, at most
+// so many; 0 is all. Those whose time has passed are not among them.
+func (a *Approvals) List(user string, most int) []Approval {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, key := range a.lru.Keys() {
-		if key.duo == duo {
-			a.lru.Remove(key)
+	keys := a.lru.Keys()
+	a.mu.Unlock()
+	slices.Reverse(keys)
+	if user != "" {
+		keys = slices.DeleteFunc(keys, func(key approvalKey) bool { return key.user != user })
+	}
+	if most <= 0 {
+		most = len(keys)
+	}
+	list := make([]Approval, 0, min(most, len(keys)))
+	now := time.Now()
+	for some := range slices.Chunk(keys, listedAtOnce) {
+		list = a.appendSome(list, some, now)
+		if len(list) >= most {
+			return list[:most]
 		}
 	}
+	return list
+}
+
+func (a *Approvals) appendSome(list []Approval, keys []approvalKey, now time.Time) []Approval {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, key := range keys {
+		got, ok := a.lru.Peek(key)
+		if !ok || passed(got.at, now, got.lifetime) {
+			continue
+		}
+		list = append(list, got.public(key))
+	}
+	return list
+}
+
+func (got *approval) public(key approvalKey) Approval {
+	p := Approval{
+		User: key.user, DuoUserID: key.duo.UserID, DuoUsername: key.duo.Username,
+		Service: key.service, Client: key.client, UserIP: key.ip,
+		ApprovedAt: got.at.Round(0), EndsAt: got.at.Round(0).Add(got.lifetime), Uses: got.uses,
+	}
+	if got.uses > 0 {
+		p.LastUsedAt = got.used.Round(0)
+	}
+	return p
+}
+
+// forget takes away every approval of a Duo user, after a report of fraud say.
+func (a *Approvals) forget(duo Identity) {
+	a.forgetWhere(func(key approvalKey) bool { return key.duo == duo })
+}
+
+// Forget takes away every approval of a user, by canonical name, and returns how many still counted.
+func (a *Approvals) Forget(user string) int {
+	return a.forgetWhere(func(key approvalKey) bool { return key.user == user })
+}
+
+// ForgetAll takes away everybody's approvals, and returns how many still counted.
+func (a *Approvals) ForgetAll() int {
+	return a.forgetWhere(func(approvalKey) bool { return true })
+}
+
+func (a *Approvals) forgetWhere(which func(approvalKey) bool) (counted int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := time.Now()
+	for _, key := range a.lru.Keys() {
+		if !which(key) {
+			continue
+		}
+		if got, ok := a.lru.Peek(key); ok && !passed(got.at, now, got.lifetime) {
+			counted++
+		}
+		a.lru.Remove(key)
+	}
+	return counted
 }
 
 // Resize changes how many approvals are kept at most; the least recently used go first.

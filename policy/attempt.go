@@ -83,11 +83,13 @@ const (
 	Bypass     Reason = "bypass"      // Duo's own policy asks for no second factor
 	FailedOpen Reason = "failed-open" // Duo could not be asked and failmode is safe
 	Challenged Reason = "challenged"
+	Relayed    Reason = "relayed" // the first factor asks back: its own prompt, or the next round of EAP
 
 	BadName        Reason = "bad-name"
 	Probe          Reason = "probe"
 	DeniedByRule   Reason = "denied-by-rule"
 	BadPassword    Reason = "bad-password"
+	AccountRefused Reason = "account-refused"          // the password is right, but expired, or the account is disabled
 	NoFirstFactor  Reason = "first-factor-unavailable" // could not be asked
 	Unlisted       Reason = "unlisted"
 	Elsewhere      Reason = "elsewhere" // the user is not listed for this service
@@ -114,4 +116,5 @@ const (
 	Unsupported    Reason = "unsupported-method" // CHAP, MS-CHAP, EAP, Call-Check, Authorize-Only
 	BadSecret      Reason = "undecodable-password"
 	Panicked       Reason = "panic"
+	Unanswerable   Reason = "unanswerable" // the reply does not fit into a packet, or into an EAP conversation
 )

@@ -21,8 +21,8 @@ func benched(b *testing.B, rules []Rule, users int) (*Policy, Attempt) {
 	a := Attempt{Client: c, User: "alice", UserIP: home, Authentic: true}
 	p := New(s, m)
 	l := login{Policy: p, Attempt: a}
-	l.settleName()
-	l.settleRule()
+	l.settleName(a.User)
+	l.mayPass()
 	l.remember()
 	return p, a
 }

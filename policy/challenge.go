@@ -24,10 +24,11 @@ type challenge struct {
 	client    string
 	user      string
 	duo       Identity
-	userIP    netip.Addr // as the login began
-	authentic bool       // the same
-	account   Account    // what the first factor said
-	origin    joinKey    // of the request that it answered
+	userIP    netip.Addr  // as the login began
+	authentic bool        // the same
+	account   Account     // what the first factor said
+	first     *firstRound // the first factor asks back; nil: the second does
+	origin    joinKey     // of the request that it answered
 	options   []option
 	wrong     int // codes
 	rounds    int
@@ -74,7 +75,7 @@ func (cs *challenges) take(state, client, user string, now time.Time) *challenge
 // challenge begins a challenge with what this login has settled.
 func (l *login) challenge() *challenge {
 	return &challenge{
-		client: l.Client.Name, user: l.name, duo: l.duo, userIP: l.UserIP, authentic: l.Authentic, account: l.account,
+		client: l.Client.Name, user: l.called, duo: l.duo, userIP: l.UserIP, authentic: l.Authentic, account: l.account,
 		origin: l.joinKey(),
 	}
 }
@@ -95,18 +96,20 @@ func (l *login) ask(c *challenge, say string) Verdict {
 
 // resume goes on with the challenge of a State. A login with a State never starts afresh.
 func (l *login) resume(ctx context.Context) Verdict {
-	if !l.settleName() {
+	if !l.settleName(l.User) {
 		return l.reject(BadState, sayStartAgain)
 	}
-	c := l.memory.challenges.take(l.State, l.Client.Name, l.name, time.Now())
-	if c != nil && !l.takeUp(c) {
+	c := l.memory.challenges.take(l.State, l.Client.Name, l.called, time.Now())
+	if c == nil {
+		return l.rejoin(ctx)
+	}
+	if !l.takeUp(c) {
 		return l.reject(BadState, sayStartAgain)
 	}
-	l.settleRule()
-	if l.rule.Need == DeniedHere {
-		return l.reject(DeniedByRule, sayWrong)
+	if c.first != nil {
+		return l.goOn(ctx, c)
 	}
-	if v, ok := l.needsSecond(); !ok && v.Outcome == Reject { // a reload since
+	if v, ok := l.mayPass(); !ok { // a reload since
 		return v
 	}
 	start := time.Now()
@@ -118,8 +121,7 @@ func (l *login) resume(ctx context.Context) Verdict {
 // takeUp goes on with what the login had settled when the challenge was sent. Clients may leave the user's address out
 // of the answer to a challenge; another one they may not tell.
 func (l *login) takeUp(c *challenge) bool {
-	l.settleAccount(c.account)
-	if c.duo != l.duo || l.UserIP.IsValid() && l.UserIP != c.userIP {
+	if !l.settleAccount(c.account) || c.duo != l.duo || l.UserIP.IsValid() && l.UserIP != c.userIP {
 		return false
 	}
 	l.UserIP = c.userIP
@@ -131,19 +133,22 @@ func (l *login) takeUp(c *challenge) bool {
 // rejoin answers a client that asks again, with a new Identifier, while the answer to a challenge is being worked on:
 // the State is used, but the transaction that it began is live.
 func (l *login) rejoin(ctx context.Context) Verdict {
+	start := time.Now()
 	t, _ := l.memory.join(l.joinKey(), l.duo, l.since)
-	if t == nil || l.mapped() && l.duo != t.user {
+	if t == nil || !l.settleAccount(t.account) || l.mapped() && l.duo != t.user {
 		return l.reject(BadState, sayStartAgain)
 	}
+	if v, ok := l.mayPass(); !ok { // a reload since
+		return v
+	}
 	l.duo = t.user
-	return l.await(ctx, t)
+	v := l.await(ctx, t)
+	v.Duo = time.Since(start)
+	return v
 }
 
-// answerTo takes what the user typed to a challenge; c is nil when its State was used already.
+// answerTo takes what the user typed to a challenge of the second factor.
 func (l *login) answerTo(ctx context.Context, c *challenge) Verdict {
-	if c == nil {
-		return l.rejoin(ctx)
-	}
 	answer := strings.TrimSpace(l.Password)
 	if answer == "" && c.pushed != nil {
 		l.memory.alsoFor(l.joinKey(), c.pushed)

@@ -96,14 +96,16 @@ func (g *guard) rung(user Identity, status string, limit PushGuard, now time.Tim
 
 // admit reports whether a password of this user may be checked, and counts it as wrong until it proves to be right:
 // guesses that come side by side must not all reach the directory, where they would lock the user out. Too many from
-// one address are not admitted either.
+// one address are not admitted either. A user of "" is nobody in particular.
 func (g *guard) admit(user string, ip netip.Addr, now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if spent(g.users, user, wrongPerUser, now) || spent(g.addresses, household(ip), wrongPerAddress, now) {
+	if user != "" && spent(g.users, user, wrongPerUser, now) || spent(g.addresses, household(ip), wrongPerAddress, now) {
 		return false
 	}
-	spend(g.users, user, wrongPerUser, now)
+	if user != "" {
+		spend(g.users, user, wrongPerUser, now)
+	}
 	return true
 }
 

@@ -17,10 +17,12 @@ type login struct {
 	user    *User     // nil: no [[user]] names this one
 	rule    *Rule     // never nil once settled: a rule that says nothing where none fits
 	ruled   bool      // a rule of the configuration fits
-	name    string
+	called  string    // canonical name of User-Name
+	name    string    // of who it is: the same, except inside an EAP tunnel
 	duo     Identity
 	account Account
-	origin  joinKey // of the request that a challenge answered
+	groups  []string // of account, folded
+	origin  joinKey  // of the request that a challenge answered
 	facts   Verdict
 }
 
@@ -33,15 +35,19 @@ func (l *login) reject(why Reason, say string) Verdict {
 func (l *login) accept(why Reason) Verdict {
 	v := l.facts
 	v.Outcome, v.Reason, v.User = Accept, why, l.name
+	v.Attributes, v.EAP = l.attributes(), l.account.EAP
 	return v
 }
 
 // settleName settles who this is: a listed user by its own name, whatever alias was typed; anybody else by the
 // canonical form of what was typed.
-func (l *login) settleName() bool {
-	name, user, ok := l.whois(l.User)
+func (l *login) settleName(name string) bool {
+	name, user, ok := l.whois(name)
 	if !ok {
 		return false
+	}
+	if l.called == "" {
+		l.called = name
 	}
 	l.name, l.user = name, user
 	if l.duo = (Identity{Username: name}); l.mapped() {
@@ -67,14 +73,43 @@ func (l *login) probe() Verdict {
 
 var noRule = &Rule{}
 
-func (l *login) settleRule() {
-	l.rule = noRule
-	for i := range l.settings.Rules {
-		if r := &l.settings.Rules[i]; r.fits(l.name, &l.Attempt) {
-			l.rule, l.ruled = r, true
-			return
-		}
+// mayTry settles what of the policy needs no first factor, and reports false with the Verdict when the login ends here.
+// Whoever is rejected here learns nothing of the password.
+func (l *login) mayTry() (Verdict, bool) {
+	r, at := l.rules.first(l.name, nil, &l.Attempt, l.since)
+	l.rule, l.ruled = noRule, false
+	if r != nil && at < l.rules.grouped { // else a rule by group may come first
+		l.rule, l.ruled = r, true
 	}
+	return l.barred()
+}
+
+// mayPass settles the rule of a user whose groups are known.
+func (l *login) mayPass() (Verdict, bool) {
+	r, _ := l.rules.first(l.name, l.groups, &l.Attempt, l.since)
+	l.rule, l.ruled = noRule, r != nil
+	if r != nil {
+		l.rule = r
+	}
+	return l.barred()
+}
+
+// barred is what the configuration rejects whatever the factors say. The user is told the same as after a wrong
+// password.
+func (l *login) barred() (Verdict, bool) {
+	switch {
+	case l.rule.Need == DeniedHere:
+		return l.reject(DeniedByRule, sayWrong), false
+	case l.user != nil && !l.listedHere() && l.user.Elsewhere == ElsewhereReject:
+		return l.reject(Elsewhere, sayWrong), false
+	case l.user == nil && l.settings.Unlisted == UnlistedReject:
+		return l.reject(Unlisted, sayWrong), false
+	}
+	return Verdict{}, true
+}
+
+func (l *login) listedHere() bool {
+	return l.user.Services == nil || slices.Contains(l.user.Services, l.Client.Service)
 }
 
 // readField parts the password field into password and second factor.
@@ -85,38 +120,6 @@ func (l *login) readField() (password string, asked typed, ok bool) {
 	}
 	password, asked = splitField(l.Password, l.Client.Delimiter)
 	return password, asked, true
-}
-
-// first asks the first factor. It reports false with the Verdict when the login ends here.
-func (l *login) first(ctx context.Context, password string) (Verdict, bool) {
-	factor := l.Client.FirstFactor
-	if factor == nil {
-		return Verdict{}, true
-	}
-	if password == "" { // many directories answer yes to an empty password (RFC 4513 §5.1.2)
-		return l.reject(BadPassword, sayWrong), false
-	}
-	if !l.memory.guard.admit(l.name, l.UserIP, time.Now()) {
-		return l.reject(Throttled, sayWrong), false
-	}
-	start := time.Now()
-	account, err := factor.Authenticate(ctx, FirstRequest{User: l.name, Password: password})
-	l.facts.FirstFactor = time.Since(start)
-	switch {
-	case err == nil:
-		l.memory.guard.right(l.name)
-		l.settleAccount(account)
-		return Verdict{}, true
-	case errors.Is(err, ErrRejected):
-		l.memory.guard.wrong(l.UserIP, time.Now())
-		return l.reject(BadPassword, sayWrong), false
-	}
-	l.memory.guard.unasked(l.name, time.Now())
-	if v, ok := l.gone(ctx); ok {
-		return v, false
-	}
-	l.facts.Err = err
-	return l.reject(NoFirstFactor, sayLater), false
 }
 
 // gone answers a login that nobody waits for, or that a shutdown ends; it reports false while there is time or when time
@@ -131,33 +134,29 @@ func (l *login) gone(ctx context.Context) (Verdict, bool) {
 	return l.reject(ShuttingDown, sayLater), true
 }
 
-// settleAccount takes what the first factor knows: a Duo name for those whom no [[user]] maps.
-func (l *login) settleAccount(account Account) {
-	l.account = account
+// settleAccount takes what the first factor knows: who the user is where the client could not know, and a Duo name for
+// those whom no [[user]] maps. It reports false for a name that is none.
+func (l *login) settleAccount(account Account) bool {
+	l.account, l.groups = account, foldGroups(account.Groups)
+	if account.User != "" && !l.settleName(account.User) {
+		return false
+	}
 	if !l.mapped() && account.DuoUsername != "" {
 		l.duo = Identity{Username: account.DuoUsername}
 	}
+	return true
 }
 
-// needsSecond settles whether this user needs a second factor here. What rejects comes first, then the rule, which is
-// the administrator's word on exactly this login, then the user's own list, then unlisted.
-func (l *login) needsSecond() (Verdict, bool) {
-	listedHere := l.user != nil && (l.user.Services == nil || slices.Contains(l.user.Services, l.Client.Service))
+// exempt reports whether this user needs no second factor here. The rule is the administrator's word on exactly this
+// login; after it come the user's own list and unlisted.
+func (l *login) exempt() bool {
 	switch {
-	case l.user != nil && !listedHere && l.user.Elsewhere == ElsewhereReject:
-		return l.reject(Elsewhere, sayWrong), false
-	case l.user == nil && l.settings.Unlisted == UnlistedReject:
-		return l.reject(Unlisted, sayWrong), false
-	case l.ruled && l.rule.Need == ExemptBy:
-		return l.accept(Exempt), false
 	case l.ruled:
-		return Verdict{}, true
-	case l.user != nil && !listedHere:
-		return l.accept(Exempt), false
-	case l.user == nil && l.settings.Unlisted == UnlistedFirstFactor:
-		return l.accept(Exempt), false
+		return l.rule.Need == ExemptBy
+	case l.user != nil:
+		return !l.listedHere()
 	}
-	return Verdict{}, true
+	return l.settings.Unlisted == UnlistedFirstFactor
 }
 
 // lifetime is how long an approval of this login counts. Where a rule and the user both say, the shorter counts, so

@@ -25,6 +25,7 @@ type Memory struct {
 	live    map[joinKey]*transaction
 	ringing map[bell]*transaction // at most one of each at a time
 	running int                   // transactions that are not over
+	joins   uint64                // logins that were given a transaction which another had begun
 }
 
 // NewMemory returns an empty Memory that remembers at most entries approvals.

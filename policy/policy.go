@@ -12,7 +12,8 @@ type Settings struct {
 	Names    Names
 	Unlisted UnlistedMode // zero: UnlistedAsk
 	Users    []User
-	Rules    []Rule // the first that fits decides
+	Rules    []Rule  // the first that fits decides
+	Replies  []Reply // of all that fit, the attributes go into the Access-Accept
 
 	BindTo []Binding     // what an approval holds for, beside the user
 	Idle   time.Duration // an approval ends when unused this long; 0 = no such limit
@@ -26,6 +27,7 @@ type Settings struct {
 type Policy struct {
 	settings Settings
 	users    map[string]listed // by canonical name and alias
+	rules    ruleIndex
 	memory   *Memory
 }
 
@@ -43,8 +45,15 @@ func New(s Settings, m *Memory) *Policy {
 	}
 	p.settings.Rules = slices.Clone(s.Rules)
 	for i := range p.settings.Rules {
-		p.settings.Rules[i].Users = p.settle(s.Rules[i].Users)
+		r := &p.settings.Rules[i]
+		r.Users, r.Groups = p.settle(r.Users), foldGroups(r.Groups)
 	}
+	p.settings.Replies = slices.Clone(s.Replies)
+	for i := range p.settings.Replies {
+		r := &p.settings.Replies[i]
+		r.Groups = foldGroups(r.Groups)
+	}
+	p.rules = indexRules(p.settings.Rules)
 	return p
 }
 
@@ -77,6 +86,13 @@ func (p *Policy) whois(name string) (canonical string, u *User, ok bool) {
 	return canonical, nil, ok
 }
 
+// Canonical returns the one name by which who logs in as name is remembered, whatever alias that is. It reports false
+// for a name that no login can have.
+func (p *Policy) Canonical(name string) (string, bool) {
+	canonical, _, ok := p.whois(name)
+	return canonical, ok
+}
+
 // Decide settles one login. ctx ends when the client must have its answer; ErrAbandoned as its cause says that nobody
 // waits for it any more. Decide returns in time whatever the factors do with ctx, as long as they heed it.
 func (p *Policy) Decide(ctx context.Context, a Attempt) Verdict {
@@ -84,25 +100,32 @@ func (p *Policy) Decide(ctx context.Context, a Attempt) Verdict {
 	if a.State != "" {
 		return l.resume(ctx)
 	}
-	if !l.settleName() {
+	if !l.settleName(a.User) {
 		return l.reject(BadName, sayWrong)
 	}
 	if l.isProbe() {
 		return l.probe()
 	}
-	l.settleRule()
-	if l.rule.Need == DeniedHere {
-		return l.reject(DeniedByRule, sayWrong)
+	if v, ok := l.mayTry(); !ok {
+		return v
 	}
 	password, asked, ok := l.readField()
 	if !ok {
 		return l.reject(BadField, sayFactors)
 	}
-	if v, ok := l.first(ctx, password); !ok {
+	if v, ok := l.first(ctx, firstRound{asked: asked}, password); !ok {
 		return v
 	}
-	if v, ok := l.needsSecond(); !ok {
+	return l.known(ctx, asked)
+}
+
+// known goes on with a user whose first factor is right.
+func (l *login) known(ctx context.Context, asked typed) Verdict {
+	if v, ok := l.mayPass(); !ok {
 		return v
+	}
+	if l.exempt() {
+		return l.accept(Exempt)
 	}
 	if l.remembered(asked) {
 		return l.accept(Remembered)

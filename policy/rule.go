@@ -10,9 +10,11 @@ import (
 type Rule struct {
 	Name     string
 	Users    []string // canonical names
+	Groups   []string // as the directory has them: a whole DN, or the value of its first RDN
 	Clients  []string
 	Services []string
 	Networks []netip.Prefix // of the user's address; a login without one never fits
+	Hours    []Hours        // when the login begins
 
 	Need     Need           // zero: Required
 	Mode     Mode           // zero: the client's
@@ -21,15 +23,26 @@ type Rule struct {
 	Failmode Failmode       // zero: the client's
 }
 
-func (r *Rule) fits(user string, a *Attempt) bool {
+// fits reports whether the rule fits a login by user; one that names groups never fits while groups are not known.
+func (r *Rule) fits(user string, groups []string, a *Attempt, now time.Time) bool {
 	return fitsList(r.Clients, a.Client.Name) &&
 		fitsList(r.Services, a.Client.Service) &&
+		fitsList(r.Users, user) &&
+		fitsGroups(r.Groups, groups) &&
 		r.fitsNetwork(a) &&
-		fitsList(r.Users, user)
+		r.fitsHours(now)
 }
 
 func fitsList(list []string, word string) bool {
 	return len(list) == 0 || slices.Contains(list, word)
+}
+
+func fitsGroups(list, groups []string) bool {
+	return len(list) == 0 || slices.ContainsFunc(list, func(g string) bool { return slices.Contains(groups, g) })
+}
+
+func (r *Rule) fitsHours(now time.Time) bool {
+	return len(r.Hours) == 0 || slices.ContainsFunc(r.Hours, func(h Hours) bool { return h.Contain(now) })
 }
 
 // fitsNetwork believes an address of a packet that anybody could have sent only where it makes the login harder.

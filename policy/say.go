@@ -6,6 +6,7 @@ import "strings"
 // so that nobody learns which names exist.
 const (
 	sayWrong      = "Wrong user name or password."
+	sayAccount    = "Your account can't log in: its password may have expired. Ask your help desk."
 	sayFactors    = "Type a passcode, or push, phone or sms, or leave the field empty."
 	sayStartAgain = "This login is over. Start again."
 	sayLater      = "The login can't be checked now. Try again in a minute."

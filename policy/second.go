@@ -78,7 +78,7 @@ func (l *login) demand(ctx context.Context, asked typed, devices []Device, key j
 	if ctx.Err() != nil { // the client has its answer before a phone could ring
 		return l.unanswered(ctx, context.Cause(ctx))
 	}
-	t, ringing := l.memory.begin(key, l.Client.Second, r, l.settings.Guard, l.since)
+	t, ringing := l.begin(key, r)
 	if ringing {
 		return l.reject(Pending, sayPending)
 	}
@@ -86,6 +86,10 @@ func (l *login) demand(ctx context.Context, asked typed, devices []Device, key j
 		l.memory.alsoFor(l.origin, t)
 	}
 	return l.await(ctx, t)
+}
+
+func (l *login) begin(key joinKey, r AuthRequest) (t *transaction, ringing bool) {
+	return l.memory.begin(key, l.Client.Second, r, l.settings.Guard, l.account, l.since)
 }
 
 // offer puts the menu before the user, without push and call where no phone may ring; where Duo demands a Verified
@@ -112,7 +116,7 @@ func (l *login) offer(ctx context.Context, pre Preauth, ringing bool) Verdict {
 	}
 	r := l.requestTo(Push, d)
 	r.Txid, r.code = pre.Txid, pre.Code
-	t, ringing := l.memory.begin(l.joinKey(), l.Client.Second, r, l.settings.Guard, l.since)
+	t, ringing := l.begin(l.joinKey(), r)
 	if ringing {
 		return l.reject(Pending, sayPending)
 	}
@@ -296,7 +300,16 @@ func nthThatCan(devices []Device, f Factor, n int) (Device, bool) {
 	return Device{}, false
 }
 
+// mode is the client's, or the rule's. What is no password has no field for a code, and nobody who reads a menu.
 func (l *login) mode() Mode {
+	mode := l.wantedMode()
+	if mode == ModeChallenge && l.Method != Password {
+		return ModeAuto
+	}
+	return mode
+}
+
+func (l *login) wantedMode() Mode {
 	if l.rule.Mode != "" {
 		return l.rule.Mode
 	}
@@ -325,10 +338,10 @@ func (l *login) joinKey() joinKey {
 		user:   l.name,
 		duo:    l.duo,
 		ip:     l.UserIP,
-		digest: l.memory.digest(l.State + "\x00" + l.Password),
+		digest: l.memory.digest(l.State + "\x00" + l.Method.String() + "\x00" + l.Password),
 	}
 	if l.State != "" { // it names the transaction; a retry of it can't know what the first factor said of the user
-		key.duo = Identity{}
+		key.user, key.duo = l.called, Identity{}
 	}
 	return key
 }

@@ -42,10 +42,11 @@ type bell struct {
 
 // transaction is one call of SecondFactor.Auth and all the logins that wait for its answer.
 type transaction struct {
-	user   Identity
-	factor Factor
-	code   string        // of a Verified Push, for the phone
-	done   chan struct{} // closed when result and err are final
+	user    Identity
+	factor  Factor
+	code    string        // of a Verified Push, for the phone
+	account Account       // of the login that began it
+	done    chan struct{} // closed when result and err are final
 
 	// Guarded by Memory.mu:
 	keys   []joinKey // under which it is live
@@ -81,6 +82,7 @@ func (m *Memory) join(key joinKey, duo Identity, since time.Time) (t *transactio
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if t = m.claim(key, since); t != nil {
+		m.joins++
 		return t, false
 	}
 	return nil, m.rings(bell{user: duo}, since)
@@ -109,17 +111,18 @@ func (m *Memory) rings(b bell, since time.Time) bool {
 
 // begin starts a transaction, unless one for the same key or the same phone began since join looked. Without an
 // address in key nobody can join it. After Close it returns one that is over.
-func (m *Memory) begin(key joinKey, second SecondFactor, r AuthRequest, limit PushGuard, since time.Time) (t *transaction, ringing bool) {
+func (m *Memory) begin(key joinKey, second SecondFactor, r AuthRequest, limit PushGuard, account Account, since time.Time) (t *transaction, ringing bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if t = m.claim(key, since); t != nil {
+		m.joins++
 		return t, false
 	}
 	b := bell{r.User, r.Factor == SMS}
 	if r.Factor.bothers() && m.rings(b, since) {
 		return nil, true
 	}
-	t = &transaction{user: r.User, factor: r.Factor, code: r.code, txid: r.Txid, done: make(chan struct{}), start: time.Now()}
+	t = &transaction{user: r.User, factor: r.Factor, code: r.code, account: account, txid: r.Txid, done: make(chan struct{}), start: time.Now()}
 	if t.err = m.ctx.Err(); t.err == nil && m.running >= maxTransactions {
 		t.err = errTooMany
 	}

@@ -44,6 +44,10 @@ func (l *login) end(v policy.Verdict, code string) {
 	if v.Err != nil {
 		e.Err = visible(fmt.Sprint(v.Err))
 	}
+	if v.Reason == policy.Relayed && l.datagram.packet.eap.present() { // one of many rounds of one login
+		s.log().LogAttrs(context.Background(), slog.LevelDebug, "round", e.line()...)
+		return
+	}
 	s.outcomes.add(v.Reason)
 	s.log().LogAttrs(context.Background(), e.level(), "login", e.line()...)
 	if s.OnLogin != nil {
@@ -56,7 +60,7 @@ func (e *Event) level() slog.Level {
 	case policy.FailedOpen, policy.Fraud, policy.BadSecret:
 		return slog.LevelWarn
 	}
-	if e.Err != "" && e.Reason != policy.Abandoned {
+	if e.Err != "" && e.Reason != policy.Abandoned && e.Reason != policy.BadPassword && e.Reason != policy.AccountRefused {
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo

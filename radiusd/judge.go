@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"layeh.com/radius/rfc2865"
+
+	"duoradiusd/policy"
 )
 
 // datagram is one received datagram and what has been learnt of it.
@@ -139,12 +141,20 @@ func (c *Client) single(addr netip.Addr) bool {
 	return slices.ContainsFunc(c.Addresses, func(p netip.Prefix) bool { return p.IsSingleIP() && p.Addr() == addr })
 }
 
-// unsupported reports whether a request can't be answered by any first factor that there is: such a login is rejected
-// at once and never reaches Duo (RFC 2865 §2.2, RFC 3579 §2.1, RFC 5080 §2.1.1).
-func (p *packet) unsupported() bool {
+// method returns how the user proves who they are. It reports false where nothing could be checked: such a login is
+// rejected at once and never reaches Duo (RFC 5080 §2.1.1).
+func (p *packet) method() (m policy.Method, ok bool) {
 	switch p.service() {
 	case rfc2865.ServiceType_Value_CallCheck, rfc2865.ServiceType(17): // Authorize-Only (RFC 5176 §3.2)
-		return true
+		return 0, false
 	}
-	return p.chapPassword.present() || p.eap.present() || p.arap || p.msCHAP
+	switch {
+	case p.eap.present():
+		return policy.EAP, true
+	case p.msCHAP:
+		return policy.MSCHAP, true
+	case p.chapPassword.present():
+		return policy.CHAP, true
+	}
+	return policy.Password, !p.arap
 }

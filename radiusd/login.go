@@ -55,7 +55,8 @@ func (l *login) decide(ctx context.Context) (v policy.Verdict) {
 	}()
 	c, p := l.exchange.client, &l.datagram.packet
 	user := string(p.value(p.userName))
-	if p.unsupported() || p.methods() == 0 && !p.resumes() {
+	method, ok := p.method()
+	if !ok || p.methods() == 0 && !p.resumes() {
 		return policy.Verdict{Reason: policy.Unsupported, User: user, Immediate: true}
 	}
 	a := policy.Attempt{
@@ -64,7 +65,11 @@ func (l *login) decide(ctx context.Context) (v policy.Verdict) {
 		User:       user,
 		UserIP:     l.userIP,
 		State:      string(p.value(p.state)),
+		Method:     method,
 		Authentic:  l.datagram.authentic,
+
+		Authenticator: p.authenticator(),
+		Attributes:    p.b[headerLength:],
 	}
 	if p.userPassword.present() {
 		password, ok := decodePassword(p.value(p.userPassword), p.authenticator(), c.Secret, c.Latin1)
@@ -96,7 +101,11 @@ func (l *login) reply(v policy.Verdict) {
 		}
 		return
 	}
-	b := d.packet.answer(x.client, v)
+	b, err := d.packet.answer(x.client, v)
+	if err != nil {
+		v = policy.Verdict{Reason: policy.Unanswerable, User: v.User, Err: err}
+		b, _ = d.packet.answer(x.client, v)
+	}
 	if !l.server.exchanges.finish(x, b, time.Now()) {
 		if v.Reason == policy.Abandoned {
 			l.end(v, "none")

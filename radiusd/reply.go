@@ -2,7 +2,9 @@ package radiusd
 
 import (
 	"encoding/binary"
+	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -28,31 +30,59 @@ func outcomeCode(o policy.Outcome) radius.Code {
 	return radius.CodeAccessReject
 }
 
+// errNoRoom says that a reply would be longer than a packet can be. A part of the attributes is no substitute for them:
+// the one left out may be the one that restricts.
+var errNoRoom = errors.New("radiusd: the reply's attributes are longer than a packet")
+
 // answer builds the signed reply to an Access-Request: Message-Authenticator first, so that no chosen prefix can be
 // put before it (CVE-2024-3596), then what the Verdict says, then every Proxy-State as it came and in order
-// (RFC 2865 §5.33).
-func (p *packet) answer(c *Client, v policy.Verdict) []byte {
+// (RFC 2865 §5.33). A reject can always be built.
+func (p *packet) answer(c *Client, v policy.Verdict) ([]byte, error) {
 	b := p.begin(c, outcomeCode(v.Outcome))
-	var tail []byte
+	tail, err := p.appendAttributes(nil, c, v.Attributes)
+	if err != nil {
+		return nil, err
+	}
 	if v.Outcome == policy.Challenge {
-		tail = appendAttribute(tail, typeState, v.State)
-		tail = appendInteger(tail, typeSessionTimeout, uint32(v.Wait/time.Second))
-		tail = appendInteger(tail, typePrompt, 1) // echo: a passcode is good once
+		tail = p.appendChallenge(tail, v)
 	}
 	tail = p.appendProxyStates(tail)
-	if len(b)+len(tail) > maxLength {
-		return p.answer(c, policy.Verdict{}) // a challenge has no room beside so many Proxy-States; a reject has
-	}
 	if p.eap.present() {
-		return finish(append(p.appendEAPFailure(b, len(tail)), tail...), c)
+		if b, err = p.appendEAP(b, v, len(tail)); err != nil {
+			return nil, err
+		}
+		b = append(b, tail...)
+	} else {
+		b = append(appendMessage(b, v.Message, len(tail)), tail...)
 	}
-	for _, chunk := range chunks(v.Message) {
-		if len(b)+2+len(chunk)+len(tail) > maxLength {
+	if len(b) > maxLength {
+		return nil, errNoRoom
+	}
+	return finish(b, c), nil
+}
+
+// appendChallenge appends what the client needs to answer a challenge.
+func (p *packet) appendChallenge(b []byte, v policy.Verdict) []byte {
+	b = appendAttribute(b, typeState, v.State)
+	if v.Wait > 0 {
+		b = appendInteger(b, typeSessionTimeout, uint32(v.Wait/time.Second))
+	}
+	said := slices.ContainsFunc(v.Attributes, func(a policy.Attribute) bool { return a.Vendor == 0 && a.Type == typePrompt })
+	if !p.eap.present() && !said {
+		b = appendInteger(b, typePrompt, 1) // echo: a passcode is good once
+	}
+	return b
+}
+
+// appendMessage appends as many Reply-Messages as fit beside what else there is to say.
+func appendMessage(b []byte, message string, rest int) []byte {
+	for _, chunk := range chunks(message) {
+		if len(b)+2+len(chunk)+rest > maxLength {
 			break
 		}
 		b = appendAttribute(b, typeReplyMessage, chunk)
 	}
-	return finish(append(b, tail...), c)
+	return b
 }
 
 // begin returns the head of a reply, with the Request Authenticator in its header and a Message-Authenticator of zeros.
@@ -81,15 +111,11 @@ func appendInteger(b []byte, kind byte, value uint32) []byte {
 	return binary.BigEndian.AppendUint32(append(b, kind, 6), value)
 }
 
-// appendEAPFailure ends the EAP conversation of a reject (RFC 3579 §2.6.3), where no Reply-Message may stand
-// (§2.6.5). An EAP-Start has no Identifier that it could answer.
-func (p *packet) appendEAPFailure(b []byte, tail int) []byte {
-	const failure, length = 4, 4 // RFC 3748 §4.2
-	if p.eap.length < 2 || len(b)+2+length+tail > maxLength {
-		return b
-	}
-	identifier := p.b[p.eap.at+1]
-	return append(b, typeEAPMessage, 2+length, failure, identifier, 0, length)
+func appendVendor(b []byte, id policy.AttributeID, value string) []byte {
+	b = append(b, typeVendorSpecific, byte(8+len(value)))
+	b = binary.BigEndian.AppendUint32(b, id.Vendor)
+	b = append(b, id.Type, byte(2+len(value)))
+	return append(b, value...)
 }
 
 func (p *packet) appendProxyStates(b []byte) []byte {

@@ -33,35 +33,41 @@ func TestA1_OneMethod(t *testing.T) {
 		name string
 		r    *nas.Request
 		want byte // code; 0: silence
+		as   policy.Method
 	}{
-		{"User-Password", login(), nas.CodeAccessAccept},
-		{"State and User-Password", login().State([]byte("s")), nas.CodeAccessAccept},
-		{"State alone", bare().State([]byte("s")), nas.CodeAccessAccept},
-		{"nothing", bare(), nas.CodeAccessReject},
-		{"an empty State alone", bare().State(nil), nas.CodeAccessReject},
-		{"CHAP-Password", login().CHAP("hunter2"), nas.CodeAccessReject},
-		{"EAP-Message", login().EAP(eap), nas.CodeAccessReject},
-		{"MS-CHAP-Response", msCHAP(bare()), nas.CodeAccessReject},
-		{"ARAP-Password", bare().Add(arapPassword, make([]byte, 16)), nas.CodeAccessReject},
-		{"User-Password and CHAP-Password", login().Add(nas.CHAPPassword, chap), 0},
-		{"User-Password and EAP-Message", login().Add(nas.EAPMessage, eap), 0},
-		{"User-Password and empty EAP-Message", login().Add(nas.EAPMessage, nil), 0},
-		{"CHAP-Password and EAP-Message", login().CHAP("x").Add(nas.EAPMessage, eap), 0},
-		{"User-Password and MS-CHAP-Response", msCHAP(login()), 0},
-		{"User-Password and ARAP-Password", login().Add(arapPassword, make([]byte, 16)), 0},
-		{"MS-CHAP-Response and EAP-Message", msCHAP(login().EAP(eap)), 0},
-		{"all", msCHAP(login().Add(nas.CHAPPassword, chap).Add(nas.EAPMessage, eap)), 0},
+		{"User-Password", login(), nas.CodeAccessAccept, policy.Password},
+		{"State and User-Password", login().State([]byte("s")), nas.CodeAccessAccept, policy.Password},
+		{"State alone", bare().State([]byte("s")), nas.CodeAccessAccept, policy.Password},
+		{"nothing", bare(), nas.CodeAccessReject, 0},
+		{"an empty State alone", bare().State(nil), nas.CodeAccessReject, 0},
+		{"CHAP-Password", login().CHAP("hunter2"), nas.CodeAccessAccept, policy.CHAP},
+		{"EAP-Message", login().EAP(eap), nas.CodeAccessAccept, policy.EAP},
+		{"MS-CHAP-Response", msCHAP(bare()), nas.CodeAccessAccept, policy.MSCHAP},
+		{"ARAP-Password", bare().Add(arapPassword, make([]byte, 16)), nas.CodeAccessReject, 0},
+		{"User-Password and CHAP-Password", login().Add(nas.CHAPPassword, chap), 0, 0},
+		{"User-Password and EAP-Message", login().Add(nas.EAPMessage, eap), 0, 0},
+		{"User-Password and empty EAP-Message", login().Add(nas.EAPMessage, nil), 0, 0},
+		{"CHAP-Password and EAP-Message", login().CHAP("x").Add(nas.EAPMessage, eap), 0, 0},
+		{"User-Password and MS-CHAP-Response", msCHAP(login()), 0, 0},
+		{"User-Password and ARAP-Password", login().Add(arapPassword, make([]byte, 16)), 0, 0},
+		{"MS-CHAP-Response and EAP-Message", msCHAP(login().EAP(eap)), 0, 0},
+		{"all", msCHAP(login().Add(nas.CHAPPassword, chap).Add(nas.EAPMessage, eap)), 0, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			d := open(t, house{decide: always(accept)})
+			d := open(t, house{decide: always(policy.Verdict{
+				Outcome: policy.Accept, Reason: policy.Approved, EAP: "\x03\x01\x00\x04"})})
 			n := d.nas("")
 			if tt.want == 0 {
 				d.drops(n, mixed, tt.r.Bytes())
 				return
 			}
 			d.wants(tt.want, n, tt.r)
-			if got := len(d.decider.calls()); got != 0 && tt.want == nas.CodeAccessReject {
-				t.Errorf("%d logins reached the Decider, want none", got)
+			calls := d.decider.calls()
+			if tt.want == nas.CodeAccessReject && len(calls) != 0 {
+				t.Errorf("%d logins reached the Decider, want none", len(calls))
+			}
+			if tt.want == nas.CodeAccessAccept && (len(calls) != 1 || calls[0].Method != tt.as) {
+				t.Errorf("the Decider saw %+v, want the method %v", calls, tt.as)
 			}
 		})
 	}
@@ -74,38 +80,43 @@ func TestA2_NoMethodAndNoMessageAuthenticator(t *testing.T) {
 		bare().Sign(nas.None).AddUint32(nas.ServiceType, 10).Bytes())
 }
 
-// TestA3_A4_Acceptance10_UnsupportedMethods: rejected at once, although other rejects wait, and never decided.
+// TestA3_A4_Acceptance10_UnsupportedMethods: what nobody can check is rejected at once, although other rejects wait, and
+// never decided; so is, at once, what the Decider does not support.
 func TestA3_A4_Acceptance10_UnsupportedMethods(t *testing.T) {
-	d := open(t, house{decide: always(accept), rejectDelay: time.Minute, clients: []*radiusd.Client{client(
+	refuse := policy.Verdict{Reason: policy.Unsupported, User: "jo", Immediate: true}
+	d := open(t, house{decide: always(refuse), rejectDelay: time.Minute, clients: []*radiusd.Client{client(
 		func(c *radiusd.Client) { c.Timeout = time.Hour })}})
 	n := d.nas("")
-	for name, r := range map[string]*nas.Request{
-		"CHAP":            login().CHAP("hunter2"),
-		"CHAP, unsigned":  unsigned().CHAP("hunter2"),
-		"MS-CHAPv2":       login().MSCHAPv2(),
-		"EAP":             login().EAP(nas.EAPIdentity(1, "jo")),
-		"EAP-Start":       login().EAP(nil),
-		"EAP, long":       login().EAP(make([]byte, 1000)),
-		"State and CHAP":  login().CHAP("hunter2").State([]byte("s")),
-		"no method":       bare(),
-		"Call-Check":      login().AddUint32(nas.ServiceType, 10),
-		"ARAP":            bare().Add(arapPassword, make([]byte, 16)),
-		"Authorize-Only":  bare().AddUint32(nas.ServiceType, 17),
-		"with Proxy-Stat": login().CHAP("x").ProxyState("one").ProxyState("two"),
+	for name, tt := range map[string]struct {
+		r       *nas.Request
+		decided int
+	}{
+		"CHAP":             {login().CHAP("hunter2"), 1},
+		"CHAP, unsigned":   {unsigned().CHAP("hunter2"), 1},
+		"MS-CHAPv2":        {login().MSCHAPv2(), 1},
+		"EAP":              {login().EAP(nas.EAPIdentity(1, "jo")), 1},
+		"EAP-Start":        {login().EAP(nil), 1},
+		"EAP, long":        {login().EAP(make([]byte, 1000)), 1},
+		"State and CHAP":   {login().CHAP("hunter2").State([]byte("s")), 1},
+		"no method":        {bare(), 0},
+		"Call-Check":       {login().AddUint32(nas.ServiceType, 10), 0},
+		"ARAP":             {bare().Add(arapPassword, make([]byte, 16)), 0},
+		"Authorize-Only":   {bare().AddUint32(nas.ServiceType, 17), 0},
+		"with Proxy-State": {login().CHAP("x").ProxyState("one").ProxyState("two"), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			start := time.Now()
-			p := (&door{Server: d.Server, t: t, decider: d.decider}).wants(nas.CodeAccessReject, n, r)
+			start, before := time.Now(), len(d.decider.calls())
+			p := (&door{Server: d.Server, t: t, decider: d.decider}).wants(nas.CodeAccessReject, n, tt.r)
 			if took := time.Since(start); took > 2*time.Second {
 				t.Errorf("took %v", took)
 			}
 			if len(p.Get(nas.ReplyMessage)) != 0 {
 				t.Errorf("a Reply-Message: %v", p)
 			}
+			if got := len(d.decider.calls()) - before; got != tt.decided {
+				t.Errorf("decided %d times, want %d", got, tt.decided)
+			}
 		})
-	}
-	if got := d.decider.calls(); len(got) != 0 {
-		t.Errorf("reached the Decider: %+v", got)
 	}
 	eventually(t, "login lines that say who", func() bool {
 		return len(d.log.lines("reason=unsupported-method", "user=jo")) >= 10
@@ -115,7 +126,7 @@ func TestA3_A4_Acceptance10_UnsupportedMethods(t *testing.T) {
 // TestA4_EAPFailure: a reject ends the conversation in EAP's own words, in answer to the peer's Identifier
 // (RFC 3579 §2.6.3).
 func TestA4_EAPFailure(t *testing.T) {
-	d := open(t, house{decide: always(accept)})
+	d := open(t, house{decide: always(reject)})
 	n := d.nas("")
 	for name, test := range map[string]struct {
 		eap  []byte

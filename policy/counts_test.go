@@ -1,0 +1,29 @@
+package policy
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestCounts: a push that two retries join is one transaction and two joins, and none when it is over.
+func TestCounts(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.answers(allows(10 * time.Second))
+		logins := []*pending{w.start("pw")}
+		for range 2 {
+			time.Sleep(time.Second)
+			logins = append(logins, w.start("pw"))
+		}
+		synctest.Wait()
+		if got, want := w.memory.Counts(), (Counts{Transactions: 1, Joins: 2}); got != want {
+			t.Errorf("while the phone rings: %+v, want %+v", got, want)
+		}
+		for _, l := range logins {
+			l.wants("accept approved push T1")
+		}
+		if got, want := w.memory.Counts(), (Counts{Joins: 2}); got != want {
+			t.Errorf("afterwards: %+v, want %+v", got, want)
+		}
+	})
+}

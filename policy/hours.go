@@ -1,0 +1,153 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Hours are hours of some days of each week, by the clock on the wall of a place. The zero Hours contain nothing.
+type Hours struct {
+	days     uint8 // on which they begin; bit 0 is Sunday
+	from, to int   // minutes since midnight; to <= from: of the day after
+	zone     *time.Location
+	text     string
+}
+
+const wholeDay = 24 * 60
+
+var weekdays = [...]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
+
+// ParseHours reads hours such as "mon-fri 08:00-18:00 Europe/Vienna". Without days they are every day's, without a zone
+// the machine's. Hours that cross midnight belong to the day on which they begin. The error says what was found and what
+// is wanted, with a semicolon between.
+func ParseHours(s string) (Hours, error) {
+	words := strings.Fields(s)
+	h := Hours{days: 1<<len(weekdays) - 1, zone: time.Local, text: strings.Join(words, " ")}
+	span := 0
+	for span < len(words) && !strings.Contains(words[span], ":") {
+		span++
+	}
+	switch {
+	case span == len(words):
+		return Hours{}, errors.New("no hours; want HH:MM-HH:MM")
+	case span > 1:
+		return Hours{}, errors.New("blanks among the days; want them without, such as mon,wed-fri")
+	case len(words) > span+2:
+		return Hours{}, errors.New("more than days, hours and a zone; want them without further blanks")
+	}
+	var err error
+	if h.from, h.to, err = parseSpan(words[span]); err != nil {
+		return Hours{}, err
+	}
+	if span > 0 {
+		if h.days, err = parseDays(words[0]); err != nil {
+			return Hours{}, err
+		}
+	}
+	if len(words) > span+1 {
+		if h.zone, err = zone(words[span+1]); err != nil {
+			return Hours{}, err
+		}
+	}
+	return h, nil
+}
+
+// Contain reports whether t is in h. The clock on the wall decides, so an hour that it shows twice counts twice.
+func (h Hours) Contain(t time.Time) bool {
+	if h.zone == nil {
+		return false
+	}
+	t = t.In(h.zone)
+	now, today := t.Hour()*60+t.Minute(), t.Weekday()
+	if h.from < h.to {
+		return h.on(today) && h.from <= now && now < h.to
+	}
+	return h.on(today) && h.from <= now || h.on((today+6)%7) && now < h.to
+}
+
+func (h Hours) on(d time.Weekday) bool { return h.days>>d&1 == 1 }
+
+// String is the text that h was read from.
+func (h Hours) String() string { return h.text }
+
+// parseSpan reads HH:MM-HH:MM.
+func parseSpan(s string) (from, to int, err error) {
+	first, last, ok := strings.Cut(s, "-")
+	from, okFrom := parseClock(first)
+	to, okTo := parseClock(last)
+	switch {
+	case !ok || !okFrom || !okTo:
+		return 0, 0, fmt.Errorf("%q are no hours; want HH:MM-HH:MM, from 00:00 to 24:00", s)
+	case from == wholeDay:
+		return 0, 0, fmt.Errorf("%q begin at the end of a day; want 00:00", s)
+	case from == to:
+		return 0, 0, fmt.Errorf("%q end when they begin; want 00:00-24:00 for the whole day", s)
+	}
+	return from, to, nil
+}
+
+// parseClock reads HH:MM as minutes since midnight; 24:00 is the end of the day.
+func parseClock(s string) (minutes int, ok bool) {
+	if len(s) != len("HH:MM") || s[2] != ':' {
+		return 0, false
+	}
+	for _, i := range []int{0, 1, 3, 4} {
+		if s[i] < '0' || s[i] > '9' {
+			return 0, false
+		}
+	}
+	hour, minute := int(s[0]-'0')*10+int(s[1]-'0'), int(s[3]-'0')*10+int(s[4]-'0')
+	minutes = hour*60 + minute
+	return minutes, minute < 60 && minutes <= wholeDay
+}
+
+// parseDays reads a list of days and of ranges, which may go over the end of the week.
+func parseDays(s string) (days uint8, err error) {
+	for part := range strings.SplitSeq(s, ",") {
+		first, last, isRange := strings.Cut(part, "-")
+		from, err := parseDay(first)
+		if err != nil {
+			return 0, err
+		}
+		to := from
+		if isRange {
+			if to, err = parseDay(last); err != nil {
+				return 0, err
+			}
+		}
+		for d := from; ; d = (d + 1) % len(weekdays) {
+			days |= 1 << d
+			if d == to {
+				break
+			}
+		}
+	}
+	return days, nil
+}
+
+func parseDay(s string) (int, error) {
+	for i, day := range weekdays {
+		if strings.EqualFold(s, day) {
+			return i, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is no day; want mon, tue, wed, thu, fri, sat or sun", s)
+}
+
+// zones are the time zones that were loaded: ten thousand rules share one.
+var zones sync.Map // by name: *time.Location
+
+func zone(name string) (*time.Location, error) {
+	if z, ok := zones.Load(name); ok {
+		return z.(*time.Location), nil
+	}
+	z, err := time.LoadLocation(name)
+	if err != nil || z == time.Local { // "Local", which is no zone's name
+		return nil, fmt.Errorf("%q is no time zone that this machine knows; want a name such as Europe/Vienna", name)
+	}
+	zones.Store(name, z)
+	return z, nil
+}
