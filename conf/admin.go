@@ -1,10 +1,37 @@
 package conf
 
+import (
+	"net/netip"
+	"strings"
+)
+
+var exampleAdmin = netip.MustParseAddrPort("127.0.0.1:9812")
+
 // Admin is how the running daemon is spoken to.
 type Admin struct {
-	Socket string // absolute path of a Unix socket; "" = off
+	Address string // HOST:PORT of the HTTP server, the host an IP address or localhost; "" = off
+	Socket  string // absolute path of a Unix socket; "" = off
 }
 
 func readAdmin(t *table) Admin {
-	return Admin{Socket: t.file.abs(t.string("socket", "/run/duoradiusd/control.sock"))}
+	return Admin{
+		Address: t.adminAddress("address"),
+		Socket:  t.file.abs(t.string("socket", "/run/duoradiusd/control.sock")),
+	}
+}
+
+// adminAddress warns of an address that others than this machine can reach: the page has no login.
+func (t *table) adminAddress(key string) string {
+	s := t.string(key, "")
+	if s == "" {
+		return ""
+	}
+	if port, ok := strings.CutPrefix(s, "localhost:"); ok && (isPort(port) || port == "0") {
+		return s
+	}
+	address := t.addrPort(key, exampleAdmin)
+	if address.IsValid() && !address.Addr().IsLoopback() {
+		t.warn(key, "%s, which others can reach, and there is no login; want a loopback address, or something in front that asks who comes", quote(s))
+	}
+	return address.String()
 }

@@ -2,9 +2,51 @@ package conf
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
+
+// TestC9_UpstreamSecret: nor does an upstream server share a client's.
+func TestC9_UpstreamSecret(t *testing.T) {
+	t.Chdir(files(t, map[string]string{"x.toml": minimal + `
+[[first_factor]]
+name = "nps"
+type = "radius"
+servers = ["nps.example.com"]
+secret_file = "nps.secret"
+
+[[first_factor]]
+name = "idle"
+type = "radius"
+servers = ["idle.example.com"]
+secret = "0123456789abcdef"
+
+[[first_factor]]
+name = "other"
+type = "radius"
+servers = ["other.example.com"]
+secret = "0123456789abcdef"
+
+[[first_factor]]
+name = "short"
+type = "radius"
+servers = ["short.example.com"]
+secret = "fifteen octets "
+`, "nps.secret": "a long enough secret\n"}))
+	c, err := Load("x.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`x.toml:24: first_factor[0].secret_file: the same as that of client "vpn"; want one for each`,
+		`x.toml:36: first_factor[2].secret: the same as that of first factor "idle"; want one for each`,
+		`x.toml:42: first_factor[3].secret: shorter than 16 octets; want a random one that is longer`,
+	}
+	if !slices.Equal(c.Warnings, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(c.Warnings, "\n"), strings.Join(want, "\n"))
+	}
+}
 
 // TestC3_C9_Secrets: a secret is never empty, warned about when it is short, and may be long; no two clients share one
 // (RFC 2865 §3, RFC 3579 §4.3.4).

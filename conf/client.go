@@ -23,14 +23,16 @@ type Client struct {
 	OmitReplyMA          bool   // send replies without Message-Authenticator
 	FirstFactor          string // a FirstFactor's name, or NoFirstFactor
 	Mode                 policy.Mode
-	Factors              []policy.Factor // allowed; the order is auto's order of preference
-	Delimiter            string          // between password and factor; "" turns append mode off
-	Timeout              time.Duration   // an answer leaves within this
-	UserIP               []string        // the attributes to look for the user's address in, in order
-	PasswordCharset      string          // "utf-8" or "latin1"
-	Remember             time.Duration   // how long an approval counts; 0 = not at all
-	ProbeUsers           []string        // health checks
-	Failmode             policy.Failmode // "" = the application's
+	Factors              []policy.Factor      // allowed; the order is auto's order of preference
+	Delimiter            string               // between password and factor; "" turns append mode off
+	Timeout              time.Duration        // an answer leaves within this
+	UserIP               []string             // the attributes to look for the user's address in, in order
+	PasswordCharset      string               // "utf-8" or "latin1"
+	Remember             time.Duration        // how long an approval counts; 0 = not at all
+	ProbeUsers           []string             // health checks
+	Failmode             policy.Failmode      // "" = the application's
+	Pass                 []policy.AttributeID // those of an upstream RADIUS server's reply that go on to the client
+	PassAll              bool                 // all that may, whatever Pass says
 
 	Given map[string]bool // the keys that the file sets; the others have their defaults
 }
@@ -87,6 +89,7 @@ func readClient(t *table) Client {
 		c.ProbeUsers = preset.ProbeUsers
 	}
 	c.Service = t.word("service", c.Name)
+	c.Pass, c.PassAll = t.pass("pass_attributes")
 	for key := range t.keys {
 		c.Given[key] = true
 	}

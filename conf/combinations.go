@@ -59,3 +59,52 @@ func (l *loader) ruleAt(at place, r Rule, c Client) {
 		l.warn(at.under(key), `%s: only typed codes work; want mode = "passcode"`, found)
 	}
 }
+
+// firstFactors looks at what is wanted of first factors that cannot give it.
+func (l *loader) firstFactors(c *Config, at sites) {
+	byName := map[string]FirstFactor{}
+	for _, f := range c.FirstFactors {
+		byName[f.Name] = f
+	}
+	for i, client := range c.Clients {
+		f, known := byName[client.FirstFactor]
+		known = known || client.FirstFactor == NoFirstFactor
+		if known && f.Type != TypeRADIUS && (client.PassAll || len(client.Pass) > 0 && !slices.Equal(client.Pass, defaultPass)) {
+			l.warn(at.clients[i].under("pass_attributes"), `given, but first_factor = %s has nothing to pass; want it for those of type "radius" only`, quote(client.FirstFactor))
+		}
+	}
+	for i, rule := range c.Rules {
+		if without := l.groupsAt(at.rules[i], rule, c.Clients, byName); without != "" {
+			l.warn(at.rules[i].under("groups"), "never fits at client %s; want clients or services without it", without)
+		}
+	}
+	for i, r := range c.Replies {
+		l.groupsAt(at.replies[i], Rule{Groups: r.Groups, Clients: r.Clients}, c.Clients, byName)
+	}
+}
+
+// groupsAt refuses groups that none of the logins has which the rule could fit. Where some have them, it returns the first
+// client whose logins do not, and why.
+func (l *loader) groupsAt(at place, r Rule, clients []Client, byName map[string]FirstFactor) (without string) {
+	if len(r.Groups) == 0 {
+		return ""
+	}
+	some := false
+	for _, client := range clients {
+		if !r.canFit(client) {
+			continue
+		}
+		f, known := byName[client.FirstFactor]
+		switch {
+		case client.FirstFactor != NoFirstFactor && (!known || f.HasGroups()):
+			some = true
+		case without == "":
+			without = fmt.Sprintf("%s, whose first_factor = %s tells no groups", quote(client.Name), quote(client.FirstFactor))
+		}
+	}
+	if without != "" && !some {
+		l.bad(at.under("groups"), `never fits: client %s; want one of type "ldap" with a group_attribute`, without)
+		return ""
+	}
+	return without
+}

@@ -82,3 +82,83 @@ bind_to = []
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(c.Warnings, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// TestFirstFactorWarnings: what is wanted of first factors that cannot give it, while others can.
+func TestFirstFactorWarnings(t *testing.T) {
+	t.Chdir(files(t, map[string]string{"staff.htpasswd": "", "x.toml": minimal + `[[first_factor]]
+name = "directory"
+type = "ldap"
+urls = ["ldaps://dc1.example.com"]
+base_dn = "dc=example,dc=com"
+
+[[first_factor]]
+name = "staff"
+type = "file"
+path = "staff.htpasswd"
+
+[[first_factor]]
+name = "nps"
+type = "radius"
+servers = ["nps.example.com"]
+secret = "fedcba9876543210"
+message_authenticator = "accept"
+
+[[client]]
+name = "switch"
+address = ["192.0.2.12"]
+secret = "one more long enough secret"
+first_factor = "directory"
+pass_attributes = ["*"]
+
+[[client]]
+name = "desk"
+address = ["192.0.2.13"]
+secret = "the last long enough secret"
+first_factor = "staff"
+pass_attributes = ["Reply-Message"]
+
+[[client]]
+name = "lab"
+address = ["192.0.2.14"]
+secret = "the very last secret"
+first_factor = "nps"
+pass_attributes = ["*"]
+
+[[client]]
+name = "door"
+address = ["192.0.2.15"]
+secret = "the really last secret"
+first_factor = "staff"
+pass_attributes = ["Class", "Filter-Id"]
+
+[[rule]]
+groups = ["admins"]
+second_factor = "deny"
+
+[[rule]]
+clients = ["switch", "desk"]
+groups = ["admins"]
+
+[[rule]]
+clients = ["switch"]
+groups = ["admins"]
+
+[[reply]]
+groups = ["admins"]
+attributes = { Class = "admins" }
+`}))
+	c, err := Load("x.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		`x.toml:35: first_factor[2].message_authenticator: "accept": replies without it can be forged (CVE-2024-3596); want "require", and a server that sends it`,
+		`x.toml:42: client[2].pass_attributes: given, but first_factor = "directory" has nothing to pass; want it for those of type "radius" only`,
+		`x.toml:49: client[3].pass_attributes: given, but first_factor = "staff" has nothing to pass; want it for those of type "radius" only`,
+		`x.toml:66: rule[0].groups: never fits at client "vpn", whose first_factor = "none" tells no groups; want clients or services without it`,
+		`x.toml:71: rule[1].groups: never fits at client "desk", whose first_factor = "staff" tells no groups; want clients or services without it`,
+	}
+	if !slices.Equal(c.Warnings, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(c.Warnings, "\n"), strings.Join(want, "\n"))
+	}
+}

@@ -18,7 +18,8 @@ type Config struct {
 	FirstFactors []FirstFactor
 	Username     Username
 	Users        []User
-	Rules        []Rule // in the files' order; the first that fits decides
+	Rules        []Rule  // in the files' order; the first that fits decides
+	Replies      []Reply // all that fit are added
 	Remember     Remember
 	Guard        Guard
 	Log          Log
@@ -34,7 +35,7 @@ func Load(path string) (*Config, error) {
 	l.open(path)
 	c := l.config()
 	if len(l.problems) > 0 {
-		return nil, Problems(render(l.problems))
+		return nil, Problems(render(oneOfExamples(l.problems)))
 	}
 	c.Warnings = render(l.warnings)
 	return c, nil
@@ -69,6 +70,7 @@ func (l *loader) config() *Config {
 	c.FirstFactors, at.firstFactors = list(l, "first_factor", readFirstFactor)
 	c.Users, at.users = list(l, "user", readUser)
 	c.Rules, at.rules = list(l, "rule", readRule)
+	c.Replies, at.replies = list(l, "reply", readReply)
 	if len(c.Listen) == 0 {
 		c.Listen = []Listen{defaultListen}
 	}
@@ -79,6 +81,7 @@ func (l *loader) config() *Config {
 	if l.whole {
 		l.missing(c)
 		l.references(c, at)
+		l.firstFactors(c, at)
 	}
 	return c
 }

@@ -57,13 +57,18 @@ func problems(t testing.TB, texts map[string]string) string {
 	return err.Error()
 }
 
+// edited is an example in which somebody has put values of their own.
+func edited(example string) string { return strings.ReplaceAll(example, "api-xxxxxxxx", "api-12345678") }
+
 func TestExample(t *testing.T) {
 	dir := files(t, map[string]string{
-		"duoradiusd.toml":  Example,
+		"duoradiusd.toml":  edited(Example),
 		"duo.skey":         "deadbeefdeadbeefdeadbeefdeadbeefdeadbeef\n",
 		"contractors.skey": "cafecafecafecafecafecafecafecafecafecafe\r\n",
 		"vpn.secret":       "0123456789abcdef",
 		"staff.htpasswd":   "",
+		"ldap.password":    "hunter2",
+		"nps.secret":       "fedcba9876543210",
 	})
 	c, err := Load(filepath.Join(dir, "duoradiusd.toml"))
 	if err != nil {
@@ -75,7 +80,7 @@ func TestExample(t *testing.T) {
 	if got, want := c.Applications[0].SecretKey.Reveal(), "cafecafecafecafecafecafecafecafecafecafe"; got != want {
 		t.Errorf("secret key %q, want %q", got, want)
 	}
-	if got, want := c.FirstFactors[0].Path, filepath.Join(dir, "staff.htpasswd"); got != want {
+	if got, want := c.FirstFactors[2].Path, filepath.Join(dir, "staff.htpasswd"); got != want {
 		t.Errorf("path %q, want %q", got, want)
 	}
 	u := c.Users[0]
@@ -99,11 +104,17 @@ func TestExampleComplete(t *testing.T) {
 		"username":     func(t *table) { readUsername(t) },
 		"user":         func(t *table) { readUser(t) },
 		"rule":         func(t *table) { readRule(t) },
+		"reply":        func(t *table) { readReply(t) },
 		"remember":     func(t *table) { readRemember(t) },
 		"guard":        func(t *table) { readGuard(t) },
 		"admin":        func(t *table) { readAdmin(t) },
 		"log":          func(t *table) { readLog(t) },
 		"state":        func(t *table) { readState(t) },
+	}
+	keys := func(name string, given map[string]any) []string {
+		tab := table{place: place{file: &file{}, table: name, index: -1}, keys: given, out: &report{}}
+		readers[name](&tab)
+		return tab.seen
 	}
 	sections := regexp.MustCompile(`(?m)^\[+`).Split(Example, -1)
 	for _, name := range tableNames {
@@ -112,13 +123,14 @@ func TestExampleComplete(t *testing.T) {
 			t.Errorf("no [%s]", name)
 			continue
 		}
-		tab := table{place: place{file: &file{}, table: name, index: -1}, keys: map[string]any{}, out: &report{}}
+		all := keys(name, map[string]any{})
+		text := sections[i]
 		if name == "first_factor" {
-			tab.keys["type"] = "file"
+			all = append(all, keys(name, map[string]any{"type": "ldap", "bind_dn": "x"})...)
+			text = strings.Join(sections[i:i+3], "")
 		}
-		readers[name](&tab)
-		for _, key := range tab.seen {
-			if !regexp.MustCompile(`\b` + key + `\b`).MatchString(sections[i]) {
+		for _, key := range all {
+			if !regexp.MustCompile(`\b` + key + `\b`).MatchString(text) {
 				t.Errorf("[%s] does not tell of %s", name, key)
 			}
 		}
@@ -130,13 +142,14 @@ func TestExampleDefaults(t *testing.T) {
 	defaults := load(t, minimal)
 	example := load(t, minimal+exampleTables(t, "listen", "username", "remember", "guard", "state", "admin", "log"))
 	defaults.Clients, example.Clients, defaults.Duo, example.Duo = nil, nil, nil, nil
-	example.Username.StripDomain = nil
+	example.Username.StripDomain, example.Admin.Address = nil, ""
 	if !reflect.DeepEqual(defaults, example) {
 		t.Errorf("got  %+v\nwant %+v", example, defaults)
 	}
 
 	dir := files(t, map[string]string{
-		"x.toml": minimal, "y.toml": Example, "duo.skey": "x", "contractors.skey": "x", "vpn.secret": "0123456789abcdef", "staff.htpasswd": "",
+		"x.toml": minimal, "y.toml": edited(Example), "duo.skey": "x", "contractors.skey": "x", "vpn.secret": "0123456789abcdef", "staff.htpasswd": "",
+		"ldap.password": "x", "nps.secret": "fedcba9876543210",
 	})
 	x, err := Load(filepath.Join(dir, "x.toml"))
 	if err != nil {
@@ -197,6 +210,7 @@ func TestDefaults(t *testing.T) {
 		Timeout:              55 * time.Second,
 		UserIP:               []string{"Tunnel-Client-Endpoint", "Calling-Station-Id"},
 		PasswordCharset:      "utf-8",
+		Pass:                 []policy.AttributeID{{Type: 25}, {Type: 11}},
 		Given:                map[string]bool{"name": true, "address": true, "secret": true, "first_factor": true},
 	}
 	if !reflect.DeepEqual(c.Clients[0], want) {

@@ -56,6 +56,10 @@ func readApplication(t *table) Application {
 func (t *table) apiHost(key string) string {
 	const want = "the application's API hostname, such as api-xxxxxxxx.duosecurity.com"
 	s := t.need(key, want)
+	if exampleHost.MatchString(s) {
+		t.placeholder(key)
+		return s
+	}
 	if s == "" || isHostPort(s) {
 		return s
 	}
@@ -117,6 +121,11 @@ func (t *table) ca(key string) string {
 		t.bad(key, "empty; %s", want)
 		return s
 	}
+	return t.pemFile(key, s, want)
+}
+
+// pemFile reads certificates, and returns the file's absolute path.
+func (t *table) pemFile(key, s, want string) string {
 	path := t.file.abs(s)
 	text, err := os.ReadFile(path)
 	if err != nil {

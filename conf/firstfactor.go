@@ -1,35 +1,116 @@
 package conf
 
-import "os"
+import (
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
 
-// FirstFactor is something that checks users' passwords.
+// FirstFactor is something that checks users' passwords. Its type says which fields it has.
 type FirstFactor struct {
 	Name string
-	Type string // "file"
-	Path string // of the htpasswd file; absolute
+	Type string // TypeFile, TypeLDAP or TypeRADIUS
+
+	Path string // file: of the htpasswd file; absolute
+
+	URLs                 []string // ldap: ldap://HOST:PORT or ldaps://HOST:PORT, in the order to try them; the port may lack
+	StartTLS             bool     // ldap: make every ldap:// a TLS connection first
+	CAFile               string   // ldap: absolute path of a PEM file; "" = the system's roots
+	BindDN               string   // ldap: who looks for the users; "" = anonymous
+	BindPassword         Secret
+	BaseDN               string
+	UserFilter           string // ldap: with Placeholder where the escaped name goes
+	GroupAttribute       string // ldap: of the user's entry; "" = no groups
+	DuoUsernameAttribute string // ldap: of the user's entry; "" = the name logged in with
+
+	Servers              []string // radius: HOST:PORT, in the order to try them
+	Secret               Secret
+	MessageAuthenticator MessageAuthenticator // radius: of its replies; Require or Accept
+
+	Timeout time.Duration // ldap, radius: one login's share of it
+
+	Given map[string]bool // the keys that the file sets
 }
+
+// The values of FirstFactor.Type.
+const (
+	TypeFile   = "file"
+	TypeLDAP   = "ldap"
+	TypeRADIUS = "radius"
+)
+
+// typeKeys are the keys that only some types have.
+var typeKeys = []struct {
+	key   string
+	types []string
+}{
+	{"path", []string{TypeFile}},
+	{"urls", []string{TypeLDAP}},
+	{"start_tls", []string{TypeLDAP}},
+	{"ca_file", []string{TypeLDAP}},
+	{"bind_dn", []string{TypeLDAP}},
+	{"bind_password", []string{TypeLDAP}},
+	{"bind_password_file", []string{TypeLDAP}},
+	{"bind_password_env", []string{TypeLDAP}},
+	{"base_dn", []string{TypeLDAP}},
+	{"user_filter", []string{TypeLDAP}},
+	{"group_attribute", []string{TypeLDAP}},
+	{"duo_username_attribute", []string{TypeLDAP}},
+	{"servers", []string{TypeRADIUS}},
+	{"secret", []string{TypeRADIUS}},
+	{"secret_file", []string{TypeRADIUS}},
+	{"secret_env", []string{TypeRADIUS}},
+	{"message_authenticator", []string{TypeRADIUS}},
+	{"timeout", []string{TypeLDAP, TypeRADIUS}},
+}
+
+// HasGroups reports whether the users that it lets in may have groups.
+func (f FirstFactor) HasGroups() bool { return f.Type == TypeLDAP && f.GroupAttribute != "" }
 
 func readFirstFactor(t *table) FirstFactor {
 	f := FirstFactor{
-		Name: t.name("name"),
-		Type: t.firstFactorType("type"),
+		Name:  t.name("name"),
+		Type:  t.firstFactorType("type"),
+		Given: make(map[string]bool, len(t.keys)),
+	}
+	for key := range t.keys {
+		f.Given[key] = true
 	}
 	if f.Name == NoFirstFactor {
 		t.bad("name", `"none", which stands for no first factor; want another name`)
 	}
-	if f.Type == "file" {
+	switch f.Type {
+	case TypeFile:
 		f.Path = t.readable("path", "an htpasswd file that can be read")
-	} else {
-		t.string("path", "")
+	case TypeLDAP:
+		t.readLDAP(&f)
+	case TypeRADIUS:
+		t.readRADIUS(&f)
 	}
+	t.otherTypes(f.Type)
 	return f
+}
+
+// otherTypes refuses the keys of other types than t's. Where the type is not known, nor is what it has.
+func (t *table) otherTypes(own string) {
+	known := own == TypeFile || own == TypeLDAP || own == TypeRADIUS
+	for _, k := range typeKeys {
+		if slices.Contains(k.types, own) {
+			continue
+		}
+		t.seen = append(t.seen, k.key)
+		if known && t.has(k.key) {
+			t.bad(k.key, "belongs to type %s; want it left out beside type = %q", strings.Join(k.types, " or "), own)
+		}
+	}
 }
 
 func (t *table) firstFactorType(key string) string {
 	if !t.has(key) {
-		return t.need(key, `"file"`)
+		return t.need(key, "one of file, ldap, radius")
 	}
-	return oneOf(t, key, "", "file")
+	return oneOf(t, key, "", TypeFile, TypeLDAP, TypeRADIUS)
 }
 
 // readable reads the path of a file that has to be there.

@@ -32,7 +32,7 @@ func (t *table) addrPort(key string, def netip.AddrPort) netip.AddrPort {
 	}
 	ap, err := netip.ParseAddrPort(full)
 	if err != nil || ap.Addr().Zone() != "" {
-		t.bad(key, `%s; want an IP address and port such as "[::]:1812"`, quote(s))
+		t.bad(key, `%s; want an IP address and port such as %q`, quote(s), def)
 		return netip.AddrPort{}
 	}
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())

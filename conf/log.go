@@ -1,15 +1,24 @@
 package conf
 
-import "log/slog"
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"syscall"
+)
 
 // Log says how the daemon logs.
 type Log struct {
-	Format string // "text" or "json"
-	Level  slog.Level
+	Format  string // "text" or "json"
+	Level   slog.Level
+	AuthLog string // absolute path of the file with one JSON line a login; "" = none
 }
 
 func readLog(t *table) Log {
-	l := Log{Format: oneOf(t, "format", "text", "text", "json")}
+	l := Log{
+		Format:  oneOf(t, "format", "text", "text", "json"),
+		AuthLog: t.writable("auth_log"),
+	}
 	switch oneOf(t, "level", "info", "debug", "info", "warn", "error") {
 	case "debug":
 		l.Level = slog.LevelDebug
@@ -19,4 +28,29 @@ func readLog(t *table) Log {
 		l.Level = slog.LevelError
 	}
 	return l
+}
+
+// writable reads the path of a file that will be written. It only warns: whoever checks a configuration need not be who
+// serves it.
+func (t *table) writable(key string) string {
+	path := t.file.abs(t.string(key, ""))
+	if path == "" {
+		return ""
+	}
+	const writes = 2 // W_OK of access(2)
+	at, what := path, "file"
+	if _, err := os.Stat(path); err != nil {
+		at, what = filepath.Dir(path), "folder"
+	}
+	info, err := os.Stat(at)
+	if err == nil && info.IsDir() != (what == "folder") {
+		err = map[bool]error{true: syscall.EISDIR, false: syscall.ENOTDIR}[info.IsDir()]
+	}
+	if err == nil {
+		err = syscall.Access(at, writes)
+	}
+	if err != nil {
+		t.warn(key, "a %s that can't be written: %s; want one that can", what, reason(err))
+	}
+	return path
 }

@@ -51,6 +51,8 @@ type finding struct {
 	at    place
 	text  string // "found; wanted"
 	first *place // ends the text, when it is about something that stands elsewhere as well
+
+	example bool // a placeholder; see oneOfExamples
 }
 
 // report collects findings.

@@ -8,7 +8,7 @@ import (
 
 // sites tells where the tables of each list stand, in the order of Config's lists.
 type sites struct {
-	applications, listen, clients, firstFactors, users, rules []place
+	applications, listen, clients, firstFactors, users, rules, replies []place
 }
 
 // missing reports what a daemon can't do without.
@@ -48,6 +48,9 @@ func (l *loader) references(c *Config, at sites) {
 	for i, x := range c.Rules {
 		l.allKnown(at.rules[i], "services", x.Services, services, "the service of a [[client]]")
 		l.allKnown(at.rules[i], "clients", x.Clients, clients, "the name of a [[client]]")
+	}
+	for i, x := range c.Replies {
+		l.allKnown(at.replies[i], "clients", x.Clients, clients, "the name of a [[client]]")
 	}
 }
 
@@ -122,15 +125,21 @@ func (l *loader) duplicateAddresses(c *Config, at sites) {
 	}
 }
 
-// sharedSecrets warns of clients with the same secret: what one leaks, the other has lost.
+// sharedSecrets warns of clients and upstream servers with the same secret: what one leaks, the other has lost.
 func (l *loader) sharedSecrets(c *Config, at sites) {
 	first := map[string]string{}
-	for i, x := range c.Clients {
-		secret := x.Secret.Reveal()
-		if name, taken := first[secret]; taken && secret != "" {
-			l.warn(at.clients[i].under(secretForm("secret", x.Given)), "the same as that of client %s; want one for each", quote(name))
-			continue
+	one := func(secret Secret, who string, here place, given map[string]bool) {
+		s := secret.Reveal()
+		if owner, taken := first[s]; taken && s != "" {
+			l.warn(here.under(secretForm("secret", given)), "the same as that of %s; want one for each", owner)
+			return
 		}
-		first[secret] = x.Name
+		first[s] = who
+	}
+	for i, x := range c.Clients {
+		one(x.Secret, "client "+quote(x.Name), at.clients[i], x.Given)
+	}
+	for i, x := range c.FirstFactors {
+		one(x.Secret, "first factor "+quote(x.Name), at.firstFactors[i], x.Given)
 	}
 }

@@ -1,0 +1,145 @@
+package conf
+
+import (
+	_ "embed"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"layeh.com/radius/debug"
+	"layeh.com/radius/dictionary"
+
+	"duoradiusd/policy"
+)
+
+//go:embed dictionary
+var dictionaryText string
+
+// attribute is what the dictionary knows of a kind of attribute.
+type attribute struct {
+	policy.AttributeID
+	*dictionary.Attribute
+	values map[string]uint32 // that have names
+}
+
+// attributes are the dictionary by name and by number. It is read when it is first needed.
+type attributes struct {
+	byName map[string]*attribute
+	byID   map[policy.AttributeID]*attribute
+}
+
+var theDictionary = sync.OnceValue(func() *attributes {
+	more, err := new(dictionary.Parser).Parse(dictionaryFile{strings.NewReader(dictionaryText)})
+	if err != nil {
+		panic("conf: dictionary: " + err.Error()) // it is part of the program, and a test reads it
+	}
+	d := &attributes{map[string]*attribute{}, map[policy.AttributeID]*attribute{}}
+	d.add(0, debug.IncludedDictionary.Attributes, debug.IncludedDictionary.Values)
+	d.add(0, more.Attributes, more.Values)
+	for _, v := range more.Vendors {
+		d.add(uint32(v.Number), v.Attributes, v.Values)
+	}
+	return d
+})
+
+// dictionaryFile is the embedded file as the parser wants it.
+type dictionaryFile struct{ io.Reader }
+
+func (dictionaryFile) Name() string { return "dictionary" }
+func (dictionaryFile) Close() error { return nil }
+
+func (d *attributes) add(vendor uint32, list []*dictionary.Attribute, values []*dictionary.Value) {
+	for _, a := range list {
+		x := &attribute{policy.AttributeID{Vendor: vendor, Type: byte(a.OID[0])}, a, nil}
+		d.byName[a.Name] = x
+		if d.byID[x.AttributeID] == nil {
+			d.byID[x.AttributeID] = x
+		}
+	}
+	for _, v := range values {
+		if a := d.byName[v.Attribute]; a != nil {
+			if a.values == nil {
+				a.values = map[string]uint32{}
+			}
+			a.values[v.Name] = uint32(v.Number)
+		}
+	}
+}
+
+// AttributeName is the attribute's name in the dictionary, or Attr-TYPE and Attr-26.VENDOR.TYPE where it has none.
+func AttributeName(id policy.AttributeID) string {
+	if a := theDictionary().byID[id]; a != nil {
+		return a.Name
+	}
+	if id.Vendor != 0 {
+		return fmt.Sprintf("Attr-26.%d.%d", id.Vendor, id.Type)
+	}
+	return fmt.Sprintf("Attr-%d", id.Type)
+}
+
+// findAttribute returns the attribute of the name. Attr-26.VENDOR.TYPE is one that the dictionary need not know.
+func findAttribute(name string) (a *attribute, ok bool) {
+	d := theDictionary()
+	if a := d.byName[name]; a != nil {
+		return a, true
+	}
+	rest, ok := strings.CutPrefix(name, "Attr-26.")
+	if !ok {
+		return nil, false
+	}
+	first, last, _ := strings.Cut(rest, ".")
+	vendor, errV := strconv.ParseUint(first, 10, 24) // RFC 2865 §5.26: the high octet is 0
+	typ, errT := strconv.ParseUint(last, 10, 8)
+	if errV != nil || errT != nil || vendor == 0 || typ == 0 {
+		return nil, false
+	}
+	id := policy.AttributeID{Vendor: uint32(vendor), Type: byte(typ)}
+	if a := d.byID[id]; a != nil {
+		return a, true
+	}
+	return &attribute{id, &dictionary.Attribute{Name: name, Type: dictionary.AttributeOctets}, nil}, true
+}
+
+// unknownAttribute says that the dictionary lacks the name.
+func unknownAttribute(name string) string {
+	known := slices.Sorted(maps.Keys(theDictionary().byName))
+	if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) }); i >= 0 {
+		return fmt.Sprintf("%s is no attribute; differs from %q only in case", quote(name), known[i])
+	}
+	if near := nearest(name, known); near != "" {
+		return fmt.Sprintf("%s is no attribute; did you mean %q?", quote(name), near)
+	}
+	return fmt.Sprintf("%s is no attribute known here; want the name of one, or Attr-26.VENDOR.TYPE by numbers", quote(name))
+}
+
+// perAccept tells how many of RFC 2865's own space an Access-Accept may carry (RFC 2865 §5.44, RFC 2868 §4, RFC 2869
+// §5.19, RFC 3162 §3, RFC 4372 §3, RFC 4675 §3, RFC 4818 §4, RFC 4849 §3, RFC 6911 §4); what it lacks, none.
+var perAccept = func() map[byte]int {
+	const many = 255
+	m := map[byte]int{}
+	for _, t := range []byte{1, 6, 7, 8, 9, 10, 12, 15, 16, 19, 20, 23, 27, 28, 29, 34, 35, 36, 37, 39, 57, 59, 62, 63, 71, 72, 85, 88, 89, 96, 100} {
+		m[t] = 1
+	}
+	for _, t := range []byte{11, 13, 14, 18, 22, 25, 38, 56, 58, 64, 65, 66, 67, 69, 78, 81, 82, 83, 90, 91, 92, 97, 98, 99, 123, 168, 169, 171, 172} {
+		m[t] = many
+	}
+	return m
+}()
+
+// forbidden says why an Access-Accept must not carry the attribute, whoever asks; "" when it may. What belongs to one
+// exchange, or proves or encrypts something in it, is made there.
+func (a *attribute) forbidden() string {
+	switch {
+	case a.Vendor == 0 && slices.Contains([]byte{2, 3, 24, 33, 60, 79, 80}, a.AttributeID.Type):
+		return "which belongs to one exchange alone"
+	case a.Vendor == 0 && perAccept[a.AttributeID.Type] == 0:
+		return "which no Access-Accept carries"
+	case a.Vendor == 311 && (strings.HasPrefix(a.Name, "MS-MPPE-") || strings.HasPrefix(a.Name, "MS-CHAP")):
+		return "which belongs to the method that made it"
+	}
+	return ""
+}

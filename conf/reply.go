@@ -1,0 +1,133 @@
+package conf
+
+import (
+	"maps"
+	"slices"
+
+	"duoradiusd/policy"
+)
+
+// Reply is attributes for the Access-Accept of the logins that fit both of its lists; a list that is empty fits all.
+type Reply struct {
+	Groups     []string
+	Clients    []string
+	Attributes []ReplyAttribute // sorted by name, the values of one in the file's order (RFC 2865 §5)
+}
+
+// ReplyAttribute is one attribute, ready to be sent.
+type ReplyAttribute struct {
+	Name string // the dictionary's
+	policy.Attribute
+}
+
+const attributesExample = `a table such as { Class = ["OU=admins;"] }`
+
+// maxReply leaves room in a packet (4096 octets, RFC 2865 §3) for what else an Access-Accept carries.
+const maxReply = 3500
+
+func readReply(t *table) Reply {
+	r := Reply{
+		Groups:  t.words("groups"),
+		Clients: t.words("clients"),
+	}
+	const key = "attributes"
+	given, ok := value[map[string]any](t, key, attributesExample)
+	switch {
+	case !t.has(key):
+		t.bad(key, "missing; want %s", attributesExample)
+	case ok && len(given) == 0:
+		t.bad(key, "empty; want %s", attributesExample)
+	}
+	size := 0
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		for _, a := range t.replyAttribute(string(appendKey([]byte(key+"."), name)), name, given[name]) {
+			r.Attributes = append(r.Attributes, a)
+			size += 2 + len(a.Value)
+			if a.Vendor != 0 {
+				size += 6
+			}
+		}
+	}
+	if size > maxReply {
+		t.bad(key, "%d octets; want %d at most", size, maxReply)
+	}
+	return r
+}
+
+// replyAttribute reads the values of one attribute: a list, or one that stands alone.
+func (t *table) replyAttribute(key, name string, raw any) (out []ReplyAttribute) {
+	a, ok := findAttribute(name)
+	if !ok {
+		t.bad(key, "%s", unknownAttribute(name))
+		return nil
+	}
+	why := a.forbidden()
+	if why == "" && a.FlagEncrypt.Valid {
+		why = "which is encrypted for one exchange"
+	}
+	if why != "" {
+		t.bad(key, "%s, %s; want it left out", quote(name), why)
+		return nil
+	}
+	list, isList := raw.([]any)
+	if !isList {
+		list = []any{raw}
+	}
+	if len(list) == 0 {
+		t.bad(key, "empty; want one value at least")
+	}
+	if most := perAccept[a.AttributeID.Type]; a.Vendor == 0 && len(list) > most {
+		t.bad(key, "%d values; want %d, as more is not allowed in an Access-Accept", len(list), most)
+	}
+	for i, v := range list {
+		at := key
+		if isList {
+			at = nth(key, i)
+		}
+		octets, wrong := a.encode(v)
+		if wrong != "" {
+			t.bad(at, "%s", wrong)
+			continue
+		}
+		out = append(out, ReplyAttribute{a.Name, policy.Attribute{AttributeID: a.AttributeID, Value: octets}})
+	}
+	return out
+}
+
+// defaultPass is what servers commonly tell their clients about a user: Class and Filter-Id.
+var defaultPass = []policy.AttributeID{{Type: 25}, {Type: 11}}
+
+// pass reads which attributes of an upstream server's reply go on to the client.
+func (t *table) pass(key string) (ids []policy.AttributeID, all bool) {
+	if !t.has(key) {
+		t.seen = append(t.seen, key)
+		return slices.Clone(defaultPass), false
+	}
+	names := t.strings(key, nil)
+	for i, name := range names {
+		if !t.isString(key, i) {
+			continue
+		}
+		at := nth(key, i)
+		if name == "*" {
+			all = true
+			if len(names) > 1 {
+				t.bad(at, `"*" beside others; want it alone`)
+			}
+			continue
+		}
+		a, ok := findAttribute(name)
+		if !ok {
+			t.bad(at, "%s", unknownAttribute(name))
+			continue
+		}
+		if why := a.forbidden(); why != "" {
+			t.bad(at, "%s, %s; want it left out", quote(name), why)
+		}
+		if slices.Contains(ids, a.AttributeID) {
+			t.bad(at, "%s a second time; want each once", quote(name))
+		}
+		ids = append(ids, a.AttributeID)
+	}
+	return ids, all
+}
