@@ -126,10 +126,10 @@ func (got *approval) public(key approvalKey) Approval {
 	p := Approval{
 		User: key.user, DuoUserID: key.duo.UserID, DuoUsername: key.duo.Username,
 		Service: key.service, Client: key.client, UserIP: key.ip,
-		ApprovedAt: got.at.Round(0), EndsAt: got.at.Round(0).Add(got.lifetime), Uses: got.uses,
+		ApprovedAt: got.at.UTC().Round(0), EndsAt: got.at.UTC().Round(0).Add(got.lifetime), Uses: got.uses,
 	}
 	if got.uses > 0 {
-		p.LastUsedAt = got.used.Round(0)
+		p.LastUsedAt = got.used.UTC().Round(0)
 	}
 	return p
 }

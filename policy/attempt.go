@@ -29,6 +29,7 @@ type Client struct {
 	Name        string
 	Service     string        // the word that users, rules and approvals refer to
 	FirstFactor FirstFactor   // nil: the client has checked the first factor already
+	Groupless   bool          // the first factor knows no groups
 	Second      SecondFactor  // the Duo application
 	Mode        Mode          // zero: ModeAuto
 	Factors     []Factor      // allowed; the order is auto's order of preference

@@ -134,8 +134,8 @@ func (l *login) takeUp(c *challenge) bool {
 // the State is used, but the transaction that it began is live.
 func (l *login) rejoin(ctx context.Context) Verdict {
 	start := time.Now()
-	t, _ := l.memory.join(l.joinKey(), l.duo, l.since)
-	if t == nil || !l.settleAccount(t.account) || l.mapped() && l.duo != t.user {
+	t, account, _ := l.memory.join(l.joinKey(), l.duo, l.since)
+	if t == nil || !l.settleAccount(account) || l.mapped() && l.duo != t.user {
 		return l.reject(BadState, sayStartAgain)
 	}
 	if v, ok := l.mayPass(); !ok { // a reload since
@@ -151,7 +151,7 @@ func (l *login) rejoin(ctx context.Context) Verdict {
 func (l *login) answerTo(ctx context.Context, c *challenge) Verdict {
 	answer := strings.TrimSpace(l.Password)
 	if answer == "" && c.pushed != nil {
-		l.memory.alsoFor(l.joinKey(), c.pushed)
+		l.memory.alsoFor(l.joinKey(), c.pushed, l.account)
 		return l.await(ctx, c.pushed)
 	}
 	asked, ok := c.chosen(answer)

@@ -88,6 +88,7 @@ type AuthRequest struct {
 	Passcode string
 	Txid     string            // of a Verified Push, from Preauth
 	Info     [][2]string       // pushinfo: what the phone shows beside the request, in this order
+	Began    string            // the txid of a push or call that an earlier run began: nothing is sent, its answer is awaited
 	Started  func(txid string) // called once when Duo has begun a transaction; may be nil
 
 	code string // of a Verified Push, which its user sees beside the challenge

@@ -8,6 +8,7 @@ type typed struct {
 	device   int    // 1 is the first that can; 0 for none named
 	deviceID string // where an option named it
 	code     string // of a passcode
+	bad      bool   // none of that
 }
 
 const (

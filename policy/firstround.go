@@ -126,6 +126,7 @@ func (l *login) goOn(ctx context.Context, c *challenge) Verdict {
 	if l.Method != c.first.method {
 		return l.reject(BadState, sayStartAgain)
 	}
+	l.relayed = true
 	if v, ok := l.mayTry(); !ok { // a reload since
 		return v
 	}

@@ -18,29 +18,28 @@ func foldGroups(groups []string) []string {
 
 func foldGroup(group string) string {
 	group = strings.ToLower(strings.TrimSpace(group))
-	if !strings.ContainsAny(group, ",=") {
+	if !strings.Contains(group, " ") {
 		return group
 	}
 	var b strings.Builder
+	b.Grow(len(group))
+	separated := false // by what was written last
 	for i := 0; i < len(group); i++ {
-		c := group[i]
-		if c == '\\' && i+1 < len(group) { // what is escaped is part of the name
+		switch c := group[i]; {
+		case c == '\\' && i+1 < len(group): // what is escaped is part of the name
 			b.WriteString(group[i : i+2])
+			separated = false
 			i++
-			continue
+		case c == ' ':
+			rest := strings.TrimLeft(group[i:], " ")
+			if !separated && !strings.HasPrefix(rest, ",") && !strings.HasPrefix(rest, "=") {
+				b.WriteString(group[i : len(group)-len(rest)])
+			}
+			i = len(group) - len(rest) - 1
+		default:
+			b.WriteByte(c)
+			separated = c == ',' || c == '='
 		}
-		if c == ' ' && besideSeparator(group, i) {
-			continue
-		}
-		b.WriteByte(c)
 	}
 	return b.String()
-}
-
-// besideSeparator reports whether the space at i belongs to a run of them next to a separator.
-func besideSeparator(s string, i int) bool {
-	before := strings.TrimRight(s[:i], " ")
-	after := strings.TrimLeft(s[i:], " ")
-	return strings.HasSuffix(before, ",") || strings.HasSuffix(before, "=") ||
-		strings.HasPrefix(after, ",") || strings.HasPrefix(after, "=")
 }

@@ -35,12 +35,13 @@ func ParseHours(s string) (Hours, error) {
 		return Hours{}, errors.New("no hours; want HH:MM-HH:MM")
 	case span > 1:
 		return Hours{}, errors.New("blanks among the days; want them without, such as mon,wed-fri")
-	case len(words) > span+2:
-		return Hours{}, errors.New("more than days, hours and a zone; want them without further blanks")
 	}
 	var err error
 	if h.from, h.to, err = parseSpan(words[span]); err != nil {
 		return Hours{}, err
+	}
+	if len(words) > span+2 {
+		return Hours{}, errors.New("more than days, hours and a zone; want them without further blanks")
 	}
 	if span > 0 {
 		if h.days, err = parseDays(words[0]); err != nil {

@@ -136,6 +136,9 @@ func (x *ruleIndex) first(user string, groups []string, a *Attempt, now time.Tim
 		look(x.by[byGroup][g])
 	}
 	for _, bits := range x.bits {
+		if bits > a.UserIP.BitLen() { // Prefix would make an error of it
+			break
+		}
 		if p, err := a.UserIP.Prefix(bits); err == nil {
 			look(x.network[p])
 		}

@@ -23,6 +23,7 @@ type login struct {
 	account Account
 	groups  []string // of account, folded
 	origin  joinKey  // of the request that a challenge answered
+	relayed bool     // it answers what the first factor asked back
 	facts   Verdict
 }
 
@@ -76,9 +77,14 @@ var noRule = &Rule{}
 // mayTry settles what of the policy needs no first factor, and reports false with the Verdict when the login ends here.
 // Whoever is rejected here learns nothing of the password.
 func (l *login) mayTry() (Verdict, bool) {
+	if l.Method == EAP { // the name outside of a tunnel is nobody's
+		l.rule, l.ruled = noRule, false
+		return Verdict{}, true
+	}
 	r, at := l.rules.first(l.name, nil, &l.Attempt, l.since)
 	l.rule, l.ruled = noRule, false
-	if r != nil && at < l.rules.grouped { // else a rule by group may come first
+	// A rule by group may come first, where the first factor will tell groups.
+	if r != nil && (at < l.rules.grouped || l.Client.Groupless || l.Client.FirstFactor == nil) {
 		l.rule, l.ruled = r, true
 	}
 	return l.barred()
@@ -91,7 +97,9 @@ func (l *login) mayPass() (Verdict, bool) {
 	if r != nil {
 		l.rule = r
 	}
-	return l.barred()
+	v, ok := l.barred()
+	v.Immediate = l.Method == EAP // as an upstream's own reject is
+	return v, ok
 }
 
 // barred is what the configuration rejects whatever the factors say. The user is told the same as after a wrong
@@ -112,14 +120,15 @@ func (l *login) listedHere() bool {
 	return l.user.Services == nil || slices.Contains(l.user.Services, l.Client.Service)
 }
 
-// readField parts the password field into password and second factor.
-func (l *login) readField() (password string, asked typed, ok bool) {
+// readField parts the password field into password and second factor. Behind a client that has checked the first factor
+// it may hold anything: only who needs a second factor is told so.
+func (l *login) readField() (password string, asked typed) {
 	if l.Client.FirstFactor == nil {
-		asked, ok = parseField(l.Password)
-		return "", asked, ok
+		asked, ok := parseField(l.Password)
+		asked.bad = !ok
+		return "", asked
 	}
-	password, asked = splitField(l.Password, l.Client.Delimiter)
-	return password, asked, true
+	return splitField(l.Password, l.Client.Delimiter)
 }
 
 // gone answers a login that nobody waits for, or that a shutdown ends; it reports false while there is time or when time

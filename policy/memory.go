@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"sync"
+	"sync/atomic"
 )
 
 // Memory is what outlives a change of configuration: approvals, live transactions,
@@ -17,12 +18,14 @@ type Memory struct {
 
 	digestKey [32]byte // so that no digest of a password means anything outside this process
 
+	changes atomic.Uint64
+
 	ctx  context.Context // of the live transactions
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 
 	mu      sync.Mutex // guards all below
-	live    map[joinKey]*transaction
+	live    map[joinKey]seat
 	ringing map[bell]*transaction // at most one of each at a time
 	running int                   // transactions that are not over
 	joins   uint64                // logins that were given a transaction which another had begun
@@ -34,13 +37,16 @@ func NewMemory(entries int) *Memory {
 		Approvals:  newApprovals(entries),
 		challenges: newChallenges(),
 		guard:      newGuard(),
-		live:       make(map[joinKey]*transaction),
+		live:       make(map[joinKey]seat),
 		ringing:    make(map[bell]*transaction),
 	}
 	rand.Read(m.digestKey[:])
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	return m
 }
+
+// Changes returns a number that is another whenever something may have changed since.
+func (m *Memory) Changes() uint64 { return m.changes.Load() }
 
 // Close ends the live transactions and waits for them. None begins any more.
 func (m *Memory) Close() {

@@ -97,6 +97,7 @@ func (p *Policy) Canonical(name string) (string, bool) {
 // waits for it any more. Decide returns in time whatever the factors do with ctx, as long as they heed it.
 func (p *Policy) Decide(ctx context.Context, a Attempt) Verdict {
 	l := login{Policy: p, Attempt: a, since: time.Now()}
+	defer p.memory.changes.Add(1)
 	if a.State != "" {
 		return l.resume(ctx)
 	}
@@ -109,10 +110,7 @@ func (p *Policy) Decide(ctx context.Context, a Attempt) Verdict {
 	if v, ok := l.mayTry(); !ok {
 		return v
 	}
-	password, asked, ok := l.readField()
-	if !ok {
-		return l.reject(BadField, sayFactors)
-	}
+	password, asked := l.readField()
 	if v, ok := l.first(ctx, firstRound{asked: asked}, password); !ok {
 		return v
 	}
@@ -126,6 +124,9 @@ func (l *login) known(ctx context.Context, asked typed) Verdict {
 	}
 	if l.exempt() {
 		return l.accept(Exempt)
+	}
+	if asked.bad {
+		return l.reject(BadField, sayFactors)
 	}
 	if l.remembered(asked) {
 		return l.accept(Remembered)

@@ -25,12 +25,26 @@ type Rule struct {
 
 // fits reports whether the rule fits a login by user; one that names groups never fits while groups are not known.
 func (r *Rule) fits(user string, groups []string, a *Attempt, now time.Time) bool {
-	return fitsList(r.Clients, a.Client.Name) &&
-		fitsList(r.Services, a.Client.Service) &&
-		fitsList(r.Users, user) &&
-		fitsGroups(r.Groups, groups) &&
-		r.fitsNetwork(a) &&
-		r.fitsHours(now)
+	return r.misfit(user, groups, a, now) == ""
+}
+
+// misfit returns the key of the first list that does not fit, "" where all do.
+func (r *Rule) misfit(user string, groups []string, a *Attempt, now time.Time) string {
+	switch {
+	case !fitsList(r.Clients, a.Client.Name):
+		return "clients"
+	case !fitsList(r.Services, a.Client.Service):
+		return "services"
+	case !fitsList(r.Users, user):
+		return "users"
+	case !fitsGroups(r.Groups, groups):
+		return "groups"
+	case !r.fitsNetwork(a):
+		return "networks"
+	case !r.fitsHours(now):
+		return "hours"
+	}
+	return ""
 }
 
 func fitsList(list []string, word string) bool {

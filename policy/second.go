@@ -32,7 +32,13 @@ func (l *login) askDuo(ctx context.Context, asked typed) Verdict {
 	}
 	menu := asked.factor == "" && l.mode() == ModeChallenge
 	key := l.joinKey()
-	t, ringing := l.memory.join(key, l.duo, l.since)
+	if l.relayed {
+		key = l.afreshKey()
+	}
+	t, _, ringing := l.memory.join(key, l.duo, l.since)
+	if t != nil && l.relayed {
+		l.memory.alsoFor(l.joinKey(), t, l.account)
+	}
 	switch {
 	case t != nil && menu:
 		return l.askAbout(ctx, t)
@@ -82,8 +88,11 @@ func (l *login) demand(ctx context.Context, asked typed, devices []Device, key j
 	if ringing {
 		return l.reject(Pending, sayPending)
 	}
-	if r.Factor.rings() { // who loses the challenge and starts again comes with the key of its origin
-		l.memory.alsoFor(l.origin, t)
+	switch {
+	case l.relayed:
+		l.memory.alsoFor(l.joinKey(), t, l.account)
+	case r.Factor.rings(): // who loses the challenge and starts again comes with the key of its origin
+		l.memory.alsoFor(l.origin, t, Account{})
 	}
 	return l.await(ctx, t)
 }
@@ -344,6 +353,12 @@ func (l *login) joinKey() joinKey {
 		key.user, key.duo = l.called, Identity{}
 	}
 	return key
+}
+
+// afreshKey is the joinKey that the user's next try will have too, of a login that answers what the first factor asked
+// back: its State is of this try alone. The name is the one that the first factor proved.
+func (l *login) afreshKey() joinKey {
+	return joinKey{client: l.Client.Name, user: l.name, duo: l.duo, ip: l.UserIP, digest: l.origin.digest}
 }
 
 // pushInfo is what the user sees beside the push, so that a push for a login that is not theirs can be told.

@@ -34,6 +34,12 @@ type joinKey struct {
 	digest [sha256.Size]byte // of the whole password field, keyed
 }
 
+// seat is a login's place at a transaction, so that its client's next copy finds it.
+type seat struct {
+	*transaction
+	account Account // what its first factor said, where the copy can't ask again: its State is used
+}
+
 // bell is what a transaction rings at a Duo user's: the phone, or the arrival of codes by SMS.
 type bell struct {
 	user Identity
@@ -42,11 +48,11 @@ type bell struct {
 
 // transaction is one call of SecondFactor.Auth and all the logins that wait for its answer.
 type transaction struct {
-	user    Identity
-	factor  Factor
-	code    string        // of a Verified Push, for the phone
-	account Account       // of the login that began it
-	done    chan struct{} // closed when result and err are final
+	user   Identity
+	name   string // the user's canonical name
+	factor Factor
+	code   string        // of a Verified Push, for the phone
+	done   chan struct{} // closed when result and err are final
 
 	// Guarded by Memory.mu:
 	keys   []joinKey // under which it is live
@@ -78,26 +84,26 @@ func (m *Memory) digest(field string) (d [sha256.Size]byte) {
 
 // join returns the transaction that answers a login of key that began at since, if there is one, and whether another
 // one rings duo's phone.
-func (m *Memory) join(key joinKey, duo Identity, since time.Time) (t *transaction, ringing bool) {
+func (m *Memory) join(key joinKey, duo Identity, since time.Time) (t *transaction, account Account, ringing bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if t = m.claim(key, since); t != nil {
+	if s := m.claim(key, since); s.transaction != nil {
 		m.joins++
-		return t, false
+		return s.transaction, s.account, false
 	}
-	return nil, m.rings(bell{user: duo}, since)
+	return nil, Account{}, m.rings(bell{user: duo}, since)
 }
 
 // claim is called with mu held. A transaction that is over answers those logins that began before its end: they are one
 // login and its retries, however long each waited for preauth. Of those that began later it answers one, if nobody else
 // was given its answer.
-func (m *Memory) claim(key joinKey, since time.Time) *transaction {
+func (m *Memory) claim(key joinKey, since time.Time) seat {
 	t := m.live[key]
-	if t == nil || !t.over() || since.Before(t.ended) {
+	if t.transaction == nil || !t.over() || since.Before(t.ended) {
 		return t
 	}
 	if t.taken || t.err != nil || t.result.Status == "timeout" {
-		return nil
+		return seat{}
 	}
 	t.taken = true
 	return t
@@ -114,7 +120,7 @@ func (m *Memory) rings(b bell, since time.Time) bool {
 func (m *Memory) begin(key joinKey, second SecondFactor, r AuthRequest, limit PushGuard, account Account, since time.Time) (t *transaction, ringing bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if t = m.claim(key, since); t != nil {
+	if t = m.claim(key, since).transaction; t != nil {
 		m.joins++
 		return t, false
 	}
@@ -122,7 +128,7 @@ func (m *Memory) begin(key joinKey, second SecondFactor, r AuthRequest, limit Pu
 	if r.Factor.bothers() && m.rings(b, since) {
 		return nil, true
 	}
-	t = &transaction{user: r.User, factor: r.Factor, code: r.code, account: account, txid: r.Txid, done: make(chan struct{}), start: time.Now()}
+	t = &transaction{user: r.User, name: r.Name, factor: r.Factor, code: r.code, txid: r.Txid, done: make(chan struct{}), start: time.Now()}
 	if t.err = m.ctx.Err(); t.err == nil && m.running >= maxTransactions {
 		t.err = errTooMany
 	}
@@ -131,7 +137,7 @@ func (m *Memory) begin(key joinKey, second SecondFactor, r AuthRequest, limit Pu
 		return t, false
 	}
 	m.running++
-	m.enlist(key, t)
+	m.enlist(key, seat{t, account})
 	if r.Factor.bothers() {
 		m.ringing[b] = t
 	}
@@ -167,13 +173,18 @@ func (m *Memory) run(t *transaction, second SecondFactor, r AuthRequest, limit P
 	if result.Status == "fraud" || result.Status == "locked_out" {
 		m.Approvals.forget(r.User)
 	}
+	m.changes.Add(1)
 	t.ended = time.Now()
 	if err != nil && r.Factor.rings() && !t.neverBegan() {
 		t.quiet = t.start.Add(ringLife)
 	}
 	close(t.done)
 	m.running--
-	time.AfterFunc(max(grace, time.Until(t.quiet)), func() {
+	m.forgetLater(t, max(grace, time.Until(t.quiet)))
+}
+
+func (m *Memory) forgetLater(t *transaction, after time.Duration) {
+	time.AfterFunc(after, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.forget(t)
@@ -185,11 +196,11 @@ func (t *transaction) neverBegan() bool {
 	return !t.began && (errors.Is(t.err, ErrRefused) || errors.Is(t.err, ErrMisconfigured))
 }
 
-// enlist lets key join t. It is called with mu held.
-func (m *Memory) enlist(key joinKey, t *transaction) {
+// enlist lets key join a transaction. It is called with mu held.
+func (m *Memory) enlist(key joinKey, s seat) {
 	if key.ip.IsValid() {
-		m.live[key] = t
-		t.keys = append(t.keys, key)
+		m.live[key] = s
+		s.keys = append(s.keys, key)
 	}
 }
 
@@ -201,18 +212,18 @@ func (m *Memory) txid(t *transaction) string {
 }
 
 // alsoFor lets key join t as well, while it is not over.
-func (m *Memory) alsoFor(key joinKey, t *transaction) {
+func (m *Memory) alsoFor(key joinKey, t *transaction, account Account) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !t.over() {
-		m.enlist(key, t)
+		m.enlist(key, seat{t, account})
 	}
 }
 
 // forget is called with mu held.
 func (m *Memory) forget(t *transaction) {
 	for _, key := range t.keys {
-		if m.live[key] == t {
+		if m.live[key].transaction == t {
 			delete(m.live, key)
 		}
 	}

@@ -212,7 +212,7 @@ func TestAbandoned(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(w.Context())
 			cancel(ErrAbandoned)
 			for _, live := range w.memory.live {
-				if _, err := w.memory.wait(ctx, live); err != ErrAbandoned {
+				if _, err := w.memory.wait(ctx, live.transaction); err != ErrAbandoned {
 					t.Errorf("the answer went to nobody: %v", err)
 				}
 			}

@@ -97,6 +97,9 @@ var preauthResults = map[string]policy.PreauthResult{
 // Auth implements policy.SecondFactor. A push or call is begun asynchronously and then polled for; a passcode and a
 // batch of SMS codes are one synchronous call.
 func (c *Client) Auth(ctx context.Context, r policy.AuthRequest) (policy.AuthResult, error) {
+	if r.Began != "" {
+		return c.answer(ctx, r.Began)
+	}
 	p := identify(r.User)
 	p["factor"] = string(r.Factor)
 	p["ipaddr"] = dottedQuad(r.IP)
@@ -118,8 +121,13 @@ func (c *Client) Auth(ctx context.Context, r policy.AuthRequest) (policy.AuthRes
 	if r.Started != nil {
 		r.Started(out.Txid)
 	}
-	result, err := c.poll(ctx, out.Txid)
-	result.Txid = out.Txid
+	return c.answer(ctx, out.Txid)
+}
+
+// answer waits for the answer of a transaction.
+func (c *Client) answer(ctx context.Context, txid string) (policy.AuthResult, error) {
+	result, err := c.poll(ctx, txid)
+	result.Txid = txid
 	return result, err
 }
 

@@ -1,12 +1,15 @@
 package fileauth
 
 import (
+	"crypto/rand"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/bcrypt"
@@ -51,6 +54,39 @@ type hash struct {
 	kind
 	salt []byte // argon2id's
 	want []byte // argon2id's key, or the whole of bcrypt's string
+}
+
+// What Hash makes: the OWASP Password Storage Cheat Sheet's parameters, about 30 ms of one core and 19 MiB a login.
+const (
+	ownMemory  = 19 * 1024 // KiB
+	ownTime    = 2
+	ownThreads = 1
+	ownSalt    = 16
+	ownKey     = 32
+)
+
+// maxPassword is what a User-Password attribute holds (RFC 2865 §5.2).
+const maxPassword = 128
+
+// Hash returns what stands behind the colon for a password: argon2id as a PHC string. It refuses a password that no
+// login could bring.
+func Hash(password string) (string, error) {
+	switch {
+	case password == "":
+		return "", errors.New("an empty password; want one")
+	case len(password) > maxPassword:
+		return "", fmt.Errorf("a password of %d octets; want %d at most, which is what RADIUS carries", len(password), maxPassword)
+	case !utf8.ValidString(password):
+		return "", errors.New("a password that is not UTF-8; want UTF-8")
+	case strings.ContainsFunc(password, unicode.IsControl):
+		return "", errors.New("a control character in the password; want none")
+	}
+	salt := make([]byte, ownSalt)
+	rand.Read(salt)
+	key := argon2.IDKey([]byte(password), salt, ownTime, ownMemory, ownThreads, ownKey)
+	b64 := base64.RawStdEncoding
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, ownMemory, ownTime, ownThreads,
+		b64.EncodeToString(salt), b64.EncodeToString(key)), nil
 }
 
 // standIn returns a hash of kind k that stands in for a user who is not in the file.

@@ -1,0 +1,30 @@
+package policy
+
+import (
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestAlive: a lock that is never given back is noticed, whichever it is.
+func TestAlive(t *testing.T) {
+	m := NewMemory(10)
+	m.Alive()
+	for name, lock := range map[string]sync.Locker{
+		"approvals": &m.Approvals.mu, "challenges": &m.challenges.mu, "guard": &m.guard.mu, "transactions": &m.mu,
+	} {
+		returned := make(chan struct{})
+		lock.Lock()
+		go func() {
+			m.Alive()
+			close(returned)
+		}()
+		select {
+		case <-returned:
+			t.Errorf("alive although the lock of %s hangs", name)
+		case <-time.After(10 * time.Millisecond):
+		}
+		lock.Unlock()
+		<-returned
+	}
+}

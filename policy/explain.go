@@ -1,0 +1,85 @@
+package policy
+
+import "time"
+
+// Explanation is what the configuration makes of a login, before anybody is asked.
+type Explanation struct {
+	Name string // canonical; "" when it is none
+	User *User  // that lists the name; nil: none does
+	Duo  Identity
+
+	Rules []RuleFit // in order, up to the one that decides
+	Rule  *Rule     // that decides; nil: none
+
+	Verdict Verdict // where the configuration alone ends the login; its Reason is "" when Duo is to be asked
+	Early   bool    // it ends before the first factor is asked
+
+	Mode     Mode
+	Factors  []Factor
+	Failmode Failmode
+	Lifetime time.Duration // of an approval; 0: none is kept
+	Uses     int           // of it; 0: no limit
+	Idle     time.Duration // after which it ends unused; 0: no limit
+	BindTo   []Binding     // what it holds for, beside the user
+
+	Attributes []Attribute // of the Access-Accept, those of an upstream RADIUS server apart
+}
+
+// RuleFit is whether one rule fits a login.
+type RuleFit struct {
+	At     int // its place among the rules, from 0
+	Rule   *Rule
+	Misfit string // the key of the first list that does not fit; "" when it fits
+}
+
+// Explain says what becomes of a login of a at the time at by a user of account, which the first factor would tell.
+// Nobody is asked, and nothing is counted or kept.
+func (p *Policy) Explain(a Attempt, account Account, at time.Time) (e Explanation) {
+	l := login{Policy: p, Attempt: a, since: at}
+	if !l.settleName(a.User) {
+		return Explanation{Verdict: l.reject(BadName, sayWrong), Early: true}
+	}
+	e.Name, e.User = l.name, l.user
+	if l.isProbe() {
+		e.Verdict, e.Early = l.probe(), true
+		return e
+	}
+	v, ok := l.mayTry()
+	if e.Early = !ok; ok {
+		l.settleAccount(account)
+		v, ok = l.mayPass()
+	}
+	e.Name, e.User, e.Duo = l.name, l.user, l.duo
+	e.Rules = l.fits()
+	if l.ruled {
+		e.Rule = l.rule
+	}
+	e.Verdict = v
+	if ok && l.exempt() {
+		e.Verdict, ok = l.accept(Exempt), false
+		e.Attributes = e.Verdict.Attributes
+	}
+	if !ok {
+		return e
+	}
+	e.Mode, e.Factors, e.Failmode = l.mode(), l.factors(), l.failmode()
+	e.BindTo, e.Uses, e.Idle = p.settings.BindTo, p.settings.Uses, p.settings.Idle
+	if l.rememberable() {
+		e.Lifetime = l.lifetime()
+	}
+	e.Attributes = l.attributes()
+	return e
+}
+
+// fits lists the rules that were looked at for this login.
+func (l *login) fits() (list []RuleFit) {
+	for i := range l.settings.Rules {
+		r := &l.settings.Rules[i]
+		misfit := r.misfit(l.name, l.groups, &l.Attempt, l.since)
+		list = append(list, RuleFit{At: i, Rule: r, Misfit: misfit})
+		if misfit == "" && (!l.ruled || r == l.rule) {
+			return list
+		}
+	}
+	return list
+}

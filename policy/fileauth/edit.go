@@ -1,0 +1,200 @@
+package fileauth
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"duoradiusd/policy"
+)
+
+// Edit is what became of a file.
+type Edit struct {
+	Made     bool  // there was none
+	Known    bool  // the user was in it
+	Problems error // the lines for which a daemon refuses the file, by the defaults of [username]; nil: none
+}
+
+// Set gives a user this password: in the line that the user has, or in a new one at the end. Every other line stays as
+// it is. A reader sees the old file or the new one.
+func Set(path, user, password string) (Edit, error) {
+	if err := CheckName(user); err != nil {
+		return Edit{}, err
+	}
+	stored, err := Hash(password)
+	if err != nil {
+		return Edit{}, err
+	}
+	return edit(path, user, user+":"+stored)
+}
+
+// Delete takes a user's line away. It is an error when there is none.
+func Delete(path, user string) (Edit, error) {
+	if user == "" {
+		return Edit{}, errors.New("an empty user name; want one")
+	}
+	return edit(path, user, "")
+}
+
+// CheckName refuses a name that no line can hold, or that no login can have.
+func CheckName(user string) error {
+	_, ok := policy.Names{}.Canonical(user)
+	switch {
+	case !ok:
+		return errors.New("a user name that no login can have: empty, too long, or with control characters or outer blanks")
+	case strings.Contains(user, ":"):
+		return errors.New("a colon in the user name; want none, it ends the name")
+	case strings.HasPrefix(user, "#"):
+		return errors.New("a user name that begins with #, as comments do; want another")
+	}
+	return nil
+}
+
+// edit puts line in the place of the user's, or nothing for "".
+func edit(path, user, line string) (Edit, error) {
+	path, err := follow(path)
+	if err != nil {
+		return Edit{}, err
+	}
+	folder, err := lock(filepath.Dir(path))
+	if err != nil {
+		return Edit{}, err
+	}
+	defer folder.Close()
+	content, info, err := readFile(path)
+	made := errors.Is(err, fs.ErrNotExist) && line != ""
+	if err != nil && !made {
+		return Edit{}, err
+	}
+	content, known := replace(content, user, line)
+	if !known && line == "" {
+		return Edit{}, fmt.Errorf("%s has no user %s", path, user)
+	}
+	e := Edit{Made: made, Known: known}
+	_, e.Problems = parse(path, content, func(name string) string {
+		if canonical, ok := (policy.Names{}).Canonical(name); ok {
+			return canonical
+		}
+		return name
+	})
+	if err := install(path, content, info); err != nil {
+		return Edit{}, err
+	}
+	return e, folder.Sync()
+}
+
+// follow returns the path of the file itself where path is a symbolic link, so that the link stays one. There need not
+// be a file yet.
+func follow(path string) (string, error) {
+	for range 40 { // as many as Linux follows
+		to, err := os.Readlink(path)
+		if err != nil {
+			return path, nil
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(path), to)
+		}
+		path = to
+	}
+	return "", fmt.Errorf("%s: %w", path, syscall.ELOOP)
+}
+
+const lockPatience = 10 * time.Second
+
+// lock holds a folder, so that of two changes at once none is lost, until it is closed.
+func lock(path string) (*os.File, error) {
+	folder, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	for end := time.Now().Add(lockPatience); ; time.Sleep(20 * time.Millisecond) {
+		err = syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return folder, nil
+		}
+		if err != syscall.EWOULDBLOCK && err != syscall.EINTR || time.Now().After(end) {
+			folder.Close()
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+	}
+}
+
+// replace puts line in the place of the user's first line, and nothing in that of a further one, which would make the
+// file unusable, or bring back another password with the first gone. Without any, line comes last.
+func replace(content, user, line string) (changed string, known bool) {
+	content, mark := strings.TrimPrefix(content, "\ufeff"), strings.HasPrefix(content, "\ufeff")
+	var b strings.Builder
+	if mark {
+		b.WriteString("\ufeff")
+	}
+	for old := range strings.Lines(content) {
+		if nameIn(old) != user {
+			b.WriteString(old)
+			continue
+		}
+		if !known && line != "" {
+			b.WriteString(line + old[len(strings.TrimRight(old, "\r\n")):])
+		}
+		known = true
+	}
+	if !known && line != "" {
+		if content != "" && !strings.HasSuffix(content, "\n") {
+			b.WriteString("\n")
+		}
+		b.WriteString(line + "\n")
+	}
+	return b.String(), known
+}
+
+// nameIn returns whose line it is, even if its hash is none; "" for a comment.
+func nameIn(line string) string {
+	line = strings.Trim(line, " \t\r\n")
+	name, _, ok := strings.Cut(line, ":")
+	if !ok || strings.HasPrefix(line, "#") {
+		return ""
+	}
+	return name
+}
+
+// install replaces the file at path, whole, by one of the same mode and owner; before is nil where there was none. The
+// folder is not yet written to the disk.
+func install(path, content string, before os.FileInfo) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.new") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // unless it has been renamed
+	defer f.Close()
+	if _, err := f.WriteString(content); err != nil {
+		return err
+	}
+	if before != nil {
+		if err := resemble(f, before); err != nil {
+			return err
+		}
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// resemble gives f the owner, the group and the mode that the file had before.
+func resemble(f *os.File, before os.FileInfo) error {
+	now, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	had, has := before.Sys().(*syscall.Stat_t), now.Sys().(*syscall.Stat_t)
+	if had.Uid != has.Uid || had.Gid != has.Gid {
+		if err := f.Chown(int(had.Uid), int(had.Gid)); err != nil {
+			return fmt.Errorf("keep the owner of the file: %w", err)
+		}
+	}
+	return f.Chmod(before.Mode().Perm())
+}

@@ -1,0 +1,367 @@
+package policy
+
+import (
+	"reflect"
+	"testing"
+	"time"
+)
+
+const (
+	wrongWord = "reject bad-password: Wrong user name or password."
+	deniedNow = "reject denied-by-rule: Wrong user name or password."
+	admins    = "CN=VPN Admins,OU=Groups,DC=example,DC=com"
+)
+
+// inGroups is a world whose directory says that alice is in groups, and bob in none.
+func inGroups(t *testing.T, groups []string, f func(w *world)) {
+	t.Helper()
+	inWorld(t, func(w *world) {
+		w.ldap.accounts = map[string]Account{"alice": {Groups: groups}}
+		f(w)
+	})
+}
+
+// rules puts rules into force.
+func (w *world) rules(rules ...Rule) {
+	w.settings.Rules = rules
+	w.load()
+}
+
+// TestGroupNames: a group is its whole DN, or the value of its first RDN, whatever the case and the spaces around the
+// separators; nothing else is.
+func TestGroupNames(t *testing.T) {
+	of := []string{admins, "VPN Admins"} // as a directory gives them: the DN and its first RDN's value
+	for _, tt := range []struct {
+		named string // in the rule
+		fits  bool
+	}{
+		{admins, true},
+		{"VPN Admins", true},
+		{"vpn admins", true},
+		{"  VPN ADMINS ", true},
+		{"cn=vpn admins,ou=groups,dc=example,dc=com", true},
+		{"cn = VPN Admins , ou = Groups , dc = example , dc = com", true},
+		{"cn=  VPN Admins  ,   ou=Groups,dc=example,dc=com  ", true},
+
+		{"ou=Groups,dc=example,dc=com", false},
+		{"dc=com", false},
+		{"CN=VPN Admins", false},
+		{"CN=VPN Admins,OU=Groups,DC=example", false},
+		{"N=VPN Admins,OU=Groups,DC=example,DC=com", false},
+		{"X" + admins, false},
+		{admins + ",", false},
+		{admins + ",dc=org", false},
+		{"Admins", false},
+		{"VPN", false},
+		{"VPN Admin", false},
+		{"VPNAdmins", false},
+		{"VPN  Admins", false},
+		{"VPN Admins*", false},
+		{"Groups", false},
+		{"*", false},
+		{"", false},
+	} {
+		t.Run(tt.named, func(t *testing.T) {
+			inGroups(t, of, func(w *world) {
+				w.rules(Rule{Groups: []string{"other", tt.named}, Need: DeniedHere}, Rule{Need: ExemptBy})
+				want := "accept exempt"
+				if tt.fits {
+					want = deniedNow
+				}
+				w.wants(w.login("pw"), want)
+				w.wants(w.login("pw", as("bob")), "accept exempt") // who is in no group
+			})
+		})
+	}
+}
+
+// TestGroupsAsGiven: the directory's own spelling is folded as the rule's is.
+func TestGroupsAsGiven(t *testing.T) {
+	for _, given := range []string{admins, "cn=vpn admins, ou=groups, dc=example, dc=com", "CN = VPN ADMINS,OU= GROUPS ,DC=EXAMPLE,DC=COM"} {
+		inGroups(t, []string{"else", given}, func(w *world) {
+			w.rules(Rule{Groups: []string{admins}, Need: DeniedHere}, Rule{Need: ExemptBy})
+			w.wants(w.login("pw"), deniedNow)
+		})
+	}
+}
+
+func TestFoldGroup(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                              "",
+		"  ":                            "",
+		"Staff":                         "staff",
+		" Two  Words ":                  "two  words",
+		"CN=A,DC=B":                     "cn=a,dc=b",
+		" CN =  A  , DC  = B ":          "cn=a,dc=b",
+		`cn=Doe\, John,dc=b`:            `cn=doe\, john,dc=b`, // the comma and the space are the name's
+		`cn=Doe\,John,dc=b`:             `cn=doe\,john,dc=b`,
+		`cn=a\=  b , dc=b`:              `cn=a\=  b,dc=b`,
+		`cn=a\\ , dc=b`:                 `cn=a\\,dc=b`, // here the backslash is, and the comma separates
+		`cn=a\  ,dc=b`:                  `cn=a\ ,dc=b`, // an escaped space and one that is none
+		`cn=\ a,dc=b`:                   `cn=\ a,dc=b`,
+		`cn=a\`:                         `cn=a\`,
+		"cn=a+sn=b, dc=c":               "cn=a+sn=b,dc=c",
+		"CN=\u00c4RZTE , DC=\u00d6":     "cn=\u00e4rzte,dc=\u00f6",
+		"cn=a b  c,dc=b":                "cn=a b  c,dc=b",
+		"cn=a,dc=b,":                    "cn=a,dc=b,",
+		", = ,":                         ",=,",
+		"cn=" + string([]byte{0xff, 1}): "cn=\ufffd\x01",
+	} {
+		if got := foldGroup(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+		if got := foldGroup(want); got != want {
+			t.Errorf("%q: %q, want it as it is", want, got)
+		}
+	}
+}
+
+// TestGroupRuleOrder: the first rule that fits decides, whether it waits for the first factor or not.
+func TestGroupRuleOrder(t *testing.T) {
+	byGroup := func(n Need) Rule { return Rule{Groups: []string{"staff"}, Need: n} }
+	byNobody := func(n Need) Rule { return Rule{Groups: []string{"nobody"}, Need: n} }
+	byUser := func(n Need) Rule { return Rule{Users: []string{"alice"}, Need: n} }
+	all := func(n Need) Rule { return Rule{Need: n} }
+	for _, tt := range []struct {
+		name  string
+		rules []Rule
+		want  string
+		told  string // what the first factor was asked
+	}{
+		{"before a catch-all", []Rule{byGroup(ExemptBy), all(DeniedHere)}, "accept exempt", "alice:pw"},
+		{"behind a catch-all", []Rule{all(ExemptBy), byGroup(DeniedHere)}, "accept exempt", "alice:pw"},
+		{"behind a deny", []Rule{all(DeniedHere), byGroup(ExemptBy)}, deniedNow, ""},
+		{"behind a user's deny", []Rule{byUser(DeniedHere), byGroup(ExemptBy)}, deniedNow, ""},
+		{"before a user's deny", []Rule{byGroup(ExemptBy), byUser(DeniedHere)}, "accept exempt", "alice:pw"},
+		{"that does not fit, before a deny", []Rule{byNobody(ExemptBy), all(DeniedHere)}, deniedNow, "alice:pw"},
+		{"that does not fit, before a user's", []Rule{byNobody(DeniedHere), byUser(ExemptBy)}, "accept exempt", "alice:pw"},
+		{"two, the first fits", []Rule{byGroup(ExemptBy), byGroup(DeniedHere)}, "accept exempt", "alice:pw"},
+		{"two, the second fits", []Rule{byNobody(ExemptBy), byGroup(DeniedHere)}, deniedNow, "alice:pw"},
+		{"between two others", []Rule{{Users: []string{"bob"}, Need: DeniedHere}, byGroup(ExemptBy), all(DeniedHere)}, "accept exempt", "alice:pw"},
+		{"group and user", []Rule{{Groups: []string{"staff"}, Users: []string{"alice"}, Need: ExemptBy}, all(DeniedHere)}, "accept exempt", "alice:pw"},
+		{"group and another user", []Rule{{Groups: []string{"staff"}, Users: []string{"bob"}, Need: DeniedHere}, all(ExemptBy)}, "accept exempt", "alice:pw"},
+		{"group and another client", []Rule{{Groups: []string{"staff"}, Clients: []string{"lab"}, Need: DeniedHere}, all(ExemptBy)}, "accept exempt", "alice:pw"},
+		{"none fits", []Rule{byNobody(DeniedHere)}, "accept approved push T1", "alice:pw"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inGroups(t, []string{"staff"}, func(w *world) {
+				w.rules(tt.rules...)
+				if tt.want == "accept approved push T1" {
+					w.answers(allows(time3))
+				}
+				w.wants(w.login("pw"), tt.want)
+				w.told(tt.told)
+				if preauths, _ := w.duo.counts(); preauths != 0 && len(w.duo.auths) == 0 {
+					t.Error("Duo was asked")
+				}
+			})
+		})
+	}
+}
+
+// TestRuleByGroupSays: mode, factors, remember and failmode of a rule by group count as those of any rule.
+func TestRuleByGroupSays(t *testing.T) {
+	inGroups(t, []string{"contractors"}, func(w *world) {
+		w.client.Remember = time.Hour
+		w.rules(Rule{Groups: []string{"contractors"}, Mode: ModePasscode, Remember: ptr(0 * time.Second), Failmode: FailSafe})
+		w.wants(w.login("pw"), "reject passcode-needed: "+typeIt)
+		w.answers(allows(0), allows(0))
+		w.wants(w.login("pw,123456"), "accept approved passcode")
+		if n := w.memory.Approvals.Len(); n != 0 {
+			t.Errorf("%d approvals", n)
+		}
+		w.wants(w.login("pw", as("bob")), "accept approved push T1")
+		w.duo.preErr = errDown
+		w.wants(w.login("pw,123456"), "accept failed-open")
+		w.wants(w.login("pw", as("bob"), from(cafe)), "reject duo-unavailable"+later)
+	})
+}
+
+// silent is a Verdict as far as the user or the client can feel it.
+func silent(v Verdict) Verdict { v.Reason = ""; return v }
+
+// TestDenyByGroupSaysNothing: whoever is denied by a group can't tell a right password from a wrong one: not by the
+// Verdict, its delay or its attributes, nor by the time that it took.
+func TestDenyByGroupSaysNothing(t *testing.T) {
+	for name, rules := range map[string][]Rule{
+		"deny by group":         {{Groups: []string{"staff"}, Need: DeniedHere}},
+		"deny behind a group's": {{Groups: []string{"nobody"}, Need: ExemptBy}, {Users: []string{"alice"}, Need: DeniedHere}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inGroups(t, []string{"staff"}, func(w *world) {
+				w.ldap.delay = 2 * time.Second
+				w.ldap.accounts["alice"] = Account{Groups: []string{"staff"}, DuoUsername: "al", EAP: "x",
+					Attributes: []Attribute{{AttributeID{Type: 25}, "upstream"}}, Proof: []Attribute{{AttributeID{Type: 26}, "proof"}}}
+				w.client.PassAll = true
+				w.settings.Replies = []Reply{{Attributes: []Attribute{{AttributeID{Type: 25}, "own"}}}}
+				w.rules(rules...)
+				start := time.Now()
+				right := w.login("pw")
+				middle := time.Now()
+				wrong := w.login("no")
+				end := time.Now()
+				w.wants(right, deniedNow)
+				w.wants(wrong, wrongWord)
+				if !reflect.DeepEqual(silent(right), silent(wrong)) {
+					t.Errorf("\nright %+v\nwrong %+v", right, wrong)
+				}
+				if middle.Sub(start) != end.Sub(middle) {
+					t.Errorf("a right password takes %v, a wrong one %v", middle.Sub(start), end.Sub(middle))
+				}
+				for _, field := range []string{"pw,push", "pw,123456", "pw,sms"} {
+					if v := w.login(field); !reflect.DeepEqual(silent(v), silent(wrong)) {
+						t.Errorf("%s: %+v", field, v)
+					}
+				}
+				if preauths, _ := w.duo.counts(); preauths != 0 {
+					t.Error("Duo was asked")
+				}
+			})
+		})
+	}
+}
+
+// TestDenyByGroupIsThrottledAlike: nor by how many tries there are. A right password that is denied counts for nothing,
+// a wrong one does; so ten tries with a guess among them must not show which.
+func TestDenyByGroupIsThrottledAlike(t *testing.T) {
+	inGroups(t, []string{"staff"}, func(w *world) {
+		w.rules(Rule{Groups: []string{"staff"}, Need: DeniedHere})
+		for range 2 * wrongPerUser {
+			w.wants(w.login("pw"), deniedNow)
+		}
+		for range wrongPerUser {
+			w.wants(w.login("no"), wrongWord)
+		}
+		throttled := w.login("no")
+		if v := w.login("pw"); !reflect.DeepEqual(v, throttled) || v.Reason != Throttled {
+			t.Errorf("right %+v\nwrong %+v", v, throttled)
+		}
+	})
+}
+
+// TestDenyBeforeFirstFactor: what needs no group is settled before the password is looked at.
+func TestDenyBeforeFirstFactor(t *testing.T) {
+	for name, rules := range map[string][]Rule{
+		"of all":            {{Need: DeniedHere}},
+		"of a user":         {{Users: []string{"alice"}, Need: DeniedHere}},
+		"before a group's":  {{Users: []string{"alice"}, Need: DeniedHere}, {Groups: []string{"staff"}, Need: ExemptBy}},
+		"behind a stranger": {{Users: []string{"bob"}, Need: ExemptBy}, {Services: []string{"vpn"}, Need: DeniedHere}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inGroups(t, []string{"staff"}, func(w *world) {
+				w.rules(rules...)
+				w.wants(w.login("pw"), deniedNow)
+				w.wants(w.login("no"), deniedNow)
+				w.told("")
+			})
+		})
+	}
+}
+
+// TestGroupsWithoutFirstFactor: nobody knows the groups of a user whom the client has checked, so no rule by group fits.
+func TestGroupsWithoutFirstFactor(t *testing.T) {
+	for _, need := range []Need{ExemptBy, DeniedHere} {
+		inWorld(t, func(w *world) {
+			w.client.FirstFactor = nil
+			w.rules(Rule{Groups: []string{"staff", ""}, Need: need})
+			w.answers(allows(time3))
+			w.wants(w.login(""), "accept approved push T1")
+			w.rules(Rule{Groups: []string{"staff", ""}, Need: need}, Rule{Need: ExemptBy})
+			w.wants(w.login(""), "accept exempt")
+			w.rules(Rule{Groups: []string{"staff", ""}, Need: need}, Rule{Need: DeniedHere})
+			w.wants(w.login(""), deniedNow)
+		})
+	}
+}
+
+// TestGroupsInChallenge: what the first factor said of the user is not asked again, and not forgotten, as long as the
+// login lasts.
+func TestGroupsInChallenge(t *testing.T) {
+	inChallenge(t, func(w *world) {
+		w.ldap.accounts = map[string]Account{"alice": {Groups: []string{"Staff"}}}
+		w.settings.Replies = []Reply{{Groups: []string{"staff"}, Attributes: []Attribute{{AttributeID{Type: 25}, "staff"}}}}
+		w.rules(Rule{Groups: []string{"staff"}, Factors: []Factor{Push, Passcode}}, Rule{Need: DeniedHere})
+		const menu = "1. Duo Push to XXX-XXX-4508\nPasscode or option (1):"
+		v := w.login("pw")
+		w.wants(v, "challenge challenged: Duo login for alice\n"+menu)
+		w.answers(wrong, allows(time3))
+		s := w.answer(v.State, "111111", "challenge challenged passcode: Incorrect passcode. Please try again.\n"+menu)
+		s = w.answer(s, "phone", "challenge challenged: This factor is not allowed here.\n"+menu)
+		last := w.login("1", state(s))
+		w.wants(last, "accept approved push T1")
+		if len(last.Attributes) != 1 || last.Attributes[0].Value != "staff" {
+			t.Errorf("attributes %v", last.Attributes)
+		}
+		w.told("alice:pw")
+	})
+}
+
+// TestGroupsReloadInChallenge: what the configuration says by the time of the answer counts.
+func TestGroupsReloadInChallenge(t *testing.T) {
+	for name, tt := range map[string]struct {
+		rules []Rule
+		want  string
+	}{
+		"denied by group": {[]Rule{{Groups: []string{"staff"}, Need: DeniedHere}}, deniedNow},
+		"denied":          {[]Rule{{Need: DeniedHere}}, deniedNow},
+		"denied behind":   {[]Rule{{Groups: []string{"nobody"}}, {Need: DeniedHere}}, deniedNow},
+		"factors":         {[]Rule{{Groups: []string{"staff"}, Factors: []Factor{Push}}}, "challenge challenged: This factor is not allowed here.\n" + menuText},
+		"another group":   {[]Rule{{Groups: []string{"nobody"}, Need: DeniedHere}}, "accept approved passcode"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inChallenge(t, func(w *world) {
+				w.ldap.accounts = map[string]Account{"alice": {Groups: []string{"staff"}}}
+				s := w.offered()
+				w.rules(tt.rules...)
+				if tt.want == "accept approved passcode" {
+					w.answers(allows(time3))
+				}
+				v := w.login("123456", state(s))
+				if v.Outcome == Challenge { // without the codes that may not be typed now
+					v.Message += "\n"
+					tt.want = "challenge challenged: This factor is not allowed here.\n" +
+						menuText[:len(menuText)-len("Passcode or option (1-4):")] + "Option (1-4):\n"
+				}
+				w.wants(v, tt.want)
+			})
+		})
+	}
+}
+
+// TestGroupsOfJoined: a retry that is answered by the first one's push gets the attributes of its own groups; a retry of
+// an answer, which no first factor sees, those of the login's.
+func TestGroupsOfJoined(t *testing.T) {
+	replies := []Reply{{Groups: []string{"staff"}, Attributes: []Attribute{{AttributeID{Type: 25}, "staff"}}},
+		{Groups: []string{"night"}, Attributes: []Attribute{{AttributeID{Type: 25}, "night"}}}}
+	class := func(t *testing.T, p *pending, want string) {
+		t.Helper()
+		v := <-p.verdict
+		p.world.wants(v, "accept approved push T1")
+		if got := attributes(v); got != want {
+			t.Errorf("attributes %q, want %q", got, want)
+		}
+	}
+	inGroups(t, []string{"staff"}, func(w *world) {
+		w.settings.Replies = replies
+		w.load()
+		w.answers(allows(10 * time.Second))
+		first := w.start("pw")
+		w.ldap.accounts["alice"] = Account{Groups: []string{"staff", "night"}} // since
+		second := w.start("pw")
+		class(t, first, "25=staff")
+		class(t, second, "25=staff 25=night")
+	})
+	inChallenge(t, func(w *world) {
+		w.ldap.accounts = map[string]Account{"alice": {Groups: []string{"staff"}}}
+		w.settings.Replies = replies
+		w.rules(Rule{Groups: []string{"staff"}}, Rule{Need: DeniedHere})
+		s := w.offered()
+		w.answers(allows(10 * time.Second))
+		first, second := w.start("1", state(s)), w.start("1", state(s))
+		w.rules(Rule{Groups: []string{"staff"}, Need: DeniedHere})
+		w.wants(w.login("1", state(s)), deniedNow) // a reload since
+		class(t, first, "25=staff")
+		class(t, second, "25=staff")
+		w.asked("push:D1")
+	})
+}

@@ -1,0 +1,196 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+)
+
+// The tests of this file hold what those who come from Janssen's Duo script count on: password first, Duo second, for
+// the members of a group, and nobody gets in because something is down.
+
+// journal notes who is asked, in order.
+type journal struct {
+	FirstFactor
+	SecondFactor
+	list []string
+}
+
+func (j *journal) Authenticate(ctx context.Context, r FirstRequest) (Account, error) {
+	j.list = append(j.list, "password")
+	return j.FirstFactor.Authenticate(ctx, r)
+}
+
+func (j *journal) Preauth(ctx context.Context, r PreauthRequest) (Preauth, error) {
+	j.list = append(j.list, "preauth")
+	return j.SecondFactor.Preauth(ctx, r)
+}
+
+func (j *journal) Auth(ctx context.Context, r AuthRequest) (AuthResult, error) {
+	j.list = append(j.list, "auth")
+	return j.SecondFactor.Auth(ctx, r)
+}
+
+// TestJanssenOrder: Duo is asked after a right password only.
+func TestJanssenOrder(t *testing.T) {
+	for _, tt := range []struct {
+		field, want string
+		asked       []string
+	}{
+		{"pw", "accept approved push T1", []string{"password", "preauth", "auth"}},
+		{"pw,push", "accept approved push T1", []string{"password", "preauth", "auth"}},
+		{"no", wrongWord, []string{"password"}},
+		{"no,push", wrongWord, []string{"password"}},
+		{"no,123456", wrongWord, []string{"password"}},
+		{"no,sms", wrongWord, []string{"password"}},
+		{"", wrongWord, nil},
+		{",push", wrongWord, nil},
+		{",123456", wrongWord, nil},
+	} {
+		for _, mode := range []Mode{ModeAuto, ModeChallenge} {
+			t.Run(tt.field+"/"+string(mode), func(t *testing.T) {
+				inWorld(t, func(w *world) {
+					j := &journal{FirstFactor: w.ldap, SecondFactor: w.duo}
+					w.client.FirstFactor, w.client.Second, w.client.Mode = j, j, mode
+					want, asked := tt.want, tt.asked
+					if mode == ModeChallenge && tt.field == "pw" {
+						v := w.login("pw")
+						if v.Reason != Challenged {
+							w.Fatal(line(v))
+						}
+						w.answers(allows(time3))
+						w.wants(w.login("1", state(v.State)), want)
+						asked = []string{"password", "preauth", "preauth", "auth"}
+					} else {
+						if len(asked) > 1 {
+							w.answers(allows(time3))
+						}
+						w.wants(w.login(tt.field), want)
+					}
+					if !slices.Equal(j.list, asked) {
+						t.Errorf("asked %v, want %v", j.list, asked)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestJanssenMembersOnly: the members of a group are asked, all others let in by their password.
+func TestJanssenMembersOnly(t *testing.T) {
+	rules := []Rule{{Name: "members", Groups: []string{"duo-users"}, Need: Required}, {Name: "others", Need: ExemptBy}}
+	for _, tt := range []struct {
+		groups []string
+		member bool
+	}{
+		{[]string{"duo-users"}, true},
+		{[]string{"staff", "CN=x,DC=y", "Duo-Users"}, true},
+		{nil, false},
+		{[]string{}, false},
+		{[]string{""}, false},
+		{[]string{"staff"}, false},
+		{[]string{"duo-users-2", "no-duo-users", "duo", "users"}, false},
+		{[]string{"cn=duo-users,dc=y"}, false}, // a whole DN is itself only
+	} {
+		inGroups(t, tt.groups, func(w *world) {
+			w.rules(rules...)
+			want := "accept exempt"
+			if tt.member {
+				want = "accept approved push T1"
+				w.answers(allows(time3))
+			}
+			w.wants(w.login("pw"), want)
+			w.wants(w.login("no"), wrongWord)
+			if preauths, _ := w.duo.counts(); (preauths != 0) != tt.member {
+				t.Errorf("%q: %d preauths", tt.groups, preauths)
+			}
+		})
+	}
+	inGroups(t, []string{"duo-users"}, func(w *world) { // a member whom Duo denies is not let in by the other rule
+		w.rules(rules...)
+		w.answers(denied)
+		w.wants(w.login("pw"), "reject denied push T1: Login request denied.")
+		w.duo.preErr = errDown
+		w.wants(w.login("pw"), "reject duo-unavailable"+later)
+	})
+}
+
+// TestJanssenFailsClosed: a directory that can't say yes lets nobody in, whatever failmode and rules say, in time and
+// without Duo.
+func TestJanssenFailsClosed(t *testing.T) {
+	for name, tt := range map[string]struct {
+		fail func(d *directory)
+		want string
+	}{
+		"refused":          {func(d *directory) { d.err = errNoBind }, "reject first-factor-unavailable" + later},
+		"down like Duo":    {func(d *directory) { d.err = errDown }, "reject first-factor-unavailable" + later},
+		"misconfigured":    {func(d *directory) { d.err = errKeys }, "reject first-factor-unavailable" + later},
+		"canceled":         {func(d *directory) { d.err = context.Canceled }, "reject first-factor-unavailable" + later},
+		"its own deadline": {func(d *directory) { d.err = context.DeadlineExceeded }, "reject first-factor-unavailable" + later},
+		"hangs":            {func(d *directory) { d.delay = time.Hour }, "reject first-factor-unavailable" + later},
+		"can't check it":   {func(d *directory) { d.err = ErrUnsupported }, "reject unsupported-method"},
+		"no, and an error": {func(d *directory) { d.err = errors.Join(errNoBind, ErrRejected) }, wrongWord},
+	} {
+		for _, rule := range []Need{Required, ExemptBy} {
+			t.Run(name+"/"+string(rule), func(t *testing.T) {
+				inWorld(t, func(w *world) {
+					w.client.Failmode, w.settings.Unlisted = FailSafe, UnlistedFirstFactor
+					w.rules(Rule{Groups: []string{"duo-users"}}, Rule{Need: rule, Failmode: FailSafe})
+					w.ldap.accounts = map[string]Account{"alice": {Groups: []string{"duo-users"}}}
+					w.duo.preErr = errDown
+					tt.fail(w.ldap)
+					for _, field := range []string{"pw", "pw,push", "pw,123456"} {
+						begun := time.Now()
+						v := w.login(field)
+						w.wants(v, tt.want)
+						if took := time.Since(begun); took > patience || len(v.Attributes) != 0 {
+							t.Errorf("took %v, attributes %q", took, attributes(v))
+						}
+					}
+					if preauths, auths := w.duo.counts(); preauths+auths != 0 {
+						t.Errorf("Duo was asked: %d preauths, %d auths", preauths, auths)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestJanssenRememberedNeedsThePassword: an approval stands for Duo, never for the directory.
+func TestJanssenRememberedNeedsThePassword(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.client.Remember, w.client.Failmode = time.Hour, FailSafe
+		w.answers(allows(0))
+		w.wants(w.login("pw"), "accept approved push T1")
+		w.wants(w.login("no"), wrongWord)
+		w.ldap.err = errNoBind
+		w.wants(w.login("pw"), "reject first-factor-unavailable"+later)
+		w.ldap.err = nil
+		w.wants(w.login("pw"), "accept remembered")
+	})
+}
+
+// breaking is a directory that panics.
+type breaking struct{}
+
+func (breaking) Authenticate(context.Context, FirstRequest) (Account, error) {
+	panic("the directory breaks")
+}
+
+// TestJanssenPanic: a panic of the first factor's is no answer; it goes up to the door, which rejects.
+func TestJanssenPanic(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.client.FirstFactor, w.client.Failmode = breaking{}, FailSafe
+		defer func() {
+			if recover() == nil {
+				t.Error("it was taken for an answer")
+			}
+			if preauths, _ := w.duo.counts(); preauths != 0 {
+				t.Error("Duo was asked")
+			}
+		}()
+		w.login("pw")
+	})
+}

@@ -1,0 +1,414 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// by is a login by another method than a password.
+func by(m Method) func(*Attempt) { return func(a *Attempt) { a.Method = m } }
+
+var noPassword = []Method{CHAP, MSCHAP, EAP}
+
+const success, failure = "\x03\x07\x00\x04", "\x04\x07\x00\x04" // EAP packets
+
+// TestMethodsWithoutFirstFactor: nobody could check them, so they are rejected at once and nobody is asked.
+func TestMethodsWithoutFirstFactor(t *testing.T) {
+	for _, m := range noPassword {
+		inWorld(t, func(w *world) {
+			w.client.FirstFactor = nil
+			w.client.Failmode = FailSafe
+			w.settings.Unlisted = UnlistedFirstFactor
+			w.rules(Rule{Need: ExemptBy})
+			v := w.login("", by(m))
+			w.wants(v, "reject unsupported-method")
+			if !v.Immediate || v.User != "alice" {
+				t.Errorf("%v: Immediate %v, User %q", m, v.Immediate, v.User)
+			}
+			if preauths, _ := w.duo.counts(); preauths != 0 {
+				t.Error("Duo was asked")
+			}
+		})
+	}
+}
+
+// TestUnsupported: a first factor that can't check a method has asked nobody, so the guard counts nothing.
+func TestUnsupported(t *testing.T) {
+	for _, m := range append(noPassword, Password) {
+		inRelay(t, func(w *world, u *upstream) {
+			u.scripts = func(r FirstRequest) said {
+				return said{err: fmt.Errorf("ldapauth: %v: %w", r.Method, ErrUnsupported)}
+			}
+			field := map[bool]string{true: "pw"}[m == Password]
+			for range 2 * wrongPerAddress {
+				v := w.login(field, by(m))
+				if line(v) != "reject unsupported-method" || !v.Immediate || v.Err != nil {
+					w.Fatalf("%v: %s, Immediate %v, Err %v", m, line(v), v.Immediate, v.Err)
+				}
+			}
+			if preauths, _ := w.duo.counts(); preauths != 0 {
+				t.Error("Duo was asked")
+			}
+			u.scripts = func(FirstRequest) said { return said{err: ErrRejected} }
+			for range wrongPerUser {
+				w.wants(w.login("no"), wrongWord)
+			}
+			w.wants(w.login("no"), "reject throttled: Wrong user name or password.")
+		})
+	}
+}
+
+// TestModes: what is no password has no field for a code and shows no menu; its second factor is a push.
+func TestModes(t *testing.T) {
+	const push, needs = "accept approved push T1", "reject passcode-needed: " + typeIt
+	for _, tt := range []struct {
+		client, rule Mode
+		factors      []Factor
+		want         string
+	}{
+		{"", "", nil, push},
+		{ModeAuto, "", nil, push},
+		{ModeChallenge, "", nil, push},
+		{"", ModeChallenge, nil, push},
+		{ModePasscode, "", nil, needs},
+		{"", ModePasscode, nil, needs},
+		{ModePasscode, ModeChallenge, nil, push},
+		{ModeChallenge, ModePasscode, nil, needs},
+		{ModeChallenge, "", []Factor{Passcode, SMS}, needs},
+		{ModeChallenge, "", []Factor{Passcode, Phone}, "accept approved phone T1"},
+	} {
+		for _, m := range noPassword {
+			inRelay(t, func(w *world, u *upstream) {
+				w.client.Mode = tt.client
+				if tt.factors != nil {
+					w.client.Factors = tt.factors
+				}
+				w.rules(Rule{Mode: tt.rule})
+				u.says(yes(Account{}))
+				if tt.want != needs {
+					w.answers(allows(time3))
+				}
+				w.wants(w.login("", by(m)), tt.want)
+				if preauths, auths := w.duo.counts(); tt.want == needs && preauths+auths != 0 {
+					t.Errorf("%v: %d preauths, %d auths", m, preauths, auths)
+				}
+				if len(w.duo.preauths) == 1 && w.duo.preauths[0].VerifiedPush {
+					t.Errorf("%v: we told Duo that we can show a code", m)
+				}
+			})
+		}
+	}
+}
+
+// TestEAP is a whole conversation: each packet goes through, and the one that ends it is held until Duo allows.
+func TestEAP(t *testing.T) {
+	conversation := func(end said) []said {
+		return []said{back(AskBack{State: "S1", EAP: "\x01\x05tls"}), back(AskBack{State: "S2", EAP: "\x01\x06tls"}), end}
+	}
+	account := Account{EAP: success, Proof: []Attribute{vsa(311, 16, "send"), vsa(311, 17, "recv")}}
+	// talk has the conversation up to its end.
+	talk := func(w *world, u *upstream, end said) (last string) {
+		w.Helper()
+		u.says(conversation(end)...)
+		v := w.login("", by(EAP))
+		for _, want := range []string{"\x01\x05tls", "\x01\x06tls"} {
+			if v.Reason != Relayed || v.EAP != want || v.Message != "" {
+				w.Fatalf("%s, EAP %q, want %q", line(v), v.EAP, want)
+			}
+			if last = v.State; want == "\x01\x05tls" {
+				v = w.login("", by(EAP), state(last))
+			}
+		}
+		return last
+	}
+	for _, tt := range []struct {
+		name  string
+		reply reply
+		want  string
+		eap   string
+		keys  string
+	}{
+		{"allowed", allows(10 * time.Second), "accept approved push T1", success, "311/16=send 311/17=recv"},
+		{"denied", denies("deny", "Login request denied.", 10*time.Second), "reject denied push T1: Login request denied.", "", ""},
+		{"no answer", never, unanswered, "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inRelay(t, func(w *world, u *upstream) {
+				s := talk(w, u, yes(account))
+				w.answers(tt.reply)
+				p := w.start("", by(EAP), state(s))
+				time.Sleep(9 * time.Second)
+				select {
+				case v := <-p.verdict:
+					w.Fatalf("%s before Duo's answer", line(v))
+				default:
+				}
+				v := <-p.verdict
+				w.wants(v, tt.want)
+				if v.EAP != tt.eap || attributes(v) != tt.keys {
+					t.Errorf("EAP %q, attributes %q", v.EAP, attributes(v))
+				}
+				w.asked("push:D1")
+				w.upstreamWasAsked(u, "alice[eap] alice[eap]@S1 alice[eap]@S2")
+			})
+		})
+	}
+	t.Run("refused", func(t *testing.T) {
+		inRelay(t, func(w *world, u *upstream) {
+			s := talk(w, u, no(Refusal{Relayed: true, EAP: failure}))
+			v := w.login("", by(EAP), state(s))
+			if w.wants(v, wrongWord); v.EAP != failure || !v.Immediate {
+				t.Errorf("EAP %q, Immediate %v", v.EAP, v.Immediate)
+			}
+			w.asked("")
+		})
+	})
+	t.Run("denied by group", func(t *testing.T) {
+		inRelay(t, func(w *world, u *upstream) {
+			w.rules(Rule{Groups: []string{"staff"}, Need: DeniedHere})
+			s := talk(w, u, yes(Account{Groups: []string{"staff"}, EAP: success, Proof: account.Proof}))
+			v := w.login("", by(EAP), state(s))
+			if w.wants(v, deniedNow); v.EAP != "" || len(v.Attributes) != 0 {
+				t.Errorf("EAP %q, attributes %q", v.EAP, attributes(v))
+			}
+		})
+	})
+	t.Run("without a second factor", func(t *testing.T) {
+		inRelay(t, func(w *world, u *upstream) {
+			w.rules(Rule{Need: ExemptBy})
+			s := talk(w, u, yes(account))
+			if v := w.login("", by(EAP), state(s)); v.EAP != success || attributes(v) != "311/16=send 311/17=recv" {
+				t.Errorf("%s, EAP %q, attributes %q", line(v), v.EAP, attributes(v))
+			}
+		})
+	})
+}
+
+// TestInnerName: inside an EAP tunnel the user may be another than outside, and it is the inner one who logs in: by its
+// rules, with its phone, and with its approvals.
+func TestInnerName(t *testing.T) {
+	outer := as("anonymous@example.com")
+	inner := yes(Account{User: `EXAMPLE\Alice`, EAP: success})
+	login := func(w *world, u *upstream, end said) Verdict {
+		w.Helper()
+		u.says(back(AskBack{State: fmt.Sprint("S", len(u.asked))}), end)
+		v := w.login("", by(EAP), outer)
+		if v.User != "anonymous" {
+			t.Errorf("User %q", v.User)
+		}
+		return w.login("", by(EAP), outer, state(v.State))
+	}
+	inRelay(t, func(w *world, u *upstream) {
+		w.client.Remember = time.Hour
+		w.settings.Users = []User{{Name: "alice", Duo: Identity{UserID: "DU1"}}, {Name: "anonymous", Duo: Identity{UserID: "DU2"}}}
+		w.load()
+		w.answers(allows(0))
+		v := login(w, u, inner)
+		w.wants(v, "accept approved push T1")
+		if a := w.duo.auths[0]; v.User != "alice" || a.User != (Identity{UserID: "DU1"}) || a.Name != "alice" || w.duo.preauths[0].User.UserID != "DU1" {
+			t.Errorf("User %q, at Duo %v, shown as %q", v.User, a.User, a.Name)
+		}
+		w.wants(login(w, u, inner), "accept remembered")
+		if list := w.memory.Approvals.List("alice", 0); len(list) != 1 || w.memory.Approvals.Len() != 1 {
+			t.Errorf("approvals %v", list)
+		}
+		u.says(yes(Account{})) // nor for who is outside
+		w.answers(allows(0))
+		w.wants(w.login("pw", outer), "accept approved push T2")
+		u.says(yes(Account{})) // but for alice by another method, whose approval it is
+		w.wants(w.login("pw"), "accept remembered")
+	})
+	inRelay(t, func(w *world, u *upstream) {
+		w.rules(Rule{Users: []string{"alice"}, Need: DeniedHere}, Rule{Need: ExemptBy})
+		v := login(w, u, inner)
+		if w.wants(v, deniedNow); v.EAP != "" || v.User != "alice" {
+			t.Errorf("EAP %q, User %q", v.EAP, v.User)
+		}
+		w.wants(login(w, u, yes(Account{User: "bob"})), "accept exempt")
+	})
+	inRelay(t, func(w *world, u *upstream) { // nobody's name
+		w.rules(Rule{Need: ExemptBy})
+		for _, bad := range []string{"\x00", "a\u200bb", " alice", `EXAMPLE\`, "\xff"} {
+			v := login(w, u, yes(Account{User: bad, EAP: success, Proof: []Attribute{vsa(311, 16, "key")}}))
+			if w.wants(v, "reject bad-name: Wrong user name or password."); v.EAP != "" || len(v.Attributes) != 0 {
+				t.Errorf("%q: EAP %q, attributes %q", bad, v.EAP, attributes(v))
+			}
+		}
+	})
+	inRelay(t, func(w *world, u *upstream) { // a name of the directory for Duo
+		w.answers(allows(0))
+		login(w, u, yes(Account{User: "alice", DuoUsername: "asmith"}))
+		if a := w.duo.auths[0]; a.User != (Identity{Username: "asmith"}) || a.Name != "alice" {
+			t.Errorf("at Duo %v, shown as %q", a.User, a.Name)
+		}
+	})
+}
+
+// TestRenamed: a directory may know the user by another name than the one that was typed, which stays what the client
+// sends: in the answer to a challenge, and in a retry of that.
+func TestRenamed(t *testing.T) {
+	inChallenge(t, func(w *world) {
+		w.ldap.accounts = map[string]Account{"alice": {User: "asmith", Groups: []string{"staff"}}}
+		w.settings.Users = []User{{Name: "asmith", Duo: Identity{UserID: "DU1"}}}
+		w.load()
+		v := w.login("pw")
+		if v.User != "asmith" || v.Reason != Challenged {
+			w.Fatalf("%s, User %q", line(v), v.User)
+		}
+		w.wants(w.login("1", state(v.State), as("asmith")), badState)
+		w.answers(allows(10 * time.Second))
+		first, second := w.start("1", state(v.State)), w.start("1", state(v.State))
+		first.wants("accept approved push T1")
+		second.wants("accept approved push T1")
+		if got := w.duo.auths[0].User.UserID; got != "DU1" {
+			t.Errorf("at Duo it is %q", got)
+		}
+	})
+}
+
+// TestOuterNameDecidesNothing: what stands outside the tunnel is no name of a user, so neither a list of users nor a
+// rule that names some may speak before the inner one is known.
+func TestOuterNameDecidesNothing(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		settings Settings
+		want     string // of alice inside
+	}{
+		{"unlisted outside", Settings{Unlisted: UnlistedReject, Users: []User{{Name: "alice"}}}, "accept approved push T1"},
+		{"unlisted inside", Settings{Unlisted: UnlistedReject, Users: []User{{Name: "anonymous"}}}, "reject unlisted: Wrong user name or password."},
+		{"elsewhere outside", Settings{Users: []User{{Name: "anonymous", Services: []string{"mail"}, Elsewhere: ElsewhereReject}}}, "accept approved push T1"},
+		{"elsewhere inside", Settings{Users: []User{{Name: "alice", Services: []string{"mail"}, Elsewhere: ElsewhereReject}}}, "reject elsewhere: Wrong user name or password."},
+		{"denied outside", Settings{Rules: []Rule{{Users: []string{"anonymous"}, Need: DeniedHere}}}, "accept approved push T1"},
+		{"denied inside", Settings{Rules: []Rule{{Users: []string{"alice"}, Need: DeniedHere}}}, deniedNow},
+		{"all but alice", Settings{Rules: []Rule{{Users: []string{"alice"}}, {Need: DeniedHere}}}, "accept approved push T1"},
+		{"exempt outside", Settings{Rules: []Rule{{Users: []string{"anonymous"}, Need: ExemptBy}}}, "accept approved push T1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inRelay(t, func(w *world, u *upstream) {
+				w.settings.Users, w.settings.Unlisted, w.settings.Rules = tt.settings.Users, tt.settings.Unlisted, tt.settings.Rules
+				w.load()
+				u.says(back(AskBack{State: "S1"}), yes(Account{User: "alice"}))
+				v := w.login("", by(EAP), as("anonymous"))
+				if v.Reason != Relayed {
+					w.Fatal(line(v))
+				}
+				if tt.want == "accept approved push T1" {
+					w.answers(allows(0))
+				}
+				w.wants(w.login("", by(EAP), as("anonymous"), state(v.State)), tt.want)
+			})
+		})
+	}
+}
+
+// TestGuardOfOuterNames: one name stands outside of everybody's tunnel, so it is not throttled; addresses are, as ever.
+func TestGuardOfOuterNames(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		u.scripts = func(FirstRequest) said { return no(Refusal{Relayed: true}) }
+		for n := range 3 * wrongPerAddress {
+			ip := netip.AddrFrom4([4]byte{10, 1, 1, byte(n)})
+			w.wants(w.login("", by(EAP), as("anonymous"), from(ip)), wrongWord)
+		}
+		for range wrongPerAddress {
+			w.wants(w.login("", by(EAP), as("anonymous")), wrongWord)
+		}
+		w.wants(w.login("", by(EAP), as("anonymous")), "reject throttled: Wrong user name or password.")
+		w.wants(w.login("", by(EAP), as("anonymous"), from(cafe)), wrongWord)
+		w.wants(w.login("pw", as("anonymous"), from(cafe)), wrongWord)
+	})
+	for _, m := range []Method{CHAP, MSCHAP} { // the name that these compute with is the user's own
+		inRelay(t, func(w *world, u *upstream) {
+			u.scripts = func(FirstRequest) said { return no(Refusal{Relayed: true}) }
+			for range wrongPerUser {
+				w.wants(w.login("", by(m)), wrongWord)
+			}
+			w.wants(w.login("", by(m)), "reject throttled: Wrong user name or password.")
+			w.wants(w.login("pw"), "reject throttled: Wrong user name or password.")
+		})
+	}
+}
+
+// TestJoinOfMethods: a client that asks again, with a new Identifier, while the phone rings makes no second push: whole
+// logins by CHAP and MS-CHAP, the last packet of an EAP conversation.
+func TestJoinOfMethods(t *testing.T) {
+	for _, m := range noPassword {
+		t.Run(m.String(), func(t *testing.T) {
+			inRelay(t, func(w *world, u *upstream) {
+				u.scripts = func(FirstRequest) said { return yes(Account{EAP: success, Proof: []Attribute{vsa(311, 26, "S=1")}}) }
+				w.answers(allows(10 * time.Second))
+				first := w.start("", by(m))
+				time.Sleep(time.Second)
+				second := w.start("", by(m))
+				for _, p := range []*pending{first, second} {
+					v := <-p.verdict
+					if w.wants(v, "accept approved push T1"); v.EAP != success || attributes(v) != "311/26=S=1" {
+						t.Errorf("EAP %q, attributes %q", v.EAP, attributes(v))
+					}
+				}
+				if len(u.asked) != 2 {
+					t.Errorf("the first factor was asked %d times", len(u.asked))
+				}
+				w.asked("push:D1")
+			})
+		})
+		t.Run(m.String()+", the answer to a question", func(t *testing.T) {
+			inRelay(t, func(w *world, u *upstream) {
+				w.settings.Replies = []Reply{{Groups: []string{"staff"}, Attributes: []Attribute{attr(class, "staff")}}}
+				w.load()
+				u.says(back(AskBack{State: "S1", EAP: "\x01\x05tls"}),
+					yes(Account{User: "bob", Groups: []string{"staff"}, EAP: success, Proof: []Attribute{vsa(311, 26, "S=1")}}))
+				s := w.login("", by(m)).State
+				w.answers(allows(10 * time.Second))
+				first := w.start("", by(m), state(s))
+				time.Sleep(time.Second)
+				second := w.start("", by(m), state(s))
+				w.wants(w.login("", by(m), state(s), from(cafe)), badState)
+				w.wants(w.login("", by(m), state(s), as("bob")), badState)
+				w.wants(w.login("", by(m), state(s), through(w.at("lab", "vpn"))), badState)
+				w.wants(w.login("pw", state(s)), badState)
+				for _, p := range []*pending{first, second} {
+					v := <-p.verdict
+					w.wants(v, "accept approved push T1")
+					if v.User != "bob" || v.EAP != success || attributes(v) != "311/26=S=1 25=staff" {
+						t.Errorf("User %q, EAP %q, attributes %q", v.User, v.EAP, attributes(v))
+					}
+				}
+				if len(u.asked) != 2 {
+					t.Errorf("the first factor was asked %d times", len(u.asked))
+				}
+				w.asked("push:D1")
+			})
+		})
+	}
+}
+
+// TestMethodsDoNotJoin: a login by one method is no repetition of one by another.
+func TestMethodsDoNotJoin(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		u.scripts = func(FirstRequest) said { return yes(Account{}) }
+		w.answers(allows(10 * time.Second))
+		first := w.start("", by(CHAP))
+		w.wants(w.login("", by(MSCHAP)), pushPending)
+		w.wants(w.login("pw"), pushPending)
+		first.wants("accept approved push T1")
+	})
+}
+
+// TestEAPBegunAnew: a conversation that begins anew while the phone rings for the one before, as after a client's own
+// timeout, is the same login again.
+func TestEAPBegunAnew(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		talk := func(n int) string {
+			u.says(back(AskBack{State: fmt.Sprint("S", n), EAP: "\x01\x05tls"}), yes(Account{EAP: success}))
+			return w.login("", by(EAP)).State
+		}
+		w.answers(allows(10 * time.Second))
+		first := w.start("", by(EAP), state(talk(1)))
+		second := w.start("", by(EAP), state(talk(2)))
+		first.wants("accept approved push T1")
+		second.wants("accept approved push T1")
+		w.asked("push:D1")
+	})
+}

@@ -1,0 +1,506 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// upstream is a strict FirstFactor that speaks RADIUS: it answers by what a test has scripted, in this order, and
+// remembers what it was asked.
+type upstream struct {
+	t       *testing.T
+	scripts func(FirstRequest) said // instead of script
+
+	mu     sync.Mutex // guards the rest
+	script []said
+	asked  []FirstRequest
+	states map[string]bool // of its questions; true: answered
+}
+
+// said is one answer of the upstream.
+type said struct {
+	account Account
+	err     error
+	after   time.Duration
+}
+
+func yes(a Account) said { return said{account: a} }
+func no(r Refusal) said  { return said{err: fmt.Errorf("radiusauth: nps1: %w", &r)} }
+
+// back asks for more, by the words of the upstream's server.
+func back(a AskBack) said {
+	if a.Wait == 0 {
+		a.Wait = 30 * time.Second
+	}
+	return said{err: fmt.Errorf("radiusauth: nps1: %w", &a)}
+}
+
+func (u *upstream) Authenticate(ctx context.Context, r FirstRequest) (Account, error) {
+	s := u.take(r)
+	if err := pause(ctx, s.after); err != nil {
+		return Account{}, fmt.Errorf("radiusauth: nps1: %w", err)
+	}
+	return s.account, s.err
+}
+
+func (u *upstream) take(r FirstRequest) (s said) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.asked = append(u.asked, r)
+	answered, known := u.states[r.State]
+	switch {
+	case r.State != "" && (!known || answered):
+		u.t.Errorf("the upstream is asked about a State that it did not give, or again: %+v", r)
+	case r.State == "" && r.Method == Password && r.Password == "":
+		u.t.Errorf("the upstream is asked with an empty password: %+v", r)
+	case r.Method != Password && r.Password != "":
+		u.t.Errorf("a password beside %v: %+v", r.Method, r)
+	}
+	if r.State != "" {
+		u.states[r.State] = true
+	}
+	switch {
+	case u.scripts != nil:
+		s = u.scripts(r)
+	case len(u.script) == 0:
+		u.t.Errorf("the upstream was asked once more than scripted: %+v", r)
+		return said{err: ErrRejected}
+	default:
+		s, u.script = u.script[0], u.script[1:]
+	}
+	var back *AskBack
+	if errors.As(s.err, &back) {
+		u.states[back.State] = false
+	}
+	return s
+}
+
+func (u *upstream) says(script ...said) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.script = script
+}
+
+// asks returns what the upstream was asked, in a word each: "alice:pw", "alice:code@S1", "alice[ms-chap]".
+func (u *upstream) asks() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	var words []string
+	for _, r := range u.asked {
+		word := r.User + ":" + r.Password
+		if r.Method != Password {
+			word = fmt.Sprintf("%s[%s]", r.User, r.Method)
+		}
+		if r.State != "" {
+			word += "@" + r.State
+		}
+		words = append(words, word)
+	}
+	return strings.Join(words, " ")
+}
+
+// inRelay is a world whose first factor is an upstream RADIUS server.
+func inRelay(t *testing.T, f func(w *world, u *upstream)) {
+	t.Helper()
+	inWorld(t, func(w *world) {
+		u := &upstream{t: t, states: map[string]bool{}}
+		w.client.FirstFactor = u
+		f(w, u)
+		if len(u.script) != 0 && !t.Failed() {
+			t.Errorf("%d scripted answers of the upstream were not asked for", len(u.script))
+		}
+	})
+}
+
+func (w *world) upstreamWasAsked(u *upstream, want string) {
+	w.Helper()
+	if got := u.asks(); got != want {
+		w.Errorf("the upstream was asked %q, want %q", got, want)
+	}
+}
+
+// TestAskBack: the upstream's question reaches the client with all that belongs to it, the answer the upstream, with the
+// State that it gave; then Duo is asked.
+func TestAskBack(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		w.client.PassAll = true
+		u.says(back(AskBack{State: "S1", Message: "Your password has expired. New password:",
+			Attributes: []Attribute{vsa(cisco, 1, "prompt")}, Wait: time.Minute}),
+			back(AskBack{State: "S2", Message: "Again:"}), yes(Account{Attributes: []Attribute{attr(class, "up")}}))
+		v := w.login("pw")
+		w.wants(v, "challenge relayed: Your password has expired. New password:")
+		if got := attributes(v); got != "9/1=prompt" || v.Wait != time.Minute || v.User != "alice" || v.EAP != "" {
+			t.Errorf("attributes %q, Wait %v, User %q, EAP %q", got, v.Wait, v.User, v.EAP)
+		}
+		if v.State == "S1" || len(v.State) != 32 {
+			t.Errorf("the upstream's State goes to the client: %q", v.State)
+		}
+		v = w.login("new", state(v.State))
+		w.wants(v, "challenge relayed: Again:")
+		if len(v.Attributes) != 0 {
+			t.Errorf("attributes %q", attributes(v))
+		}
+		if preauths, _ := w.duo.counts(); preauths != 0 {
+			t.Error("Duo was asked before the first factor said yes")
+		}
+		w.answers(allows(time3))
+		v = w.login("new", state(v.State))
+		w.wants(v, "accept approved push T1")
+		w.wantsAttributes(v, "25=up")
+		w.upstreamWasAsked(u, "alice:pw alice:new@S1 alice:new@S2")
+	})
+}
+
+// TestAskBackRequest is what the upstream gets to see of the client's request, in each round that round's own.
+func TestAskBackRequest(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		u.says(back(AskBack{State: "S1"}), no(Refusal{}))
+		request := func(n byte, s string) Attempt {
+			return w.attempt("pw", as(`EXAMPLE\Alice`), state(s), func(a *Attempt) {
+				a.Authenticator, a.Attributes = [16]byte{n}, []byte{n, 3, n}
+			})
+		}
+		v := w.decide(w.Context(), request(1, ""))
+		w.decide(w.Context(), request(2, v.State))
+		for i, got := range u.asked {
+			n := byte(i + 1)
+			want := FirstRequest{User: "alice", Password: "pw", State: []string{"", "S1"}[i], Typed: `EXAMPLE\Alice`,
+				ClientAddr: got.ClientAddr, Authenticator: [16]byte{n}, Attributes: []byte{n, 3, n}}
+			if !reflect.DeepEqual(got, want) || got.ClientAddr.String() != "192.0.2.10" {
+				t.Errorf("round %d: %+v, want %+v", n, got, want)
+			}
+		}
+	})
+}
+
+// TestAskBackWait: the client is told how long the answer is good, never longer than it is.
+func TestAskBackWait(t *testing.T) {
+	for _, tt := range []struct {
+		method Method
+		said   time.Duration
+		want   time.Duration
+	}{
+		{Password, 30 * time.Second, 30 * time.Second},
+		{Password, time.Hour, challengeLife},
+		{Password, 0, challengeLife},
+		{MSCHAP, 0, challengeLife},
+		{EAP, 30 * time.Second, 30 * time.Second},
+		{EAP, time.Hour, challengeLife},
+		{EAP, 0, 0}, // left to the authenticator
+	} {
+		inRelay(t, func(w *world, u *upstream) {
+			u.says(said{err: &AskBack{State: "S1", Wait: tt.said}}, yes(Account{}))
+			field := map[bool]string{true: "pw"}[tt.method == Password]
+			v := w.policy.Decide(w.Context(), w.attempt(field, by(tt.method)))
+			if v.Outcome != Challenge || v.Wait != tt.want {
+				t.Errorf("%v, %v: %s, Wait %v, want %v", tt.method, tt.said, line(v), v.Wait, tt.want)
+			}
+			w.answers(allows(0))
+			time.Sleep(challengeLife - 1)
+			w.wants(w.login(field, by(tt.method), state(v.State)), "accept approved push T1")
+		})
+	}
+}
+
+// TestAskBackState: the State of a question is good once, for the client, user and method that got it, and not for long.
+func TestAskBackState(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		but  func(w *world) func(*Attempt)
+		kept bool // for the right one afterwards
+	}{
+		{"another client", func(w *world) func(*Attempt) { return through(w.at("lab", "vpn")) }, true},
+		{"another user", func(*world) func(*Attempt) { return as("bob") }, true},
+		{"no user", func(*world) func(*Attempt) { return as("\x00") }, true},
+		{"another State", func(*world) func(*Attempt) { return state("S1") }, true},
+		{"another address", func(*world) func(*Attempt) { return from(cafe) }, false},
+		{"another method", func(*world) func(*Attempt) { return func(a *Attempt) { a.Method, a.Password = MSCHAP, "" } }, false},
+		{"too late", func(*world) func(*Attempt) { time.Sleep(challengeLife); return func(*Attempt) {} }, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inRelay(t, func(w *world, u *upstream) {
+				u.says(back(AskBack{State: "S1", Message: "Code:"}))
+				s := w.login("pw").State
+				w.wants(w.login("code", state(s), tt.but(w)), badState)
+				w.upstreamWasAsked(u, "alice:pw")
+				if tt.kept {
+					w.answers(allows(0))
+					u.says(yes(Account{}))
+					w.wants(w.login("code", state(s)), "accept approved push T1")
+				}
+				w.wants(w.login("code", state(s), from(nowIP)), badState)
+			})
+		})
+	}
+	inRelay(t, func(w *world, u *upstream) { // the address may be left out, and is still known
+		u.says(back(AskBack{State: "S1"}), yes(Account{}))
+		s := w.login("pw").State
+		w.answers(allows(0))
+		w.wants(w.login("code", state(s), from(nowIP)), "accept approved push T1")
+		if got := w.duo.auths[0].IP; got != home {
+			t.Errorf("Duo was told %v", got)
+		}
+	})
+}
+
+// TestFactorThroughAskBack: the second factor that stood beside the password is not lost while the upstream asks; the
+// answer to its question is its own, whatever it looks like.
+func TestFactorThroughAskBack(t *testing.T) {
+	for field, want := range map[string]string{
+		"pw,123456": "accept approved passcode",
+		"pw,phone2": "accept approved phone T1",
+		"pw,push":   "accept approved push T1",
+		"pw":        "accept approved push T1",
+	} {
+		inRelay(t, func(w *world, u *upstream) {
+			u.says(back(AskBack{State: "S1"}), back(AskBack{State: "S2"}), yes(Account{}))
+			v := w.login(field)
+			v = w.login("new,654321", state(v.State))
+			w.answers(allows(time3))
+			w.wants(w.login("", state(v.State)), want)
+			w.upstreamWasAsked(u, "alice:pw alice:new,654321@S1 alice:@S2")
+		})
+	}
+}
+
+// TestAskBackThenMenu: the upstream asks first, then we do.
+func TestAskBackThenMenu(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		w.client.Mode = ModeChallenge
+		w.duo.pre.Devices = []Device{smartphone, landline, token}
+		u.says(back(AskBack{State: "S1", Message: "Code:"}), yes(Account{Groups: []string{"staff"}}))
+		w.rules(Rule{Groups: []string{"staff"}}, Rule{Need: DeniedHere})
+		s := w.answer("", "pw", "challenge relayed: Code:")
+		s = w.answer(s, "otp", menuOffer)
+		w.answers(allows(0))
+		w.answer(s, "123456", "accept approved passcode")
+		w.upstreamWasAsked(u, "alice:pw alice:otp@S1")
+	})
+}
+
+// TestAskBackRounds: an upstream that asks without end ends.
+func TestAskBackRounds(t *testing.T) {
+	for method, limit := range map[Method]int{Password: 8, CHAP: 8, MSCHAP: 8, EAP: 64} {
+		t.Run(method.String(), func(t *testing.T) {
+			inRelay(t, func(w *world, u *upstream) {
+				n := 0
+				u.scripts = func(FirstRequest) said { n++; return back(AskBack{State: fmt.Sprint("S", n)}) }
+				field := map[bool]string{true: "pw"}[method == Password]
+				v := w.login(field, by(method))
+				rounds := 0
+				for ; v.Outcome == Challenge && rounds < 1000; rounds++ {
+					v = w.login(field, by(method), state(v.State))
+				}
+				if v.User != "alice" || v.Reason != BadPassword || v.Message != "Wrong user name or password." || rounds != limit {
+					t.Errorf("%s after %d challenges, want %d", line(v), rounds, limit)
+				}
+				if n != limit+1 {
+					t.Errorf("the upstream was asked %d times", n)
+				}
+			})
+		})
+	}
+}
+
+// TestAskBackRoundsAreALogins: the next login has as many again.
+func TestAskBackRoundsAreALogins(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		n := 0
+		u.scripts = func(FirstRequest) said { n++; return back(AskBack{State: fmt.Sprint("S", n)}) }
+		for range 2 {
+			s := ""
+			for range maxRounds {
+				v := w.login("pw", state(s))
+				if s = v.State; v.Outcome != Challenge {
+					w.Fatal(line(v))
+				}
+			}
+		}
+	})
+}
+
+// TestRefusals is what the user learns of a no, and the client.
+func TestRefusals(t *testing.T) {
+	mschap := []Attribute{vsa(311, 2, "\x01E=691 R=0")}
+	for _, tt := range []struct {
+		name string
+		no   Refusal
+		want string
+		now  bool
+		err  bool
+	}{
+		{"not proven", Refusal{Why: "bind: 49"}, wrongWord, false, true},
+		{"proven", Refusal{Why: "password expired", Proven: true},
+			"reject account-refused: Your account can't log in: its password may have expired. Ask your help desk.", false, true},
+		{"relayed", Refusal{Relayed: true}, wrongWord, true, false},
+		{"relayed, with a message", Refusal{Relayed: true, Message: "Your account is locked."}, "reject bad-password: Your account is locked.", true, false},
+		{"relayed, with a blank message", Refusal{Relayed: true, Message: " \n"}, wrongWord, true, false},
+		{"relayed, with attributes", Refusal{Relayed: true, Attributes: mschap}, wrongWord, true, false},
+		{"relayed, with EAP", Refusal{Relayed: true, EAP: "\x04\x01\x00\x04"}, wrongWord, true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inRelay(t, func(w *world, u *upstream) {
+				u.says(no(tt.no))
+				v := w.login("pw")
+				w.wants(v, tt.want)
+				if v.Immediate != tt.now || v.EAP != tt.no.EAP || !reflect.DeepEqual(v.Attributes, tt.no.Attributes) || (v.Err != nil) != tt.err {
+					t.Errorf("Immediate %v, EAP %q, attributes %q, Err %v", v.Immediate, v.EAP, attributes(v), v.Err)
+				}
+				if tt.err && !strings.Contains(fmt.Sprint(v.Err), tt.no.Why) {
+					t.Errorf("the log says %q", v.Err)
+				}
+				w.asked("")
+			})
+		})
+	}
+	t.Run("in the second round", func(t *testing.T) {
+		inRelay(t, func(w *world, u *upstream) {
+			u.says(back(AskBack{State: "S1"}), no(Refusal{Relayed: true, Message: "Wrong code."}))
+			s := w.login("pw").State
+			v := w.login("code", state(s))
+			w.wants(v, "reject bad-password: Wrong code.")
+			if !v.Immediate {
+				t.Error("it is held back twice")
+			}
+			w.wants(w.login("code", state(s)), badState)
+		})
+	})
+}
+
+// TestRefusalIsAWrongPassword: the guard counts it, proven or not said.
+func TestRefusalIsAWrongPassword(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		u.scripts = func(FirstRequest) said { return no(Refusal{Relayed: true}) }
+		for range wrongPerUser {
+			w.wants(w.login("no"), wrongWord)
+		}
+		w.wants(w.login("no"), "reject throttled: Wrong user name or password.")
+		if len(u.asked) != wrongPerUser {
+			t.Errorf("the upstream was asked %d times", len(u.asked))
+		}
+	})
+}
+
+// TestAskBackIsCountedOnce: a question is not yet a right password, and its answer no new try.
+func TestAskBackIsCountedOnce(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		n := 0
+		u.scripts = func(FirstRequest) said { n++; return back(AskBack{State: fmt.Sprint("S", n)}) }
+		for range wrongPerUser { // begun and left
+			if v := w.login("pw"); v.Outcome != Challenge {
+				w.Fatal(line(v))
+			}
+		}
+		w.wants(w.login("pw"), "reject throttled: Wrong user name or password.")
+	})
+	inRelay(t, func(w *world, u *upstream) { // the whole way, each time: the yes clears
+		w.rules(Rule{Need: ExemptBy})
+		for n := range 3 * wrongPerUser {
+			u.says(back(AskBack{State: fmt.Sprint("S", n)}), yes(Account{}))
+			w.wants(w.login("code", state(w.login("pw").State)), "accept exempt")
+		}
+	})
+}
+
+// TestAskBackReload: what denies by now denies before the upstream is asked again, or when its groups are known.
+func TestAskBackReload(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		u.says(back(AskBack{State: "S1"}))
+		s := w.login("pw").State
+		w.rules(Rule{Need: DeniedHere})
+		w.wants(w.login("code", state(s)), deniedNow)
+		w.upstreamWasAsked(u, "alice:pw")
+	})
+	inRelay(t, func(w *world, u *upstream) {
+		u.says(back(AskBack{State: "S1"}), yes(Account{Groups: []string{"staff"}}))
+		s := w.login("pw").State
+		w.rules(Rule{Groups: []string{"staff"}, Need: DeniedHere})
+		w.wants(w.login("code", state(s)), deniedNow)
+		w.upstreamWasAsked(u, "alice:pw alice:code@S1")
+	})
+	inRelay(t, func(w *world, u *upstream) { // another Duo user by now
+		u.says(back(AskBack{State: "S1"}))
+		s := w.login("pw").State
+		w.settings.Users = []User{{Name: "alice", Duo: Identity{UserID: "DU9"}}}
+		w.load()
+		w.wants(w.login("code", state(s)), badState)
+	})
+}
+
+// TestAskBackOutage: an upstream that is gone by the second round rejects, whatever failmode says.
+func TestAskBackOutage(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		w.client.Failmode = FailSafe
+		u.says(back(AskBack{State: "S1"}), said{err: errNoBind})
+		s := w.login("pw").State
+		v := w.login("code", state(s))
+		w.wants(v, "reject first-factor-unavailable"+later)
+		if v.Err != errNoBind {
+			t.Errorf("Err %v", v.Err)
+		}
+		u.says(back(AskBack{State: "S2"}), said{err: errNoBind, after: time.Hour}) // or hangs
+		s = w.login("pw").State
+		begun := time.Now()
+		w.wants(w.login("code", state(s)), "reject first-factor-unavailable"+later)
+		if took := time.Since(begun); took != patience {
+			t.Errorf("took %v", took)
+		}
+		if preauths, _ := w.duo.counts(); preauths != 0 {
+			t.Error("Duo was asked")
+		}
+	})
+}
+
+// TestAskBackRace: two answers to one State race for it, and one gets it.
+func TestAskBackRace(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		u.says(back(AskBack{State: "S1"}), said{after: time.Second})
+		s := w.login("pw").State
+		w.answers(allows(time3))
+		one, two := w.start("code", state(s)), w.start("code", state(s))
+		verdicts := []string{line(<-one.verdict), line(<-two.verdict)}
+		if got := strings.Join(verdicts, ", "); got != "accept approved push T1, "+badState && got != badState+", accept approved push T1" {
+			t.Error(got)
+		}
+		synctest.Wait()
+		w.upstreamWasAsked(u, "alice:pw alice:code@S1")
+	})
+}
+
+// TestDenyBehindUpstream: whoever is denied can't tell a right password from a wrong one by how the upstream refuses, in
+// its own words and at once: it is not asked. A rule by group in front of the deny is nothing to wait for, because an
+// upstream tells no groups.
+func TestDenyBehindUpstream(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		w.client.Groupless = true
+		w.rules(Rule{Groups: []string{"staff"}}, Rule{Users: []string{"alice"}, Need: DeniedHere})
+		right, wrong := w.login("pw"), w.login("no")
+		w.wants(right, "reject denied-by-rule: Wrong user name or password.")
+		if !reflect.DeepEqual(right, wrong) {
+			t.Errorf("\nright %+v\nwrong %+v", right, wrong)
+		}
+		w.upstreamWasAsked(u, "")
+	})
+}
+
+// TestDenyInsideTunnel: the name inside an EAP tunnel is known only behind the upstream's yes; its reject looks and
+// comes like the upstream's own.
+func TestDenyInsideTunnel(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		w.client.Groupless = true
+		w.rules(Rule{Users: []string{"mallory"}, Need: DeniedHere})
+		u.says(yes(Account{User: "mallory", EAP: "\x03\x01\x00\x04"}), no(Refusal{Relayed: true}))
+		eap := func(a *Attempt) { a.Method, a.User = EAP, "anonymous" }
+		right, wrong := w.login("", eap), w.login("", eap)
+		if right.Outcome != Reject || right.Message != wrong.Message || right.EAP != wrong.EAP || right.Immediate != wrong.Immediate {
+			t.Errorf("\nright %+v\nwrong %+v", right, wrong)
+		}
+	})
+}

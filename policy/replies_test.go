@@ -1,0 +1,288 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// attr is an attribute of RFC 2865's own space, vsa one of a vendor.
+func attr(kind byte, value string) Attribute { return Attribute{AttributeID{Type: kind}, value} }
+func vsa(vendor uint32, kind byte, value string) Attribute {
+	return Attribute{AttributeID{vendor, kind}, value}
+}
+
+// attributes is a Verdict's as the tests write them: "25=admins 9/1=shell".
+func attributes(v Verdict) string {
+	var words []string
+	for _, a := range v.Attributes {
+		id := fmt.Sprint(a.Type)
+		if a.Vendor != 0 {
+			id = fmt.Sprintf("%d/%d", a.Vendor, a.Type)
+		}
+		words = append(words, id+"="+a.Value)
+	}
+	return strings.Join(words, " ")
+}
+
+// wantsAttributes checks an Access-Accept and what it holds.
+func (w *world) wantsAttributes(v Verdict, want string) {
+	w.Helper()
+	if got := attributes(v); v.Outcome != Accept || got != want {
+		w.Errorf("%s: attributes %q, want %q", line(v), got, want)
+	}
+}
+
+const (
+	class, filter, service = 25, 11, 6
+	cisco                  = 9
+)
+
+// TestReplies: of all [[reply]] that fit, the attributes add up, in the order of the configuration.
+func TestReplies(t *testing.T) {
+	one, two, three := attr(class, "one"), attr(class, "two"), vsa(cisco, 1, "three")
+	list := func(a ...Attribute) []Attribute { return a }
+	for _, tt := range []struct {
+		name    string
+		replies []Reply
+		want    string
+	}{
+		{"none", nil, ""},
+		{"of everybody", []Reply{{Attributes: list(one)}}, "25=one"},
+		{"several values, in order", []Reply{{Attributes: list(two, one, three, vsa(cisco, 1, "four"))}}, "25=two 25=one 9/1=three 9/1=four"},
+		{"all that fit", []Reply{{Attributes: list(three)}, {Attributes: list(one)}, {Attributes: list(two)}}, "9/1=three 25=one 25=two"},
+		{"the same twice", []Reply{{Attributes: list(one)}, {Attributes: list(one)}}, "25=one 25=one"},
+		{"a group", []Reply{{Groups: []string{"staff"}, Attributes: list(one)}}, "25=one"},
+		{"a group by its DN, spelt otherwise", []Reply{{Groups: []string{"cn = Admins, DC=Example"}, Attributes: list(one)}}, "25=one"},
+		{"one of the groups", []Reply{{Groups: []string{"nobody", "STAFF"}, Attributes: list(one)}}, "25=one"},
+		{"two of the groups, once", []Reply{{Groups: []string{"staff", "cn=admins,dc=example"}, Attributes: list(one)}}, "25=one"},
+		{"another group", []Reply{{Groups: []string{"nobody"}, Attributes: list(one)}}, ""},
+		{"a suffix of a group", []Reply{{Groups: []string{"dc=example"}, Attributes: list(one)}}, ""},
+		{"a client", []Reply{{Clients: []string{"lab", "vpn"}, Attributes: list(one)}}, "25=one"},
+		{"another client", []Reply{{Clients: []string{"lab"}, Attributes: list(one)}}, ""},
+		{"group and client", []Reply{{Groups: []string{"staff"}, Clients: []string{"vpn"}, Attributes: list(one)}}, "25=one"},
+		{"group and another client", []Reply{{Groups: []string{"staff"}, Clients: []string{"lab"}, Attributes: list(one)}}, ""},
+		{"another group and client", []Reply{{Groups: []string{"nobody"}, Clients: []string{"vpn"}, Attributes: list(one)}}, ""},
+		{"those between that do not fit", []Reply{{Attributes: list(one)}, {Groups: []string{"nobody"}, Attributes: list(two)},
+			{Groups: []string{"staff"}, Attributes: list(three)}}, "25=one 9/1=three"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inGroups(t, []string{"Staff", "CN=Admins,DC=example"}, func(w *world) {
+				w.settings.Replies = tt.replies
+				w.rules(Rule{Need: ExemptBy})
+				w.wantsAttributes(w.login("pw"), tt.want)
+			})
+		})
+	}
+}
+
+// TestRepliesWithoutGroups: where nobody knows the groups, those of everybody are all there is.
+func TestRepliesWithoutGroups(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.client.FirstFactor = nil
+		w.settings.Replies = []Reply{{Groups: []string{"staff"}, Attributes: []Attribute{attr(class, "staff")}},
+			{Attributes: []Attribute{attr(class, "all")}}}
+		w.rules(Rule{Need: ExemptBy})
+		w.wantsAttributes(w.login(""), "25=all")
+	})
+}
+
+// TestPass is what a client gets of what an upstream server says.
+func TestPass(t *testing.T) {
+	const administrative, nasPrompt, framed = "\x00\x00\x00\x06", "\x00\x00\x00\x07", "\x00\x00\x00\x02"
+	id := func(vendor uint32, kind byte) AttributeID { return AttributeID{vendor, kind} }
+	said := []Attribute{attr(class, "up1"), attr(filter, "full"), attr(class, "up2"), vsa(cisco, 1, "shell"), vsa(cisco, 25, "c")}
+	const all = "25=up1 11=full 25=up2 9/1=shell 9/25=c"
+	for _, tt := range []struct {
+		name string
+		said []Attribute
+		pass []AttributeID
+		all  bool
+		own  []Attribute
+		want string
+	}{
+		{"nothing named", said, nil, false, nil, ""},
+		{"one named", said, []AttributeID{id(0, class)}, false, nil, "25=up1 25=up2"},
+		{"a vendor's is not RFC 2865's", said, []AttributeID{id(cisco, class)}, false, nil, "9/25=c"},
+		{"in the upstream's order", said, []AttributeID{id(cisco, 1), id(0, filter)}, false, nil, "11=full 9/1=shell"},
+		{"all", said, nil, true, nil, all},
+		{"all, and one named", said, []AttributeID{id(0, class)}, true, nil, all},
+		{"our word stands for the upstream's", said, nil, true, []Attribute{attr(class, "own")}, "25=own 11=full 9/1=shell 9/25=c"},
+		{"our words", said, nil, true, []Attribute{attr(class, "own1"), vsa(cisco, 1, "own"), attr(class, "own2")},
+			"25=own1 9/1=own 25=own2 11=full 9/25=c"},
+		{"our word on what is not passed", said, []AttributeID{id(0, filter)}, false, []Attribute{attr(class, "own")}, "25=own 11=full"},
+
+		{"Administrative", []Attribute{attr(service, administrative)}, nil, true, nil, ""},
+		{"NAS-Prompt", []Attribute{attr(service, nasPrompt)}, nil, true, nil, ""},
+		{"Framed", []Attribute{attr(service, framed)}, nil, true, nil, "6=" + framed},
+		{"Administrative, named", []Attribute{attr(service, administrative)}, []AttributeID{id(0, service)}, false, nil, "6=" + administrative},
+		{"NAS-Prompt, named", []Attribute{attr(service, nasPrompt)}, []AttributeID{id(0, service)}, true, nil, "6=" + nasPrompt},
+		{"Administrative, our word", []Attribute{attr(service, administrative)}, nil, true, []Attribute{attr(service, administrative)}, "6=" + administrative},
+		{"a vendor's type 6", []Attribute{vsa(cisco, service, administrative)}, nil, true, nil, "9/6=" + administrative},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.ldap.accounts = map[string]Account{"alice": {Attributes: tt.said}}
+				w.client.Pass, w.client.PassAll = tt.pass, tt.all
+				w.settings.Replies = []Reply{{Attributes: tt.own}}
+				w.rules(Rule{Need: ExemptBy})
+				w.wantsAttributes(w.login("pw"), tt.want)
+			})
+		})
+	}
+}
+
+// TestProof: what the method itself needs reaches the client whatever else is passed, and stands first; our word on an
+// attribute takes nothing away from it.
+func TestProof(t *testing.T) {
+	for _, tt := range []struct {
+		pass []AttributeID
+		all  bool
+		want string
+	}{
+		{nil, false, "311/26=S=1 311/16=key 311/16=own"},
+		{[]AttributeID{{Type: class}}, false, "311/26=S=1 311/16=key 311/16=own 25=up"},
+		{nil, true, "311/26=S=1 311/16=key 311/16=own 25=up"},
+	} {
+		inWorld(t, func(w *world) {
+			w.ldap.accounts = map[string]Account{"alice": {
+				Proof:      []Attribute{vsa(311, 26, "S=1"), vsa(311, 16, "key")},
+				Attributes: []Attribute{attr(class, "up"), vsa(311, 16, "not again")},
+			}}
+			w.client.Pass, w.client.PassAll = tt.pass, tt.all
+			w.settings.Replies = []Reply{{Attributes: []Attribute{vsa(311, 16, "own")}}}
+			w.rules(Rule{Need: ExemptBy})
+			w.wantsAttributes(w.login("pw"), tt.want)
+		})
+	}
+}
+
+// inReplies is a world where everything that could go into an Access-Accept is there.
+func inReplies(t *testing.T, f func(w *world)) {
+	t.Helper()
+	inWorld(t, func(w *world) {
+		w.duo.pre.Devices = []Device{smartphone, landline, token}
+		w.ldap.accounts = map[string]Account{"alice": {Groups: []string{"staff"}, EAP: "success",
+			Proof: []Attribute{vsa(311, 26, "S=1")}, Attributes: []Attribute{attr(filter, "up")}}}
+		w.client.PassAll = true
+		w.settings.Replies = []Reply{{Groups: []string{"staff"}, Attributes: []Attribute{attr(class, "own")}}}
+		w.load()
+		f(w)
+	})
+}
+
+const everything = "311/26=S=1 25=own 11=up"
+
+// TestAttributesOfEveryAccept: however a login came to be accepted, its attributes are the same.
+func TestAttributesOfEveryAccept(t *testing.T) {
+	for name, way := range map[string]struct {
+		before func(w *world)
+		want   string
+	}{
+		"approved":    {func(w *world) { w.answers(allows(time3)) }, "accept approved push T1"},
+		"exempt":      {func(w *world) { w.rules(Rule{Need: ExemptBy}) }, "accept exempt"},
+		"bypass":      {func(w *world) { w.duo.pre.Result = PreauthAllow }, "accept bypass"},
+		"bypass late": {func(w *world) { w.answers(reply{AuthResult: AuthResult{Allowed: true, Status: "bypass"}}) }, "accept bypass push T1"},
+		"failed open": {func(w *world) { w.duo.preErr, w.client.Failmode = errDown, FailSafe }, "accept failed-open"},
+		"remembered": {func(w *world) {
+			w.client.Remember = time.Hour
+			w.answers(allows(0))
+			w.wantsAttributes(w.login("pw"), everything)
+		}, "accept remembered"},
+		"late approval": {func(w *world) {
+			w.answers(allows(57 * time.Second))
+			w.wants(w.login("pw"), unanswered)
+			time.Sleep(5 * time.Second)
+		}, "accept approved push T1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inReplies(t, func(w *world) {
+				way.before(w)
+				v := w.login("pw")
+				w.wants(v, way.want)
+				w.wantsAttributes(v, everything)
+				if v.EAP != "success" {
+					t.Errorf("EAP %q", v.EAP)
+				}
+			})
+		})
+	}
+	t.Run("joined", func(t *testing.T) {
+		inReplies(t, func(w *world) {
+			w.answers(allows(10 * time.Second))
+			first, second := w.start("pw"), w.start("pw")
+			w.wantsAttributes(<-first.verdict, everything)
+			w.wantsAttributes(<-second.verdict, everything)
+			w.asked("push:D1")
+		})
+	})
+	t.Run("after challenges", func(t *testing.T) {
+		inReplies(t, func(w *world) {
+			w.client.Mode = ModeChallenge
+			s := w.offered()
+			w.answers(wrong, allows(10*time.Second))
+			s = w.answer(s, "111111", wrongAgain)
+			first, second := w.start("1", state(s)), w.start("1", state(s))
+			w.wantsAttributes(<-first.verdict, everything)
+			w.wantsAttributes(<-second.verdict, everything)
+			w.asked("passcode:111111 push:D1")
+		})
+	})
+}
+
+// TestAttributesOfNothingElse: a reject and a challenge have none of them.
+func TestAttributesOfNothingElse(t *testing.T) {
+	for name, way := range map[string]struct {
+		before func(w *world)
+		field  string
+		want   Reason
+	}{
+		"wrong password":         {func(w *world) {}, "no", BadPassword},
+		"denied by rule":         {func(w *world) { w.rules(Rule{Groups: []string{"staff"}, Need: DeniedHere}) }, "pw", DeniedByRule},
+		"denied":                 {func(w *world) { w.answers(denied) }, "pw", Denied},
+		"fraud":                  {func(w *world) { w.answers(fraud) }, "pw", Fraud},
+		"no answer":              {func(w *world) { w.answers(never) }, "pw", NoAnswer},
+		"denied by Duo":          {func(w *world) { w.duo.pre.Result = PreauthDeny }, "pw", DeniedByDuo},
+		"not enrolled":           {func(w *world) { w.duo.pre.Result = PreauthEnroll }, "pw", NotEnrolled},
+		"unknown result":         {func(w *world) { w.duo.pre.Result = PreauthUnknown }, "pw", DuoUnknown},
+		"Duo is down":            {func(w *world) { w.duo.preErr = errDown }, "pw", DuoUnavailable},
+		"Duo is down, discarded": {func(w *world) { w.duo.preErr, w.client.Failmode = errDown, FailSilent }, "pw", DuoUnavailable},
+		"not allowed":            {func(w *world) { w.client.Factors = []Factor{Push} }, "pw,123456", NotAllowed},
+		"passcode needed":        {func(w *world) { w.client.Mode = ModePasscode }, "pw", NeedsPasscode},
+		"codes sent":             {func(w *world) { w.answers(sent) }, "pw,sms", CodesSent},
+		"no device":              {func(w *world) { w.duo.pre.Devices = nil }, "pw", NoDevice},
+		"asked":                  {func(w *world) { w.client.Mode = ModeChallenge }, "pw", Challenged},
+		"allowed, but not": {func(w *world) {
+			w.answers(reply{AuthResult: AuthResult{Allowed: true, Status: "deny"}})
+		}, "pw", DuoUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inReplies(t, func(w *world) {
+				way.before(w)
+				v := w.login(way.field)
+				if v.Reason != way.want || v.Outcome == Accept || len(v.Attributes) != 0 || v.EAP != "" {
+					t.Errorf("%s: attributes %q, EAP %q", line(v), attributes(v), v.EAP)
+				}
+			})
+		})
+	}
+}
+
+// TestRepliesUnchanged: New may not change what it was given, nor one login what the next one gets.
+func TestRepliesUnchanged(t *testing.T) {
+	inReplies(t, func(w *world) {
+		own := make([]Attribute, 1, 8)
+		own[0] = attr(class, "own")
+		s := Settings{Rules: []Rule{{Groups: []string{"STAFF"}, Need: ExemptBy}}, Replies: []Reply{{Groups: []string{"STAFF"}, Attributes: own}}}
+		w.settings = s
+		w.load()
+		w.ldap.accounts["bob"] = Account{Groups: []string{"staff"}, Attributes: []Attribute{attr(filter, "bob's")}}
+		first := w.login("pw")
+		w.wantsAttributes(w.login("pw", as("bob")), "25=own 11=bob's")
+		w.wantsAttributes(first, everything)
+		if s.Rules[0].Groups[0] != "STAFF" || s.Replies[0].Groups[0] != "STAFF" {
+			t.Errorf("New changed its settings: %v", s)
+		}
+	})
+}
