@@ -1,0 +1,169 @@
+package ldapauth
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	"github.com/go-ldap/ldap/v3"
+)
+
+const (
+	maxAnswer   = 1 << 20 // octets of all that answers one request
+	maxStartTLS = 4 << 10
+	farewell    = time.Second // for the unbind request to leave
+)
+
+// conn is a connection to a directory: go-ldap's, with an end to every wait and a bound to every answer.
+type conn struct {
+	*ldap.Conn
+	wire *wire
+	tls  *tls.ConnectionState // nil: none
+
+	idle *time.Timer // while pooled
+}
+
+// wire is what go-ldap reads from and writes to.
+type wire struct {
+	net.Conn              // TLS, or tcp itself
+	tcp      net.Conn     // closing it ends all that goes on above
+	left     atomic.Int64 // octets that may still be read
+	ended    atomic.Value // a readError: why there is no more to read
+}
+
+type readError struct{ error }
+
+var errTooLong = errors.New("the answer is longer than 1 MiB")
+
+func (w *wire) Read(p []byte) (int, error) {
+	left := w.left.Load()
+	if left <= 0 {
+		w.ended.CompareAndSwap(nil, readError{errTooLong})
+		return 0, errTooLong
+	}
+	n, err := w.Conn.Read(p[:min(int64(len(p)), left)])
+	w.left.Add(int64(-n))
+	if err != nil {
+		w.ended.CompareAndSwap(nil, readError{err})
+	}
+	return n, err
+}
+
+// connect opens a connection to s, with TLS as configured, bound as nobody yet.
+func (s *server) connect(ctx context.Context) (*conn, error) {
+	tcp, err := s.dial(ctx, "tcp", s.addr)
+	if err != nil {
+		return nil, err
+	}
+	// go-ldap's StartTLS knows no context, and waits for ever where something else than its answer comes first.
+	stop := context.AfterFunc(ctx, func() { tcp.Close() })
+	c, err := s.secure(ctx, tcp)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		tcp.Close()
+		return nil, because(ctx, err)
+	}
+	c.Conn = ldap.NewConn(c.wire, c.tls != nil)
+	c.wire.left.Store(maxAnswer)
+	c.Start()
+	return c, nil
+}
+
+func (s *server) secure(ctx context.Context, tcp net.Conn) (*conn, error) {
+	c := &conn{wire: &wire{Conn: tcp, tcp: tcp}}
+	if s.startTLS {
+		if err := startTLS(tcp); err != nil {
+			return nil, fmt.Errorf("StartTLS: %w", err)
+		}
+	}
+	if s.tls == nil {
+		return c, nil
+	}
+	t := tls.Client(tcp, s.tls)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, fmt.Errorf("TLS: %w", err)
+	}
+	state := t.ConnectionState()
+	c.wire.Conn, c.tls = t, &state
+	return c, nil
+}
+
+// startTLS asks for TLS (RFC 4511 §4.14). It reads the answer octet by octet, not more: what comes in clear behind it
+// must not pass for something said within TLS.
+func startTLS(tcp net.Conn) error {
+	request := ber.NewSequence("LDAPMessage")
+	request.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 1, "messageID"))
+	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationExtendedRequest, nil, "extendedReq")
+	op.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, "1.3.6.1.4.1.1466.20037", "requestName"))
+	request.AppendChild(op)
+	if _, err := tcp.Write(request.Bytes()); err != nil {
+		return err
+	}
+	answer, err := ber.ReadPacket(io.LimitReader(tcp, maxStartTLS))
+	if err != nil {
+		return err
+	}
+	if len(answer.Children) < 2 || answer.Children[0].Value != int64(1) ||
+		answer.Children[1].Tag != ldap.ApplicationExtendedResponse {
+		return errors.New("something else was answered")
+	}
+	return said(ldap.GetLDAPError(answer))
+}
+
+// during runs ask, which must not outlast ctx: the connection is closed under it then, for go-ldap knows no context.
+func (c *conn) during(ctx context.Context, ask func() error) error {
+	c.wire.left.Store(maxAnswer)
+	stop := context.AfterFunc(ctx, func() { c.wire.tcp.Close() })
+	defer stop()
+	err := ask()
+	if err == nil || answered(err) {
+		return err
+	}
+	if end, ok := c.wire.ended.Load().(readError); ok { // go-ldap hands on the text alone, or another one
+		err = end.error
+	}
+	return because(ctx, err)
+}
+
+// because is err, or that time was up.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		return cause
+	}
+	return err
+}
+
+// bind binds c, as an account that has a name and with a password that is not empty.
+func (c *conn) bind(ctx context.Context, dn, password string) (*ldap.SimpleBindResult, error) {
+	if dn == "" || password == "" {
+		return nil, errors.New("no name or no password to bind with")
+	}
+	var result *ldap.SimpleBindResult
+	err := c.during(ctx, func() (err error) {
+		result, err = c.SimpleBind(ldap.NewSimpleBindRequest(dn, password,
+			[]ldap.Control{ldap.NewControlBeheraPasswordPolicy()}))
+		return err
+	})
+	return result, err
+}
+
+// leave says goodbye and closes c.
+func (c *conn) leave() {
+	c.wire.tcp.SetWriteDeadline(time.Now().Add(farewell))
+	c.Unbind()
+	c.drop()
+}
+
+// drop closes c at once, and returns when nothing of it is left but go-ldap's last step.
+func (c *conn) drop() {
+	c.wire.tcp.Close()
+	c.Conn.Close()
+}

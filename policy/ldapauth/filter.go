@@ -1,0 +1,176 @@
+package ldapauth
+
+import (
+	"fmt"
+	"strings"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	"github.com/go-ldap/ldap/v3"
+	"golang.org/x/text/unicode/norm"
+)
+
+const (
+	placeholder = "{username}"
+	maxValue    = 512 // octets: an attribute's value that is longer holds no name of ours
+)
+
+// userFilter is a filter with the place of a name in it.
+type userFilter struct {
+	text    string
+	asserts []assertion // that compare an attribute with the name; nil where it can't be known what they compare
+}
+
+// assertion says that an attribute holds a name between two texts.
+type assertion struct {
+	attr          string
+	before, after string
+	openBefore    bool // a * in front of before
+	openAfter     bool
+}
+
+// of returns the filter for one user.
+func (f *userFilter) of(user string) string {
+	return strings.ReplaceAll(f.text, placeholder, ldap.EscapeFilter(user))
+}
+
+// parseFilter reads a filter that holds {username} where values stand, at least once other than in a negation.
+func parseFilter(text string) (*userFilter, error) {
+	packet, err := ldap.CompileFilter(text)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no filter: %w", text, err)
+	}
+	w := &walk{}
+	w.filter(packet, false)
+	switch {
+	case !strings.Contains(text, placeholder):
+		return nil, fmt.Errorf("%q: no %s in it", text, placeholder)
+	case w.twice:
+		return nil, fmt.Errorf("%q: %s twice in one value", text, placeholder)
+	case w.found != strings.Count(text, placeholder):
+		return nil, fmt.Errorf("%q: %s stands for a value, and for no other part", text, placeholder)
+	case w.found == w.negated:
+		return nil, fmt.Errorf("%q: it only says which name an entry does not have", text)
+	case w.unknown:
+		w.asserts = nil
+	}
+	return &userFilter{text: text, asserts: w.asserts}, nil
+}
+
+// walk goes through a filter and gathers where the name is.
+type walk struct {
+	asserts        []assertion
+	found, negated int
+	twice          bool
+	unknown        bool // the name is compared with what no attribute of the entry's shows
+}
+
+func (w *walk) filter(p *ber.Packet, negated bool) {
+	switch p.Tag {
+	case ldap.FilterAnd, ldap.FilterOr, ldap.FilterNot:
+		for _, child := range p.Children {
+			w.filter(child, negated != (p.Tag == ldap.FilterNot))
+		}
+	case ldap.FilterEqualityMatch, ldap.FilterApproxMatch, ldap.FilterGreaterOrEqual, ldap.FilterLessOrEqual:
+		w.value(assertion{attr: text(p.Children[0])}, text(p.Children[1]), negated)
+	case ldap.FilterSubstrings:
+		for _, part := range p.Children[1].Children {
+			w.value(assertion{attr: text(p.Children[0]), openBefore: part.Tag != ldap.FilterSubstringsInitial,
+				openAfter: part.Tag != ldap.FilterSubstringsFinal}, text(part), negated)
+		}
+	case ldap.FilterExtensibleMatch:
+		w.extensible(p, negated)
+	}
+}
+
+// extensible is a match by a rule that the filter names (RFC 4511 §4.5.1.7.7).
+func (w *walk) extensible(p *ber.Packet, negated bool) {
+	var attr, value string
+	dn := false
+	for _, child := range p.Children {
+		switch child.Tag {
+		case ldap.MatchingRuleAssertionType:
+			attr = text(child)
+		case ldap.MatchingRuleAssertionMatchValue:
+			value = text(child)
+		case ldap.MatchingRuleAssertionDNAttributes:
+			dn = true
+		}
+	}
+	if strings.Contains(value, placeholder) && (dn || attr == "") {
+		w.unknown = true
+	}
+	w.value(assertion{attr: attr}, value, negated)
+}
+
+func (w *walk) value(a assertion, value string, negated bool) {
+	var ok bool
+	if a.before, a.after, ok = strings.Cut(value, placeholder); !ok {
+		return
+	}
+	w.found++
+	w.twice = w.twice || strings.Contains(a.after, placeholder)
+	if negated {
+		w.negated++
+		return
+	}
+	w.asserts = append(w.asserts, a)
+}
+
+// text is the content of a part of a filter.
+func text(p *ber.Packet) string { return p.Data.String() }
+
+// otherName is of an entry that the directory takes for the user's and the policy would not.
+const otherName = "the entry found has another name"
+
+// belongs reports whether e is the entry of user: one of the attributes that the filter compares holds that very name.
+// If e shows none of them, there is nothing to compare.
+func (f *userFilter) belongs(e *ldap.Entry, user string, names func(string) (string, bool)) bool {
+	shown := false
+	for _, a := range f.asserts {
+		for _, attr := range e.Attributes {
+			name, _, _ := strings.Cut(attr.Name, ";") // options: a language (RFC 4512 §2.5)
+			if !strings.EqualFold(name, a.attr) || len(attr.Values) == 0 {
+				continue
+			}
+			shown = true
+			for _, value := range attr.Values {
+				if a.holds(value, user, names) {
+					return true
+				}
+			}
+		}
+	}
+	return !shown
+}
+
+// holds reports whether value has user's name where the assertion has it.
+func (a *assertion) holds(value, user string, names func(string) (string, bool)) bool {
+	if len(value) > maxValue {
+		return false
+	}
+	value = norm.NFC.String(value)
+	for i := range len(value) {
+		if !a.begins(value[:i]) {
+			continue
+		}
+		for j := len(value); j > i; j-- {
+			if !a.ends(value[j:]) {
+				continue
+			}
+			if name, ok := names(value[i:j]); ok && name == user {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (a *assertion) begins(head string) bool {
+	rest := len(head) - len(a.before)
+	return rest >= 0 && (rest == 0 || a.openBefore) && strings.EqualFold(head[rest:], a.before)
+}
+
+func (a *assertion) ends(tail string) bool {
+	n := len(a.after)
+	return len(tail) >= n && (len(tail) == n || a.openAfter) && strings.EqualFold(tail[:n], a.after)
+}

@@ -1,0 +1,143 @@
+package ldapauth
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"duoradiusd/policy"
+	"duoradiusd/test/fakeldap"
+)
+
+func TestParseFilter(t *testing.T) {
+	for _, tt := range []struct{ filter, want string }{
+		{"(uid={username})", ""},
+		{"(&(objectClass=person)(|(uid={username})(mail={username}@example.com)))", ""},
+		{"(&(uid={username})(!(cn={username})))", ""},
+		{"(!(!(uid={username})))", ""},
+		{"(uid:caseExactMatch:={username})", ""},
+		{"(uid={username}", "is no filter"},
+		{"uid={username}", "is no filter"},
+		{"", "is no filter"},
+		{"(uid=*)", "no {username} in it"},
+		{"({username}=jo)", "stands for a value"},
+		{"({username}=*)", "stands for a value"},
+		{"(&(uid={username})({username}=*))", "stands for a value"},
+		{"(uid:{username}:=jo)", "stands for a value"},
+		{"(uid={username}{username})", "twice in one value"},
+		{"(!(uid={username}))", "does not have"},
+	} {
+		_, err := parseFilter(tt.filter)
+		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
+			t.Errorf("%s: got %v, want %q", tt.filter, err, tt.want)
+		}
+	}
+}
+
+func TestBelongs(t *testing.T) {
+	const jo, noSuch = "jo", ""
+	for _, tt := range []struct {
+		filter, user string
+		entry        map[string][]string
+		want         bool
+	}{
+		{"(uid={username})", jo, map[string][]string{"uid": {"jo"}}, true},
+		{"(uid={username})", jo, map[string][]string{"UID": {"Jo"}}, true},
+		{"(uid={username})", jo, map[string][]string{"uid;lang-de": {"jo"}}, true},
+		{"(uid={username})", jo, map[string][]string{"uid": {"other", "jo"}}, true},
+		{"(uid={username})", jo, map[string][]string{"uid": {"jó"}}, false},
+		{"(uid={username})", jo, map[string][]string{"uid": {"jo "}}, false},
+		{"(uid={username})", jo, map[string][]string{"uid": {"banjo"}}, false},
+		{"(uid={username})", jo, map[string][]string{"uid": {"joe"}}, false},
+		{"(uid={username})", jo, map[string][]string{"uid": {"jo\x00"}}, false},
+		{"(uid={username})", jo, map[string][]string{"uid": {""}}, false},
+		{"(uid={username})", jo, map[string][]string{"uid": {strings.Repeat("x", 600)}}, false},
+		{"(uid={username})", "zoë", map[string][]string{"uid": {"ZOE\u0308"}}, true}, // NFD
+		// Nothing to compare: the directory's word.
+		{"(uid={username})", jo, map[string][]string{"cn": {"Jo"}}, true},
+		{"(uid={username})", jo, map[string][]string{"uid": {}}, true},
+		{"(0.9.2342.19200300.100.1.1={username})", jo, map[string][]string{"uid": {"x"}}, true},
+		{"(:caseExactMatch:={username})", jo, map[string][]string{"uid": {"x"}}, true},
+		{"(uid:dn:={username})", jo, map[string][]string{"uid": {"x"}}, true},
+		{"(|(uid={username})(cn:dn:={username}))", jo, map[string][]string{"uid": {"x"}}, true},
+		// One of several.
+		{"(|(uid={username})(mail={username}))", jo, map[string][]string{"uid": {"x"}, "mail": {"jo"}}, true},
+		{"(|(uid={username})(mail={username}))", jo, map[string][]string{"uid": {"x"}}, false},
+		{"(&(uid={username})(!(cn={username})))", jo, map[string][]string{"uid": {"x"}, "cn": {"jo"}}, false},
+		{"(uid~={username})", jo, map[string][]string{"uid": {"joe"}}, false},
+		{"(uid:caseExactMatch:={username})", jo, map[string][]string{"uid": {"joe"}}, false},
+		// Wrapped.
+		{"(mail={username}@example.org)", jo, map[string][]string{"mail": {"Jo@Example.org"}}, true},
+		{"(mail={username}@example.org)", jo, map[string][]string{"mail": {"jo@example.net"}}, false},
+		{"(mail={username}@example.org)", jo, map[string][]string{"mail": {"jo"}}, false},
+		{"(mail={username}@example.org)", noSuch, map[string][]string{"mail": {"@example.org"}}, false},
+		{"(upn=EXT-{username})", jo, map[string][]string{"upn": {"ext-jo"}}, true},
+		{"(upn=EXT-{username})", jo, map[string][]string{"upn": {"jo"}}, false},
+		// Domains that the policy strips.
+		{"(mail={username}@example.com)", jo, map[string][]string{"mail": {"jo@example.com"}}, true},
+		{"(mail={username}*)", jo, map[string][]string{"mail": {"jo@example.com"}}, true},
+		// Stars.
+		{"(proxy=smtp:{username}@*)", jo, map[string][]string{"proxy": {"SMTP:jo@a.example"}}, true},
+		{"(proxy=smtp:{username}@*)", jo, map[string][]string{"proxy": {"smtp:joe@a.example"}}, false},
+		{"(proxy=*:{username}@*)", jo, map[string][]string{"proxy": {"sip:jo@a.example"}}, true},
+		{"(proxy=*:{username}@*)", jo, map[string][]string{"proxy": {"sip:banjo@a.example"}}, false},
+		{"(proxy=*:{username})", jo, map[string][]string{"proxy": {"sip:jo"}}, true},
+		{"(proxy=*:{username})", jo, map[string][]string{"proxy": {"sip:joe"}}, false},
+	} {
+		f, err := parseFilter(tt.filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.belongs(ldap.NewEntry("x=y", tt.entry), tt.user, policy.Names{StripDomain: []string{"@example.com"}}.Canonical); got != tt.want {
+			t.Errorf("%s, %q: %q belongs: %v, want %v", tt.filter, tt.user, tt.entry, got, tt.want)
+		}
+	}
+}
+
+// TestUnreadable: where the service may not read the attribute, nothing can be compared.
+func TestUnreadable(t *testing.T) {
+	s := fake(t, fakeldap.Config{})
+	e := jo()
+	e.Unreadable = []string{"uid"}
+	s.Set(e)
+	d := opened(t, config(s))
+	if got := answer(t, d, "JO", "right"); got != "yes" {
+		t.Errorf("got %q, want yes", got)
+	}
+}
+
+// TestNamesAsTheyAre: without Config.Names only the very same octets will do.
+func TestNamesAsTheyAre(t *testing.T) {
+	s := fake(t, fakeldap.Config{})
+	c := config(s)
+	c.Names = nil
+	d := opened(t, c)
+	if got := answer(t, d, "jo", "right"); got != "yes" {
+		t.Errorf("got %q, want yes", got)
+	}
+	if got := answer(t, d, "Jo", "right"); got != "no: the entry found has another name" {
+		t.Errorf("got %q, want no", got)
+	}
+}
+
+// FuzzFilter: whatever the name, the filter compares one value, and that is the name.
+func FuzzFilter(f *testing.F) {
+	for _, name := range []string{"jo", "*", "a)(b=c", `\2a`, "\x00", "zoë", "\xff", "{username}", ""} {
+		f.Add(name)
+	}
+	filter, err := parseFilter("(&(objectClass=person)(uid={username}))")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		p, err := ldap.CompileFilter(filter.of(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Tag != ldap.FilterAnd || len(p.Children) != 2 || p.Children[1].Tag != ldap.FilterEqualityMatch ||
+			text(p.Children[1].Children[0]) != "uid" || text(p.Children[1].Children[1]) != name {
+			t.Errorf("%q became %s", name, filter.of(name))
+		}
+	})
+}

@@ -1,0 +1,184 @@
+package test
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"duoradiusd/policy"
+	"duoradiusd/policy/ldapauth"
+)
+
+var people = []person{
+	{cn: "Jo", uid: "jo", password: "right", groups: []string{"VPN users", `a\,b`}, more: "employeeNumber: jo-at-duo\n"},
+	{cn: "odd", uid: `a*(b\c)`, password: "odd"},
+	{cn: "umlaut", uid: "zoë müller", password: "pässwört"},
+	{cn: "spaced", uid: "Ann  Lee", password: "spaced"},
+	{cn: "tom1", uid: "tom", password: "one"},
+	{cn: "tom2", uid: "tom", password: "two"},
+	{cn: "locked", uid: "locked", password: "right", more: "pwdPolicySubentry: cn=lockout," + slapdBase + "\n"},
+	{cn: "reset", uid: "reset", password: "right", more: "pwdPolicySubentry: cn=lockout," + slapdBase + "\npwdReset: TRUE\n"},
+	{cn: "old", uid: "old", password: "right", more: "pwdPolicySubentry: cn=lockout," + slapdBase +
+		"\npwdChangedTime: 20010101000000Z\n"},
+}
+
+// directoryOf is the first factor that asks these servers, by ldaps:// or StartTLS.
+func directoryOf(t testing.TB, scheme string, servers ...*slapd) *ldapauth.Directory {
+	t.Helper()
+	c := ldapauth.Config{StartTLS: scheme == "ldap", Roots: x509.NewCertPool(), BindDN: slapdService, BindPassword: slapdServicePassword,
+		BaseDN: slapdBase, UserFilter: "(&(objectClass=person)(uid={username}))", GroupAttribute: "memberOf",
+		DuoUsernameAttribute: "employeeNumber", Timeout: 5 * time.Second, Names: policy.Names{}.Canonical}
+	for _, s := range servers {
+		c.URLs = append(c.URLs, s.url(scheme))
+		s.vouch(c.Roots)
+	}
+	d, err := ldapauth.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	return d
+}
+
+// firstFactor says what d answers: yes, no, why not, or the error.
+func firstFactor(ctx context.Context, d policy.FirstFactor, user, password string) string {
+	_, err := d.Authenticate(ctx, policy.FirstRequest{User: user, Password: password})
+	refusal, refused := errors.AsType[*policy.Refusal](err)
+	switch {
+	case err == nil:
+		return "yes"
+	case refused:
+		return fmt.Sprint("no: ", refusal.Why, " ", refusal.Proven)
+	case errors.Is(err, policy.ErrRejected):
+		return "no"
+	}
+	return err.Error()
+}
+
+func TestSlapd(t *testing.T) {
+	t.Parallel()
+	s := startSlapd(t, people, "")
+	for _, scheme := range []string{"ldaps", "ldap"} {
+		d := directoryOf(t, scheme, s)
+		for _, tt := range []struct{ user, password, want string }{
+			{"jo", "right", "yes"},
+			{"jo", "wrong", "no"},
+			{"jo", "", "no"},
+			{"nobody", "right", "no: no such user in the directory false"},
+			{"*", "right", "no: no such user in the directory false"},
+			{"j*", "right", "no: no such user in the directory false"},
+			{"jo)(uid=*", "right", "no: no such user in the directory false"},
+			{`a*(b\c)`, "odd", "yes"},
+			{"zoë müller", "pässwört", "yes"},
+			{"ann  lee", "spaced", "yes"},
+			// slapd finds these, and the policy would not.
+			{"JO", "right", "no: the entry found has another name false"},
+			{"ann lee", "spaced", "no: the entry found has another name false"},
+			{"tom", "one", "no: two entries match user_filter false"},
+			{"reset", "wrong", "no"},
+			{"reset", "right", "no: password must be changed true"},
+			{"old", "wrong", "no"},
+			{"old", "right", "no: password expired true"},
+		} {
+			if got := firstFactor(t.Context(), d, tt.user, tt.password); got != tt.want {
+				t.Errorf("%s: %q with %q: got %q, want %q", scheme, tt.user, tt.password, got, tt.want)
+			}
+		}
+		a, err := d.Authenticate(t.Context(), policy.FirstRequest{User: "jo", Password: "right"})
+		groups := []string{"cn=VPN users,ou=groups," + slapdBase, "VPN users", `cn=a\2Cb,ou=groups,` + slapdBase, "a,b"}
+		slices.Sort(a.Groups)
+		slices.Sort(groups)
+		if err != nil || !slices.Equal(a.Groups, groups) || a.DuoUsername != "jo-at-duo" {
+			t.Errorf("%s: got %+v, %v; want the groups %q", scheme, a, err, groups)
+		}
+		for _, c := range d.Check(t.Context()) {
+			if c.Err() != nil || len(c.Steps) != 3 || time.Until(c.Expires) < 24*time.Hour {
+				t.Errorf("%s: check: %+v", scheme, c)
+			}
+		}
+		d.Close()
+	}
+	// The password is sent by StartTLS or not at all.
+	for _, line := range s.log.all() {
+		if strings.Contains(line, "confidentiality required") {
+			t.Errorf("in clear: %s", line)
+		}
+	}
+}
+
+// TestSlapdLocks: two wrong passwords lock this account, so that no login may cost two.
+func TestSlapdLocks(t *testing.T) {
+	t.Parallel()
+	s := startSlapd(t, people, "")
+	d := directoryOf(t, "ldaps", s)
+	for i, tt := range []struct{ password, want string }{
+		{"wrong", "no"},
+		{"right", "yes"},
+		{"wrong", "no"},
+		{"wrong", "no"},
+		{"right", "no: account locked false"},
+		{"wrong", "no: account locked false"},
+	} {
+		if got := firstFactor(t.Context(), d, "locked", tt.password); got != tt.want {
+			t.Errorf("%d: got %q, want %q", i, got, tt.want)
+		}
+	}
+}
+
+// TestSlapdIdle: slapd closes what is idle for a second. That costs no login.
+func TestSlapdIdle(t *testing.T) {
+	t.Parallel()
+	s := startSlapd(t, people, "idletimeout 1")
+	d := directoryOf(t, "ldap", s)
+	for range 2 {
+		before := s.said("closed (idletimeout)")
+		if got := firstFactor(t.Context(), d, "jo", "right"); got != "yes" {
+			t.Fatalf("got %q", got)
+		}
+		eventually(t, "slapd closes the connection", func() bool { return s.said("closed (idletimeout)") > before })
+	}
+	if got := firstFactor(t.Context(), d, "jo", "wrong"); got != "no" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// TestSlapdFailover: the first of two stops; then it is back and the second stops.
+func TestSlapdFailover(t *testing.T) {
+	t.Parallel()
+	a, b := startSlapd(t, people, ""), startSlapd(t, people, "")
+	d := directoryOf(t, "ldaps", a, b)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	want := func(user, password, want string) {
+		t.Helper()
+		if got := firstFactor(ctx, d, user, password); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	before := b.said("SRCH")
+	want("jo", "right", "yes")
+	if b.said("SRCH") != before {
+		t.Error("the second is asked while the first answers")
+	}
+	a.end()
+	want("jo", "right", "yes")
+	want("jo", "wrong", "no")
+	if h := d.Health(); h[0].Up || !h[1].Up {
+		t.Errorf("health %+v", h)
+	}
+	if !a.start() {
+		t.Skip("somebody took the port meanwhile")
+	}
+	b.end()
+	want("jo", "right", "yes") // the first is marked still, but all are
+	want("jo", "wrong", "no")
+	a.end()
+	if got := firstFactor(ctx, d, "jo", "right"); !strings.Contains(got, a.url("ldaps")) || !strings.Contains(got, b.url("ldaps")) {
+		t.Errorf("got %q, want what went wrong with both", got)
+	}
+}
