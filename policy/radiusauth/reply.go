@@ -1,0 +1,194 @@
+package radiusauth
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"duoradiusd/policy"
+)
+
+const (
+	maxMessage = 4 * maxValue // octets of a text for the user
+	fullChunk  = maxValue - 3 // a Reply-Message this long was cut, maybe between runes: the next goes on
+)
+
+// reply is what an upstream said, sorted.
+type reply struct {
+	code          byte
+	authenticator [16]byte // of the request
+	message       string
+	eap           string
+	states        []string
+	users         []string
+	wait          time.Duration
+	attributes    []policy.Attribute // all but those of a hop, of EAP and for the user to read
+}
+
+// sort reads a reply that was found right.
+func sort(b []byte, authenticator [16]byte) reply {
+	p := reply{code: b[0], authenticator: authenticator}
+	list, _ := attributes(b[headerLength:])
+	var message strings.Builder
+	cut := true
+	for _, a := range list {
+		switch a.kind {
+		case typeReplyMessage:
+			if !cut {
+				message.WriteByte('\n')
+			}
+			message.Write(a.value)
+			cut = len(a.value) >= fullChunk
+			continue
+		case typeEAPMessage:
+			p.eap += string(a.value)
+			continue
+		case typeState:
+			p.states = append(p.states, string(a.value))
+			continue
+		case typeMessageAuthenticator, typeProxyState:
+			continue
+		case typeVendorSpecific:
+			p.attributes = append(p.attributes, readable(a.value)...)
+			continue
+		case typeUserName:
+			p.users = append(p.users, string(a.value))
+		case typeSessionTimeout:
+			if len(a.value) == 4 {
+				p.wait = time.Duration(binary.BigEndian.Uint32(a.value)) * time.Second
+			}
+		}
+		p.attributes = append(p.attributes, policy.Attribute{AttributeID: policy.AttributeID{Type: a.kind}, Value: string(a.value)})
+	}
+	p.message = text(message.String())
+	return p
+}
+
+// text makes of what an upstream says something that is safe to show: bounded UTF-8 without control characters.
+func text(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, s)
+	if len(s) > maxMessage {
+		n := maxMessage
+		for !utf8.RuneStart(s[n]) {
+			n--
+		}
+		s = s[:n]
+	}
+	return s
+}
+
+// read turns an upstream's reply into the answer to r; t is the way so far of the conversation that it belongs to.
+func (u *Upstream) read(p reply, r policy.FirstRequest, t ticket) (policy.Account, error) {
+	switch p.code {
+	case codeAccessAccept:
+		return u.accept(p, r, t)
+	case codeAccessReject:
+		return policy.Account{}, p.refusal()
+	}
+	return policy.Account{}, p.askBack(r, t)
+}
+
+func (u *Upstream) accept(p reply, r policy.FirstRequest, t ticket) (a policy.Account, err error) {
+	if r.Method == policy.EAP {
+		if eapCode(p.eap) != eapSuccess { // RFC 3579 §2.6.3
+			return a, errors.New("an Access-Accept without EAP-Success")
+		}
+		a.EAP = p.eap
+		if a.User, err = t.user(p.users, r.Typed); err != nil {
+			return policy.Account{}, err
+		}
+	}
+	for _, at := range p.attributes {
+		if false || at.Vendor == 0 && !acceptable(at.Type, at.Value) || msRequestOnly(at.AttributeID) ||
+			at.AttributeID == msCHAPError {
+			continue
+		}
+		if encrypted(at.AttributeID) {
+			clear, ok := u.secret.reveal(at.AttributeID, at.Value, p.authenticator)
+			if !ok {
+				return policy.Account{}, fmt.Errorf("attribute %d of vendor %d can't be decrypted", at.Type, at.Vendor)
+			}
+			at.Value = clear
+		}
+		if isProof(at.AttributeID) {
+			a.Proof = append(a.Proof, at)
+		} else {
+			a.Attributes = append(a.Attributes, at)
+		}
+	}
+	if p.message != "" {
+		a.Attributes = append(a.Attributes, messages(p.message)...)
+	}
+	return a, nil
+}
+
+// messages cuts a text into Reply-Messages between runes (RFC 2865 §5.18).
+func messages(text string) (list []policy.Attribute) {
+	for text != "" {
+		n := len(text)
+		if n > maxValue {
+			for n = maxValue; !utf8.RuneStart(text[n]); n-- {
+			}
+		}
+		list = append(list, policy.Attribute{AttributeID: policy.AttributeID{Type: typeReplyMessage}, Value: text[:n]})
+		text = text[n:]
+	}
+	return list
+}
+
+// isProof reports whether the client needs an attribute for the method itself to end well.
+func isProof(id policy.AttributeID) bool {
+	switch id {
+	case msCHAP2Success, msSendKey, msRecvKey, msCHAPKeys, msEncryption, msEncryptTypes, eapKeyName:
+		return true
+	}
+	return false
+}
+
+// refusal keeps of an Access-Reject what it may carry (RFC 2865 §5.44, RFC 2548 §2.1.5).
+func (p reply) refusal() *policy.Refusal {
+	no := &policy.Refusal{Why: "the upstream rejects", Relayed: true, Message: p.message}
+	if eapCode(p.eap) == eapFailure {
+		no.EAP = p.eap
+	}
+	for _, a := range p.attributes {
+		if a.AttributeID == msCHAPError {
+			no.Attributes = append(no.Attributes, a)
+		}
+	}
+	return no
+}
+
+// askBack keeps of an Access-Challenge what it may carry (RFC 2865 §4.4, §5.44, RFC 2869 §5.10).
+func (p reply) askBack(r policy.FirstRequest, t ticket) error {
+	switch {
+	case len(p.states) > 1 || len(p.states) == 1 && len(p.states[0]) > maxValue:
+		return errors.New("an Access-Challenge with more than one State")
+	case r.Method == policy.EAP && eapCode(p.eap) != eapRequest:
+		return errors.New("an Access-Challenge without an EAP request")
+	case r.Method != policy.EAP && p.eap != "":
+		return fmt.Errorf("an Access-Challenge with EAP to a login by %v", r.Method)
+	}
+	if len(p.states) == 1 {
+		t.state = p.states[0]
+	}
+	t.offer(p.eap)
+	back := &policy.AskBack{State: t.String(), Message: p.message, EAP: p.eap, Wait: p.wait}
+	for _, a := range p.attributes {
+		id := a.AttributeID
+		if id.Type == typeIdleTimeout && id.Vendor == 0 || id.Type == typePrompt && id.Vendor == 0 || id == vendorUnreadable ||
+			id.Vendor != 0 && !encrypted(id) && !isProof(id) && !msRequestOnly(id) && id != msCHAPError {
+			back.Attributes = append(back.Attributes, a)
+		}
+	}
+	return back
+}

@@ -1,0 +1,153 @@
+package radiusauth
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"duoradiusd/policy"
+)
+
+const maxPassword = 128 // octets (RFC 2865 §5.2)
+
+func random(b []byte) { rand.Read(b) } // never fails: crypto/rand
+
+// request builds the Access-Request that hands r on, not sealed yet: who, how they prove it, the upstream's State, then
+// what else the client said. It returns policy.ErrRejected for a password that no RADIUS server can be asked about.
+func (u *Upstream) request(r policy.FirstRequest, state string) ([]byte, error) {
+	list, ok := attributes(r.Attributes)
+	if !ok {
+		return nil, errors.New("the client's attributes are malformed")
+	}
+	name := r.User
+	if r.Method == policy.MSCHAP || r.Method == policy.EAP {
+		name = r.Typed // goes into MS-CHAP's hash (RFC 2759 §8.2), and is EAP's identity (RFC 3579 §2.1)
+	}
+	if name == "" || len(name) > maxValue {
+		return nil, fmt.Errorf("a User-Name of %d octets", len(name))
+	}
+	b := begin(codeAccessRequest)
+	b = appendAttribute(b, typeUserName, []byte(name))
+	proof, rest, err := u.sift(r, list, b[4:headerLength])
+	if err != nil {
+		return nil, err
+	}
+	b = append(b, proof...)
+	if state != "" {
+		b = appendAttribute(b, typeState, []byte(state))
+	}
+	b = append(b, rest...)
+	if len(b) > maxLength {
+		return nil, fmt.Errorf("a request of %d octets", len(b))
+	}
+	return b, nil
+}
+
+// sift parts the client's attributes into those that prove who the user is, in this method's way, and those that go on
+// unchanged. What proves anything in another way goes nowhere, nor does what is between the client and us.
+func (u *Upstream) sift(r policy.FirstRequest, list []attribute, authenticator []byte) (proof, rest []byte, err error) {
+	named, challenged := false, false
+	for _, a := range list {
+		switch kind := a.kind; {
+		case kind == typeVendorSpecific:
+			mine, others := siftVendor(a.value, r.Method == policy.MSCHAP)
+			proof, rest = append(proof, mine...), append(rest, others...)
+		case kind == typeCHAPPassword || kind == typeCHAPChallenge:
+			if r.Method == policy.CHAP {
+				proof = appendAttribute(proof, kind, a.value)
+				challenged = challenged || kind == typeCHAPChallenge
+			}
+		case kind == typeEAPMessage || kind == typeEAPKeyName:
+			if r.Method == policy.EAP {
+				proof = appendAttribute(proof, kind, a.value)
+			}
+		case !ownToHop(kind) && !isHidden(policy.AttributeID{Type: kind}):
+			named = named || kind == typeNASIPAddress || kind == typeNASIdentifier || kind == typeNASIPv6Address
+			rest = appendAttribute(rest, kind, a.value)
+		}
+	}
+	switch {
+	case r.Method == policy.Password:
+		if len(r.Password) > maxPassword || strings.ContainsRune(r.Password, 0) || r.Password == "" && r.State == "" {
+			return nil, nil, policy.ErrRejected
+		}
+		proof = appendAttribute(nil, typeUserPassword, u.secret.hidePassword(r.Password, authenticator))
+	case len(proof) == 0:
+		return nil, nil, fmt.Errorf("no attribute of %v in the request", r.Method)
+	case r.Method == policy.CHAP && !challenged: // RFC 2865 §2.3: our authenticator is another
+		proof = appendAttribute(proof, typeCHAPChallenge, r.Authenticator[:])
+	}
+	if !named { // RFC 2865 §4.1
+		rest = appendAddress(rest, r.ClientAddr)
+	}
+	return proof, rest, nil
+}
+
+// ownToHop reports whether an attribute of a request is of this hop alone, or proves the user in a way that is not
+// handed on: ARAP (RFC 2869 §2.2), HTTP Digest (RFC 5090).
+func ownToHop(kind byte) bool {
+	switch kind {
+	case typeUserName, typeUserPassword, typeState, typeProxyState, typeMessageAuthenticator, typeTunnelPassword:
+		return true
+	case 70, 71, 72, 73, 74, 84:
+		return true
+	}
+	return kind >= 103 && kind <= 122
+}
+
+// siftVendor parts a Vendor-Specific into what proves the user by MS-CHAP and the rest. A password change (RFC 2548
+// §2.1.6, §2.3.5) is neither: it would be done before the second factor is asked.
+func siftVendor(value []byte, msCHAP bool) (proof, rest []byte) {
+	subs, ok := subAttributes(value)
+	if !ok {
+		if len(value) >= 4 && binary.BigEndian.Uint32(value) == vendorMicrosoft {
+			return nil, nil // somebody may read a proof in it
+		}
+		return nil, appendAttribute(nil, typeVendorSpecific, value)
+	}
+	var mine, others []byte
+	for _, s := range subs {
+		whole := appendAttribute(nil, s.Type, []byte(s.Value))
+		switch id := s.AttributeID; {
+		case id == msCHAPChallenge || id == msCHAPResponse || id == msCHAP2Response:
+			if msCHAP {
+				mine = append(mine, whole...)
+			}
+		case !msRequestOnly(id) && !encrypted(id):
+			others = append(others, whole...)
+		}
+	}
+	for _, part := range []struct{ from, to *[]byte }{{&mine, &proof}, {&others, &rest}} {
+		if len(*part.from) > 0 {
+			*part.to = appendAttribute(nil, typeVendorSpecific, append(value[:4:4], *part.from...))
+		}
+	}
+	return proof, rest
+}
+
+// msRequestOnly reports whether an attribute is one of Microsoft's that stand in requests alone: responses, challenges
+// and changes of passwords.
+func msRequestOnly(id policy.AttributeID) bool {
+	if id.Vendor != vendorMicrosoft {
+		return false
+	}
+	switch id.Type {
+	case 1, 3, 4, 5, 6, 11, 25, 27:
+		return true
+	}
+	return false
+}
+
+// appendAddress says where the request came from.
+func appendAddress(b []byte, ip netip.Addr) []byte {
+	switch ip = ip.Unmap(); {
+	case ip.Is4():
+		return appendAttribute(b, typeNASIPAddress, ip.AsSlice())
+	case ip.Is6():
+		return appendAttribute(b, typeNASIPv6Address, ip.AsSlice())
+	}
+	return b
+}

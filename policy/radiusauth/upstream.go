@@ -1,0 +1,191 @@
+package radiusauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"duoradiusd/policy"
+)
+
+// maxInFlight bounds the requests under way at once, to all servers together.
+const maxInFlight = 4096
+
+// Config is one set of servers that know the same users.
+type Config struct {
+	Name                        string        // of the first factor
+	Servers                     []string      // host:port, in the order in which they are asked
+	Secret                      string        //
+	RequireMessageAuthenticator bool          // of replies; where one is, it is verified in any case
+	Timeout                     time.Duration // one server's time to answer; 0 = 5 s
+
+	OnHealth func(server string, err error) // told when a server falls silent and, with nil, when it answers again; may be nil
+}
+
+// Upstream is a first factor behind RADIUS. It is safe for concurrent use.
+type Upstream struct {
+	config  Config
+	secret  secret
+	servers []*server
+	news    news
+
+	// What tests put others in the place of.
+	dial   func(netip.AddrPort) (net.Conn, error)
+	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	jitter func() float64
+
+	ctx     context.Context // of lookups
+	stop    context.CancelFunc
+	readers sync.WaitGroup // of sockets and lookups
+
+	mu       sync.Mutex // guards all below
+	inFlight int
+	closed   bool
+	logins   sync.WaitGroup
+}
+
+var _ policy.FirstFactor = (*Upstream)(nil)
+
+var (
+	errClosed = errors.New("closed")
+	errBusy   = fmt.Errorf("%d requests are under way already", maxInFlight)
+)
+
+// New returns an Upstream. It opens nothing, and asks no name service.
+func New(c Config) (*Upstream, error) {
+	if len(c.Servers) == 0 {
+		return nil, errors.New("radiusauth: no server")
+	}
+	if c.Secret == "" {
+		return nil, errors.New("radiusauth: no secret")
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = 5 * time.Second
+	}
+	u := &Upstream{config: c, secret: secret{text: []byte(c.Secret)}, news: news{tell: c.OnHealth}, jitter: jitter}
+	u.dial = func(addr netip.AddrPort) (net.Conn, error) {
+		return net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(addr))
+	}
+	u.lookup = func(ctx context.Context, host string) ([]netip.Addr, error) {
+		return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	}
+	for _, name := range c.Servers {
+		s, err := newServer(u, name)
+		if err != nil {
+			return nil, err
+		}
+		if u.find(name) != nil {
+			return nil, fmt.Errorf("radiusauth: server %s twice", name)
+		}
+		u.servers = append(u.servers, s)
+	}
+	u.ctx, u.stop = context.WithCancel(context.Background())
+	return u, nil
+}
+
+func newServer(u *Upstream, name string) (*server, error) {
+	host, text, err := net.SplitHostPort(name)
+	port, portErr := strconv.ParseUint(text, 10, 16)
+	if err != nil || host == "" || portErr != nil || port == 0 {
+		return nil, fmt.Errorf("radiusauth: server %q: want host:port", name)
+	}
+	s := &server{upstream: u, name: name, host: host, port: uint16(port)}
+	if addr, err := netip.ParseAddr(host); err == nil {
+		s.host, s.place.addr = "", netip.AddrPortFrom(addr.Unmap(), s.port)
+	}
+	return s, nil
+}
+
+func (u *Upstream) find(name string) *server {
+	i := slices.IndexFunc(u.servers, func(s *server) bool { return s.name == name })
+	if i < 0 {
+		return nil
+	}
+	return u.servers[i]
+}
+
+// Close waits for the logins under way, which end with their contexts at the latest, and closes all sockets.
+func (u *Upstream) Close() {
+	u.mu.Lock()
+	u.closed = true
+	u.mu.Unlock()
+	u.logins.Wait()
+	u.stop()
+	for _, s := range u.servers {
+		s.close()
+	}
+	u.readers.Wait()
+}
+
+// enter admits a request, leave is its end.
+func (u *Upstream) enter() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case u.closed:
+		return errClosed
+	case u.inFlight >= maxInFlight:
+		return errBusy
+	}
+	u.inFlight++
+	u.logins.Add(1)
+	return nil
+}
+
+func (u *Upstream) leave() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.inFlight--
+	u.logins.Done()
+}
+
+// Authenticate asks the servers about one user.
+func (u *Upstream) Authenticate(ctx context.Context, r policy.FirstRequest) (policy.Account, error) {
+	a, err := u.authenticate(ctx, r)
+	u.news.flush()
+	if !isAnswer(err) {
+		return policy.Account{}, fmt.Errorf("radiusauth: %w", err)
+	}
+	return a, err
+}
+
+// isAnswer reports whether err is what an upstream, or the request itself, says to the login; any other means that
+// nobody could be asked.
+func isAnswer(err error) bool {
+	_, back := errors.AsType[*policy.AskBack](err)
+	return err == nil || back || errors.Is(err, policy.ErrRejected)
+}
+
+func (u *Upstream) authenticate(ctx context.Context, r policy.FirstRequest) (a policy.Account, err error) {
+	if err := u.enter(); err != nil {
+		return a, err
+	}
+	defer u.leave()
+	t, err := redeem(r)
+	if err != nil {
+		return a, err
+	}
+	if r.Method == policy.EAP {
+		if err := t.hear(eapPacket(r.Attributes), r.Typed); err != nil {
+			return a, err
+		}
+	}
+	servers, err := u.candidates(t)
+	if err != nil {
+		return a, err
+	}
+	got, err := u.askAll(ctx, servers, r, &t)
+	if err != nil {
+		return a, err
+	}
+	if a, err = u.read(got, r, t); !isAnswer(err) {
+		err = fmt.Errorf("ask %s: %w", t.server, err)
+	}
+	return a, err
+}
