@@ -3,8 +3,11 @@ package radiusd_test
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -152,6 +155,19 @@ func from(prefix string) func(*radiusd.Client) {
 
 func demanding(c *radiusd.Client) { c.MessageAuthenticator = radiusd.Require }
 
+// fileStore is a Store that keeps what it is given as it is.
+type fileStore string
+
+func (f fileStore) Save(b []byte) error { return os.WriteFile(string(f), b, 0o600) }
+
+func (f fileStore) Load() ([]byte, error) {
+	b, err := os.ReadFile(string(f))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return b, err
+}
+
 // open opens a door and has it closed when the test ends.
 func open(t *testing.T, h house) *door {
 	t.Helper()
@@ -164,7 +180,9 @@ func open(t *testing.T, h house) *door {
 		MaxInFlight: h.maxInFlight,
 		Logger:      slog.New(handler),
 		Able:        h.able,
-		StateFile:   h.stateFile,
+	}
+	if h.stateFile != "" {
+		d.State = fileStore(h.stateFile)
 	}
 	if h.clients == nil {
 		h.clients = []*radiusd.Client{client()}

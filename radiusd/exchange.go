@@ -27,6 +27,7 @@ type exchange struct {
 	abandon       context.CancelCauseFunc // of the login; set before the exchange can be found
 
 	// Guarded by exchanges.mu:
+	asking   asking
 	older    *exchange // another generation on the same slot; see claim
 	reply    []byte    // nil while in progress
 	answered time.Time
@@ -64,6 +65,7 @@ func (t *exchanges) repeated(s slot, authenticator [16]byte, now time.Time) (rep
 	t.expire(now)
 	for y := t.bySlot[s]; y != nil; y = y.older {
 		if y.authenticator == authenticator {
+			y.client.traffic.patience.repeated(y, now)
 			if y.reply == nil {
 				return nil, inProgress, true
 			}
@@ -105,6 +107,9 @@ func (t *exchanges) claim(x *exchange, resumes bool, now time.Time) dropped {
 		return tooManyGenerations
 	}
 	for _, y := range leave {
+		if y.reply == nil {
+			traffic.patience.superseded(y, now)
+		}
 		t.abandon(y)
 	}
 	chain := append([]*exchange{x}, stay...)
@@ -115,7 +120,7 @@ func (t *exchanges) claim(x *exchange, resumes bool, now time.Time) dropped {
 	traffic.replays.add(x.authenticator, now)
 	t.bySlot[x.slot] = x
 	t.inFlight++
-	traffic.inFlight++
+	traffic.enter(x, now)
 	return passed
 }
 
@@ -145,7 +150,7 @@ func (t *exchanges) abandon(x *exchange) {
 // leave is called with mu held, once for every exchange that was in flight.
 func (t *exchanges) leave(x *exchange) {
 	t.inFlight--
-	x.client.traffic.inFlight--
+	x.client.traffic.leave(x)
 	if t.inFlight == 0 {
 		t.idle.Broadcast()
 	}
@@ -159,6 +164,7 @@ func (t *exchanges) finish(x *exchange, reply []byte, now time.Time) bool {
 		return false
 	}
 	x.reply, x.answered = reply, now
+	x.client.traffic.patience.answered(x, now)
 	t.leave(x)
 	t.kept = append(t.kept, x)
 	if len(t.kept)-t.first > maxReplies {

@@ -99,6 +99,9 @@ func (d *drops) add(why dropped, now time.Time) (since uint64) {
 	return since
 }
 
+// DropReasons returns all reasons why a datagram may get no reply.
+func DropReasons() []string { return append([]string(nil), reasonNames[passed+1:]...) }
+
 // Drops returns how many datagrams got no reply, by reason.
 func (s *Server) Drops() map[string]uint64 {
 	m := make(map[string]uint64, reasons)

@@ -22,6 +22,7 @@ type ClientReport struct {
 	MessageAuthenticator Presence        `json:"message_authenticator"` // as configured
 	Ratchets             []RatchetReport `json:"ratchets,omitempty"`    // of "auto"
 	Recommendation       string          `json:"recommendation"`
+	Patience             PatienceReport  `json:"patience"`
 }
 
 // RatchetReport is the ratchet of one address.
@@ -68,6 +69,7 @@ func (c *Client) report() ClientReport {
 	}
 	slices.SortFunc(r.Ratchets, func(a, b RatchetReport) int { return a.Address.Compare(b.Address) })
 	r.Recommendation = r.recommend()
+	r.Patience = c.patience()
 	return r
 }
 

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,7 +34,8 @@ type Server struct {
 	Logger      *slog.Logger // nil: slog.Default()
 	Able        func() bool  // whether logins can be answered now: Status-Server is silent otherwise; nil: always
 	OnLogin     func(Event)  // told of the end of each login, from many goroutines at once; nil: nobody
-	StateFile   string       // where ratchets are kept over a restart; "": nowhere
+	State       Store        // where ratchets are kept over a restart; nil: nowhere
+	Sockets     []*os.File   // UDP sockets that are open already, for Listen to use where an address is theirs; they stay open
 
 	settings  atomic.Pointer[Settings]
 	drops     drops
@@ -43,13 +45,13 @@ type Server struct {
 	logins    context.Context // ends when pending logins must be rejected
 	giveUp    context.CancelCauseFunc
 	retired   sync.WaitGroup // listeners that are removed and may have logins to answer; added to with mu held
-	writing   sync.Mutex     // held while StateFile is written, so that the newest is the last
+	writing   sync.Mutex     // held while State is written, so that the newest is the last
 
 	mu        sync.Mutex // guards everything below
 	listeners map[netip.AddrPort]*listener
 	sockets   int                 // how many listeners there ever were: each has a number of its own
 	traffic   map[string]*traffic // by the client's name
-	saving    bool                // StateFile will be written in a moment
+	saving    bool                // State will be written in a moment
 	closed    bool
 }
 
@@ -176,6 +178,7 @@ func (s *Server) admit(d *datagram, settings *Settings) dropped {
 		return why
 	}
 	x := &exchange{slot: at, authenticator: d.packet.authenticator(), client: d.client, authentic: d.authentic}
+	x.asking.typed = d.packet.value(d.packet.userName)
 	l := &login{server: s, settings: settings, exchange: x, datagram: *d, userIP: d.packet.userIP(d.client.UserIP)}
 	ctx, abandon := context.WithCancelCause(s.logins)
 	x.abandon = abandon

@@ -2,12 +2,8 @@ package radiusd
 
 import (
 	"encoding/json"
-	"errors"
-	"io/fs"
 	"maps"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -16,14 +12,21 @@ type savedState struct {
 	Ratchets map[string]map[netip.Addr]Ratchet `json:"ratchets"`
 }
 
-// LoadState reads StateFile. A file that can't be read is set aside and said: what it held is learnt anew.
+// Store keeps a file over a restart, so that nobody else can read it, change it or put an older one back.
+type Store interface {
+	// Load returns what Save kept last; nil where there is nothing.
+	Load() ([]byte, error)
+	Save(b []byte) error
+}
+
+// LoadState reads State. What can't be read is said, and learnt anew.
 func (s *Server) LoadState() {
 	s.init()
-	if s.StateFile == "" {
+	if s.State == nil {
 		return
 	}
-	b, err := os.ReadFile(s.StateFile)
-	if errors.Is(err, fs.ErrNotExist) {
+	b, err := s.State.Load()
+	if b == nil && err == nil {
 		return
 	}
 	var saved savedState
@@ -31,8 +34,7 @@ func (s *Server) LoadState() {
 		err = json.Unmarshal(b, &saved)
 	}
 	if err != nil {
-		s.log().Warn("state: set aside, ratchets start anew", "file", s.StateFile, "error", err)
-		os.Rename(s.StateFile, s.StateFile+".bad")
+		s.log().Warn("state: not read, ratchets start anew", "error", err)
 		return
 	}
 	s.mu.Lock()
@@ -42,11 +44,11 @@ func (s *Server) LoadState() {
 	}
 }
 
-// saveSoon writes StateFile in a moment, once for all that happens until then.
+// saveSoon writes State in a moment, once for all that happens until then.
 func (s *Server) saveSoon() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.StateFile == "" || s.saving || s.closed {
+	if s.State == nil || s.saving || s.closed {
 		return
 	}
 	s.saving = true
@@ -62,7 +64,7 @@ func (s *Server) saveSoon() {
 }
 
 func (s *Server) save() {
-	if s.StateFile == "" {
+	if s.State == nil {
 		return
 	}
 	s.writing.Lock()
@@ -76,12 +78,12 @@ func (s *Server) save() {
 			saved.Ratchets[name] = copied
 		}
 	}
-	b, err := json.MarshalIndent(saved, "", "  ")
+	b, err := json.Marshal(saved)
 	if err == nil {
-		err = writeAtomically(s.StateFile, b)
+		err = s.State.Save(b)
 	}
 	if err != nil {
-		s.log().Error("state: not saved", "file", s.StateFile, "error", err)
+		s.log().Error("state: not saved", "error", err)
 	}
 }
 
@@ -102,24 +104,4 @@ func (r *ratchets) copy() map[netip.Addr]Ratchet {
 		m[addr] = *got
 	}
 	return m
-}
-
-// writeAtomically leaves the old file or the new one, whatever happens.
-func writeAtomically(name string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), name)
 }

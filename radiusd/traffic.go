@@ -11,9 +11,11 @@ type traffic struct {
 	Counts
 	warned   atomic.Int64 // the day, since 1970
 	ratchets ratchets
+	patience patience
 
 	// Guarded by exchanges.mu:
 	inFlight int
+	byUser   map[string]*exchange // the newest in progress of each user
 	replays  replays
 
 	statuses bucket
@@ -29,6 +31,30 @@ type Counts struct {
 	ProxyStateUnguarded atomic.Uint64 // Proxy-State without a Message-Authenticator
 	LastWithout         atomic.Int64  // Unix seconds; 0: never
 	Anonymous           atomic.Uint64 // with no NAS-IP-Address, NAS-IPv6-Address or NAS-Identifier
+}
+
+// enter and leave are called with exchanges.mu held, as x begins and ends to be in progress.
+func (t *traffic) enter(x *exchange, now time.Time) {
+	t.inFlight++
+	x.asking.user, x.asking.typed = string(x.asking.typed), nil
+	x.asking.first, x.asking.last = now, now
+	if x.asking.user == "" { // two of them need not be one user
+		return
+	}
+	if other := t.byUser[x.asking.user]; other != nil {
+		t.patience.asksAnew(other, now)
+	}
+	if t.byUser == nil {
+		t.byUser = make(map[string]*exchange)
+	}
+	t.byUser[x.asking.user] = x
+}
+
+func (t *traffic) leave(x *exchange) {
+	t.inFlight--
+	if t.byUser[x.asking.user] == x {
+		delete(t.byUser, x.asking.user)
+	}
 }
 
 // dueForWarning reports, once a day, that a client without Message-Authenticator should be named in the log.

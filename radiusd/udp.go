@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,7 +22,10 @@ type listener struct {
 	v6       bool
 
 	reading sync.WaitGroup
-	logins  sync.WaitGroup // that will reply through this socket
+	logins  sync.WaitGroup     // that will reply through this socket
+	retired atomic.Bool        // the loop is to end
+	ended   chan struct{}      // closed when it has
+	rounds  chan chan struct{} // who asks whether it is alive
 }
 
 const receiveBuffer = 4 << 20 // octets: what comes in while the loop is busy
@@ -45,7 +49,7 @@ func (s *Server) Listen(addresses []netip.AddrPort) error {
 		if wanted[a] != nil {
 			continue
 		}
-		l, err := listen(a)
+		l, err := s.listen(a)
 		if err != nil {
 			for _, l := range opened {
 				l.conn.Close()
@@ -71,7 +75,8 @@ func (s *Server) Listen(addresses []netip.AddrPort) error {
 
 // retire has l read no more, and closes it once its logins are answered. It is called with mu held.
 func (s *Server) retire(l *listener) {
-	l.conn.SetReadDeadline(time.Unix(1, 0))
+	l.retired.Store(true)
+	l.conn.SetReadDeadline(past)
 	s.retired.Go(func() {
 		l.reading.Wait()
 		l.logins.Wait()
@@ -89,7 +94,29 @@ func (s *Server) Addresses() (list []netip.AddrPort) {
 	return list
 }
 
-func listen(a netip.AddrPort) (*listener, error) {
+// listen opens a socket, unless there is one on its address already.
+func (s *Server) listen(a netip.AddrPort) (*listener, error) {
+	conn := s.inherited(a)
+	if conn == nil {
+		var err error
+		if conn, err = open(a); err != nil {
+			return nil, err
+		}
+	}
+	conn.SetReadBuffer(receiveBuffer) // as much as the system allows
+	local := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
+	l := &listener{conn: conn, wildcard: local.IsUnspecified(), v6: local.Is6(),
+		ended: make(chan struct{}), rounds: make(chan chan struct{}, 1)}
+	if l.wildcard {
+		if err := l.askDestination(); err != nil {
+			conn.Close()
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+func open(a netip.AddrPort) (*net.UDPConn, error) {
 	network := "udp6"
 	switch {
 	case a.Addr().Is4():
@@ -101,19 +128,7 @@ func listen(a netip.AddrPort) (*listener, error) {
 	if network == "udp" && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
 		conn, err = net.ListenUDP("udp4", &net.UDPAddr{Port: int(a.Port())}) // a host without IPv6
 	}
-	if err != nil {
-		return nil, err
-	}
-	conn.SetReadBuffer(receiveBuffer) // as much as the system allows
-	local := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
-	l := &listener{conn: conn, wildcard: local.IsUnspecified(), v6: local.Is6()}
-	if l.wildcard {
-		if err := l.askDestination(); err != nil {
-			conn.Close()
-			return nil, err
-		}
-	}
-	return l, nil
+	return conn, err
 }
 
 // askDestination has the system tell with each datagram which address it was sent to. On a host with several
@@ -167,13 +182,19 @@ func (l *listener) send(b []byte, to netip.AddrPort, from netip.Addr) {
 
 // read is the listener's loop; it ends with retire.
 func (s *Server) read(l *listener) {
+	defer close(l.ended)
 	buffer := make([]byte, maxLength+1) // one more, to tell a datagram that is too large from one that just fits
 	oob := make([]byte, 256)
 	pause := time.Duration(0)
 	for {
 		n, oobn, _, from, err := l.conn.ReadMsgUDPAddrPort(buffer, oob)
 		switch {
-		case errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded):
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if !l.comeRound() {
+				return
+			}
+			continue
+		case errors.Is(err, net.ErrClosed):
 			return
 		case err != nil:
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)

@@ -1,0 +1,188 @@
+package radiusd
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+)
+
+// asking is how a client asks for the answer to one request.
+type asking struct {
+	typed       []byte // User-Name as sent, in the read loop's buffer: nil after claim
+	user        string // the same
+	first, last time.Time
+	copies      int
+	interval    time.Duration // between its last two copies; 0: there was one only
+	before      time.Duration // between the two before those
+	over        bool          // the client was seen to give up
+}
+
+// again notes another copy.
+func (a *asking) again(now time.Time) {
+	a.copies++
+	// Copies at once are the network's doing, not the client's.
+	if gap := now.Sub(a.last); gap >= 100*time.Millisecond {
+		a.before, a.interval, a.last = a.interval, gap, now
+	}
+}
+
+// due is when the next copy would come: at intervals that stay, or grow as they grew (strongSwan's by 1.4).
+func (a *asking) due() time.Time {
+	wait := float64(a.interval)
+	if a.before > 0 {
+		wait *= min(max(wait/float64(a.before), 1), 2)
+	}
+	return a.last.Add(time.Duration(wait))
+}
+
+// patience is what was seen of how one client asks again, and how long it does. A client whose patience is shorter than
+// its users take to find their phones is the commonest trouble there is, and nothing in a packet tells of it.
+type patience struct {
+	mu        sync.Mutex // guards all below
+	silent    uint64     // copies of requests in progress
+	served    uint64     // copies of requests that had their reply
+	gaveUp    uint64
+	intervals samples
+	waits     samples // how long it asked for what it gave up
+}
+
+// samples are the newest of many durations.
+type samples struct {
+	ring [15]time.Duration
+	n    uint64
+}
+
+func (s *samples) add(d time.Duration) {
+	s.ring[s.n%uint64(len(s.ring))] = d
+	s.n++
+}
+
+func (s *samples) sorted() []time.Duration {
+	list := slices.Clone(s.ring[:min(s.n, uint64(len(s.ring)))])
+	slices.Sort(list)
+	return list
+}
+
+// median is robust against a user who came back after lunch.
+func (s *samples) median() time.Duration {
+	list := s.sorted()
+	if len(list) == 0 {
+		return 0
+	}
+	return list[len(list)/2]
+}
+
+// repeated notes a copy of a request, called with exchanges.mu held.
+func (p *patience) repeated(x *exchange, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if x.reply != nil {
+		p.served++
+		return
+	}
+	p.silent++
+	last := x.asking.last
+	if x.asking.again(now); x.asking.last != last {
+		p.intervals.add(x.asking.interval)
+	}
+}
+
+// superseded notes that the client sent another request on x's slot, whereby it gave x up.
+func (p *patience) superseded(x *exchange, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	end := now
+	if due := x.asking.due(); x.asking.interval > 0 && due.Before(now) {
+		end = due
+	}
+	p.end(x, end)
+}
+
+// minPatience is how soon a second login of a user says that the client lost patience with the first.
+const minPatience = time.Second
+
+// asksAnew notes that a user logs in again while x, a login of theirs, is in progress. As long as a copy of x may come
+// the client waits; then the user does it by another device.
+func (p *patience) asksAnew(x *exchange, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a, end := &x.asking, now
+	switch typical := p.intervals.median(); {
+	case now.Sub(a.first) < minPatience:
+		return
+	case a.interval > 0:
+		if end = a.due(); end.After(now) {
+			return
+		}
+	case typical > 0 && now.Sub(a.first) < 2*typical:
+		return
+	}
+	p.end(x, end)
+}
+
+// answered notes that x gets its reply. A client that asked at intervals and has long stopped listens no more.
+func (p *patience) answered(x *exchange, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := &x.asking
+	if a.interval == 0 {
+		return
+	}
+	if due := a.due(); now.Sub(a.last) > 2*due.Sub(a.last) {
+		p.end(x, due)
+	}
+}
+
+// end is called with mu held.
+func (p *patience) end(x *exchange, at time.Time) {
+	if x.asking.over {
+		return
+	}
+	x.asking.over = true
+	p.gaveUp++
+	p.waits.add(at.Sub(x.asking.first))
+}
+
+// PatienceReport is how a client was seen to ask again, and to give up.
+type PatienceReport struct {
+	Silent   uint64        `json:"silent"`      // copies of requests in progress
+	Served   uint64        `json:"served"`      // copies of requests that had their reply, and got it again
+	Interval time.Duration `json:"interval_ns"` // between two copies of a request, as a rule; 0: not known
+	Longest  time.Duration `json:"longest_ns"`  // of the latest intervals
+	GaveUp   uint64        `json:"gave_up"`     // requests that it gave up before their answer
+	After    time.Duration `json:"after_ns"`    // how long it asks before it gives up, as a rule; 0: not known
+	Advice   string        `json:"advice,omitempty"`
+}
+
+// fewGaveUp is what a user's own impatience explains.
+const fewGaveUp = 3
+
+func (c *Client) patience() PatienceReport {
+	p := &c.traffic.patience
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	r := PatienceReport{
+		Silent: p.silent, Served: p.served, GaveUp: p.gaveUp,
+		Interval: p.intervals.median(), After: p.waits.median(),
+	}
+	if list := p.intervals.sorted(); len(list) > 0 {
+		r.Longest = list[len(list)-1]
+	}
+	if r.GaveUp >= fewGaveUp && r.After < c.Timeout {
+		r.Advice = fmt.Sprintf("gives up after %s: raise its timeout to %s", seconds(r.After), seconds(enough(c.Timeout)))
+	}
+	return r
+}
+
+// enough is a round number of seconds that a client must wait for answers that leave within timeout.
+func enough(timeout time.Duration) time.Duration {
+	return (timeout + 10*time.Second - 1).Truncate(10 * time.Second)
+}
+
+func seconds(d time.Duration) string {
+	if d < 10*time.Second {
+		return fmt.Sprintf("%.3g s", d.Round(100*time.Millisecond).Seconds())
+	}
+	return fmt.Sprintf("%.0f s", d.Seconds())
+}

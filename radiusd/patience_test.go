@@ -1,0 +1,221 @@
+package radiusd
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// story is what one client does with one user's login: seconds since its first packet.
+type story struct {
+	copies   []float64
+	answered float64 // 0: not
+	newOnID  float64 // a new authenticator on the same port and Identifier; 0: none
+	newLogin float64 // of the same user, from another port; 0: none
+	other    float64 // of another user, from another port; 0: none
+}
+
+func second(seconds float64) time.Time {
+	return start.Add(time.Duration(seconds * float64(time.Second)))
+}
+
+// tell plays s on table and returns the exchanges that are still in progress.
+func (s story) tell(t *testing.T, table *exchanges, c *Client, n int) {
+	t.Helper()
+	claim := func(slot int, user string, at float64) *exchange {
+		x := exchangeNo(slot, c)
+		x.authentic = true
+		x.authenticator[0], x.authenticator[1] = byte(at)+1, byte(n)
+		x.asking.typed = []byte(user)
+		if why := table.claim(x, false, second(at)); why != passed {
+			t.Fatalf("at %v s: %v", at, why)
+		}
+		return x
+	}
+	x := claim(10*n, "jo", 0)
+	for _, at := range s.copies {
+		if _, _, known := table.repeated(x.slot, x.authenticator, second(at)); !known {
+			t.Fatalf("the copy at %v s is taken for another request", at)
+		}
+	}
+	all := []*exchange{x}
+	if s.newOnID > 0 {
+		all = append(all, claim(10*n, "jo", s.newOnID))
+	}
+	if s.newLogin > 0 {
+		all = append(all, claim(10*n+1, "jo", s.newLogin))
+	}
+	if s.other > 0 {
+		all = append(all, claim(10*n+2, "al", s.other))
+	}
+	end := max(s.answered, s.newOnID, s.newLogin, s.other)
+	for _, y := range all {
+		if s.answered > 0 || y != x {
+			table.finish(y, []byte("reply"), second(end))
+		}
+	}
+	table.discard(x)
+}
+
+// TestPatience: what is concluded from how clients behave that were measured, and from users who are themselves.
+func TestPatience(t *testing.T) {
+	strongSwan := []float64{2, 4.8, 8.7} // its next would come at 14.1 s
+	everySecond := []float64{1, 2, 3, 4, 5}
+	for _, tt := range []struct {
+		name     string
+		story    story
+		interval float64
+		gaveUp   float64 // after so many seconds; 0: not
+	}{
+		{"strongSwan, answered while it asks", story{copies: strongSwan, answered: 10}, 2.8, 0},
+		{"strongSwan, answered too late", story{copies: strongSwan, answered: 30}, 2.8, 14.1},
+		{"pam_radius, answered while it waits", story{copies: []float64{10}, answered: 19}, 10, 0},
+		{"pam_radius, answered too late", story{copies: []float64{10}, answered: 45}, 10, 20},
+		{"every second, answered while it asks", story{copies: everySecond, answered: 5.5}, 1, 0},
+		{"every second, and then no more", story{copies: everySecond, answered: 20}, 1, 6},
+		{"one copy only, answered after long", story{answered: 50}, 0, 0},
+		{"one copy only, then a new request on the Identifier", story{newOnID: 3, answered: 40}, 0, 3},
+		{"a new request on the Identifier long after the last copy", story{copies: everySecond, newOnID: 40, answered: 50}, 1, 6},
+		{"a new request on the Identifier before the next copy", story{copies: everySecond, newOnID: 5.5, answered: 50}, 1, 5.5},
+		{"openvpn: the second copy is a new request from a new port", story{newLogin: 15, answered: 40}, 0, 15},
+		{"the user comes back when the client has stopped", story{copies: everySecond, newLogin: 40, answered: 50}, 1, 6},
+		{"the user logs in by another device while the client asks", story{copies: everySecond, newLogin: 5.5, answered: 5.8}, 1, 0},
+		{"the user presses twice", story{newLogin: .5, answered: 10}, 0, 0},
+		{"another user", story{other: 20, answered: 30}, 0, 0},
+		{"copies at once are the network's", story{copies: []float64{.001, .002}, answered: 30}, 0, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := &Client{Timeout: 55 * time.Second, traffic: &traffic{}}
+			table := newExchanges(100)
+			tt.story.tell(t, table, c, 1)
+			r := c.patience()
+			if got := r.Interval.Seconds(); got != tt.interval {
+				t.Errorf("it asks again every %v s, want %v", got, tt.interval)
+			}
+			gaveUp := uint64(0)
+			if tt.gaveUp > 0 {
+				gaveUp = 1
+			}
+			if got := r.After.Round(100 * time.Millisecond).Seconds(); got != tt.gaveUp || r.GaveUp != gaveUp {
+				t.Errorf("it gave up %d times, after %v s; want %d and %v", r.GaveUp, got, gaveUp, tt.gaveUp)
+			}
+			if r.Silent != uint64(len(tt.story.copies)) || r.Served != 0 || r.Advice != "" {
+				t.Errorf("%+v", r)
+			}
+			if len(c.traffic.byUser) != 0 || c.traffic.inFlight != 0 {
+				t.Errorf("left behind: %v, %d in flight", c.traffic.byUser, c.traffic.inFlight)
+			}
+		})
+	}
+}
+
+// TestPatience_Advice: three times is no accident, and a client that waits long enough needs none.
+func TestPatience_Advice(t *testing.T) {
+	for _, tt := range []struct {
+		stories []story
+		timeout time.Duration
+		want    string
+	}{
+		{slices.Repeat([]story{{copies: []float64{2, 4.8, 8.7}, answered: 30}}, 2), 55 * time.Second, ""},
+		{slices.Repeat([]story{{copies: []float64{2, 4.8, 8.7}, answered: 30}}, 3), 55 * time.Second,
+			"gives up after 14 s: raise its timeout to 60 s"},
+		{slices.Repeat([]story{{newOnID: 3, answered: 30}}, 3), 30 * time.Second, "gives up after 3 s: raise its timeout to 30 s"},
+		{slices.Repeat([]story{{copies: []float64{2.5}, answered: 31}}, 3), 31 * time.Second, "gives up after 5 s: raise its timeout to 40 s"},
+		{slices.Repeat([]story{{newOnID: 58, answered: 59}}, 3), 55 * time.Second, ""},
+		// A user who comes back after lunch says nothing of the client.
+		{append(slices.Repeat([]story{{newLogin: 10, answered: 54}}, 3), story{newLogin: 53, answered: 54}), 55 * time.Second,
+			"gives up after 10 s: raise its timeout to 60 s"},
+	} {
+		c := &Client{Timeout: tt.timeout, traffic: &traffic{}}
+		table := newExchanges(100)
+		for i, s := range tt.stories {
+			s.tell(t, table, c, i)
+		}
+		if got := c.patience().Advice; got != tt.want {
+			t.Errorf("%+v: %q, want %q", tt.stories[0], got, tt.want)
+		}
+	}
+}
+
+// TestPatience_Nameless: requests without a User-Name are not one user's.
+func TestPatience_Nameless(t *testing.T) {
+	c := &Client{traffic: &traffic{}}
+	table := newExchanges(100)
+	for n := range 3 {
+		table.claim(exchangeNo(n, c), false, second(float64(10*n)))
+	}
+	if r := c.patience(); r.GaveUp != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestPatience_Served: a copy of an answered request is the reply's loss, and no impatience.
+func TestPatience_Served(t *testing.T) {
+	c := &Client{traffic: &traffic{}}
+	table := newExchanges(100)
+	x := exchangeNo(1, c)
+	table.claim(x, false, start)
+	table.finish(x, []byte("reply"), second(1))
+	table.repeated(x.slot, x.authenticator, second(3))
+	if r := c.patience(); r.Served != 1 || r.Silent != 0 || r.Interval != 0 || r.GaveUp != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestSamples(t *testing.T) {
+	var s samples
+	if s.median() != 0 {
+		t.Error("of none")
+	}
+	for i := range 1000 {
+		s.add(time.Duration(i))
+	}
+	if got := s.median(); got != 992 { // of 985 to 999
+		t.Errorf("median of the last fifteen of 0 to 999: %d", got)
+	}
+}
+
+// TestPendingLogins: the oldest first, without those that are answered, and fit for a terminal.
+func TestPendingLogins(t *testing.T) {
+	s := &Server{}
+	s.init()
+	c := &Client{Name: "vpn", traffic: &traffic{}}
+	for n, user := range []string{"jo", "al\x1b[2J", "answered", "eve"} {
+		x := exchangeNo(n, c)
+		x.asking.typed = []byte(user)
+		s.exchanges.claim(x, false, second(float64(10-n)))
+		if user == "answered" {
+			s.exchanges.finish(x, []byte("reply"), second(10))
+		}
+		if user == "eve" {
+			s.exchanges.repeated(x.slot, x.authenticator, second(10))
+		}
+	}
+	var got []string
+	for _, p := range s.PendingLogins(2) {
+		got = append(got, p.Client+" "+p.User+strings.Repeat("+", p.Copies))
+	}
+	if want := []string{"vpn eve+", "vpn al�[2J"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if got := len(s.PendingLogins(10)); got != 3 {
+		t.Errorf("%d pending, want 3", got)
+	}
+}
+
+// TestDropReasons: all of them have a name, which Drops uses.
+func TestDropReasons(t *testing.T) {
+	names := DropReasons()
+	slices.Sort(names)
+	if len(names) != int(reasons)-1 || len(slices.Compact(names)) != len(names) || names[0] == "" {
+		t.Errorf("%q", names)
+	}
+	s := &Server{}
+	s.drops.add(unknownClient, start)
+	for name := range s.Drops() {
+		if !slices.Contains(names, name) {
+			t.Errorf("%q is not among them", name)
+		}
+	}
+}
