@@ -1,13 +1,20 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
+	"duoradiusd/cmd/internal/checkup"
 	"duoradiusd/cmd/internal/daemon"
 	"duoradiusd/conf"
 )
@@ -15,25 +22,151 @@ import (
 func checkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check",
-		Short: "Read the configuration and say what it means, or what is wrong with it",
-		Long: `Reads the configuration and the files that it names, and prints what it means in a few lines. When it has problems, each is a line
+		Short: "Look whether the configuration is right, and whether all that it names answers",
+		Long: `Reads the configuration and prints what it means. When it has problems, each is a line
 FILE:LINE: KEY: found; wanted
-and the exit status is 1. Nothing is sent anywhere.`,
+Otherwise it then looks at what the configuration relies on: ports, folders, certificates, Duo (this machine's
+clock, the keys), directories, upstream RADIUS servers. It rings no phone, and changes nothing.
+
+Exit status: 0 all is well, warnings included; 1 something is not.`,
+		Example: `  duoradiusd check --config duoradiusd.toml
+  duoradiusd check --user alice         can the directory find alice?
+  duoradiusd check --offline            send nothing`,
 		Args: noArgs,
 	}
 	file := configFlag(c)
+	offline := c.Flags().Bool("offline", false, "send nothing and open no port")
+	asJSON := c.Flags().Bool("json", false, "print JSON, for programs")
+	user := c.Flags().String("user", "", "also ask each directory for the user `NAME`")
+	limit := c.Flags().Duration("timeout", time.Minute, "give up after this `TIME`")
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		config, err := load(c, *file)
-		if err != nil {
-			return err
+		ctx, cancel := context.WithTimeout(c.Context(), *limit)
+		defer cancel()
+		t := &tally{out: c.OutOrStdout(), json: *asJSON, waiting: terminal(c.ErrOrStderr())}
+		config, err := conf.Load(*file)
+		if err == nil && !t.json {
+			describe(t.out, config)
 		}
-		if err := daemon.Check(config); err != nil {
-			return err
+		if err == nil {
+			t.warnings(config)
+			err = checkup.Run(ctx, config, checkup.Options{
+				Offline: *offline, User: *user, Tell: t.tell, Asking: t.asking,
+				Serving: func() []string { return serving(c.Context(), config.Admin.Socket) },
+			})
 		}
-		describe(c.OutOrStdout(), config)
-		return nil
+		return t.end(c.ErrOrStderr(), err)
 	}
 	return c
+}
+
+// terminal returns w where it is one.
+func terminal(w io.Writer) io.Writer {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return f
+	}
+	return io.Discard
+}
+
+// serving returns what a running daemon listens on, nothing where none runs.
+func serving(ctx context.Context, socket string) []string {
+	if socket == "" {
+		return nil
+	}
+	b, err := control{socket: &socket}.call(ctx, "GET", "/status")
+	var s daemon.Status
+	if err != nil || json.Unmarshal(b, &s) != nil {
+		return nil
+	}
+	return s.Listens
+}
+
+// tally prints findings as they come, or all at the end as JSON.
+type tally struct {
+	out      io.Writer
+	waiting  io.Writer // shows what is waited for
+	json     bool
+	findings []checkup.Finding
+	warned   int
+	wrong    int
+}
+
+// erase takes back the line that a terminal shows while an answer is waited for.
+const erase = "\r\033[K"
+
+func (t *tally) asking(subject string) { fmt.Fprintf(t.waiting, "  ... %s", subject) }
+
+func (t *tally) warnings(c *conf.Config) {
+	for _, w := range c.Warnings {
+		place, rest, _ := strings.Cut(w, ": ")
+		found, todo, _ := strings.Cut(rest, "; want ")
+		t.tell(checkup.Finding{Level: checkup.Warning, Subject: place, Found: found, Todo: todo})
+	}
+}
+
+var marks = map[checkup.Level]string{checkup.OK: "✓", checkup.Warning: "!", checkup.Problem: "✗"}
+
+func (t *tally) tell(f checkup.Finding) {
+	t.findings = append(t.findings, f)
+	switch f.Level {
+	case checkup.Warning:
+		t.warned++
+	case checkup.Problem:
+		t.wrong++
+	}
+	if t.json {
+		return
+	}
+	fmt.Fprint(t.waiting, erase)
+	took := ""
+	if f.Took >= 10*time.Millisecond {
+		took = fmt.Sprintf(" (%s)", f.Took.Round(time.Millisecond))
+	}
+	fmt.Fprintf(t.out, "%s %s: %s%s\n", marks[f.Level], shown(f.Subject), shown(f.Found), took)
+	if f.Todo != "" {
+		fmt.Fprintf(t.out, "    → %s\n", shown(f.Todo))
+	}
+}
+
+// end prints the closing line. err is that the configuration itself is wrong.
+func (t *tally) end(stderr io.Writer, err error) error {
+	if t.json {
+		return t.endJSON(err)
+	}
+	switch {
+	case err != nil:
+		fmt.Fprintln(stderr, err)
+		return errSaid
+	case t.wrong > 0:
+		fmt.Fprintf(t.out, "\nThe configuration can be read, but there is more to do: %s, %s.\n", plural(t.wrong, "problem"), plural(t.warned, "warning"))
+		return errSaid
+	}
+	fmt.Fprintln(t.out, "\nThe configuration is right.")
+	return nil
+}
+
+func (t *tally) endJSON(err error) error {
+	report := struct {
+		OK       bool              `json:"ok"`
+		Problems []string          `json:"configuration_problems"`
+		Findings []checkup.Finding `json:"findings"`
+	}{err == nil && t.wrong == 0, []string{}, append([]checkup.Finding{}, t.findings...)}
+	var problems conf.Problems
+	switch {
+	case errors.As(err, &problems):
+		report.Problems = problems
+	case err != nil:
+		report.Problems = strings.Split(err.Error(), "\n")
+	}
+	encoder := json.NewEncoder(t.out)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(report); err != nil {
+		return err
+	}
+	if !report.OK {
+		return errSaid
+	}
+	return nil
 }
 
 // describe prints what a configuration means.
@@ -47,16 +180,25 @@ func describe(w io.Writer, c *conf.Config) {
 	for _, a := range c.Applications {
 		fmt.Fprintf(w, "Duo application %q at %s, failmode %s\n", a.Name, a.APIHost, a.Failmode)
 	}
+	for _, f := range c.FirstFactors {
+		fmt.Fprintf(w, "first factor %q: %s\n", f.Name, firstFactorOf(f))
+	}
 	for _, cl := range c.Clients {
 		fmt.Fprintf(w, "client %q from %s: service %q, first factor %q, mode %s, answers within %s, remembers %s\n",
 			cl.Name, addressList(cl.Address), cl.Service, cl.FirstFactor, cl.Mode, duration(cl.Timeout),
 			orWord(duration(cl.Remember), "nothing"))
 	}
-	fmt.Fprintf(w, "%s; users that are not listed: %s\n", daemon.Summary(c), c.Username.Unlisted)
-	for _, warning := range c.Warnings {
-		fmt.Fprintf(w, "warning: %s\n", warning)
+	fmt.Fprintf(w, "%s; users that are not listed: %s\n\n", daemon.Summary(c), c.Username.Unlisted)
+}
+
+func firstFactorOf(f conf.FirstFactor) string {
+	switch f.Type {
+	case conf.TypeLDAP:
+		return "directory at " + list(f.URLs)
+	case conf.TypeRADIUS:
+		return "RADIUS at " + list(f.Servers)
 	}
-	fmt.Fprintln(w, "The configuration is right.")
+	return f.Type + " " + f.Path
 }
 
 // addressList leaves out the length of the prefixes that are one host.

@@ -3,27 +3,55 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"strings"
-	"text/tabwriter"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"duoradiusd/radiusd"
+	"duoradiusd/cmd/internal/daemon"
 )
 
 const defaultSocket = "/run/duoradiusd/control.sock"
 
 // control speaks to a running daemon through its control socket.
-type control struct{ socket *string }
-
-func controlFlag(c *cobra.Command) control {
-	return control{c.Flags().String("socket", defaultSocket, "the running daemon's control socket, [admin] socket")}
+type control struct {
+	socket *string
+	json   *bool // its answer is printed as it is, for programs
 }
+
+func controlFlags(c *cobra.Command) control {
+	return control{
+		c.Flags().String("socket", defaultSocket, "`PATH` of the running daemon's control socket, as [admin] socket says"),
+		c.Flags().Bool("json", false, "print JSON, for programs"),
+	}
+}
+
+// show prints the daemon's answer: as it is, or by the function that makes it readable.
+func show[T any](c *cobra.Command, running control, path string, readable func(io.Writer, T) error) error {
+	answer, err := running.call(c.Context(), http.MethodGet, path)
+	if err != nil {
+		return err
+	}
+	if *running.json {
+		_, err = c.OutOrStdout().Write(answer)
+		return err
+	}
+	var v T
+	if err := json.Unmarshal(answer, &v); err != nil {
+		return fmt.Errorf("answer of the daemon: %w", err)
+	}
+	return readable(c.OutOrStdout(), v)
+}
+
+// maxAnswer bounds what the daemon may say: 100 000 approvals are 25 MB.
+const maxAnswer = 1 << 30
 
 // call returns the daemon's answer; an answer that is not 200 is an error of its text.
 func (c control) call(ctx context.Context, method, path string) ([]byte, error) {
@@ -38,17 +66,28 @@ func (c control) call(ctx context.Context, method, path string) ([]byte, error) 
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("is the daemon running? (--socket names its [admin] socket): %w", err)
+		return nil, c.unreachable(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("answer of the daemon: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("%s", strings.TrimSpace(string(body)))
 	}
 	return body, nil
+}
+
+// unreachable says what to do about it.
+func (c control) unreachable(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: permission denied; try sudo, or join the group of this socket", *c.socket)
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("no daemon answers at %s: is it running? (--socket names its [admin] socket)", *c.socket)
+	}
+	return fmt.Errorf("ask the daemon at %s: %w", *c.socket, err)
 }
 
 func reloadCommand() *cobra.Command {
@@ -60,91 +99,31 @@ whole, or not at all: then its problems are printed and the exit status is 1. Pe
 and challenges stay in either case.`,
 		Args: noArgs,
 	}
-	daemon := controlFlag(c)
+	running := controlFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		answer, err := daemon.call(c.Context(), http.MethodPost, "/reload")
+		answer, err := running.call(c.Context(), http.MethodPost, "/reload")
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(c.OutOrStdout(), "The new configuration is in force: %s", answer)
+		var r daemon.Reloaded
+		if err := json.Unmarshal(answer, &r); err != nil {
+			return fmt.Errorf("answer of the daemon: %w", err)
+		}
+		switch {
+		case *running.json:
+			c.OutOrStdout().Write(answer)
+		case r.Reloaded:
+			fmt.Fprintf(c.OutOrStdout(), "The new configuration is in force: %s\n", r.Serves)
+		default:
+			for _, problem := range r.Problems {
+				fmt.Fprintln(c.ErrOrStderr(), problem)
+			}
+			fmt.Fprintf(c.ErrOrStderr(), "The old configuration stays in force: %s\n", r.Serves)
+		}
+		if !r.Reloaded {
+			return errSaid
+		}
 		return nil
 	}
 	return c
-}
-
-func clientsCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use:   "clients",
-		Short: "Show what the running daemon has seen of its RADIUS clients",
-		Long: `Shows for each RADIUS client how many Access-Requests came, how many of them had a valid
-Message-Authenticator, when the last came without, how many had Proxy-State without it (the way of
-CVE-2024-3596), the state of the ratchet of message_authenticator = "auto", and what to do next.`,
-		Args: noArgs,
-	}
-	daemon := controlFlag(c)
-	asJSON := c.Flags().Bool("json", false, "print JSON")
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		answer, err := daemon.call(c.Context(), http.MethodGet, "/clients")
-		if err != nil {
-			return err
-		}
-		if *asJSON {
-			_, err = c.OutOrStdout().Write(answer)
-			return err
-		}
-		var list []radiusd.ClientReport
-		if err := json.Unmarshal(answer, &list); err != nil {
-			return err
-		}
-		return printClients(c.OutOrStdout(), list)
-	}
-	return c
-}
-
-func printClients(out io.Writer, list []radiusd.ClientReport) error {
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "CLIENT\tPACKETS\tWITH M-A\tWRONG\tLAST WITHOUT\tPROXY-STATE WITHOUT\tCONFIGURED\tRATCHET\tNEXT")
-	for _, r := range list {
-		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\t%d\t%s\t%s\t%s\n", r.Name, r.Packets, share(r), r.Wrong, lastWithout(r),
-			r.ProxyStateUnguarded, r.MessageAuthenticator, ratchet(r), r.Recommendation)
-	}
-	return w.Flush()
-}
-
-func share(r radiusd.ClientReport) string {
-	if r.Packets == 0 {
-		return "-"
-	}
-	return fmt.Sprintf("%d%%", 100*r.Authenticated/r.Packets)
-}
-
-func lastWithout(r radiusd.ClientReport) string {
-	if r.LastWithout.IsZero() {
-		return "never"
-	}
-	return r.LastWithout.Local().Format("2006-01-02 15:04:05")
-}
-
-// ratchet is the state of a client's addresses, the least advanced first.
-func ratchet(r radiusd.ClientReport) string {
-	if r.MessageAuthenticator != radiusd.Auto || len(r.Ratchets) == 0 {
-		return "-"
-	}
-	required := 0
-	with := 0
-	for _, one := range r.Ratchets {
-		if one.Required {
-			required++
-		}
-		with += one.With
-	}
-	switch {
-	case required == len(r.Ratchets):
-		return "required"
-	case required > 0:
-		return fmt.Sprintf("required of %d of %d addresses", required, len(r.Ratchets))
-	case with > 0:
-		return fmt.Sprintf("seen %d times", with)
-	}
-	return "unknown"
 }

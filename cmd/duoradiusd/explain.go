@@ -15,10 +15,37 @@ import (
 
 func explainCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "explain",
-		Short: "Say what the configuration comes to",
-		Args:  noArgs,
-		RunE:  func(c *cobra.Command, _ []string) error { return c.Help() },
+		Use:   "explain USER --client NAME",
+		Short: "Say which way a login would take, and why",
+		Long: `Prints the way of a login through the configuration: who the user is, each rule and whether it fits,
+what would be asked, how long an approval would count, and which attributes would go back. Nobody is asked:
+no network is touched unless --directory is given.`,
+		Example: `  duoradiusd explain alice --client vpn --user-ip 198.51.100.7
+  duoradiusd explain bob --client vpn --group contractors --at 18:30
+  duoradiusd explain client vpn`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usageError{fmt.Errorf("explain wants one USER")}
+			}
+			return nil
+		},
+	}
+	file := configFlag(c)
+	var flags explainFlags
+	flags.register(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		q, err := flags.question(args[0])
+		if err != nil {
+			return err
+		}
+		config, err := load(c, *file)
+		if err != nil {
+			return err
+		}
+		return explainUser(c.Context(), c.OutOrStdout(), config, q)
 	}
 	c.AddCommand(explainClientCommand())
 	return c
@@ -99,6 +126,9 @@ func explainClient(out io.Writer, config *conf.Config, c conf.Client) error {
 	row("message_authenticator", c.MessageAuthenticator)
 	row("limit_proxy_state", c.LimitProxyState)
 	row("omit_reply_message_authenticator", c.OmitReplyMA)
+	if relays(config, c) {
+		row("pass_attributes", passed(c))
+	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
@@ -122,6 +152,24 @@ func explainProfile(out io.Writer, c conf.Client) error {
 	}
 	_, err := fmt.Fprintf(out, "- an answer leaves within %s; it must wait longer than that\n", duration(c.Timeout))
 	return err
+}
+
+// relays reports whether c's first factor is an upstream RADIUS server.
+func relays(config *conf.Config, c conf.Client) bool {
+	return slices.ContainsFunc(config.FirstFactors, func(f conf.FirstFactor) bool {
+		return f.Name == c.FirstFactor && f.Type == conf.TypeRADIUS
+	})
+}
+
+func passed(c conf.Client) string {
+	if c.PassAll {
+		return "*"
+	}
+	var names []string
+	for _, id := range c.Pass {
+		names = append(names, conf.AttributeName(id))
+	}
+	return orWord(list(names), "none")
 }
 
 func failmodeOf(config *conf.Config, c conf.Client) string {

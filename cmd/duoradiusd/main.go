@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	_ "time/tzdata" // for the zones of hours, where the system has none, as in a container
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +22,8 @@ func main() {
 // errSaid is an error whose text has been printed already.
 var errSaid = errors.New("said")
 
-// run executes one command line and returns the exit status: 0 done, 1 not done, 2 a command line that is wrong.
+// run executes one command line and returns the exit status: 0 done, 1 not done, 2 a command line that is wrong, 3
+// done but for what a person must decide.
 func run(args []string, stdout, stderr io.Writer) int {
 	root := rootCommand()
 	root.SetArgs(args)
@@ -34,6 +36,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	case errors.Is(err, errSaid):
 		return 1
+	case errors.Is(err, errUndecided):
+		return 3
 	case errors.As(err, &usage):
 		fmt.Fprintf(stderr, "duoradiusd: %v\nTry --help.\n", err)
 		return 2
@@ -59,7 +63,7 @@ One login, one push.`,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(serveCommand(), checkCommand(), loginCommand(), explainCommand(), statusCommand(), clientsCommand(), reloadCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), loginCommand(), explainCommand(), statusCommand(), clientsCommand(), approvalsCommand(), reloadCommand(), passwdCommand(), importCommand(), versionCommand())
 	return root
 }
 

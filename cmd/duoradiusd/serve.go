@@ -49,6 +49,13 @@ func serve(c *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
+	if address := config.Admin.Address; address != "" {
+		admin, err := d.ServeAdmin(address)
+		if err != nil {
+			log.Warn("running without metrics and status page", "error", err)
+		}
+		defer admin.Close()
+	}
 	if err := d.Listen(); err != nil {
 		return err
 	}
@@ -57,7 +64,12 @@ func serve(c *cobra.Command, file string) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go d.CheckKeys(ctx)
-	again := func() error { return reload(ctx, d, file, config, log) }
+	manager := daemon.NewManager(d)
+	again := func() error {
+		manager.Reloading()
+		defer manager.Ready()
+		return reload(ctx, d, file, config, log)
+	}
 	if path := config.Admin.Socket; path != "" {
 		control, err := d.Serve(path, again)
 		if err != nil {
@@ -65,6 +77,10 @@ func serve(c *cobra.Command, file string) error {
 		}
 		defer control.Close()
 	}
+	manager.Ready()
+	watched, unwatch := context.WithCancel(context.Background())
+	defer unwatch()
+	go manager.Watch(watched) // until the last login has its answer
 	for s := range signals {
 		if s != syscall.SIGHUP {
 			break
@@ -72,6 +88,7 @@ func serve(c *cobra.Command, file string) error {
 		again()
 	}
 	cancel()
+	manager.Stopping()
 	log.Info("ending: pending logins get their answer first")
 	hurry, now := context.WithCancel(context.Background())
 	defer now()

@@ -13,10 +13,15 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
+		Long:  "Prints the version, the commit that it was built from where that is known, and the version of Go.",
 		Args:  noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintf(c.OutOrStdout(), "duoradiusd %s (%s, %s/%s)\n",
-				daemon.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			commit := ""
+			if daemon.Commit() != "" {
+				commit = "commit " + daemon.Commit() + ", "
+			}
+			_, err := fmt.Fprintf(c.OutOrStdout(), "duoradiusd %s (%s%s, %s/%s)\n",
+				daemon.Version(), commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}

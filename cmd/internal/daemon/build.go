@@ -8,15 +8,15 @@ import (
 
 	"duoradiusd/conf"
 	"duoradiusd/policy"
-	"duoradiusd/policy/fileauth"
 	"duoradiusd/radiusd"
 )
 
 // parts is what a configuration is made into.
 type parts struct {
 	applications map[string]*application // by name; "" is [duo]
-	firstFactors map[string]policy.FirstFactor
+	firstFactors map[string]*firstFactor
 	clients      *radiusd.Clients
+	asks         map[string]*application // by client
 	settings     policy.Settings
 	listen       []netip.AddrPort
 	rejectDelay  time.Duration
@@ -35,6 +35,7 @@ func Check(c *conf.Config) error {
 // connections stay open.
 func build(c *conf.Config, before *parts, log *slog.Logger) (*parts, error) {
 	p := &parts{rejectDelay: c.Guard.RejectDelay, entries: c.Remember.Entries, summary: Summary(c), settings: settings(c)}
+	p.asks = make(map[string]*application, len(c.Clients))
 	for _, l := range c.Listen {
 		p.listen = append(p.listen, l.Address)
 	}
@@ -42,7 +43,7 @@ func build(c *conf.Config, before *parts, log *slog.Logger) (*parts, error) {
 	if p.applications, err = applications(c, before, log); err != nil {
 		return nil, err
 	}
-	if p.firstFactors, err = firstFactors(c, p.settings.Names, log); err != nil {
+	if p.firstFactors, err = firstFactors(c, p.settings.Names, before, log); err != nil {
 		return nil, err
 	}
 	var clients []*radiusd.Client
@@ -62,10 +63,14 @@ func (p *parts) client(c *conf.Client) (*radiusd.Client, error) {
 	if a == nil {
 		return nil, fmt.Errorf("client %q: no Duo application %q", c.Name, c.Application)
 	}
-	first := p.firstFactors[c.FirstFactor]
-	if first == nil && c.FirstFactor != conf.NoFirstFactor {
+	var first policy.FirstFactor // a nil *firstFactor in it would not be nil
+	groupless := true
+	if f := p.firstFactors[c.FirstFactor]; f != nil {
+		first, groupless = f.FirstFactor, !f.config.HasGroups()
+	} else if c.FirstFactor != conf.NoFirstFactor {
 		return nil, fmt.Errorf("client %q: no first factor %q", c.Name, c.FirstFactor)
 	}
+	p.asks[c.Name] = a
 	failmode := c.Failmode
 	if failmode == "" {
 		failmode = a.failmode
@@ -84,6 +89,7 @@ func (p *parts) client(c *conf.Client) (*radiusd.Client, error) {
 			Name:        c.Name,
 			Service:     c.Service,
 			FirstFactor: first,
+			Groupless:   groupless,
 			Second:      a.client,
 			Mode:        c.Mode,
 			Factors:     c.Factors,
@@ -92,34 +98,10 @@ func (p *parts) client(c *conf.Client) (*radiusd.Client, error) {
 			ProbeUsers:  c.ProbeUsers,
 			Failmode:    failmode,
 			PushTimeout: a.config.PushTimeout,
+			Pass:        c.Pass,
+			PassAll:     c.PassAll,
 		},
 	}, nil
-}
-
-func firstFactors(c *conf.Config, names policy.Names, log *slog.Logger) (map[string]policy.FirstFactor, error) {
-	canonical := func(name string) string {
-		canonical, ok := names.Canonical(name)
-		if !ok {
-			return name
-		}
-		return canonical
-	}
-	m := make(map[string]policy.FirstFactor)
-	for _, f := range c.FirstFactors {
-		file, err := fileauth.Open(f.Path, canonical)
-		if err != nil {
-			return nil, fmt.Errorf("first_factor %q: %w", f.Name, err)
-		}
-		file.OnReload = func(err error) {
-			if err != nil {
-				log.Error("first factor: the changed file is not used", "name", f.Name, "error", err)
-				return
-			}
-			log.Info("first factor: changed file read", "name", f.Name, "file", f.Path)
-		}
-		m[f.Name] = file
-	}
-	return m, nil
 }
 
 func settings(c *conf.Config) policy.Settings {
@@ -144,9 +126,16 @@ func settings(c *conf.Config) policy.Settings {
 	}
 	for _, r := range c.Rules {
 		s.Rules = append(s.Rules, policy.Rule{
-			Name: r.Name, Users: r.Users, Clients: r.Clients, Services: r.Services,
-			Networks: r.Networks, Need: r.Need, Mode: r.Mode, Factors: r.Factors, Remember: r.Remember, Failmode: r.Failmode,
+			Name: r.Name, Users: r.Users, Groups: r.Groups, Clients: r.Clients, Services: r.Services,
+			Networks: r.Networks, Hours: r.Hours, Need: r.Need, Mode: r.Mode, Factors: r.Factors, Remember: r.Remember, Failmode: r.Failmode,
 		})
+	}
+	for _, r := range c.Replies {
+		reply := policy.Reply{Groups: r.Groups, Clients: r.Clients}
+		for _, a := range r.Attributes {
+			reply.Attributes = append(reply.Attributes, a.Attribute)
+		}
+		s.Replies = append(s.Replies, reply)
 	}
 	return s
 }

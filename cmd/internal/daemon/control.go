@@ -9,18 +9,37 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
 
 // Control is the daemon's control socket: HTTP over a Unix socket, for the commands of duoradiusd.
 //
-//	GET  /clients  a list of radiusd.ClientReport
-//	GET  /status   a Status
-//	POST /reload   200 with a summary, or 422 with the problems, a line each
+//	GET    /clients                a list of radiusd.ClientReport
+//	GET    /status                 a Status
+//	POST   /reload                 a Reloaded
+//	GET    /approvals[?user=NAME]  a list of policy.Approval, the most recently used first
+//	DELETE /approvals?user=NAME    a Forgotten: that user's are
+//	DELETE /approvals?all=true     a Forgotten: everybody's are
+//
+// Every answer is JSON, but for that to a wrong question.
 type Control struct {
 	server *http.Server
 	path   string
+}
+
+// Reloaded is what became of a request to read the configuration again.
+type Reloaded struct {
+	Reloaded bool     `json:"reloaded"`
+	Serves   string   `json:"serves"`             // what is in force now, the new configuration or the old one
+	Problems []string `json:"problems,omitempty"` // of the new one
+}
+
+// Forgotten is what became of a request to forget approvals.
+type Forgotten struct {
+	User      string `json:"user,omitempty"` // by the one name of whoever was named; "" for everybody
+	Forgotten int    `json:"forgotten"`      // approvals
 }
 
 // Serve opens the control socket at path and serves it until Close. reload reads the configuration again and puts it
@@ -30,19 +49,38 @@ func (d *Daemon) Serve(path string, reload func() error) (*Control, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
+	c := &Control{path: path, server: &http.Server{Handler: d.control(reload), ReadHeaderTimeout: 5 * time.Second}}
+	go c.server.Serve(l)
+	return c, nil
+}
+
+func (d *Daemon) control(reload func() error) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /clients", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.server.Clients()) })
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.Status()) })
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, _ *http.Request) {
+		r := Reloaded{Reloaded: true}
 		if err := reload(); err != nil {
-			http.Error(w, err.Error(), http.StatusUnprocessableEntity)
-			return
+			r = Reloaded{Problems: strings.Split(strings.TrimSpace(err.Error()), "\n")}
 		}
-		fmt.Fprintln(w, d.Summary())
+		r.Serves = d.Summary()
+		answer(w, r)
 	})
-	c := &Control{path: path, server: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}}
-	go c.server.Serve(l)
-	return c, nil
+	mux.HandleFunc("GET /approvals", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, d.Approvals(r.URL.Query().Get("user"), 0))
+	})
+	mux.HandleFunc("DELETE /approvals", func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		switch user, all := q.Get("user"), q.Get("all") == "true"; {
+		case (user == "") != all:
+			http.Error(w, "want user=NAME or all=true", http.StatusBadRequest)
+		case all:
+			answer(w, Forgotten{Forgotten: d.ForgetAll()})
+		default:
+			answer(w, Forgotten{User: d.canonical(user), Forgotten: d.Forget(user)})
+		}
+	})
+	return mux
 }
 
 func answer(w http.ResponseWriter, v any) {

@@ -12,11 +12,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"duoradiusd/conf"
 	"duoradiusd/policy"
@@ -25,52 +24,82 @@ import (
 
 // Daemon is a running duoradiusd.
 type Daemon struct {
-	log    *slog.Logger
-	server *radiusd.Server
-	memory *policy.Memory
+	log       *slog.Logger
+	server    *radiusd.Server
+	memory    *policy.Memory
+	authLog   *AuthLog              // nil: none
+	observers []func(radiusd.Event) // told of the end of each login; complete before Listen
+	frauds    atomic.Uint64         // pushes that their users reported
 
-	mu    sync.Mutex            // held while the configuration changes
-	parts atomic.Pointer[parts] // of the configuration in force
+	mu     sync.Mutex            // held while the configuration changes
+	parts  atomic.Pointer[parts] // of the configuration in force
+	policy atomic.Pointer[policy.Policy]
+
+	vault   *vault        // nil: nothing survives a restart
+	saveNow chan struct{} // has a place for one
+	running context.Context
+	end     context.CancelFunc // of running
+	keeping sync.WaitGroup
 }
 
 // New builds a Daemon from c. It opens files, but no socket yet.
 func New(c *conf.Config, log *slog.Logger) (*Daemon, error) {
-	d := &Daemon{log: log, memory: policy.NewMemory(c.Remember.Entries)}
+	d := &Daemon{log: log, memory: policy.NewMemory(c.Remember.Entries),
+		saveNow: make(chan struct{}, 1)}
+	d.running, d.end = context.WithCancel(context.Background())
 	d.memory.OnFraud = func(user, txid string) {
+		d.frauds.Add(1)
+		d.saveSoon()
 		log.Error("fraud: a user reports a push that was not theirs", "user", user, "txid", txid)
 	}
-	d.server = &radiusd.Server{Logger: log, Able: d.able}
-	if dir := c.State.Directory; dir != "" {
-		if err := os.MkdirAll(dir, 0o750); err != nil {
-			log.Warn("state: nothing survives a restart", "error", err)
-		} else {
-			d.server.StateFile = filepath.Join(dir, "clients.json")
-		}
-	}
+	d.server = &radiusd.Server{Logger: log, Able: d.able, OnLogin: d.tell}
+	d.openState(c.State.Directory)
 	p, err := build(c, nil, log)
 	if err != nil {
 		return nil, err
 	}
 	d.server.LoadState()
+	d.restore(p)
 	d.use(p)
+	if path := c.Log.AuthLog; path != "" {
+		d.authLog = NewAuthLog(path, d.integrationKey, log)
+		d.observers = append(d.observers, d.authLog.Add)
+	}
 	return d, nil
+}
+
+// tell tells the observers of a login.
+func (d *Daemon) tell(e radiusd.Event) {
+	for _, observe := range d.observers {
+		observe(e)
+	}
 }
 
 func (d *Daemon) use(p *parts) {
 	d.parts.Store(p)
+	d.policy.Store(policy.New(p.settings, d.memory))
 	d.memory.Approvals.Resize(p.entries)
 	d.server.Use(radiusd.Settings{
 		Clients:     p.clients,
-		Decider:     policy.New(p.settings, d.memory),
+		Decider:     d.policy.Load(),
 		RejectDelay: p.rejectDelay,
 	})
 }
 
-// Listen opens the sockets of the configuration in force.
+// Listen opens the sockets of the configuration in force. It is called once.
 func (d *Daemon) Listen() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.server.Listen(d.parts.Load().listen)
+	d.inherit()
+	if err := d.server.Listen(d.parts.Load().listen); err != nil {
+		return err
+	}
+	d.warnUnused()
+	if d.authLog != nil {
+		go d.authLog.Run() // until Shutdown
+	}
+	d.keeping.Go(d.keep)
+	return nil
 }
 
 // Addresses returns the addresses that are listened on.
@@ -81,6 +110,9 @@ func (d *Daemon) Addresses() []netip.AddrPort { return d.server.Addresses() }
 func (d *Daemon) Reload(c *conf.Config) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.authLog != nil {
+		d.authLog.Reopen()
+	}
 	before := d.parts.Load()
 	p, err := build(c, before, d.log)
 	if err != nil {
@@ -97,8 +129,16 @@ func (d *Daemon) Reload(c *conf.Config) error {
 			a.client.Close() // its pending pushes go on
 		}
 	}
+	for name, f := range before.firstFactors {
+		if p.firstFactors[name] != f {
+			time.AfterFunc(longestLogin, f.close) // those that began before the change end as they began
+		}
+	}
 	return nil
 }
+
+// longestLogin is the most that a client's timeout may be.
+const longestLogin = 10 * time.Minute
 
 // CheckKeys asks Duo whether it accepts each application's keys and this machine's clock, and logs what is wrong.
 func (d *Daemon) CheckKeys(ctx context.Context) {
@@ -122,9 +162,18 @@ func (d *Daemon) able() bool {
 // Shutdown answers what is pending, at the latest when ctx ends, and closes everything.
 func (d *Daemon) Shutdown(ctx context.Context) {
 	d.server.Shutdown(ctx)
+	d.end()
+	d.keeping.Wait()
+	d.saveMemory() // with the pushes that are on a phone now: the user's next try joins them
 	d.memory.Close()
 	for _, a := range d.parts.Load().applications {
 		a.client.Close()
+	}
+	for _, f := range d.parts.Load().firstFactors {
+		f.close()
+	}
+	if d.authLog != nil {
+		d.authLog.Close()
 	}
 }
 

@@ -3,6 +3,7 @@ package daemon
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/duo"
@@ -11,6 +12,7 @@ import (
 // Status is how the daemon is.
 type Status struct {
 	Version   string                   `json:"version"`
+	StartedAt time.Time                `json:"started_at"`
 	Listens   []string                 `json:"listens"`
 	Serves    string                   `json:"serves"`
 	Pending   int                      `json:"pending"`   // logins in progress
@@ -19,7 +21,17 @@ type Status struct {
 	Duo       []DuoStatus              `json:"duo"`
 	Logins    map[policy.Reason]uint64 `json:"logins"` // ended since the start, by reason
 	Dropped   map[string]uint64        `json:"dropped"`
+	AuthLog   *AuthLogStatus           `json:"auth_log,omitempty"` // nil: there is none
 }
+
+// AuthLogStatus is how [log] auth_log is.
+type AuthLogStatus struct {
+	Path string `json:"path"`
+	Lost uint64 `json:"lost"` // lines that could not be written
+}
+
+// started is when this process began.
+var started = time.Now()
 
 // DuoStatus is how one Duo application is.
 type DuoStatus struct {
@@ -35,12 +47,16 @@ func (d *Daemon) Status() Status {
 	p := d.parts.Load()
 	s := Status{
 		Version:   Version(),
+		StartedAt: started.UTC().Round(0),
 		Serves:    p.summary,
 		Approvals: d.memory.Approvals.Len(),
 		Logins:    d.server.Outcomes(),
 		Dropped:   d.server.Drops(),
 	}
 	s.Pending, s.Replies = d.server.Pending()
+	if d.authLog != nil {
+		s.AuthLog = &AuthLogStatus{Path: d.authLog.path, Lost: d.authLog.Lost()}
+	}
 	for _, a := range d.Addresses() {
 		s.Listens = append(s.Listens, "udp "+a.String())
 	}

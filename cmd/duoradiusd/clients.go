@@ -1,0 +1,76 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"duoradiusd/radiusd"
+)
+
+func clientsCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "clients",
+		Short: "Show what the running daemon has seen of its RADIUS clients",
+		Long: `Shows for each RADIUS client how many Access-Requests came, how many of them had a valid
+Message-Authenticator, when the last came without, how many had Proxy-State without it (the way of
+CVE-2024-3596), the state of the ratchet of message_authenticator = "auto", and what to do next. Clients
+that give up before their users have answered are named below the table.`,
+		Args: noArgs,
+	}
+	running := controlFlags(c)
+	c.RunE = func(c *cobra.Command, _ []string) error { return show(c, running, "/clients", printClients) }
+	return c
+}
+
+func printClients(out io.Writer, list []radiusd.ClientReport) error {
+	w := table(out)
+	fmt.Fprintln(w, "CLIENT\tPACKETS\tWITH M-A\tWRONG\tLAST WITHOUT\tPROXY-STATE WITHOUT\tCONFIGURED\tRATCHET\tNEXT")
+	now := time.Now()
+	for _, r := range list {
+		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\t%d\t%s\t%s\t%s\n", r.Name, r.Packets, share(r), r.Wrong, ago(r.LastWithout, now),
+			r.ProxyStateUnguarded, r.MessageAuthenticator, ratchet(r), r.Recommendation)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, r := range list {
+		if r.Patience.Advice != "" {
+			fmt.Fprintf(out, "\n%s: %s\n", r.Name, r.Patience.Advice)
+		}
+	}
+	return nil
+}
+
+func share(r radiusd.ClientReport) string {
+	if r.Packets == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%d%%", 100*r.Authenticated/r.Packets)
+}
+
+// ratchet is the state of a client's addresses, the least advanced first.
+func ratchet(r radiusd.ClientReport) string {
+	if r.MessageAuthenticator != radiusd.Auto || len(r.Ratchets) == 0 {
+		return "-"
+	}
+	required := 0
+	with := 0
+	for _, one := range r.Ratchets {
+		if one.Required {
+			required++
+		}
+		with += one.With
+	}
+	switch {
+	case required == len(r.Ratchets):
+		return "required"
+	case required > 0:
+		return fmt.Sprintf("required of %d of %d addresses", required, len(r.Ratchets))
+	case with > 0:
+		return fmt.Sprintf("seen %d times", with)
+	}
+	return "unknown"
+}

@@ -1,0 +1,335 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"duoradiusd/cmd/internal/daemon"
+	"duoradiusd/conf"
+	"duoradiusd/policy"
+)
+
+// explainFlags are those of "explain USER".
+type explainFlags struct {
+	client, ip, at string
+	groups         []string
+	directory      bool
+}
+
+func (f *explainFlags) register(c *cobra.Command) {
+	c.Flags().StringVar(&f.client, "client", "", "the [[client]] `NAME` to log in through")
+	c.Flags().StringVar(&f.ip, "user-ip", "", "the user's `ADDRESS`, as the client would tell it")
+	c.Flags().StringArrayVar(&f.groups, "group", nil, "a `GROUP` of the user's, as the directory would tell it; more than once for several")
+	c.Flags().StringVar(&f.at, "at", "", `the `+"`TIME`"+` of the login: "2026-11-23 18:30", "18:30" for today; default: now`)
+	c.Flags().BoolVar(&f.directory, "directory", false, "ask the directory for the user's groups")
+}
+
+// question reads the flags.
+func (f *explainFlags) question(user string) (q daemon.Question, err error) {
+	if f.client == "" {
+		return q, usageError{fmt.Errorf("explain %s wants --client NAME", user)}
+	}
+	q = daemon.Question{Client: f.client, User: user, Groups: f.groups, Ask: f.directory, At: time.Now()}
+	if f.ip != "" {
+		if q.IP, err = netip.ParseAddr(f.ip); err != nil {
+			return q, usageError{fmt.Errorf("--user-ip %q: no IP address", f.ip)}
+		}
+	}
+	if f.at != "" {
+		if q.At, err = parseTime(f.at, q.At); err != nil {
+			return q, usageError{err}
+		}
+	}
+	return q, nil
+}
+
+// parseTime reads a time of the local zone; a time of day alone is one of today's.
+func parseTime(s string, now time.Time) (time.Time, error) {
+	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, s, now.Location()); err == nil {
+			return t, nil
+		}
+	}
+	t, err := time.ParseInLocation("2006-01-02 15:04", now.Format("2006-01-02 ")+s, now.Location())
+	if err != nil {
+		return t, fmt.Errorf(`--at %q: no time; want "2026-11-23 18:30", "18:30" or RFC 3339`, s)
+	}
+	return t, nil
+}
+
+func explainUser(ctx context.Context, out io.Writer, config *conf.Config, q daemon.Question) error {
+	i := slices.IndexFunc(config.Clients, func(c conf.Client) bool { return c.Name == q.Client })
+	if i < 0 {
+		return fmt.Errorf("no [[client]] is named %q; there are: %s", q.Client, strings.Join(clientNames(config), ", "))
+	}
+	e, known, err := daemon.Explain(ctx, config, q)
+	if err != nil {
+		return err
+	}
+	t := told{w: tabwriter.NewWriter(out, 0, 0, 2, ' ', 0), Explanation: e, config: config, client: config.Clients[i], question: q, groups: known.Groups}
+	t.who()
+	t.rules()
+	t.end()
+	t.reply()
+	return t.w.Flush()
+}
+
+// told prints one Explanation, a line a step.
+type told struct {
+	policy.Explanation
+	w        *tabwriter.Writer
+	config   *conf.Config
+	client   conf.Client
+	question daemon.Question
+	groups   []string
+}
+
+func (t *told) line(step, format string, args ...any) {
+	fmt.Fprintf(t.w, "%s\t%s\n", step, fmt.Sprintf(format, args...))
+}
+
+func (t *told) who() {
+	q := t.question
+	t.line("login", "%q through client %q, service %q", q.User, t.client.Name, t.client.Service)
+	t.line("when", "%s", q.At.Format("Mon 2006-01-02 15:04 MST"))
+	if q.IP.IsValid() {
+		t.line("user address", "%s", q.IP)
+	} else {
+		t.line("user address", "not told (--user-ip)")
+	}
+	if t.Name == "" {
+		return
+	}
+	t.line("user", "%s, %s", t.Name, t.listed())
+	if t.Duo != (policy.Identity{}) {
+		t.line("at Duo", "%s", duoIdentity(t.Duo))
+	}
+	t.line("first factor", "%s", t.firstFactor())
+	if len(t.groups) > 0 {
+		t.line("groups", "%s", strings.Join(t.groups, ", "))
+	}
+}
+
+func (t *told) listed() string {
+	if t.User == nil {
+		return fmt.Sprintf("whom no [[user]] lists (unlisted = %q)", t.config.Username.Unlisted)
+	}
+	say := fmt.Sprintf("[[user]] %q", t.User.Name)
+	for _, u := range t.config.Users {
+		if u.Name == t.User.Name && u.Comment != "" {
+			say += ": " + u.Comment
+		}
+	}
+	if t.User.Services != nil {
+		say += fmt.Sprintf("; a second factor at %s, elsewhere %s", orWord(list(t.User.Services), "no service"), t.User.Elsewhere)
+	}
+	return say
+}
+
+func duoIdentity(i policy.Identity) string {
+	if i.UserID != "" {
+		return "user ID " + i.UserID
+	}
+	return "user name " + i.Username
+}
+
+func (t *told) firstFactor() string {
+	for _, f := range t.config.FirstFactors {
+		if f.Name == t.client.FirstFactor {
+			say := fmt.Sprintf("%q (%s)", f.Name, f.Type)
+			if f.HasGroups() && len(t.groups) == 0 {
+				say += "; the user is taken to be in no group (--group, --directory)"
+			}
+			return say
+		}
+	}
+	return "none: the client has checked it"
+}
+
+// mostRules bounds how many rules that do not fit are printed each on a line.
+const mostRules = 20
+
+func (t *told) rules() {
+	if len(t.config.Rules) == 0 {
+		t.line("rules", "none")
+		return
+	}
+	misfits := len(t.Rules)
+	if t.Rule != nil {
+		misfits--
+	}
+	for _, r := range t.Rules[:min(misfits, mostRules)] {
+		t.line(ruleAt(r), "%sdoes not fit: %s", ruleName(r), t.misfit(r))
+	}
+	if more := misfits - mostRules; more > 0 {
+		t.line("...", "%d more do not fit", more)
+	}
+	if t.Rule != nil {
+		r := t.Rules[misfits]
+		t.line(ruleAt(r), "%sfits: second_factor = %q", ruleName(r), orWord(string(t.Rule.Need), string(policy.Required)))
+		return
+	}
+	t.line("rules", "none fits")
+}
+
+func ruleAt(r policy.RuleFit) string { return fmt.Sprintf("rule %d", r.At+1) }
+
+func ruleName(r policy.RuleFit) string {
+	if r.Rule.Name == "" {
+		return ""
+	}
+	return fmt.Sprintf("%q ", r.Rule.Name)
+}
+
+func (t *told) misfit(r policy.RuleFit) string {
+	given := map[string]string{
+		"users": shortList(r.Rule.Users), "groups": shortList(t.config.Rules[r.At].Groups), "clients": shortList(r.Rule.Clients),
+		"services": shortList(r.Rule.Services), "networks": shortList(r.Rule.Networks), "hours": shortList(r.Rule.Hours),
+	}[r.Misfit]
+	return r.Misfit + " = " + given
+}
+
+// shortList prints the first few of a list.
+func shortList[T any](items []T) string {
+	const most = 5
+	if len(items) <= most {
+		return list(items)
+	}
+	return fmt.Sprintf("%s and %d more", list(items[:most]), len(items)-most)
+}
+
+// ends says why the configuration alone ends a login.
+var ends = map[policy.Reason]string{
+	policy.BadName:      "rejected: this is no user name (empty, too long, or with characters that can't be seen)",
+	policy.Probe:        "rejected at once: a health check (probe_users)",
+	policy.DeniedByRule: "rejected: the rule says deny",
+	policy.Unlisted:     `rejected: no [[user]] lists this name, and unlisted = "reject"`,
+	policy.Elsewhere:    `rejected: the user is not listed for this service, and elsewhere = "reject"`,
+	policy.Exempt:       "accepted after the first factor: no second factor is asked here",
+}
+
+func (t *told) end() {
+	if why := t.Verdict.Reason; why != "" {
+		say := ends[why]
+		if why == policy.Exempt {
+			t.line("second factor", "not required: %s", t.exemptBy())
+		}
+		if t.Early {
+			say += "; nobody is asked"
+		}
+		t.line("it comes to", "%s", say)
+		return
+	}
+	t.line("second factor", "required: %s", t.requiredBy())
+	t.line("remembered", "%s", t.lifetime())
+	t.line("asked", "%s", t.asked())
+	t.line("Duo can't be asked", "failmode = %q%s", orWord(string(t.Failmode), string(policy.FailSecure)), map[policy.Failmode]string{
+		policy.FailSafe: ": accepted on the first factor alone", policy.FailSilent: ": no answer, so that the client asks its next server",
+	}[t.Failmode])
+}
+
+func (t *told) exemptBy() string {
+	switch {
+	case t.Rule != nil:
+		return "the rule says exempt"
+	case t.User != nil:
+		return fmt.Sprintf("service %q is not among the user's", t.client.Service)
+	}
+	return `no [[user]] lists this name, and unlisted = "first-factor"`
+}
+
+func (t *told) requiredBy() string {
+	switch {
+	case t.Rule != nil:
+		return "the rule says so"
+	case t.User != nil && t.User.Services != nil:
+		return fmt.Sprintf("service %q is among the user's", t.client.Service)
+	case t.User != nil:
+		return "the user's list of services is not limited"
+	}
+	return `no [[user]] lists this name, and unlisted = "ask"`
+}
+
+func (t *told) lifetime() string {
+	switch {
+	case !t.question.IP.IsValid():
+		return "never: the client does not tell the user's address"
+	case t.Lifetime == 0:
+		return "never: " + t.lifetimeBy()
+	}
+	say := fmt.Sprintf("an approval counts %s (%s), for this user", duration(t.Lifetime), t.lifetimeBy())
+	for _, b := range t.BindTo {
+		say += " and " + string(b)
+	}
+	if t.Idle > 0 {
+		say += fmt.Sprintf(", and ends when unused for %s", duration(t.Idle))
+	}
+	if t.Uses > 0 {
+		say += fmt.Sprintf(", %d times at most", t.Uses)
+	}
+	return say + "; the packet must have a valid Message-Authenticator"
+}
+
+func (t *told) lifetimeBy() string {
+	var by []string
+	if t.User != nil && t.User.Remember != nil {
+		by = append(by, "the user's remember")
+	}
+	if t.Rule != nil && t.Rule.Remember != nil {
+		by = append(by, "the rule's remember")
+	}
+	switch len(by) {
+	case 0:
+		return "the client's remember"
+	case 1:
+		return by[0]
+	}
+	return "the shorter of " + strings.Join(by, " and ")
+}
+
+func (t *told) asked() string {
+	factors := list(t.Factors)
+	switch t.Mode {
+	case policy.ModeChallenge:
+		return "by Access-Challenge, with a menu of the user's devices; allowed: " + factors
+	case policy.ModePasscode:
+		return "only what is typed counts: " + factors
+	}
+	how := "the first of these that a device of the user can do: " + factors
+	if t.client.FirstFactor != conf.NoFirstFactor && t.client.Delimiter != "" {
+		how += fmt.Sprintf(`; or what is typed after the password: "password%spush", "password%s123456"`, t.client.Delimiter, t.client.Delimiter)
+	}
+	return how
+}
+
+func (t *told) reply() {
+	if t.Verdict.Reason != "" && t.Verdict.Reason != policy.Exempt {
+		return
+	}
+	for i, a := range t.Attributes {
+		step := ""
+		if i == 0 {
+			step = "Access-Accept has"
+		}
+		t.line(step, "%s = %s", conf.AttributeName(a.AttributeID), shownValue(a.Value))
+	}
+	if relays(t.config, t.client) {
+		t.line("and of upstream's", "%s", passed(t.client))
+	}
+}
+
+// shownValue prints what is text as text, and anything else as octets.
+func shownValue(value string) string {
+	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return fmt.Sprintf("0x%x", value)
+	}
+	return fmt.Sprintf("%q", value)
+}

@@ -1,0 +1,77 @@
+// Package admin shows what the daemon does: numbers for Prometheus, its health for whoever balances load, and a page
+// for people.
+//
+//	radiusd.Server, policy.Memory, Duo, first factors ──(asked when somebody looks)──▶ /metrics  /  /readyz
+//	radiusd.Event ──(as each login ends)──▶ Observe ─▶ metrics, the last 200 logins ──────▲      ▲
+//
+// Its one rule: whoever looks changes nothing. The one thing that can be done here is to forget an approval, which costs
+// its user one more push.
+package admin
+
+import (
+	"crypto/rand"
+	"log/slog"
+	"os"
+	"time"
+
+	"duoradiusd/policy"
+	"duoradiusd/radiusd"
+)
+
+// Daemon is what is looked at. All of its functions are set, and may be called by several goroutines at once.
+type Daemon struct {
+	Version      string
+	Server       *radiusd.Server
+	Memory       *policy.Memory
+	Serves       func() string // in one line
+	Ready        func() error  // why no login can be answered now; nil when they can
+	Applications func() []Application
+	FirstFactors func() []FirstFactor
+	Approvals    func(user string, most int) []policy.Approval // "" is everybody
+	Forget       func(user string) int                         // the approvals of a user, whose name may be written in any form
+	Frauds       func() uint64                                 // pushes that their users reported
+	LostLines    func() uint64                                 // of auth_log
+	Log          *slog.Logger
+}
+
+// Application is how one Duo application is.
+type Application struct {
+	Name     string // as in the configuration; "" is [duo]
+	Host     string
+	State    string // up, slow or down
+	Degraded uint64 // how often it became slow or down
+	Err      string // why it is down
+}
+
+// FirstFactor is how one server of a first factor is, or a first factor that has no servers.
+type FirstFactor struct {
+	Name   string // as in the configuration
+	Server string // "" for none
+	Up     bool
+	Err    string // why it is not
+}
+
+// Admin watches a daemon.
+type Admin struct {
+	daemon  Daemon
+	metrics *metrics
+	recent  recent
+	token   string   // of the page's forms
+	names   []string // by which this machine may be asked for, beside its addresses
+	started time.Time
+}
+
+// New returns an Admin of d. Its Observe is to be told of every login from the first on.
+func New(d Daemon) *Admin {
+	a := &Admin{daemon: d, metrics: newMetrics(d), token: rand.Text(), names: []string{"localhost"}, started: time.Now()}
+	if name, err := os.Hostname(); err == nil {
+		a.names = append(a.names, name)
+	}
+	return a
+}
+
+// Observe takes in the end of a login. It is quick: every login waits for it.
+func (a *Admin) Observe(e radiusd.Event) {
+	a.metrics.observe(&e)
+	a.recent.add(&e)
+}

@@ -1,0 +1,264 @@
+package admin
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"duoradiusd/policy"
+	"duoradiusd/radiusd"
+)
+
+// How much of what may be long is shown.
+const (
+	shownPending   = 50
+	shownApprovals = 100
+)
+
+var (
+	//go:embed page.html
+	markup string
+	//go:embed page.css
+	style string
+
+	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
+		"clock": clock, "exact": exact, "took": took, "tone": tone, "outcome": outcome, "count": count,
+	}).Parse(markup))
+
+	// policyOfPage lets a browser do nothing but apply our style and send our form.
+	policyOfPage = "default-src 'none'; img-src data:; style-src 'sha256-" + digest(style) +
+		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// view is the page in words.
+type view struct {
+	Style     template.CSS
+	Version   string
+	Now       time.Time
+	Uptime    string
+	NotReady  string // why; "" when it is
+	Listens   string
+	Serves    string
+	Refresh   int // seconds; 0: not by itself
+	Forgotten string
+
+	Applications []Application
+	FirstFactors []FirstFactor
+	Clients      []clientRow
+	InFlight     int
+	Pushes       int
+	Pending      []radiusd.PendingLogin
+	Logins       []radiusd.Event
+	Approvals    []policy.Approval
+	Kept         int // approvals
+	Ends         []tally
+	Drops        []tally
+	Token        string
+}
+
+// tally is how often something happened.
+type tally struct {
+	What  string
+	Count uint64
+}
+
+func tallies[K ~string](counts map[K]uint64) (list []tally) {
+	for _, what := range slices.Sorted(maps.Keys(counts)) {
+		list = append(list, tally{string(what), counts[what]})
+	}
+	slices.SortStableFunc(list, func(a, b tally) int { return cmp.Compare(b.Count, a.Count) })
+	return list
+}
+
+func (a *Admin) page(w http.ResponseWriter, r *http.Request) {
+	v := a.view(time.Now())
+	if n, err := strconv.Atoi(r.FormValue("refresh")); err == nil && n >= 5 && n <= 3600 {
+		v.Refresh = n
+		w.Header().Set("Refresh", strconv.Itoa(n))
+	}
+	if n, err := strconv.ParseUint(r.FormValue("forgotten"), 10, 31); err == nil {
+		v.Forgotten = fmt.Sprintf("%s forgotten.", count(n, "approval"))
+	}
+	var b bytes.Buffer
+	if err := pageTemplate.Execute(&b, v); err != nil {
+		a.daemon.Log.Error("admin: the page", "error", err)
+		http.Error(w, "The page can't be made; the log says why.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Write(b.Bytes())
+}
+
+func (a *Admin) view(now time.Time) *view {
+	d := &a.daemon
+	v := &view{
+		Style: template.CSS(style), Version: d.Version, Now: now, Uptime: uptime(now.Sub(a.started)), Serves: d.Serves(),
+		Applications: d.Applications(), FirstFactors: d.FirstFactors(),
+		Pushes: d.Memory.Counts().Transactions, Pending: d.Server.PendingLogins(shownPending),
+		Logins: a.recent.list(), Approvals: d.Approvals("", shownApprovals), Kept: d.Memory.Approvals.Len(),
+		Ends: tallies(d.Server.Outcomes()), Drops: tallies(d.Server.Drops()), Token: a.token,
+	}
+	v.InFlight, _ = d.Server.Pending()
+	if err := d.Ready(); err != nil {
+		v.NotReady = oneLine(err.Error())
+	}
+	var listens []string
+	for _, address := range d.Server.Addresses() {
+		listens = append(listens, address.String())
+	}
+	slices.Sort(listens)
+	v.Listens = cmp.Or(strings.Join(listens, ", "), "nothing")
+	for _, c := range d.Server.Clients() {
+		v.Clients = append(v.Clients, clientRow{c})
+	}
+	return v
+}
+
+// More is how many approvals are not shown.
+func (v *view) More() int {
+	if len(v.Approvals) < shownApprovals {
+		return 0
+	}
+	return v.Kept - len(v.Approvals)
+}
+
+// clientRow says what was seen of a client.
+type clientRow struct{ radiusd.ClientReport }
+
+// Share is how many of its requests have a valid Message-Authenticator.
+func (c clientRow) Share() string {
+	if c.Packets == 0 {
+		return "no requests yet"
+	}
+	s := fmt.Sprintf("%d %% of %s", 100*c.Authenticated/c.Packets, count(c.Packets, "request"))
+	if c.Wrong > 0 {
+		s += fmt.Sprintf("; %d wrong", c.Wrong)
+	}
+	return s
+}
+
+// Ratchet is whether it must send one.
+func (c clientRow) Ratchet() string {
+	switch c.MessageAuthenticator {
+	case radiusd.Require:
+		return "required"
+	case radiusd.Accept:
+		return "not required"
+	}
+	required, seen := 0, 0
+	for _, r := range c.Ratchets {
+		if r.Required {
+			required++
+		}
+		seen += r.With
+	}
+	switch {
+	case required > 0 && required == len(c.Ratchets):
+		return "auto: required, because it always sent it"
+	case required > 0:
+		return fmt.Sprintf("auto: required of %d of %d addresses", required, len(c.Ratchets))
+	case seen > 0:
+		return fmt.Sprintf("auto: not required yet, seen %s in a row", count(uint64(seen), "time"))
+	}
+	return "auto: not required yet"
+}
+
+// Rhythm is how it asks again.
+func (c clientRow) Rhythm() string {
+	p := c.Patience
+	copies := p.Silent + p.Served
+	switch {
+	case copies == 0:
+		return "never seen to ask again"
+	case p.Interval == 0:
+		return count(copies, "repetition")
+	case p.Longest > p.Interval*3/2:
+		return fmt.Sprintf("asks again every %s, up to %s (%s)", took(p.Interval), took(p.Longest), count(copies, "repetition"))
+	}
+	return fmt.Sprintf("asks again every %s (%s)", took(p.Interval), count(copies, "repetition"))
+}
+
+// Stamina is how long it asks.
+func (c clientRow) Stamina() string {
+	p := c.Patience
+	if p.GaveUp == 0 || p.Advice != "" {
+		return p.Advice
+	}
+	return fmt.Sprintf("gave up %s, after %s", count(p.GaveUp, "time"), took(p.After))
+}
+
+// Advised reports whether its administrator should do something about it.
+func (c clientRow) Advised() bool { return c.Patience.Advice != "" }
+
+func count(n uint64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// clock is a time of today, or with its date.
+func clock(now, t time.Time) string {
+	t = t.In(now.Location())
+	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
+		return t.Format("15:04:05")
+	}
+	return t.Format("2006-01-02 15:04")
+}
+
+func exact(t time.Time) string { return t.Format(time.RFC3339) }
+
+// took is a duration as people say it.
+func took(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return "< 1 ms"
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return strings.TrimSuffix(strconv.FormatFloat(d.Seconds(), 'f', 1, 64), ".0") + " s"
+	}
+	return uptime(d)
+}
+
+// uptime names the two largest units.
+func uptime(d time.Duration) string {
+	s := int(d.Seconds())
+	switch days, hours, minutes := s/86400, s/3600%24, s/60%60; {
+	case days > 0:
+		return fmt.Sprintf("%d d %d h", days, hours)
+	case hours > 0:
+		return fmt.Sprintf("%d h %d min", hours, minutes)
+	case minutes > 0:
+		return fmt.Sprintf("%d min %d s", minutes, s%60)
+	}
+	return fmt.Sprintf("%d s", s)
+}
+
+// tone is the colour of a word; whoever sees none reads the word.
+func tone(word string) string {
+	switch word {
+	case "up", "Access-Accept":
+		return "good"
+	case "down", "Access-Reject":
+		return "bad"
+	case "slow", string(policy.FailedOpen), string(policy.Fraud):
+		return "warn"
+	}
+	return "calm"
+}

@@ -1,0 +1,61 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+// connections is how many are served at once. The files that the daemon may open are for logins.
+const connections = 64
+
+// Server is the HTTP server of an Admin.
+type Server struct {
+	server *http.Server
+	addr   net.Addr
+	done   chan struct{}
+}
+
+// Serve serves a at address, HOST:PORT, until Close.
+func (a *Admin) Serve(address string) (*Server, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("admin: %w", err)
+	}
+	s := &Server{addr: l.Addr(), done: make(chan struct{}), server: &http.Server{
+		Handler:           a.Handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute, // longer than Prometheus' scrape_interval of a minute
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(a.daemon.Log.Handler(), slog.LevelDebug),
+	}}
+	go func() {
+		defer close(s.done)
+		s.server.Serve(netutil.LimitListener(l, connections))
+	}()
+	a.daemon.Log.Info("admin: listens", "page", "http://"+s.addr.String()+"/")
+	return s, nil
+}
+
+// Addr is where it listens.
+func (s *Server) Addr() net.Addr { return s.addr }
+
+// Close ends it; who is being served has a second. A nil Server is closed already.
+func (s *Server) Close() {
+	if s == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if s.server.Shutdown(ctx) != nil {
+		s.server.Close()
+	}
+	<-s.done
+}

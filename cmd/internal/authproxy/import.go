@@ -1,0 +1,140 @@
+package authproxy
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Options say how Import writes.
+type Options struct {
+	Secrets string // the folder, as the TOML is to name it, of a file for each secret; "": they stand in the TOML
+}
+
+// Result is what Import makes.
+type Result struct {
+	TOML      string
+	Summary   string // what became of every option; holds no secret
+	Decisions int    // what a person must look at
+	Inline    bool   // secrets stand in the TOML
+	Files     []File // for Options.Secrets
+}
+
+// File is a secret in a file of its own.
+type File struct{ Name, Content string }
+
+// importer is one Import under way.
+type importer struct {
+	problems
+	ledger
+	Options
+	main     *section // never nil
+	sections []*section
+	servers  []*server
+	firsts   map[*section]bool // the [..._client] sections that a server uses
+
+	head, log                                           *table
+	applications, listens, clients, factorTables, rules []*table
+	rest                                                []*table // comments on what has no table
+	known                                               []application
+
+	files  []File
+	wants  []string // the files that the TOML names
+	inline bool
+}
+
+// Import makes a duoradiusd.toml of an authproxy.cfg. name is what problems and comments call the file. The error is
+// Problems: then there is no Result.
+func Import(name string, text []byte, o Options) (*Result, error) {
+	p, problems := parse(text)
+	i := &importer{problems: problems, Options: o, sections: p.sections, firsts: map[*section]bool{}}
+	i.main = &section{name: "main", kind: "main", line: 1}
+	if s := p.byName["main"]; s != nil {
+		i.main = s
+	}
+	i.head, i.log = i.table(i.main, "", i.main.title()), i.table(i.main, "[log]", i.main.title())
+	i.main.home = i.head
+	i.readServers()
+	if len(i.problems) == 0 && len(i.servers) == 0 {
+		i.add(0, "no [radius_server_...] section; want one, there is nothing else to make a duoradiusd.toml of")
+	}
+	i.write(p) // with problems too, as it finds more of them
+	if len(i.problems) > 0 {
+		return nil, i.named(name)
+	}
+	base := filepath.Base(name)
+	r := &Result{TOML: i.toml(base), Summary: i.summary(name, i.sections, unique(i.wants)), Decisions: i.decisions(), Inline: i.inline, Files: i.files}
+	return r, nil
+}
+
+// write makes all tables. What one of them needs of another is there when it does: what an address belongs to is known
+// before the clients are written, and what a client uses before the rest is said to be unused.
+func (i *importer) write(p *parser) {
+	i.settle()
+	i.listen()
+	for _, v := range i.servers {
+		i.server(v)
+	}
+	i.firstFactors()
+	i.mainSection()
+	i.others()
+	i.leftovers()
+	for _, s := range p.repeated {
+		first := p.byName[s.name]
+		first.home.of = &section{name: s.name, line: s.line}
+		first.home.note(changed, fmt.Sprintf("the section stands a second time, in line %d; both are taken as one", s.line))
+		first.home.of = first
+	}
+}
+
+// leftovers says what nothing has asked for: replaced options, and those that are not known.
+func (i *importer) leftovers() {
+	for _, s := range i.sections {
+		for _, o := range s.options {
+			switch {
+			case o.replaced != nil:
+				o.fates = [fates]bool{}
+				s.home.note(dropped, fmt.Sprintf("given again in line %d, and the last one counts", o.replaced.line), o)
+			case o.fates == [fates]bool{}:
+				s.home.note(decide, "not known to duoradiusd import, and left out", o)
+			}
+			if o.replaced == nil && hasInlineComment(o.value) && o.worst() <= changed {
+				s.home.note(decide, `holds a blank and then ";" or "#", which was taken as part of the value, not as a comment`, o)
+			}
+		}
+	}
+}
+
+func hasInlineComment(s string) bool {
+	return slices.ContainsFunc([]string{" ;", "\t;", " #", "\t#"}, func(mark string) bool { return strings.Contains(s, mark) })
+}
+
+// toml puts the tables together in the order of duoradiusd's own example.
+func (i *importer) toml(name string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Made of %s by duoradiusd import.\n#\n", show(name))
+	b.WriteString(`# Behind a key stands the option that it was made of, with its line there. Where there is more to say:
+#   changed: it means something else here, or its default differs and was written out
+#   dropped: it is not here, and why that does no harm
+#   DECIDE:  a person must look at it
+`)
+	if i.inline {
+		b.WriteString("#\n# Secrets stand in this file: let nobody but the daemon read it (chmod 600).\n")
+	}
+	b.WriteByte('\n')
+	tables := [][]*table{{i.head}, i.applications, i.listens, i.clients, i.factorTables, i.rules, {i.log}, i.rest}
+	if len(bare(i.log.lines)) == 0 {
+		i.log.header = "" // no key, but comments
+	}
+	for _, t := range slices.Concat(tables...) {
+		if len(t.lines) > 0 {
+			t.write(&b)
+		}
+	}
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+func (i *importer) table(of *section, header, title string) *table {
+	return &table{ledger: &i.ledger, of: of, header: header, title: title}
+}

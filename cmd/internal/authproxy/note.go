@@ -1,0 +1,138 @@
+package authproxy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// fate is what becomes of an option.
+type fate int
+
+const (
+	carried fate = iota // means the same here
+	changed             // carried over with another meaning, or written out because the default differs
+	dropped             // not carried over, for a reason that is no harm
+	decide              // a person must look at it
+	fates
+)
+
+func (f fate) String() string { return [...]string{"carried over", "changed", "dropped", "DECIDE"}[f] }
+
+// note is one thing to be said, in a comment and in the summary.
+type note struct {
+	fate fate
+	line int
+	what string // "[section] option"
+	why  string
+}
+
+// ledger holds all notes.
+type ledger struct{ notes []note }
+
+// say records what became of the options; without any, of something that the section leaves out.
+func (l *ledger) say(f fate, in *section, why string, from ...*option) {
+	for _, o := range from {
+		o.fates[f] = true
+	}
+	if f == carried {
+		return
+	}
+	n := note{fate: f, line: in.line, what: in.title(), why: why}
+	if len(from) > 0 {
+		n.line, n.what = from[0].line, from[0].in.title()+" "+names(from[0].in, from)
+	}
+	if !slices.Contains(l.notes, n) {
+		l.notes = append(l.notes, n)
+	}
+}
+
+// names are the options' names, with the section of those that are not in this one.
+func names(in *section, options []*option) string {
+	words := make([]string, len(options))
+	for i, o := range options {
+		words[i] = show(o.name)
+		if o.in != in {
+			words[i] = o.in.title() + " " + words[i]
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// worst is the fate that counts where an option has several.
+func (o *option) worst() fate {
+	for f := fates - 1; f > carried; f-- {
+		if o.fates[f] {
+			return f
+		}
+	}
+	return carried
+}
+
+// summary says what became of every option.
+func (l *ledger) summary(file string, sections []*section, files []string) string {
+	var b strings.Builder
+	options := 0
+	for _, s := range sections {
+		options += len(s.options)
+	}
+	fmt.Fprintf(&b, "%s: %s in %s; %s to decide\n", show(file),
+		plural(options, "option"), plural(len(sections), "section"), plural(l.decisions(), "thing"))
+	for _, f := range []fate{carried, changed, dropped, decide} {
+		lines := l.lines(f, sections)
+		if len(lines) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "\n%s:\n", map[fate]string{carried: "carried over", changed: "changed", dropped: "dropped", decide: "TO DECIDE"}[f])
+		for _, line := range lines {
+			wrap(&b, "  ", "    ", line)
+		}
+	}
+	if len(files) > 0 {
+		fmt.Fprintf(&b, "\nfiles that it wants: %s\n", strings.Join(files, ", "))
+	}
+	return b.String()
+}
+
+func (l *ledger) lines(f fate, sections []*section) (lines []string) {
+	if f == carried {
+		for _, s := range sections {
+			var of []*option
+			for _, o := range s.options {
+				if o.worst() == carried {
+					of = append(of, o)
+				}
+			}
+			if len(of) > 0 {
+				lines = append(lines, s.title()+" "+names(s, of))
+			}
+		}
+		return lines
+	}
+	notes := slices.Clone(l.notes)
+	slices.SortStableFunc(notes, func(a, b note) int { return cmp.Compare(a.line, b.line) })
+	for _, n := range notes {
+		if n.fate == f {
+			lines = append(lines, fmt.Sprintf("line %d: %s: %s", n.line, n.what, n.why))
+		}
+	}
+	return lines
+}
+
+// decisions counts what a person must look at.
+func (l *ledger) decisions() (n int) {
+	for _, x := range l.notes {
+		if x.fate == decide {
+			n++
+		}
+	}
+	return n
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

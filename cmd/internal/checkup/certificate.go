@@ -1,0 +1,85 @@
+package checkup
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"duoradiusd/conf"
+)
+
+// soon is when the end of a certificate is worth a warning.
+const soon = 30 * 24 * time.Hour
+
+func expiry(what string, ends time.Time) Finding {
+	left := time.Until(ends)
+	day := ends.Format(time.DateOnly)
+	switch {
+	case left <= 0:
+		return problem("renew it", "%s has expired on %s", what, day)
+	case left < soon:
+		return warning("renew it", "%s expires on %s, in %d days", what, day, int(left.Hours()/24))
+	}
+	return ok("%s is good until %s", what, day)
+}
+
+// certificates looks at the PEM files that the configuration names.
+func (r *run) certificates() (list []question) {
+	for _, path := range certificateFiles(r.config) {
+		list = append(list, one("certificates in "+path, func(context.Context) Finding { return bundle(path) }))
+	}
+	return list
+}
+
+func certificateFiles(c *conf.Config) (paths []string) {
+	add := func(path string) {
+		if path != "" && path != conf.CAPinned && path != conf.CASystem && !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
+	}
+	if c.Duo != nil {
+		add(c.Duo.CA)
+	}
+	for _, a := range c.Applications {
+		add(a.CA)
+	}
+	for _, f := range c.FirstFactors {
+		add(f.CAFile)
+	}
+	return paths
+}
+
+// bundle looks at the authorities in a file. Of several one may have ended without harm.
+func bundle(path string) Finding {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return problem("make it readable", "%v", err)
+	}
+	var first, last time.Time
+	n := 0
+	for block, rest := pem.Decode(b); block != nil; block, rest = pem.Decode(rest) {
+		c, err := x509.ParseCertificate(block.Bytes)
+		if block.Type != "CERTIFICATE" || err != nil {
+			continue
+		}
+		if n++; n == 1 || c.NotAfter.Before(first) {
+			first = c.NotAfter
+		}
+		if c.NotAfter.After(last) {
+			last = c.NotAfter
+		}
+	}
+	switch {
+	case n == 0:
+		return problem("name a PEM file with certificates", "no certificate")
+	case n == 1:
+		return expiry("the certificate", last)
+	case time.Until(first) < soon && time.Until(last) > soon:
+		return warning("look whether the one that ends is still needed", "of %d the first to end does on %s", n, first.Format(time.DateOnly))
+	}
+	return expiry(fmt.Sprintf("the longest-lived of %d", n), last)
+}

@@ -1,0 +1,293 @@
+package checkup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+
+	"duoradiusd/cmd/internal/daemon"
+	"duoradiusd/conf"
+	"duoradiusd/policy"
+	"duoradiusd/policy/ldapauth"
+	"duoradiusd/policy/radiusauth"
+)
+
+// Options say how far a check goes.
+type Options struct {
+	Offline bool                 // send nothing and open no port
+	User    string               // whom each directory is asked for; "": nobody
+	Serving func() []string      // what a running daemon listens on, as "udp 192.0.2.1:1812"
+	Asking  func(subject string) // told before an answer is waited for; may be nil
+	Tell    func(Finding)        // told of each finding, in a fixed order
+}
+
+// question is one thing to look at.
+type question struct {
+	subject string
+	ask     func(ctx context.Context) []Finding
+}
+
+// Run looks at everything, all at once, and tells what it finds. The error is that c can't be put into force.
+func Run(ctx context.Context, c *conf.Config, o Options) error {
+	p, err := daemon.Assemble(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	r := &run{config: c, parts: p, Options: o}
+	questions := slices.Concat(r.files(), r.certificates())
+	if !o.Offline {
+		questions = slices.Concat(questions, r.ports(), r.duo(), r.firstFactors())
+	}
+	answers := make([]chan []Finding, len(questions))
+	for i, q := range questions {
+		answers[i] = make(chan []Finding, 1)
+		go func() { answers[i] <- timed(ctx, q) }()
+	}
+	for i, q := range questions {
+		select {
+		case list := <-answers[i]:
+			r.tell(q, list)
+			continue
+		default:
+		}
+		if o.Asking != nil {
+			o.Asking(q.subject)
+		}
+		r.tell(q, <-answers[i])
+	}
+	return nil
+}
+
+type run struct {
+	Options
+	config *conf.Config
+	parts  *daemon.Parts
+}
+
+func (r *run) tell(q question, list []Finding) {
+	for _, f := range list {
+		if f.Subject == "" {
+			f.Subject = q.subject
+		}
+		f.Millis = f.Took.Milliseconds()
+		r.Tell(f)
+	}
+}
+
+func timed(ctx context.Context, q question) []Finding {
+	start := time.Now()
+	list := q.ask(ctx)
+	for i := range list {
+		if list[i].Took == 0 {
+			list[i].Took = time.Since(start)
+		}
+	}
+	return list
+}
+
+func one(subject string, ask func(ctx context.Context) Finding) question {
+	return question{subject, func(ctx context.Context) []Finding { return []Finding{ask(ctx)} }}
+}
+
+// files looks at the folders that are written to.
+func (r *run) files() (list []question) {
+	folder := func(what, directory string) {
+		if directory == "" {
+			return
+		}
+		list = append(list, one(what+" "+directory, func(context.Context) Finding { return writable(directory) }))
+	}
+	folder("[state] directory", r.config.State.Directory)
+	if path := r.config.Log.AuthLog; path != "" {
+		folder("[log] auth_log in", filepath.Dir(path))
+	}
+	return list
+}
+
+// writable looks whether a folder can be written to, without writing. One that is not there yet is made by serve.
+func writable(directory string) Finding {
+	info, err := os.Stat(directory)
+	for parent := directory; errors.Is(err, os.ErrNotExist) && parent != filepath.Dir(parent); {
+		parent = filepath.Dir(parent)
+		if info, err = os.Stat(parent); err == nil {
+			if syscall.Access(parent, accessWrite) == nil {
+				return ok("is made when the daemon starts")
+			}
+			return warning("make it, owned by the daemon's user", "is not there, and %s can't be written to by this user", parent)
+		}
+	}
+	switch {
+	case err != nil:
+		return problem("make it, owned by the daemon's user", "%v", err)
+	case !info.IsDir():
+		return problem("name a folder", "is no folder")
+	case syscall.Access(directory, accessWrite) != nil:
+		return warning("run check as the daemon's user; if it says the same, change the folder's owner", "can't be written to by this user")
+	}
+	return ok("can be written to")
+}
+
+const accessWrite = 2 // W_OK, access(2)
+
+// ports looks whether the sockets can be opened.
+func (r *run) ports() (list []question) {
+	for _, l := range r.config.Listen {
+		subject := "udp " + l.Address.String()
+		list = append(list, one(subject, func(context.Context) Finding { return r.port(subject, l.Address) }))
+	}
+	return list
+}
+
+func (r *run) port(subject string, address netip.AddrPort) Finding {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(address))
+	if err == nil {
+		conn.Close()
+		return ok("free")
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE) && r.Serving != nil && slices.Contains(r.Serving(), subject):
+		return ok("served by the running daemon")
+	case errors.Is(err, syscall.EADDRINUSE):
+		return problem("find out who has it (ss -lunp) and end that, or listen elsewhere", "in use by another program")
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return problem("use an address of this machine", "no address of this machine")
+	case errors.Is(err, syscall.EACCES):
+		return warning("give the daemon CAP_NET_BIND_SERVICE, or use a port above 1023", "this user may not open it")
+	}
+	return problem("listen on another address", "%v", errors.Unwrap(err))
+}
+
+// duo asks each application for its clock, then with its keys.
+func (r *run) duo() (list []question) {
+	for _, a := range r.parts.Applications() {
+		subject := "Duo at " + a.Host
+		if a.Name != "" {
+			subject += fmt.Sprintf(" (application %q)", a.Name)
+		}
+		list = append(list, question{subject, func(ctx context.Context) []Finding { return checkDuo(ctx, a) }})
+	}
+	return list
+}
+
+// Duo refuses a clock that is five minutes off; one that is a minute off is on its way there.
+const (
+	clockWarning = time.Minute
+	clockProblem = 4 * time.Minute
+)
+
+func checkDuo(ctx context.Context, a daemon.DuoApplication) []Finding {
+	start := time.Now()
+	now, err := a.Client.Ping(ctx)
+	if err != nil {
+		return []Finding{problem("check api_host, the way to it (DNS, firewall for TCP 443, proxy) and, where TLS is broken up on the way, ca", "can't be asked: %v", err)}
+	}
+	took := time.Since(start)
+	list := []Finding{ok("answers")}
+	list[0].Took = took
+	skew := time.Since(now).Round(time.Second)
+	switch off := skew.Abs(); {
+	case off >= clockProblem:
+		list = append(list, problem("set this machine's clock (NTP)", "this machine's clock is off by %s; Duo refuses calls from five minutes on", skew))
+	case off >= clockWarning:
+		list = append(list, warning("set this machine's clock (NTP)", "this machine's clock is off by %s", skew))
+	default:
+		list = append(list, ok("this machine's clock is right to %s", max(skew.Abs(), time.Second)))
+	}
+	start = time.Now()
+	_, err = a.Client.Check(ctx)
+	keys := ok("accepts these keys")
+	switch {
+	case errors.Is(err, policy.ErrMisconfigured):
+		keys = problem("copy integration key, secret key and API hostname from the application's page in the Duo Admin Panel", "does not accept them: %v", err)
+	case err != nil:
+		keys = problem("try again in a minute", "could not be asked about the keys: %v", err)
+	}
+	keys.Took = time.Since(start)
+	return append(list, keys)
+}
+
+// firstFactors asks each directory and each upstream server.
+func (r *run) firstFactors() (list []question) {
+	for _, f := range r.config.FirstFactors {
+		subject := fmt.Sprintf("first factor %q", f.Name)
+		switch factor := r.parts.FirstFactor(f.Name).(type) {
+		case *ldapauth.Directory:
+			list = append(list, question{subject, func(ctx context.Context) []Finding { return r.directory(ctx, subject, factor) }})
+		case *radiusauth.Upstream:
+			list = append(list, question{subject, func(ctx context.Context) []Finding { return upstream(ctx, subject, factor) }})
+		}
+	}
+	return list
+}
+
+func (r *run) directory(ctx context.Context, subject string, d *ldapauth.Directory) (list []Finding) {
+	for _, s := range d.Check(ctx) {
+		list = append(list, about(subject+" "+s.URL, server(s)...)...)
+	}
+	if r.User == "" {
+		return list
+	}
+	return append(list, about(subject, r.testUser(ctx, d))...)
+}
+
+func (r *run) testUser(ctx context.Context, d *ldapauth.Directory) Finding {
+	name, valid := r.parts.Canonical(r.User)
+	if !valid {
+		return problem("name another --user", "%q is no user name", r.User)
+	}
+	account, err := d.Lookup(ctx, name)
+	switch {
+	case errors.Is(err, policy.ErrRejected):
+		return problem("check user_filter and base_dn, or name another --user", "knows no user %q: %v", name, err)
+	case err != nil:
+		return problem("see above", "could not be asked for %q: %v", name, err)
+	}
+	found := ok("knows %q, in %d groups", name, len(account.Groups))
+	if account.DuoUsername != "" {
+		found.Found += fmt.Sprintf(", at Duo as %q", account.DuoUsername)
+	}
+	return found
+}
+
+// todos is what to do where a step of a directory's check went wrong.
+var todos = map[string]string{
+	"connect": "check the address, the firewall, and that ca_file holds the issuer of the server's certificate, which must name this host",
+	"bind":    "check bind_dn and bind_password, and that the account is neither locked nor expired",
+	"search":  "check base_dn, and that the service account may read there",
+}
+
+func server(s ldapauth.ServerCheck) (list []Finding) {
+	for _, step := range s.Steps {
+		f := ok("%s", step.Name)
+		if step.Err != nil {
+			f = problem(todos[step.Name], "%s: %v", step.Name, step.Err)
+		}
+		f.Took = step.Took
+		list = append(list, f)
+	}
+	if !s.Expires.IsZero() {
+		list = append(list, expiry("its certificate", s.Expires))
+	}
+	return list
+}
+
+func upstream(ctx context.Context, subject string, u *radiusauth.Upstream) (list []Finding) {
+	for _, s := range u.Check(ctx) {
+		f := ok("answers Status-Server")
+		if s.Err != nil {
+			f = warning("if it knows Status-Server (FreeRADIUS does, NPS does not): check address, firewall, and the secret on both sides", "%v", s.Err)
+		}
+		f.Took = s.Took
+		list = append(list, about(subject+" "+s.Server, f)...)
+	}
+	return list
+}

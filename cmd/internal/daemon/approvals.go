@@ -1,0 +1,64 @@
+package daemon
+
+import (
+	"slices"
+	"time"
+
+	"duoradiusd/policy"
+)
+
+// integrationKey returns that of a client's Duo application, "" for a client that the configuration no longer has.
+func (d *Daemon) integrationKey(client string) string {
+	if a := d.parts.Load().asks[client]; a != nil {
+		return a.config.IntegrationKey
+	}
+	return ""
+}
+
+// Approvals returns what is remembered of a user, under whichever of its names, or of everybody for "": the most
+// recently used first, at most so many; 0 is all. What [remember] no longer lets count is not among it.
+func (d *Daemon) Approvals(user string, most int) []policy.Approval {
+	if user != "" {
+		user = d.canonical(user)
+	}
+	s, now := d.parts.Load().settings, time.Now()
+	return slices.DeleteFunc(d.memory.Approvals.List(user, most), func(a policy.Approval) bool {
+		used := a.LastUsedAt
+		if used.IsZero() {
+			used = a.ApprovedAt
+		}
+		return s.Idle > 0 && now.Sub(used) >= s.Idle || s.Uses > 0 && a.Uses >= s.Uses
+	})
+}
+
+// Forget takes away what is remembered of a user, under whichever of its names, and returns how many approvals that
+// were. An earlier configuration may have known the user by the very name that is given: what was remembered by that
+// goes too.
+func (d *Daemon) Forget(user string) int {
+	canonical := d.canonical(user)
+	n := d.memory.Approvals.Forget(canonical)
+	if canonical != user {
+		n += d.memory.Approvals.Forget(user)
+	}
+	if n > 0 {
+		d.saveMemory() // or a crash would bring them back
+		d.log.Info("approvals: forgotten", "user", canonical, "approvals", n)
+	}
+	return n
+}
+
+// ForgetAll takes away what is remembered of everybody, and returns how many approvals that were.
+func (d *Daemon) ForgetAll() int {
+	n := d.memory.Approvals.ForgetAll()
+	d.saveMemory()
+	d.log.Info("approvals: all forgotten", "approvals", n)
+	return n
+}
+
+// canonical returns the name by which the user of name is remembered. A name that no login can have stays as it is.
+func (d *Daemon) canonical(name string) string {
+	if canonical, ok := d.policy.Load().Canonical(name); ok {
+		return canonical
+	}
+	return name
+}

@@ -1,0 +1,114 @@
+package daemon
+
+import (
+	"net/netip"
+	"time"
+
+	"duoradiusd/policy"
+	"duoradiusd/radiusd"
+)
+
+// authRecord is a line of auth_log: first the fields that rules for Duo's authevents.log know, in its words, then ours.
+type authRecord struct {
+	Timestamp         string     `json:"timestamp"`
+	Username          string     `json:"username"`
+	Status            string     `json:"status"`
+	AuthStage         string     `json:"auth_stage"`
+	ClientIP          netip.Addr `json:"client_ip,omitzero"` // the user's, as there
+	Msg               string     `json:"msg"`
+	ServerSection     string     `json:"server_section"`
+	ServerSectionIkey string     `json:"server_section_ikey"`
+	Hostname          string     `json:"hostname"`
+	Factor            string     `json:"factor"`
+	EventType         string     `json:"event_type"`
+	LogLevel          string     `json:"log_level"`
+
+	Client        string     `json:"client"`
+	ClientAddr    netip.Addr `json:"client_addr,omitzero"`
+	Service       string     `json:"service"`
+	UserIP        netip.Addr `json:"user_ip,omitzero"`
+	Code          string     `json:"code"`
+	Reason        string     `json:"reason"`
+	Txid          string     `json:"txid"`
+	FirstFactorMS int64      `json:"first_factor_ms"`
+	DuoMS         int64      `json:"duo_ms"`
+	TookMS        int64      `json:"took_ms"`
+	Error         string     `json:"error,omitempty"`
+}
+
+func (l *AuthLog) record(e radiusd.Event) authRecord {
+	status := authStatus(e)
+	return authRecord{
+		Timestamp:         e.Time.UTC().Format("2006-01-02T15:04:05.000000Z"),
+		Username:          e.User,
+		Status:            status,
+		AuthStage:         authStage(e.Reason),
+		ClientIP:          e.UserIP,
+		Msg:               e.Code + ": " + string(e.Reason),
+		ServerSection:     e.Client,
+		ServerSectionIkey: l.key(e.Client),
+		Hostname:          l.host,
+		Factor:            string(e.Factor),
+		EventType:         "authentication",
+		LogLevel:          authLevel(e.Reason, status),
+
+		Client:        e.Client,
+		ClientAddr:    e.ClientAddr,
+		Service:       e.Service,
+		UserIP:        e.UserIP,
+		Code:          e.Code,
+		Reason:        string(e.Reason),
+		Txid:          e.Txid,
+		FirstFactorMS: e.FirstTook.Milliseconds(),
+		DuoMS:         e.DuoTook.Milliseconds(),
+		TookMS:        e.Took.Round(time.Millisecond).Milliseconds(),
+		Error:         e.Err,
+	}
+}
+
+// authStatus is Allow, Reject or Error: the words that rules count. What is no end of a login, a challenge or an answer
+// that nobody waited for, must count as none of them.
+func authStatus(e radiusd.Event) string {
+	switch {
+	case e.Code == "Access-Accept":
+		return "Allow"
+	case e.Code == "Access-Challenge":
+		return "Challenge"
+	case !settled(e.Reason):
+		return "Error"
+	case e.Code == "Access-Reject":
+		return "Reject"
+	}
+	return "Discard"
+}
+
+// settled reports whether somebody who could tell was asked: the others say nothing about the user.
+func settled(why policy.Reason) bool {
+	switch why {
+	case policy.NoFirstFactor, policy.DuoUnavailable, policy.DuoConfig, policy.DuoRefused, policy.DuoUnknown,
+		policy.BadSecret, policy.ShuttingDown, policy.Panicked, policy.Unanswerable:
+		return false
+	}
+	return true
+}
+
+// authStage tells what decided: the second factor, or what is remembered of it, or what comes before.
+func authStage(why policy.Reason) string {
+	switch why {
+	case policy.Exempt, policy.Relayed, policy.BadName, policy.Probe, policy.DeniedByRule, policy.BadPassword,
+		policy.AccountRefused, policy.NoFirstFactor, policy.Unlisted, policy.Elsewhere, policy.BadField, policy.Throttled,
+		policy.Unsupported, policy.BadSecret, policy.Panicked:
+		return "Primary authentication"
+	}
+	return "Secondary authentication"
+}
+
+func authLevel(why policy.Reason, status string) string {
+	switch {
+	case status == "Error":
+		return "error"
+	case why == policy.FailedOpen || why == policy.Fraud:
+		return "warning"
+	}
+	return "info"
+}

@@ -1,0 +1,122 @@
+package daemon
+
+import (
+	"fmt"
+	"log/slog"
+	"reflect"
+
+	"duoradiusd/conf"
+	"duoradiusd/policy"
+	"duoradiusd/policy/fileauth"
+	"duoradiusd/policy/ldapauth"
+	"duoradiusd/policy/radiusauth"
+)
+
+// firstFactor is one first factor in force.
+type firstFactor struct {
+	policy.FirstFactor
+	config conf.FirstFactor
+	names  policy.Names
+	close  func() // ends its idle connections; logins that are being checked go on
+}
+
+// firstFactors makes those of c, and takes over from before what c leaves as it was, with its connections.
+func firstFactors(c *conf.Config, names policy.Names, before *parts, log *slog.Logger) (map[string]*firstFactor, error) {
+	m := make(map[string]*firstFactor)
+	for _, f := range c.FirstFactors {
+		if before != nil {
+			if old := before.firstFactors[f.Name]; old != nil && old.same(f, names) {
+				m[f.Name] = old
+				continue
+			}
+		}
+		made, err := newFirstFactor(f, names, log.With("first_factor", f.Name))
+		if err != nil {
+			return nil, fmt.Errorf("first_factor %q: %w", f.Name, err)
+		}
+		made.config, made.names = f, names
+		m[f.Name] = made
+	}
+	return m, nil
+}
+
+// same reports whether f would be made into the same. A file may have changed under its name.
+func (old *firstFactor) same(f conf.FirstFactor, names policy.Names) bool {
+	return f.Type != conf.TypeFile && f.CAFile == "" &&
+		reflect.DeepEqual(old.names, names) && reflect.DeepEqual(old.config, f)
+}
+
+func newFirstFactor(f conf.FirstFactor, names policy.Names, log *slog.Logger) (*firstFactor, error) {
+	switch f.Type {
+	case conf.TypeFile:
+		return newFile(f, names, log)
+	case conf.TypeLDAP:
+		return newDirectory(f, names, log)
+	case conf.TypeRADIUS:
+		return newUpstream(f, log)
+	}
+	return nil, fmt.Errorf("type %q is not known", f.Type)
+}
+
+func newFile(f conf.FirstFactor, names policy.Names, log *slog.Logger) (*firstFactor, error) {
+	file, err := fileauth.Open(f.Path, func(name string) string {
+		if canonical, ok := names.Canonical(name); ok {
+			return canonical
+		}
+		return name
+	})
+	if err != nil {
+		return nil, err
+	}
+	file.OnReload = func(err error) {
+		if err != nil {
+			log.Error("first factor: the changed file is not used", "error", err)
+			return
+		}
+		log.Info("first factor: changed file read", "file", f.Path)
+	}
+	return &firstFactor{FirstFactor: file, close: func() {}}, nil
+}
+
+func newDirectory(f conf.FirstFactor, names policy.Names, log *slog.Logger) (*firstFactor, error) {
+	ca := conf.CASystem
+	if f.CAFile != "" {
+		ca = f.CAFile
+	}
+	roots, err := roots(ca)
+	if err != nil {
+		return nil, err
+	}
+	d, err := ldapauth.New(ldapauth.Config{
+		URLs: f.URLs, StartTLS: f.StartTLS, Roots: roots,
+		BindDN: f.BindDN, BindPassword: f.BindPassword.Reveal(), BaseDN: f.BaseDN, UserFilter: f.UserFilter,
+		GroupAttribute: f.GroupAttribute, DuoUsernameAttribute: f.DuoUsernameAttribute,
+		Timeout: f.Timeout, Names: names.Canonical, OnHealth: logHealth(log),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &firstFactor{FirstFactor: d, close: d.Close}, nil
+}
+
+func newUpstream(f conf.FirstFactor, log *slog.Logger) (*firstFactor, error) {
+	u, err := radiusauth.New(radiusauth.Config{
+		Servers: f.Servers, Secret: f.Secret.Reveal(),
+		RequireMessageAuthenticator: f.MessageAuthenticator != conf.Accept,
+		Timeout:                     f.Timeout, OnHealth: logHealth(log),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &firstFactor{FirstFactor: u, close: u.Close}, nil
+}
+
+func logHealth(log *slog.Logger) func(server string, err error) {
+	return func(server string, err error) {
+		if err != nil {
+			log.Error("first factor: a server can't be asked", "server", server, "error", err)
+			return
+		}
+		log.Info("first factor: a server answers again", "server", server)
+	}
+}
