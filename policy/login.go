@@ -42,8 +42,11 @@ func (l *login) accept(why Reason) Verdict {
 
 // settleName settles who this is: a listed user by its own name, whatever alias was typed; anybody else by the
 // canonical form of what was typed.
-func (l *login) settleName(name string) bool {
-	name, user, ok := l.whois(name)
+func (l *login) settleName(typed string) bool {
+	name, user, ok := l.whois(typed)
+	if !ok && l.Method == EAP && l.called == "" { // "@example.com" is a name for the outside of a tunnel (RFC 7542 §2.4)
+		name, ok = Names{Case: l.settings.Names.Case}.Canonical(typed)
+	}
 	if !ok {
 		return false
 	}

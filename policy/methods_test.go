@@ -412,3 +412,21 @@ func TestEAPBegunAnew(t *testing.T) {
 		w.asked("push:D1")
 	})
 }
+
+// TestOuterNameOfARealmAlone: RFC 7542 §2.4's "@example.com" is no name for anybody, and good enough for the outside.
+func TestOuterNameOfARealmAlone(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		w.settings.Names.StripDomain = []string{"@example.com"}
+		w.load()
+		u.says(back(AskBack{State: "S1"}), yes(Account{User: "alice@example.com", EAP: "\x03\x01\x00\x04"}))
+		first := w.login("", by(EAP), as("@example.com"))
+		w.wants(first, "challenge relayed")
+		w.answers(allows(0))
+		v := w.login("", by(EAP), as("@example.com"), state(first.State))
+		w.wants(v, "accept approved push T1")
+		if v.User != "alice" {
+			t.Errorf("logged in as %q", v.User)
+		}
+		w.wants(w.login("pw", as("@example.com")), "reject bad-name: Wrong user name or password.")
+	})
+}

@@ -197,3 +197,18 @@ func TestUnanswerable(t *testing.T) {
 		}
 	}
 }
+
+// TestEAPFailureFits: a reject can always be given, without the Failure if Proxy-States leave it no room.
+func TestEAPFailureFits(t *testing.T) {
+	for room, want := range map[int]int{0: 0, 1: 0, 2: 1, 100: 1} {
+		r := without(nas.AccessRequest(secret, "jo", ""), nas.UserName).EAP([]byte{eapResponse, 7}).Sign(nas.First)
+		for range 15 {
+			r.ProxyState(strings.Repeat("p", 253))
+		}
+		r.ProxyState(strings.Repeat("p", 4096-20-18-4-15*255-2-room))
+		d := open(t, house{decide: always(reject)})
+		if got := d.wants(nas.CodeAccessReject, d.nas(""), r).Get(nas.EAPMessage); len(got) != want {
+			t.Errorf("with %d octets of room: %d EAP-Messages, want %d", room, len(got), want)
+		}
+	}
+}

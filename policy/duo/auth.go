@@ -17,7 +17,13 @@ import (
 func (c *Client) Ping(ctx context.Context) (time.Time, error) { return c.time(ctx, "/auth/v2/ping") }
 
 // Check asks for Duo's time with a signature: whether keys and clock are right.
-func (c *Client) Check(ctx context.Context) (time.Time, error) { return c.time(ctx, "/auth/v2/check") }
+func (c *Client) Check(ctx context.Context) (time.Time, error) {
+	now, err := c.time(ctx, "/auth/v2/check")
+	if errors.Is(err, policy.ErrUnavailable) {
+		c.suspect()
+	}
+	return now, err
+}
 
 func (c *Client) time(ctx context.Context, path string) (time.Time, error) {
 	var out struct{ Time int64 }

@@ -23,7 +23,7 @@ func (u *Upstream) Check(ctx context.Context) []ServerCheck {
 	list := make([]ServerCheck, len(u.servers))
 	if err := u.enter(); err != nil {
 		for i, s := range u.servers {
-			list[i] = ServerCheck{Server: s.name, Err: fmt.Errorf("radiusauth: %w", err)}
+			list[i] = ServerCheck{Server: s.name, Err: u.failed(err)}
 		}
 		return list
 	}
@@ -47,11 +47,13 @@ func (s *server) check(ctx context.Context) (c ServerCheck) {
 	for c.Err == nil {
 		b := appendAttribute(begin(codeStatusServer), typeNASIdentifier, []byte("duoradiusd"))
 		sent := time.Now()
-		_, err := s.exchange(ctx, c.Addr, b, true)
+		reply, err := s.exchange(ctx, c.Addr, b, true)
 		switch {
-		case err == nil:
+		case err == nil && reply[0] == codeAccessAccept:
 			c.Took = time.Since(sent)
 			return c
+		case err == nil:
+			err = errors.New("it answers, and the secret is right, but its answer to Status-Server is Access-Reject")
 		case ctx.Err() == nil && errors.Is(err, errSilent):
 			continue
 		case err == errSilent:
@@ -60,6 +62,6 @@ func (s *server) check(ctx context.Context) (c ServerCheck) {
 		c.Err = err
 	}
 	c.Took = time.Since(begun)
-	c.Err = fmt.Errorf("radiusauth: check %s: %w", s.name, c.Err)
+	c.Err = s.upstream.failed(fmt.Errorf("check %s: %w", s.name, c.Err))
 	return c
 }

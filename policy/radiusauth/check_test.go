@@ -26,18 +26,20 @@ func TestU7Check(t *testing.T) {
 			q.secret = "another"
 			q.reply(radius.CodeAccessAccept)
 		})
-		rude := w.serve("192.0.2.5:1812").does(func(q *query) { q.reply(radius.CodeAccessReject) })
-		u := w.upstream(Config{RequireMessageAuthenticator: true}, one, two, three, wrong.addr.String(), rude.addr.String(), "nps.example:1812")
+		unwell := w.serve("192.0.2.5:1812").does(func(q *query) { q.reply(radius.CodeAccessReject) })
+		odd := w.serve("192.0.2.6:1812").does(func(q *query) { q.reply(radius.CodeAccessChallenge) })
+		u := w.upstream(Config{RequireMessageAuthenticator: true}, one, two, three, wrong.addr.String(), unwell.addr.String(), odd.addr.String(), "nps.example:1812")
 		defer u.Close()
 		begun := time.Now()
 		list := u.Check(t.Context())
-		if time.Since(begun) != 5*time.Second || len(list) != 6 {
+		if time.Since(begun) != 5*time.Second || len(list) != 7 {
 			t.Fatalf("%d after %v", len(list), time.Since(begun))
 		}
 		for i, want := range []string{"", "",
 			"radiusauth: check " + three + ": no answer to Status-Server, which not every server knows (RFC 5997)",
 			"radiusauth: check 192.0.2.4:1812: no answer; there came a reply with a wrong authenticator: is the secret right?",
-			"radiusauth: check 192.0.2.5:1812: no answer; there came a reply with the wrong code",
+			"radiusauth: check 192.0.2.5:1812: it answers, and the secret is right, but its answer to Status-Server is Access-Reject",
+			"radiusauth: check 192.0.2.6:1812: no answer; there came a reply with the wrong code",
 			"radiusauth: check nps.example:1812: look up nps.example: no name service here",
 		} {
 			got := ""

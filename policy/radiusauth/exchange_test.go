@@ -6,9 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -173,6 +177,10 @@ func TestU4Reuse(t *testing.T) {
 			t.Errorf("Identifier %d, want %d", c.packet[1], want)
 		}
 	}
+	k.end(calls[9])
+	if k.retire(); k.begin(newCall(begin(codeAccessRequest))) {
+		t.Error("a retired socket takes a request")
+	}
 }
 
 // TestU4Sockets: a socket more for every 256 requests in flight, and no more than that.
@@ -270,14 +278,21 @@ func TestClose(t *testing.T) {
 			time.Sleep(time.Second)
 			q.reply(radius.CodeAccessAccept)
 		})
-		u := w.upstream(Config{}, one)
+		u, begun := w.upstream(Config{}, one), time.Now()
+		var ended atomic.Bool
 		go func() {
 			if got := said(u.Authenticate(t.Context(), pap("jo", "hunter2"))); got != "yes" {
 				t.Errorf("a login under way: %s", got)
 			}
+			ended.Store(true)
 		}()
 		synctest.Wait()
-		u.Close()
+		if u.Close(); time.Since(begun) != time.Second {
+			t.Errorf("closed after %v", time.Since(begun))
+		}
+		if synctest.Wait(); !ended.Load() {
+			t.Error("a login under way never ends")
+		}
 		if got := said(u.Authenticate(t.Context(), pap("jo", "hunter2"))); got != "radiusauth: closed" {
 			t.Errorf("got %q", got)
 		}
@@ -319,11 +334,37 @@ func TestNoSecretShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		w.serve(one).does(mute)
-		u := w.upstream(Config{}, one)
+		u := w.upstream(Config{Name: "nps"}, one)
 		_, err := u.Authenticate(t.Context(), pap("jo", "hunter2"))
-		if s := fmt.Sprint(err); strings.Contains(s, shared) || strings.Contains(s, "hunter2") {
+		if s := fmt.Sprint(err); strings.Contains(s, shared) || strings.Contains(s, "hunter2") || !strings.HasPrefix(s, "radiusauth: nps: ask") {
 			t.Error(s)
 		}
 		u.Close()
 	})
+}
+
+// brokenOnce is a connection whose first Write fails because of a datagram before.
+type brokenOnce struct {
+	net.Conn
+	sent int
+}
+
+func (c *brokenOnce) Write(b []byte) (int, error) {
+	if c.sent++; c.sent == 1 {
+		return 0, &net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.ECONNREFUSED)}
+	}
+	return len(b), nil
+}
+
+// TestRefusedBefore: the system tells the one what is another's trouble. That one is sent all the same.
+func TestRefusedBefore(t *testing.T) {
+	conn := &brokenOnce{}
+	k := newSocket(nil, netip.MustParseAddrPort(one), conn)
+	before, now := newCall(begin(codeAccessRequest)), newCall(begin(codeAccessRequest))
+	k.begin(before)
+	k.begin(now)
+	k.send(now)
+	if conn.sent != 2 || len(now.unreachable) != 0 || len(before.unreachable) != 1 {
+		t.Errorf("written %d times; told to this one %d, to the other %d", conn.sent, len(now.unreachable), len(before.unreachable))
+	}
 }

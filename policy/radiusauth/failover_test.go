@@ -55,6 +55,23 @@ func TestFailover(t *testing.T) {
 	})
 }
 
+// TestWellAgain: any sound reply puts a server back where it stands, Status-Server's too.
+func TestWellAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		first, second := w.serve(one).does(mute), w.serve(two)
+		u := w.upstream(Config{}, one, two)
+		defer u.Close()
+		u.Authenticate(t.Context(), pap("jo", "x"))
+		first.does(nil)
+		u.Check(t.Context())
+		before := len(second.queries())
+		if got := said(u.Authenticate(t.Context(), pap("jo", "x"))); got != "yes" || len(second.queries()) != before || u.Health()[0].Down {
+			t.Errorf("got %s, health %+v", got, u.Health()[0])
+		}
+	})
+}
+
 // TestFailoverAllSilent: the error names each, and one that comes back is taken from where it stands.
 func TestFailoverAllSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -22,12 +22,14 @@ func (f flaw) String() string {
 		"a reply with a wrong authenticator: is the secret right?"}[f]
 }
 
-// legal reports whether a reply of that code answers a request of this one (RFC 2865 §3, RFC 5997 §4.2).
+// legal reports whether a reply of that code answers a request of this one (RFC 2865 §3). To Status-Server RFC 5997 §4.2
+// knows Access-Accept alone; but FreeRADIUS says Access-Reject where it is told that it is not well.
 func legal(request, reply byte) bool {
-	if request == codeStatusServer {
-		return reply == codeAccessAccept
+	switch reply {
+	case codeAccessAccept, codeAccessReject:
+		return true
 	}
-	return reply == codeAccessAccept || reply == codeAccessReject || reply == codeAccessChallenge
+	return reply == codeAccessChallenge && request == codeAccessRequest
 }
 
 // judge says whether b answers a request of a code and authenticator. What can be told without the secret comes first.

@@ -142,17 +142,18 @@ func TestSilentMoves(t *testing.T) {
 		w := newWorld(t)
 		first := w.serve(one)
 		w.serve(two)
+		other := w.serve(three)
 		n := &nameService{}
 		n.set("192.0.2.1", "192.0.2.2")
-		u := named(w, n, Config{})
+		u := named(w, n, Config{}, three)
 		defer u.Close()
 		u.Authenticate(t.Context(), pap("jo", "x"))
 		first.does(mute)
 		u.Authenticate(t.Context(), pap("jo", "x"))
 		synctest.Wait()
 		begun := time.Now()
-		if got := said(u.Authenticate(t.Context(), pap("jo", "x"))); got != "yes" || time.Since(begun) != 0 || n.asked.Load() != 2 {
-			t.Errorf("got %s after %v, %d lookups", got, time.Since(begun), n.asked.Load())
+		if got := said(u.Authenticate(t.Context(), pap("jo", "x"))); got != "yes" || time.Since(begun) != 0 || n.asked.Load() != 2 || len(other.queries()) != 1 {
+			t.Errorf("got %s after %v, %d lookups, %d asked of another server", got, time.Since(begun), n.asked.Load(), len(other.queries()))
 		}
 		n.set("192.0.2.1") // the only one, silent or not
 		time.Sleep(time.Minute)
@@ -195,6 +196,11 @@ func TestStateGoesBackToAddress(t *testing.T) {
 		before := len(first.queries())
 		if got := said(u.Authenticate(t.Context(), r)); got != "yes" || len(first.queries()) != before+1 {
 			t.Errorf("got %s", got)
+		}
+		for _, k := range u.servers[0].sockets {
+			if k.addr != second.addr {
+				t.Errorf("a socket towards %v is kept", k.addr)
+			}
 		}
 	})
 }

@@ -108,7 +108,7 @@ func (u *Upstream) accept(p reply, r policy.FirstRequest, t ticket) (a policy.Ac
 		}
 	}
 	for _, at := range p.attributes {
-		if false || at.Vendor == 0 && !acceptable(at.Type, at.Value) || msRequestOnly(at.AttributeID) ||
+		if isHidden(at.AttributeID) || at.Vendor == 0 && !acceptable(at.Type, at.Value) || msRequestOnly(at.AttributeID) ||
 			at.AttributeID == msCHAPError {
 			continue
 		}

@@ -49,7 +49,7 @@ func TestAcceptAttributes(t *testing.T) {
 		{40, "x"}, {44, "x"}, {55, "x"}, {60, "x"}, {61, "x"}, {76, "\x00\x00\x00\x01"}, {77, "x"}, {79, "\x03\x01\x00\x04"}, {87, "x"}, {95, "x"},
 		{101, "x"}, {103, "x"}, {121, "HA1"}, {143, "key"}, {214, "secret"}, {241, "\x04x"}, {241, ""},
 		vsa(311, msChallenge), vsa(311, at{2, "\x01E=691"}), vsa(529, at{214, "s"}), vsa(14823, at{44, "psk"}), vsa(24757, at{5, "\x00msk"}),
-		{26, "\x00\x00\x12\xee\x00\xd6\x05s"}, {26, "\x00\x00\x01\x37\x10"}, {26, "\x00\x00\x01"}}
+		{26, "\x00\x00\x12\xee\x00\xd6\x05s"}, {26, "\x00\x00\x01\x37\x10"}, {26, "\x00\x00\x60\xb5\x05\xff"}, {26, "\x00\x00\x01"}}
 	a, err := answered(t, pap("jo", "hunter2"), replying(2, append(slices.Clone(carried), dropped...)...))
 	var want []string
 	for _, c := range carried {
@@ -63,11 +63,12 @@ func TestAcceptAttributes(t *testing.T) {
 // TestAcceptVendor: ordinary ones apart, others whole.
 func TestAcceptVendor(t *testing.T) {
 	usr := at{26, "\x00\x00\x01\xad\x00\x00\x90\x01usr"}
+	starent := at{26, "\x00\x00\x1f\xe4\x01\x04\x00\x06\x05\x02"} // can be read as two attributes, and is one
 	odd := at{26, "\x00\x00\x00\x09\x01\xffx"}
 	high := at{26, "\x01\x00\x00\x09\x01\x03x"}
-	a, err := answered(t, pap("jo", "hunter2"), replying(2, vsa(9, at{1, "a=b"}, at{2, ""}, at{1, "c=d"}), vsa(14122, at{5, "x"}), usr, odd, high, at{26, "\x00\x00\x00\x09"},
+	a, err := answered(t, pap("jo", "hunter2"), replying(2, vsa(9, at{1, "a=b"}, at{2, ""}, at{1, "c=d"}), vsa(14122, at{5, "x"}), usr, starent, odd, high, at{26, "\x00\x00\x00\x09"},
 		at{18, "hello"}))
-	want := []string{`9.1="a=b"`, `9.2=""`, `9.1="c=d"`, `14122.5="x"`, fmt.Sprintf("0.26=%q", usr.value), fmt.Sprintf("0.26=%q", odd.value),
+	want := []string{`9.1="a=b"`, `9.2=""`, `9.1="c=d"`, `14122.5="x"`, fmt.Sprintf("0.26=%q", usr.value), fmt.Sprintf("0.26=%q", starent.value), fmt.Sprintf("0.26=%q", odd.value),
 		fmt.Sprintf("0.26=%q", high.value), `0.26="\x00\x00\x00\t"`, `0.18="hello"`}
 	if got := names(a.Attributes); err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v\ngot  %s\nwant %s", err, got, want)

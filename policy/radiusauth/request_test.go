@@ -164,7 +164,7 @@ func TestA17Vendor(t *testing.T) {
 			[]at{vsa(311, msChallenge, ms2Response)}},
 		{"Microsoft's, malformed", policy.MSCHAP, []at{vsa(311, msChallenge, ms2Response), {26, "\x00\x00\x01\x37\x19\x32x"}},
 			[]at{vsa(311, msChallenge, ms2Response)}},
-		{"hidden with the client's secret", policy.Password, []at{vsa(311, at{16, strings.Repeat("k", 34)}), {69, "\x00\x80\x01xx"},
+		{"hidden with the client's secret", policy.Password, []at{vsa(311, at{16, strings.Repeat("k", 34)}), {69, "\x00\x80\x01xx"}, {214, "secret"},
 			vsa(529, at{214, "s"}, at{1, "x"})}, []at{vsa(529, at{1, "x"})}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

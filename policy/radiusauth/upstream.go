@@ -19,7 +19,7 @@ const maxInFlight = 4096
 
 // Config is one set of servers that know the same users.
 type Config struct {
-	Name                        string        // of the first factor
+	Name                        string        // of the first factor, for errors; may be empty
 	Servers                     []string      // host:port, in the order in which they are asked
 	Secret                      string        //
 	RequireMessageAuthenticator bool          // of replies; where one is, it is verified in any case
@@ -150,9 +150,17 @@ func (u *Upstream) Authenticate(ctx context.Context, r policy.FirstRequest) (pol
 	a, err := u.authenticate(ctx, r)
 	u.news.flush()
 	if !isAnswer(err) {
-		return policy.Account{}, fmt.Errorf("radiusauth: %w", err)
+		return policy.Account{}, u.failed(err)
 	}
 	return a, err
+}
+
+// failed says of an error where it comes from.
+func (u *Upstream) failed(err error) error {
+	if u.config.Name == "" {
+		return fmt.Errorf("radiusauth: %w", err)
+	}
+	return fmt.Errorf("radiusauth: %s: %w", u.config.Name, err)
 }
 
 // isAnswer reports whether err is what an upstream, or the request itself, says to the login; any other means that

@@ -102,8 +102,22 @@ func (m *metrics) observe(e *radiusd.Event) {
 		c.first.Observe(e.FirstTook.Seconds())
 	}
 	if e.DuoTook > 0 {
-		c.duo.Observe(e.DuoTook.Seconds())
+		observe(c.duo, e.DuoTook.Seconds(), e.Txid)
 	}
+}
+
+// maxTxid bounds what an exemplar may hold; Duo's have 36 characters. Beyond 128 client_golang panics.
+const maxTxid = 64
+
+// observe leaves an exemplar, which leads from the series to one of its logins: by the txid it is found in the log, on
+// the status page and at Duo.
+func observe(o prometheus.Observer, seconds float64, txid string) {
+	with, ok := o.(prometheus.ExemplarObserver)
+	if !ok || txid == "" || len(txid) > maxTxid {
+		o.Observe(seconds)
+		return
+	}
+	with.ObserveWithExemplar(seconds, prometheus.Labels{"txid": txid})
 }
 
 func (m *metrics) client(name string) *clientMetrics {
@@ -151,7 +165,8 @@ func outcome(code string) string { return strings.ToLower(strings.TrimPrefix(cod
 
 // handler serves the metrics. Clients that nobody has logged in through are in them too.
 func (m *metrics) handler() http.Handler {
-	h := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+	h := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		MaxRequestsInFlight: 4, Timeout: 10 * time.Second, EnableOpenMetrics: true})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, c := range m.daemon.Server.Clients() {
 			m.client(c.Name)

@@ -3,6 +3,7 @@ package admin
 import (
 	"bufio"
 	"fmt"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -111,10 +112,10 @@ func TestCardinality(t *testing.T) {
 	}
 }
 
-// TestObserve_Allocates nothing, once the client and the reason were seen.
+// TestObserve_Allocates nothing, once the client and the reason were seen; but for Duo's exemplar.
 func TestObserve_Allocates(t *testing.T) {
 	h := newHouse(t)
-	e := event()
+	e := event(func(e *radiusd.Event) { e.Reason, e.Txid, e.DuoTook = policy.Remembered, "", 0 })
 	if got := testing.AllocsPerRun(1000, func() { h.Observe(e) }); got > 1 { // the Event itself may move to the heap
 		t.Errorf("%v allocations a login", got)
 	}
@@ -151,5 +152,26 @@ func TestRecent(t *testing.T) {
 	}
 	if list := r.list(); list[remembered-1].Took != 2*remembered+7 {
 		t.Errorf("the oldest is %d", list[remembered-1].Took)
+	}
+}
+
+// TestExemplars: by its txid a login is found in the metrics, for those who scrape OpenMetrics.
+func TestExemplars(t *testing.T) {
+	h := newHouse(t)
+	long := strings.Repeat("x", 200)
+	for _, txid := range []string{"", long, "6fa88143-a044-435c-a332-9b111e4cdc23"} {
+		h.Observe(event(func(e *radiusd.Event) { e.Txid, e.DuoTook = txid, time.Second }))
+	}
+	r := httptest.NewRequest("GET", "/metrics", nil)
+	r.Host = "localhost"
+	r.Header.Set("Accept", "application/openmetrics-text; version=1.0.0")
+	w := httptest.NewRecorder()
+	h.metrics.handler().ServeHTTP(w, r)
+	const want = `duoradiusd_duo_duration_seconds_bucket{client="vpn",le="1.0"} 3 # {txid="6fa88143-a044-435c-a332-9b111e4cdc23"}`
+	if !strings.Contains(w.Body.String(), want) {
+		t.Errorf("no line %s", want)
+	}
+	if strings.Contains(w.Body.String(), long) {
+		t.Error("a txid without end")
 	}
 }
