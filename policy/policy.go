@@ -97,8 +97,8 @@ func (p *Policy) Canonical(name string) (string, bool) {
 // waits for it any more. Decide returns in time whatever the factors do with ctx, as long as they heed it.
 func (p *Policy) Decide(ctx context.Context, a Attempt) Verdict {
 	l := login{Policy: p, Attempt: a, since: time.Now()}
-	defer p.memory.changes.Add(1)
 	if a.State != "" {
+		defer p.memory.changes.Add(1)
 		return l.resume(ctx)
 	}
 	if !l.settleName(a.User) {
@@ -110,11 +110,36 @@ func (p *Policy) Decide(ctx context.Context, a Attempt) Verdict {
 	if v, ok := l.mayTry(); !ok {
 		return v
 	}
+	defer p.memory.changes.Add(1) // until here nothing is kept: health probes leave no trace
 	password, asked := l.readField()
 	if v, ok := l.first(ctx, firstRound{asked: asked}, password); !ok {
 		return v
 	}
 	return l.known(ctx, asked)
+}
+
+// Quick settles a login for which nobody is to be asked: behind a client that has checked the first factor, one that is
+// remembered or exempt. It reports false for all others, which are Decide's, and has done nothing then.
+func (p *Policy) Quick(a Attempt) (Verdict, bool) {
+	if a.Client.FirstFactor != nil || a.Method != Password || a.State != "" {
+		return Verdict{}, false
+	}
+	l := login{Policy: p, Attempt: a, since: time.Now()}
+	if !l.settleName(a.User) || l.isProbe() {
+		return Verdict{}, false
+	}
+	if _, ok := l.mayPass(); !ok {
+		return Verdict{}, false
+	}
+	_, asked := l.readField()
+	switch {
+	case l.exempt():
+		return l.accept(Exempt), true
+	case !asked.bad && l.remembered(asked):
+		p.memory.changes.Add(1)
+		return l.accept(Remembered), true
+	}
+	return Verdict{}, false
 }
 
 // known goes on with a user whose first factor is right.

@@ -112,3 +112,34 @@ func BenchmarkLogin(b *testing.B) {
 	}
 	s.l.logins.Wait()
 }
+
+// quickFunc is a Decider that knows everything at once.
+type quickFunc struct{ deciderFunc }
+
+func (q quickFunc) Quick(a policy.Attempt) (policy.Verdict, bool) { return q.deciderFunc(nil, a), true }
+
+// BenchmarkQuickLogin is a login whose approval is remembered, but for the sockets and the policy.
+func BenchmarkQuickLogin(b *testing.B) {
+	requests := make([][]byte, 1<<15)
+	for i := range requests {
+		requests[i] = request().Bytes()
+	}
+	fresh := func() *deaf {
+		s := newDeaf(b, allow, 0)
+		settings := *s.settings.Load()
+		settings.Decider = quickFunc{allow}
+		s.Use(settings)
+		return s
+	}
+	s, n := fresh(), 0
+	b.ReportAllocs()
+	for b.Loop() {
+		if n%len(requests) == 0 && n > 0 {
+			b.StopTimer()
+			s = fresh()
+			b.StartTimer()
+		}
+		s.take(requests[n%len(requests)], netip.AddrPortFrom(home.Addr(), uint16(n)))
+		n++
+	}
+}

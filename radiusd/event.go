@@ -49,7 +49,9 @@ func (l *login) end(v policy.Verdict, code string) {
 		return
 	}
 	s.outcomes.add(v.Reason)
-	s.log().LogAttrs(context.Background(), e.level(), "login", e.line()...)
+	if log, level := s.log(), e.level(); log.Enabled(context.Background(), level) {
+		log.LogAttrs(context.Background(), level, "login", e.line()...)
+	}
 	if s.OnLogin != nil {
 		s.OnLogin(e)
 	}

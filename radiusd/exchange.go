@@ -24,7 +24,7 @@ type exchange struct {
 	authenticator [16]byte
 	client        *Client
 	authentic     bool                    // its packet had a valid Message-Authenticator
-	abandon       context.CancelCauseFunc // of the login; set before the exchange can be found
+	abandon       context.CancelCauseFunc // of the login; nil for one that is answered at once
 
 	// Guarded by exchanges.mu:
 	asking   asking
@@ -91,6 +91,19 @@ func (t *exchanges) claim(x *exchange, resumes bool, now time.Time) dropped {
 	if !room(t.inFlight, t.maxInFlight, resumes) || !room(traffic.inFlight, perClient(t.maxInFlight), resumes) {
 		return overloaded
 	}
+	if t.bySlot[x.slot] != nil && !t.supersede(x, now) {
+		return tooManyGenerations
+	}
+	traffic.replays.add(x.authenticator, now)
+	t.bySlot[x.slot] = x
+	t.inFlight++
+	traffic.inFlight++
+	return passed
+}
+
+// supersede parts the older exchanges on x's slot into those that x takes the place of and those that stay behind it. It
+// reports false, and nothing has changed, when there is no room for x.
+func (t *exchanges) supersede(x *exchange, now time.Time) bool {
 	var stay, leave []*exchange
 	pending := 0
 	for y := t.bySlot[x.slot]; y != nil; y = y.older {
@@ -104,11 +117,11 @@ func (t *exchanges) claim(x *exchange, resumes bool, now time.Time) dropped {
 		}
 	}
 	if !x.authentic && pending > 1 {
-		return tooManyGenerations
+		return false
 	}
 	for _, y := range leave {
 		if y.reply == nil {
-			traffic.patience.superseded(y, now)
+			x.client.traffic.patience.superseded(y, now)
 		}
 		t.abandon(y)
 	}
@@ -117,11 +130,15 @@ func (t *exchanges) claim(x *exchange, resumes bool, now time.Time) dropped {
 		chain[i].older = y
 	}
 	chain[len(chain)-1].older = nil
-	traffic.replays.add(x.authenticator, now)
-	t.bySlot[x.slot] = x
-	t.inFlight++
-	traffic.enter(x, now)
-	return passed
+	return true
+}
+
+// waits notes that x is not answered at once: a login by user, which abandon ends.
+func (t *exchanges) waits(x *exchange, user string, abandon context.CancelCauseFunc, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	x.abandon = abandon
+	x.client.traffic.enter(x, user, now)
 }
 
 // room keeps the last sixteenth for answers to challenges: a user half-way through comes before a new one.
@@ -143,7 +160,7 @@ func (t *exchanges) abandon(x *exchange) {
 	x.gone = true
 	if x.reply == nil {
 		t.leave(x)
-		x.abandon(policy.ErrAbandoned)
+		x.abandon(policy.ErrAbandoned) // not nil: who is answered at once is answered before the next packet is read
 	}
 }
 
@@ -164,7 +181,9 @@ func (t *exchanges) finish(x *exchange, reply []byte, now time.Time) bool {
 		return false
 	}
 	x.reply, x.answered = reply, now
-	x.client.traffic.patience.answered(x, now)
+	if x.abandon != nil {
+		x.client.traffic.patience.answered(x, now)
+	}
 	t.leave(x)
 	t.kept = append(t.kept, x)
 	if len(t.kept)-t.first > maxReplies {

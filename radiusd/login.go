@@ -47,19 +47,44 @@ func (l *login) overdue() {
 }
 
 func (l *login) decide(ctx context.Context) (v policy.Verdict) {
-	defer func() {
-		if p := recover(); p != nil {
-			l.server.log().Error("panic in a login", "client", l.exchange.client.Name, "panic", p)
-			v = policy.Verdict{Reason: policy.Panicked}
+	defer l.recovered(&v, nil)
+	a, v, ok := l.attempt()
+	if !ok {
+		return v
+	}
+	return l.settings.Decider.Decide(ctx, a)
+}
+
+// quick decides at once, if that can be.
+func (l *login) quick(decider Quick) (v policy.Verdict, ok bool) {
+	defer l.recovered(&v, &ok)
+	a, _, ok := l.attempt()
+	if !ok {
+		return v, false
+	}
+	return decider.Quick(a)
+}
+
+// recovered makes a panic a reject.
+func (l *login) recovered(v *policy.Verdict, decided *bool) {
+	if p := recover(); p != nil {
+		l.server.log().Error("panic in a login", "client", l.exchange.client.Name, "panic", p)
+		*v = policy.Verdict{Reason: policy.Panicked}
+		if decided != nil {
+			*decided = true
 		}
-	}()
+	}
+}
+
+// attempt makes of the request what is to be decided. It reports false with the Verdict where there is nothing to decide.
+func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 	c, p := l.exchange.client, &l.datagram.packet
 	user := string(p.value(p.userName))
 	method, ok := p.method()
 	if !ok || p.methods() == 0 && !p.resumes() {
-		return policy.Verdict{Reason: policy.Unsupported, User: user, Immediate: true}
+		return a, policy.Verdict{Reason: policy.Unsupported, User: user, Immediate: true}, false
 	}
-	a := policy.Attempt{
+	a = policy.Attempt{
 		Client:     c.Login,
 		ClientAddr: l.datagram.from.Addr().Unmap(),
 		User:       user,
@@ -74,11 +99,11 @@ func (l *login) decide(ctx context.Context) (v policy.Verdict) {
 	if p.userPassword.present() {
 		password, ok := decodePassword(p.value(p.userPassword), p.authenticator(), c.Secret, c.Latin1)
 		if !ok {
-			return policy.Verdict{Reason: policy.BadSecret, User: user}
+			return a, policy.Verdict{Reason: policy.BadSecret, User: user}, false
 		}
 		a.Password = password
 	}
-	return l.settings.Decider.Decide(ctx, a)
+	return a, v, true
 }
 
 // holdBack waits until a reject may leave.

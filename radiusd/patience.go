@@ -9,8 +9,7 @@ import (
 
 // asking is how a client asks for the answer to one request.
 type asking struct {
-	typed       []byte // User-Name as sent, in the read loop's buffer: nil after claim
-	user        string // the same
+	user        string // User-Name as sent
 	first, last time.Time
 	copies      int
 	interval    time.Duration // between its last two copies; 0: there was one only

@@ -27,10 +27,10 @@ func (s story) tell(t *testing.T, table *exchanges, c *Client, n int) {
 		x := exchangeNo(slot, c)
 		x.authentic = true
 		x.authenticator[0], x.authenticator[1] = byte(at)+1, byte(n)
-		x.asking.typed = []byte(user)
 		if why := table.claim(x, false, second(at)); why != passed {
 			t.Fatalf("at %v s: %v", at, why)
 		}
+		table.waits(x, user, func(error) {}, second(at))
 		return x
 	}
 	x := claim(10*n, "jo", 0)
@@ -183,8 +183,8 @@ func TestPendingLogins(t *testing.T) {
 	c := &Client{Name: "vpn", traffic: &traffic{}}
 	for n, user := range []string{"jo", "al\x1b[2J", "answered", "eve"} {
 		x := exchangeNo(n, c)
-		x.asking.typed = []byte(user)
 		s.exchanges.claim(x, false, second(float64(10-n)))
+		s.exchanges.waits(x, user, func(error) {}, second(float64(10-n)))
 		if user == "answered" {
 			s.exchanges.finish(x, []byte("reply"), second(10))
 		}

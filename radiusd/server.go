@@ -21,6 +21,12 @@ type Decider interface {
 	Decide(ctx context.Context, a policy.Attempt) policy.Verdict
 }
 
+// Quick is a Decider that knows some verdicts at once, without asking anybody: such logins cost no goroutine. It reports
+// false for all others, and has done nothing then.
+type Quick interface {
+	Quick(a policy.Attempt) (policy.Verdict, bool)
+}
+
 // Settings are what a change of configuration replaces, whole.
 type Settings struct {
 	Clients     *Clients
@@ -45,7 +51,8 @@ type Server struct {
 	logins    context.Context // ends when pending logins must be rejected
 	giveUp    context.CancelCauseFunc
 	retired   sync.WaitGroup // listeners that are removed and may have logins to answer; added to with mu held
-	writing   sync.Mutex     // held while State is written, so that the newest is the last
+	writing   sync.Mutex     // held while State is written, so that the newest is the last; guards unsaved
+	unsaved   bool           // State could not be written, and that is said
 
 	mu        sync.Mutex // guards everything below
 	listeners map[netip.AddrPort]*listener
@@ -178,17 +185,28 @@ func (s *Server) admit(d *datagram, settings *Settings) dropped {
 		return why
 	}
 	x := &exchange{slot: at, authenticator: d.packet.authenticator(), client: d.client, authentic: d.authentic}
-	x.asking.typed = d.packet.value(d.packet.userName)
-	l := &login{server: s, settings: settings, exchange: x, datagram: *d, userIP: d.packet.userIP(d.client.UserIP)}
-	ctx, abandon := context.WithCancelCause(s.logins)
-	x.abandon = abandon
 	if why := s.exchanges.claim(x, d.packet.resumes(), d.at); why != passed {
-		abandon(nil)
 		return why
 	}
-	l.datagram.packet.b = append([]byte(nil), d.packet.b...)
-	d.listener.logins.Go(func() { l.run(ctx) })
+	userIP := d.packet.userIP(d.client.UserIP)
+	if quick, ok := settings.Decider.(Quick); ok {
+		l := login{server: s, exchange: x, datagram: *d, userIP: userIP}
+		if v, ok := l.quick(quick); ok {
+			l.reply(v)
+			return passed
+		}
+	}
+	s.begin(&login{server: s, settings: settings, exchange: x, datagram: *d, userIP: userIP})
 	return passed
+}
+
+// begin has l decided in its own time.
+func (s *Server) begin(l *login) {
+	x, d := l.exchange, &l.datagram
+	ctx, abandon := context.WithCancelCause(s.logins)
+	s.exchanges.waits(x, string(d.packet.value(d.packet.userName)), abandon, d.at)
+	d.packet.b = append([]byte(nil), d.packet.b...) // the read loop's buffer is used again
+	d.listener.logins.Go(func() { l.run(ctx) })
 }
 
 // rejectDelay is how long after its request a reject may leave: guessing must cost time, and a jitter keeps the time

@@ -40,7 +40,7 @@ func (s *Server) LoadState() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, byAddress := range saved.Ratchets {
-		s.trafficOf(name).ratchets.load(byAddress)
+		s.trafficOf(name).ratchets.load(byAddress, time.Now())
 	}
 }
 
@@ -53,22 +53,29 @@ func (s *Server) saveSoon() {
 	}
 	s.saving = true
 	time.AfterFunc(100*time.Millisecond, func() {
+		s.writing.Lock()
+		defer s.writing.Unlock()
 		s.mu.Lock()
 		s.saving = false
 		closed := s.closed
 		s.mu.Unlock()
-		if !closed { // Shutdown saves
-			s.save()
+		if !closed { // Shutdown saves, and is the last
+			s.write()
 		}
 	})
 }
 
 func (s *Server) save() {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	s.write()
+}
+
+// write is called with writing held. What goes on to fail is said once.
+func (s *Server) write() {
 	if s.State == nil {
 		return
 	}
-	s.writing.Lock()
-	defer s.writing.Unlock()
 	saved := savedState{Ratchets: make(map[string]map[netip.Addr]Ratchet)}
 	s.mu.Lock()
 	traffics := maps.Clone(s.traffic)
@@ -82,16 +89,24 @@ func (s *Server) save() {
 	if err == nil {
 		err = s.State.Save(b)
 	}
-	if err != nil {
+	if err != nil && !s.unsaved {
 		s.log().Error("state: not saved", "error", err)
 	}
+	s.unsaved = err != nil
 }
 
-func (r *ratchets) load(byAddress map[netip.Addr]Ratchet) {
+// load takes a time in the future, by a clock that was wrong, for now: a ratchet must not wait for it.
+func (r *ratchets) load(byAddress map[netip.Addr]Ratchet, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.byAddress = make(map[netip.Addr]*Ratchet, len(byAddress))
 	for addr, got := range byAddress {
+		if got.First.After(now) {
+			got.First = now
+		}
+		if got.LastWithout.After(now) {
+			got.LastWithout = now
+		}
 		r.byAddress[addr] = &got
 	}
 }

@@ -33,12 +33,10 @@ type Counts struct {
 	Anonymous           atomic.Uint64 // with no NAS-IP-Address, NAS-IPv6-Address or NAS-Identifier
 }
 
-// enter and leave are called with exchanges.mu held, as x begins and ends to be in progress.
-func (t *traffic) enter(x *exchange, now time.Time) {
-	t.inFlight++
-	x.asking.user, x.asking.typed = string(x.asking.typed), nil
-	x.asking.first, x.asking.last = now, now
-	if x.asking.user == "" { // two of them need not be one user
+// enter is called with exchanges.mu held, as a user's login begins to wait.
+func (t *traffic) enter(x *exchange, user string, now time.Time) {
+	x.asking.user, x.asking.first, x.asking.last = user, now, now
+	if user == "" { // two of them need not be one user
 		return
 	}
 	if other := t.byUser[x.asking.user]; other != nil {
@@ -50,6 +48,7 @@ func (t *traffic) enter(x *exchange, now time.Time) {
 	t.byUser[x.asking.user] = x
 }
 
+// leave is called with exchanges.mu held, once for every exchange that was in flight.
 func (t *traffic) leave(x *exchange) {
 	t.inFlight--
 	if t.byUser[x.asking.user] == x {

@@ -43,7 +43,10 @@ func serve(c *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(config.Log, c.ErrOrStderr())
+	lines := daemon.NewLogWriter(c.ErrOrStderr())
+	go lines.Run()
+	defer lines.Close()
+	log := newLogger(config.Log, lines)
 	warn(log, config)
 	d, err := daemon.New(config, log)
 	if err != nil {

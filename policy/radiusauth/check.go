@@ -15,6 +15,10 @@ type ServerCheck struct {
 	Addr   netip.AddrPort
 	Took   time.Duration
 	Err    error // nil: it answers, and the secret is right
+
+	// Unclear says of an Err that the server may be well all the same: one that does not know Status-Server is silent, and
+	// so is one that drops what a wrong secret signed.
+	Unclear bool
 }
 
 // Check sends Status-Server to each server (RFC 5997), all at once, and waits for Config.Timeout at most. It rings no
@@ -53,10 +57,12 @@ func (s *server) check(ctx context.Context) (c ServerCheck) {
 			c.Took = time.Since(sent)
 			return c
 		case err == nil:
+			c.Unclear = true
 			err = errors.New("it answers, and the secret is right, but its answer to Status-Server is Access-Reject")
 		case ctx.Err() == nil && errors.Is(err, errSilent):
 			continue
 		case err == errSilent:
+			c.Unclear = true
 			err = fmt.Errorf("%w to Status-Server, which not every server knows (RFC 5997)", err)
 		}
 		c.Err = err

@@ -8,7 +8,7 @@ import (
 )
 
 // ticket is what the State of an AskBack stands for: whose challenge it was, and how far the conversation is. It stays
-// inside the process; the door gives the client a State of its own.
+// with the daemon; the door gives the client a State of its own.
 type ticket struct {
 	server  string // as configured
 	addr    netip.AddrPort

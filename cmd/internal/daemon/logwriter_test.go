@@ -1,0 +1,79 @@
+package daemon
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+)
+
+// stalling is a reader that takes nothing until it is let go.
+type stalling struct {
+	letGo chan struct{}
+
+	mu  sync.Mutex // guards got
+	got strings.Builder
+}
+
+func (s *stalling) Write(b []byte) (int, error) {
+	<-s.letGo
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.got.Write(b)
+}
+
+func TestLogWriterKeepsLinesInOrder(t *testing.T) {
+	var got strings.Builder
+	w := NewLogWriter(&got)
+	go w.Run()
+	var want strings.Builder
+	for n := range 10_000 {
+		fmt.Fprintf(w, "line %d\n", n)
+		fmt.Fprintf(&want, "line %d\n", n)
+	}
+	w.Close()
+	if got.String() != want.String() {
+		t.Errorf("%d octets, want %d", got.Len(), want.Len())
+	}
+	if n, err := io.WriteString(w, "late\n"); n != 5 || err != nil || strings.Contains(got.String(), "late") {
+		t.Errorf("after Close: %d, %v", n, err)
+	}
+}
+
+// TestLogWriterWithoutAReader: nobody waits for it; what is lost is said when it reads again.
+func TestLogWriterWithoutAReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stalling{letGo: make(chan struct{})}
+		w := NewLogWriter(s)
+		go w.Run()
+		io.WriteString(w, "first\n")
+		synctest.Wait() // it is being written
+		line := strings.Repeat("x", 1023) + "\n"
+		for range 2000 {
+			io.WriteString(w, line)
+		}
+		close(s.letGo)
+		w.Close()
+		if kept := strings.Count(s.got.String(), line); kept != maxBacklog/1024 {
+			t.Errorf("%d lines kept, want %d", kept, maxBacklog/1024)
+		}
+		if want := fmt.Sprintf("duoradiusd: %d lines of the log were lost", 2000-maxBacklog/1024); !strings.Contains(s.got.String(), want) {
+			t.Errorf("it does not say %q", want)
+		}
+	})
+}
+
+// TestLogWriterIsClosedWithoutAReader: the daemon's end does not wait for it either.
+func TestLogWriterIsClosedWithoutAReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &stalling{letGo: make(chan struct{})}
+		w := NewLogWriter(s)
+		go w.Run()
+		io.WriteString(w, "first\n")
+		w.Close()
+		close(s.letGo)
+		<-w.ended
+	})
+}
