@@ -104,15 +104,17 @@ var profiles = []Profile{
 		Name: "openvpn", Timeout: 25 * time.Second, UserIP: callingStation,
 		Replies: []string{"Framed-IP-Address", "Framed-Route"},
 		Advice: []string{
-			"radiusplugin: wait=30, retry=0; hand-window 60 on server and client",
-			"reneg-sec 0 or auth-gen-token: otherwise every renegotiation is a login; remember helps too",
+			"radiusplugin: wait=30, retry=0, useauthcontrolfile=true; hand-window 60 on server and client; it wants accounting answered too",
+			"or auth-pam with pam_radius, and setenv deferred_auth_pam 1: else nobody logs in while a push waits",
+			"reneg-sec 0 or auth-gen-token: otherwise every renegotiation is a login; neither sends Message-Authenticator, so nothing is remembered",
 		},
 	},
 	{
 		Name: "strongswan", Timeout: 12 * time.Second, UserIP: callingStation,
 		Replies: []string{"Class", "Filter-Id", "Session-Timeout", "Framed-IP-Address"},
 		Advice: []string{
-			"eap-radius gives up after 14.2 s; retransmit_timeout = 15 there makes it about 60 s, then timeout can be \"55s\" here",
+			"eap-radius gives up after 14.2 s; retransmit_timeout = 10 there makes it about 70 s, with half_open_timeout = 70 timeout can be \"55s\" here",
+			"as an IKEv1 client strongSwan gives up after 30 s whatever is set",
 		},
 	},
 	{

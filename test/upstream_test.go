@@ -139,8 +139,9 @@ func TestUpstream(t *testing.T) {
 	t.Run("MS-CHAPv2", func(t *testing.T) { msCHAPv2Through(t, d, duo) })
 	t.Run("challenge", func(t *testing.T) { challengeThrough(t, d, duo) })
 	t.Run("Status-Server", func(t *testing.T) {
-		if out, errs, status := run(t, "", daemonProgram(t), "check", "--config", d.config()); status != 0 {
-			t.Errorf("check: %d\n%s%s", status, out, errs)
+		out, errs, status := run(t, "", daemonProgram(t), "check", "--config", d.config())
+		if status != 0 || !strings.Contains(out, "answers Status-Server") {
+			t.Errorf("check: status %d\n%s%s", status, out, errs)
 		}
 	})
 }
