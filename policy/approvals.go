@@ -16,10 +16,12 @@ type Approvals struct {
 	lru *simplelru.LRU[approvalKey, *approval]
 }
 
-// approvalKey holds the Duo identity too, so that mapping a user to another Duo user forgets the old one's approvals.
+// approvalKey holds the Duo identity and application too: who is mapped to another Duo user, and a client that asks
+// another application, begin anew.
 type approvalKey struct {
 	user    string
 	duo     Identity
+	at      string // the Duo application
 	service string // "" when approvals are not bound to it; so too the next two
 	client  string
 	ip      netip.Addr

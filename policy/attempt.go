@@ -31,6 +31,7 @@ type Client struct {
 	FirstFactor FirstFactor   // nil: the client has checked the first factor already
 	Groupless   bool          // the first factor knows no groups
 	Second      SecondFactor  // the Duo application
+	Application string        // its name at Duo: what one application allowed counts at no other
 	Mode        Mode          // zero: ModeAuto
 	Factors     []Factor      // allowed; the order is auto's order of preference
 	Delimiter   string        // between password and factor in append mode; "" turns append mode off

@@ -72,11 +72,16 @@ func (cs *challenges) take(state, client, user string, now time.Time) *challenge
 	return c
 }
 
-// challenge begins a challenge with what this login has settled.
+// challenge begins a challenge with what this login has settled. Its origin is the login's first request, however many
+// challenges came since.
 func (l *login) challenge() *challenge {
+	origin := l.origin
+	if origin == (joinKey{}) {
+		origin = l.joinKey()
+	}
 	return &challenge{
 		client: l.Client.Name, user: l.called, duo: l.duo, userIP: l.UserIP, authentic: l.Authentic, account: l.account,
-		origin: l.joinKey(),
+		origin: origin,
 	}
 }
 
@@ -121,7 +126,7 @@ func (l *login) resume(ctx context.Context) Verdict {
 // takeUp goes on with what the login had settled when the challenge was sent. Clients may leave the user's address out
 // of the answer to a challenge; another one they may not tell.
 func (l *login) takeUp(c *challenge) bool {
-	if !l.settleAccount(c.account) || c.duo != l.duo || l.UserIP.IsValid() && l.UserIP != c.userIP {
+	if c.origin.at != l.Client.Application || !l.settleAccount(c.account) || c.duo != l.duo || l.UserIP.IsValid() && l.UserIP != c.userIP {
 		return false
 	}
 	l.UserIP = c.userIP

@@ -76,8 +76,11 @@ func (l *login) fits() (list []RuleFit) {
 	for i := range l.settings.Rules {
 		r := &l.settings.Rules[i]
 		misfit := r.misfit(l.name, l.groups, &l.Attempt, l.since)
+		if misfit == "" && !l.ruled { // the login ends before it counts
+			return list
+		}
 		list = append(list, RuleFit{At: i, Rule: r, Misfit: misfit})
-		if misfit == "" && (!l.ruled || r == l.rule) {
+		if misfit == "" {
 			return list
 		}
 	}

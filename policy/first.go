@@ -48,6 +48,7 @@ type FirstRequest struct {
 // Account is what a first factor that said yes knows of the user.
 type Account struct {
 	User        string // who the user is, where the client could not know: inside an EAP tunnel. "": as asked
+	Unproven    bool   // that name may be only what the outside of a tunnel says: it is no reason to ask nobody
 	DuoUsername string // the user's name at Duo where it differs; "" otherwise
 	Groups      []string
 

@@ -92,7 +92,10 @@ func (l *login) refuse(err error) Verdict {
 	}
 	v := l.reject(BadPassword, orElse(no.Message, sayWrong))
 	if no.Proven {
-		v.Reason, v.Message = AccountRefused, sayAccount
+		v.Reason = AccountRefused
+	}
+	if no.Proven && !l.rules.deniesByGroup { // nobody knows whether this user's group is denied
+		v.Message = sayAccount
 	}
 	v.Immediate, v.EAP, v.Attributes = no.Relayed, no.EAP, no.Attributes
 	return v
@@ -113,7 +116,12 @@ func (l *login) relay(r firstRound, back *AskBack) Verdict {
 	c.ends = time.Now().Add(challengeLife)
 	v := l.facts
 	v.Outcome, v.Reason, v.User = Challenge, Relayed, l.name
-	v.Message, v.EAP, v.Attributes, v.Wait = back.Message, back.EAP, back.Attributes, min(back.Wait, challengeLife)
+	v.Message, v.EAP, v.Wait = back.Message, back.EAP, min(back.Wait, challengeLife)
+	for _, a := range back.Attributes {
+		if a.Vendor == 0 && a.Type != vendorSpecific || l.Client.passes(a) { // of vendors only what the client is to get
+			v.Attributes = append(v.Attributes, a)
+		}
+	}
 	if v.Wait == 0 && l.Method != EAP { // of EAP it would be the time to the authenticator's next copy (RFC 3580 §3.17)
 		v.Wait = challengeLife
 	}

@@ -1,10 +1,14 @@
 package policy
 
-import "strings"
+import (
+	"encoding/hex"
+	"slices"
+	"strings"
 
-// foldGroups returns the names of groups in the form in which they are compared. Directories heed no case in them, nor
-// the spaces around the commas and equals signs of a DN (RFC 4514 §2, RFC 4517 §4.2.15). Nothing else is alike: no
-// suffix of a DN stands for it.
+	"golang.org/x/text/unicode/norm"
+)
+
+// foldGroups returns the names of groups in the form in which they are compared.
 func foldGroups(groups []string) []string {
 	if len(groups) == 0 {
 		return nil
@@ -16,30 +20,99 @@ func foldGroups(groups []string) []string {
 	return folded
 }
 
+// foldGroup folds what directories take for one: case, composed characters, runs of spaces and, in a DN, spaces around
+// its separators, the ways to escape a character, and the order of an RDN's parts (RFC 4514, RFC 4518). A rule that
+// denies by group must not fail for a spelling. Nothing else is alike: no suffix of a DN stands for it.
 func foldGroup(group string) string {
-	group = strings.ToLower(strings.TrimSpace(group))
-	if !strings.Contains(group, " ") {
-		return group
+	switch {
+	case isPlainGroup(group):
+		return strings.ToLower(group)
+	case !strings.Contains(group, "="):
+		return foldValue(group)
+	}
+	rdns := splitDN(group, ',')
+	for i, rdn := range rdns {
+		parts := splitDN(rdn, '+')
+		for j, part := range parts {
+			attr, value, ok := strings.Cut(part, "=")
+			parts[j] = foldValue(attr)
+			if ok {
+				parts[j] += "=" + escapeDN(foldValue(unescapeDN(value)))
+			}
+		}
+		slices.Sort(parts)
+		rdns[i] = strings.Join(parts, "+")
+	}
+	return strings.Join(rdns, ",")
+}
+
+// isPlainGroup reports whether a name needs lower case only: most do.
+func isPlainGroup(s string) bool {
+	before := byte(' ')
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 0x80, c == '\\', c == '+', c == '"', c == '#', c == ';', c == '<', c == '>', c < ' ':
+			return false
+		case c == ' ' && strings.IndexByte(" ,=", before) >= 0, before == ' ' && i > 0 && (c == ',' || c == '='):
+			return false
+		}
+		before = s[i]
+	}
+	return before != ' '
+}
+
+func foldValue(s string) string {
+	return norm.NFC.String(strings.ToLower(norm.NFC.String(strings.Join(strings.Fields(s), " "))))
+}
+
+// splitDN cuts s at every separator that is not escaped.
+func splitDN(s string, separator byte) (parts []string) {
+	start := 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case separator:
+			parts = append(parts, s[start:i])
+			start = i + 1
+		}
+	}
+	return append(parts, s[start:])
+}
+
+// unescapeDN resolves "\," and "\2C" (RFC 4514 §2.4).
+func unescapeDN(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
 	}
 	var b strings.Builder
-	b.Grow(len(group))
-	separated := false // by what was written last
-	for i := 0; i < len(group); i++ {
-		switch c := group[i]; {
-		case c == '\\' && i+1 < len(group): // what is escaped is part of the name
-			b.WriteString(group[i : i+2])
-			separated = false
-			i++
-		case c == ' ':
-			rest := strings.TrimLeft(group[i:], " ")
-			if !separated && !strings.HasPrefix(rest, ",") && !strings.HasPrefix(rest, "=") {
-				b.WriteString(group[i : len(group)-len(rest)])
-			}
-			i = len(group) - len(rest) - 1
-		default:
-			b.WriteByte(c)
-			separated = c == ',' || c == '='
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' || i+1 == len(s) {
+			b.WriteByte(s[i])
+			continue
 		}
+		i++
+		if octet, err := hex.DecodeString(s[i:min(i+2, len(s))]); err == nil && len(octet) == 1 {
+			b.WriteByte(octet[0])
+			i++
+			continue
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// escapeDN marks what would end a value: two DNs must not become one.
+func escapeDN(s string) string {
+	if !strings.ContainsAny(s, `,+=\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := range len(s) {
+		if strings.IndexByte(`,+=\`, s[i]) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(s[i])
 	}
 	return b.String()
 }

@@ -16,6 +16,8 @@ type ruleIndex struct {
 	bits    []int // the prefix lengths in use
 	rest    []int // the rules without any list
 	grouped int   // the first that names groups
+
+	deniesByGroup bool
 }
 
 const (
@@ -39,6 +41,7 @@ func indexRules(rules []Rule) ruleIndex {
 		r := &rules[i]
 		if len(r.Groups) > 0 {
 			x.grouped = min(x.grouped, i)
+			x.deniesByGroup = x.deniesByGroup || r.Need == DeniedHere
 		}
 		switch most := crowd.telling(r); most {
 		case byNothing:

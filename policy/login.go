@@ -22,7 +22,7 @@ type login struct {
 	duo     Identity
 	account Account
 	groups  []string // of account, folded
-	origin  joinKey  // of the request that a challenge answered
+	origin  joinKey  // of the login's first request; zero in that one
 	relayed bool     // it answers what the first factor asked back
 	facts   Verdict
 }
@@ -163,6 +163,8 @@ func (l *login) settleAccount(account Account) bool {
 // login; after it come the user's own list and unlisted.
 func (l *login) exempt() bool {
 	switch {
+	case l.account.Unproven:
+		return false
 	case l.ruled:
 		return l.rule.Need == ExemptBy
 	case l.user != nil:
@@ -188,13 +190,14 @@ func (l *login) lifetime() time.Duration {
 }
 
 // rememberable reports whether an approval of this login may be kept or used: the user's address must be known, or it
-// would count for a thief elsewhere, and the packet must be the client's own, or anybody could have sent it.
+// would count for a thief elsewhere; the packet must be the client's own, or anybody could have sent it; and the name must
+// be that of who proved a password.
 func (l *login) rememberable() bool {
-	return l.UserIP.IsValid() && l.Authentic && l.lifetime() > 0
+	return l.UserIP.IsValid() && l.Authentic && !l.account.Unproven && l.lifetime() > 0
 }
 
 func (l *login) approvalKey() approvalKey {
-	key := approvalKey{user: l.name, duo: l.duo}
+	key := approvalKey{user: l.name, duo: l.duo, at: l.Client.Application}
 	for _, b := range l.settings.BindTo {
 		switch b {
 		case BindService:

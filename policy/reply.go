@@ -16,6 +16,9 @@ var (
 	administrator = []string{"\x00\x00\x00\x06", "\x00\x00\x00\x07"} // Administrative, NAS-Prompt
 )
 
+// vendorSpecific is the type of a vendor's attribute that is not in the ordinary format (RFC 2865 §5.26).
+const vendorSpecific = 26
+
 // attributes returns what goes into the Access-Accept: what the method itself needs, every [[reply]] that fits, and of
 // what the first factor knows that which the client is to get. Our own word on an attribute stands in its place.
 func (l *login) attributes() (list []Attribute) {

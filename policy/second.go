@@ -344,6 +344,7 @@ func (l *login) failmode() Failmode {
 func (l *login) joinKey() joinKey {
 	key := joinKey{
 		client: l.Client.Name,
+		at:     l.Client.Application,
 		user:   l.name,
 		duo:    l.duo,
 		ip:     l.UserIP,
@@ -358,7 +359,7 @@ func (l *login) joinKey() joinKey {
 // afreshKey is the joinKey that the user's next try will have too, of a login that answers what the first factor asked
 // back: its State is of this try alone. The name is the one that the first factor proved.
 func (l *login) afreshKey() joinKey {
-	return joinKey{client: l.Client.Name, user: l.name, duo: l.duo, ip: l.UserIP, digest: l.origin.digest}
+	return joinKey{client: l.Client.Name, at: l.Client.Application, user: l.name, duo: l.duo, ip: l.UserIP, digest: l.origin.digest}
 }
 
 // pushInfo is what the user sees beside the push, so that a push for a login that is not theirs can be told.

@@ -6,52 +6,34 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 // snapshot is what of a Memory survives a restart. It holds what a login is half-way with, a typed passcode perhaps, and
-// the key of the digests: whoever keeps it must encrypt it.
+// the key of the digests: whoever keeps it must encrypt it. In all lists of an LRU the least recently used comes first.
 type snapshot struct {
 	Written      time.Time
 	DigestKey    [32]byte
-	Approvals    []savedApproval // the least recently used first, as in all lists of an LRU
 	Transactions []savedTransaction
 	Challenges   []savedChallenge
 	Pushes       []savedPushes
 	Users        []savedSpent[string]
 	Addresses    []savedSpent[netip.Prefix]
+
+	approvals [][]savedApproval // they follow, some at a time, up to none
 }
 
 type savedApproval struct {
 	User, Service, Client string
 	Duo                   Identity
+	Application           string
 	IP                    netip.Addr
-	At, Used              time.Time
+	At, Used              int64 // Unix time, in nanoseconds
 	Lifetime              time.Duration
 	Uses                  int
-}
-
-type savedTransaction struct {
-	User         Identity
-	Name         string // for the report of fraud
-	Factor       Factor
-	Code, Txid   string
-	Keys         []savedKey
-	Start, Ended time.Time // Ended is zero while it is live
-	Quiet        time.Time
-	Taken        bool
-	Result       AuthResult
-	Failed       bool // its answer is an error
-}
-
-type savedKey struct {
-	Client, User string
-	Duo          Identity
-	IP           netip.Addr
-	Digest       [32]byte
-	Account      Account
 }
 
 type savedChallenge struct {
@@ -98,56 +80,132 @@ type savedSpent[K comparable] struct {
 	Settled time.Time
 }
 
-// maxSnapshot bounds what Restore reads: a hundred thousand approvals take some ten megabytes.
-const maxSnapshot = 1 << 28
+const (
+	maxSnapshot = 1 << 28         // octets that Restore reads
+	maxSaved    = maxSnapshot / 4 // octets of approvals that Save writes, more or less: those of half a million logins
+)
+
+// clockSlack is how far a clock may be set back between two runs.
+const clockSlack = time.Minute
 
 // Save writes what survives a restart: approvals, challenges, what the guard counted, and the transactions that a user's
 // next try may join. It holds secrets: w must encrypt.
+//
+// Transactions come first: one that ends meanwhile is asked again after a restart, and no approval is saved that a report
+// of fraud has taken away.
 func (m *Memory) Save(w io.Writer) error {
-	s := snapshot{Written: time.Now(), DigestKey: m.digestKey, Approvals: m.Approvals.save()}
+	s := snapshot{Written: time.Now(), DigestKey: m.digestKey}
 	places := m.saveTransactions(&s)
 	s.Challenges = m.challenges.save(places)
 	m.guard.save(&s)
-	if err := gob.NewEncoder(w).Encode(s); err != nil {
+	out := gob.NewEncoder(w)
+	write := func(list []savedApproval) error { return out.Encode(list) }
+	err := out.Encode(s)
+	if err == nil {
+		err = m.Approvals.save(write)
+	}
+	if err == nil {
+		err = write(nil)
+	}
+	if err != nil {
 		return fmt.Errorf("policy: encode what is remembered: %w", err)
 	}
 	return nil
 }
 
 // Restore puts what Save wrote into m, which nobody uses yet. A transaction that was live is asked for its answer by
-// the SecondFactor of its client; nil for one that is no more. What lies in the future was written by a clock that was
-// wrong, and does not count.
-func (m *Memory) Restore(r io.Reader, second func(client string) SecondFactor, limit PushGuard) error {
-	var s snapshot
-	if err := gob.NewDecoder(io.LimitReader(r, maxSnapshot)).Decode(&s); err != nil {
+// the SecondFactor of its Duo application; nil for one that is no more. After an error nobody is remembered. What lies
+// in the future was written by a clock that was wrong: it counts against a user, but for none.
+func (m *Memory) Restore(r io.Reader, second func(application string) SecondFactor, limit PushGuard) error {
+	s, err := decode(r)
+	if err != nil {
 		return fmt.Errorf("policy: decode what was remembered: %w", err)
 	}
 	now := time.Now()
+	m.guard.restore(s, limit, now)
 	if s.Written.After(now.Add(clockSlack)) {
 		return errors.New("policy: what was remembered is of a later time than now")
 	}
 	m.digestKey = s.DigestKey
-	m.Approvals.restore(s.Approvals, now)
+	for _, list := range s.approvals {
+		m.Approvals.restore(list, now)
+	}
 	list := m.restoreTransactions(s.Transactions, second, limit, now)
 	m.challenges.restore(s.Challenges, list, now)
-	m.guard.restore(&s)
 	return nil
 }
 
-// clockSlack is how far a clock may be set back between two runs.
-const clockSlack = time.Minute
+// decode takes a panic for a wrong form: encoding/gob promises nothing for what another wrote.
+func decode(r io.Reader) (s *snapshot, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s, err = nil, panicError{p}
+		}
+	}()
+	in := gob.NewDecoder(io.LimitReader(r, maxSnapshot))
+	s = new(snapshot)
+	if err := in.Decode(s); err != nil {
+		return nil, err
+	}
+	for {
+		var list []savedApproval
+		if err := in.Decode(&list); err != nil {
+			return nil, err
+		}
+		if len(list) == 0 {
+			return s, nil
+		}
+		s.approvals = append(s.approvals, list)
+	}
+}
 
-func (a *Approvals) save() (list []savedApproval) {
+// earlier returns t, or limit where t is later than that.
+func earlier(t, limit time.Time) time.Time {
+	if t.After(limit) {
+		return limit
+	}
+	return t
+}
+
+// save hands the approvals to write, some at a time, the least recently used first; of too many it leaves those out. It
+// holds up no login for long.
+func (a *Approvals) save(write func([]savedApproval) error) error {
+	a.mu.Lock()
+	keys := a.lru.Keys()
+	a.mu.Unlock()
+	now, from := time.Now(), len(keys)
+	for room := maxSaved; from > 0; from-- {
+		if room -= keys[from-1].size(); room < 0 {
+			break
+		}
+	}
+	list := make([]savedApproval, 0, listedAtOnce)
+	for some := range slices.Chunk(keys[from:], listedAtOnce) {
+		if list = a.appendSaved(list[:0], some, now); len(list) == 0 {
+			continue
+		}
+		if err := write(list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// size is what an approval takes in a snapshot, more or less.
+func (k approvalKey) size() int {
+	return 80 + len(k.user) + len(k.duo.UserID) + len(k.duo.Username) + len(k.at) + len(k.service) + len(k.client)
+}
+
+func (a *Approvals) appendSaved(list []savedApproval, keys []approvalKey, now time.Time) []savedApproval {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now := time.Now()
-	for _, key := range a.lru.Keys() {
+	for _, key := range keys {
 		got, ok := a.lru.Peek(key)
 		if !ok || passed(got.at, now, got.lifetime) {
 			continue
 		}
-		list = append(list, savedApproval{User: key.user, Service: key.service, Client: key.client, Duo: key.duo, IP: key.ip,
-			At: got.at, Used: got.used, Lifetime: got.lifetime, Uses: got.uses})
+		list = append(list, savedApproval{User: key.user, Service: key.service, Client: key.client, Duo: key.duo, Application: key.at,
+			IP: key.ip, At: got.at.UnixNano(), Used: got.used.UnixNano(), Lifetime: got.lifetime, Uses: got.uses})
 	}
 	return list
 }
@@ -156,91 +214,13 @@ func (a *Approvals) restore(list []savedApproval, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, s := range list {
-		if s.At.After(now.Add(clockSlack)) || passed(s.At, now, s.Lifetime) {
+		at, used := time.Unix(0, s.At), time.Unix(0, s.Used)
+		if at.After(now.Add(clockSlack)) || passed(at, now, s.Lifetime) {
 			continue
 		}
-		key := approvalKey{user: s.User, duo: s.Duo, service: s.Service, client: s.Client, ip: s.IP}
-		a.lru.Add(key, &approval{at: s.At, lifetime: s.Lifetime, used: s.Used, uses: s.Uses})
+		key := approvalKey{user: s.User, duo: s.Duo, at: s.Application, service: s.Service, client: s.Client, ip: s.IP}
+		a.lru.Add(key, &approval{at: at, lifetime: s.Lifetime, used: used, uses: s.Uses})
 	}
-}
-
-// saveTransactions saves each transaction that a login could still join or that keeps a phone ringing, and returns
-// their places.
-func (m *Memory) saveTransactions(s *snapshot) map[*transaction]int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	places := make(map[*transaction]int)
-	add := func(t *transaction) {
-		if places[t] != 0 {
-			return
-		}
-		saved := savedTransaction{User: t.user, Name: t.name, Factor: t.factor, Code: t.code, Txid: t.txid,
-			Start: t.start, Ended: t.ended, Quiet: t.quiet, Taken: t.taken, Result: t.result, Failed: t.err != nil}
-		for _, key := range t.keys {
-			k := key.save()
-			k.Account = m.live[key].account
-			saved.Keys = append(saved.Keys, k)
-		}
-		s.Transactions = append(s.Transactions, saved)
-		places[t] = len(s.Transactions)
-	}
-	for _, s := range m.live {
-		add(s.transaction)
-	}
-	for _, t := range m.ringing {
-		add(t)
-	}
-	return places
-}
-
-func (k joinKey) save() savedKey {
-	return savedKey{Client: k.client, User: k.user, Duo: k.duo, IP: k.ip, Digest: k.digest}
-}
-
-func (k savedKey) restore() joinKey { return joinKey{k.Client, k.User, k.Duo, k.IP, k.Digest} }
-
-var errRestarted = fmt.Errorf("%w: the daemon was restarted before Duo named the transaction", ErrUnavailable)
-
-func (m *Memory) restoreTransactions(saved []savedTransaction, second func(string) SecondFactor, limit PushGuard, now time.Time) (list []*transaction) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, s := range saved {
-		t := &transaction{user: s.User, name: s.Name, factor: s.Factor, code: s.Code, txid: s.Txid,
-			began: s.Txid != "", start: s.Start, ended: s.Ended, quiet: s.Quiet, taken: s.Taken, result: s.Result,
-			done: make(chan struct{})}
-		for _, key := range s.Keys {
-			m.enlist(key.restore(), seat{t, key.Account})
-		}
-		if t.factor.bothers() {
-			m.ringing[bell{t.user, t.factor == SMS}] = t
-		}
-		list = append(list, t)
-		var ask SecondFactor
-		if len(s.Keys) > 0 {
-			ask = second(s.Keys[0].Client)
-		}
-		if t.ended.IsZero() && t.began && ask != nil && now.Before(t.start.Add(ringLife)) {
-			m.running++
-			r := AuthRequest{User: t.user, Name: t.name, Factor: t.factor, Began: t.txid}
-			m.wg.Go(func() { m.run(t, ask, r, limit) })
-			continue
-		}
-		m.settle(t, s.Failed, now)
-	}
-	return list
-}
-
-// settle ends, with mu held, a transaction whose answer is known already, or never will be.
-func (m *Memory) settle(t *transaction, failed bool, now time.Time) {
-	if t.ended.IsZero() {
-		t.ended, failed = now, true
-		t.quiet = t.start.Add(ringLife)
-	}
-	if failed {
-		t.err = errRestarted
-	}
-	close(t.done)
-	m.forgetLater(t, max(t.ended.Add(grace).Sub(now), t.quiet.Sub(now)))
 }
 
 func (cs *challenges) save(places map[*transaction]int) (list []savedChallenge) {
@@ -291,33 +271,39 @@ func (cs *challenges) restore(list []savedChallenge, transactions []*transaction
 func (g *guard) save(s *snapshot) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	now := time.Now()
 	for _, user := range g.pushes.Keys() {
-		if r, ok := g.pushes.Peek(user); ok {
-			s.Pushes = append(s.Pushes, savedPushes{user, append([]time.Time(nil), r.failed...), r.until})
+		if r, ok := g.pushes.Peek(user); ok && (len(r.failed) > 0 || now.Before(r.until)) {
+			s.Pushes = append(s.Pushes, savedPushes{user, slices.Clone(r.failed), r.until})
 		}
 	}
-	s.Users, s.Addresses = saveSpent(g.users), saveSpent(g.addresses)
+	s.Users, s.Addresses = saveSpent(g.users, now), saveSpent(g.addresses, now)
 }
 
-func saveSpent[K comparable](lru *simplelru.LRU[K, time.Time]) (list []savedSpent[K]) {
+func saveSpent[K comparable](lru *simplelru.LRU[K, time.Time], now time.Time) (list []savedSpent[K]) {
 	for _, key := range lru.Keys() {
-		if at, ok := lru.Peek(key); ok && time.Now().Before(at) {
+		if at, ok := lru.Peek(key); ok && now.Before(at) {
 			list = append(list, savedSpent[K]{key, at})
 		}
 	}
 	return list
 }
 
-func (g *guard) restore(s *snapshot) {
+// restore lets nobody be locked out for longer than it could be from now on, whatever a clock or a configuration said
+// before.
+func (g *guard) restore(s *snapshot, limit PushGuard, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, p := range s.Pushes {
-		g.pushes.Add(p.User, &pushRecord{p.Failed, p.Until})
+		for i := range p.Failed {
+			p.Failed[i] = earlier(p.Failed[i], now)
+		}
+		g.pushes.Add(p.User, &pushRecord{p.Failed, earlier(p.Until, now.Add(limit.Cooldown))})
 	}
 	for _, u := range s.Users {
-		g.users.Add(u.Key, u.Settled)
+		g.users.Add(u.Key, earlier(u.Settled, now.Add(wrongPerUser*wrongRefill)))
 	}
 	for _, a := range s.Addresses {
-		g.addresses.Add(a.Key, a.Settled)
+		g.addresses.Add(a.Key, earlier(a.Settled, now.Add(wrongPerAddress*wrongRefill)))
 	}
 }

@@ -28,6 +28,7 @@ var errTooMany = fmt.Errorf("%w: too many transactions are live", ErrUnavailable
 // from a new port, or another try after the client gave up. Never another password, another address, another client.
 type joinKey struct {
 	client string
+	at     string // the Duo application
 	user   string
 	duo    Identity
 	ip     netip.Addr
@@ -49,6 +50,7 @@ type bell struct {
 // transaction is one call of SecondFactor.Auth and all the logins that wait for its answer.
 type transaction struct {
 	user   Identity
+	at     string // the Duo application
 	name   string // the user's canonical name
 	factor Factor
 	code   string        // of a Verified Push, for the phone
@@ -65,6 +67,8 @@ type transaction struct {
 	quiet  time.Time // when the phone is silent for sure; zero: it was when the transaction ended
 	taken  bool      // somebody was given the answer
 }
+
+func (t *transaction) bell() bell { return bell{t.user, t.factor == SMS} }
 
 func (t *transaction) over() bool {
 	select {
@@ -128,7 +132,7 @@ func (m *Memory) begin(key joinKey, second SecondFactor, r AuthRequest, limit Pu
 	if r.Factor.bothers() && m.rings(b, since) {
 		return nil, true
 	}
-	t = &transaction{user: r.User, name: r.Name, factor: r.Factor, code: r.code, txid: r.Txid, done: make(chan struct{}), start: time.Now()}
+	t = &transaction{user: r.User, at: key.at, name: r.Name, factor: r.Factor, code: r.code, txid: r.Txid, done: make(chan struct{}), start: time.Now()}
 	if t.err = m.ctx.Err(); t.err == nil && m.running >= maxTransactions {
 		t.err = errTooMany
 	}
@@ -145,35 +149,30 @@ func (m *Memory) begin(key joinKey, second SecondFactor, r AuthRequest, limit Pu
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		t.txid, t.began = txid, true
+		m.changes.Add(1)
 	}
-	m.wg.Go(func() { m.run(t, second, r, limit) })
+	m.wg.Go(func() { m.run(t, second, r, limit, transactionLimit) })
 	return t, false
 }
 
 // run outlives the request that began it: the phone rings on when a client gives up, and its next try is answered by
 // the same push.
-func (m *Memory) run(t *transaction, second SecondFactor, r AuthRequest, limit PushGuard) {
-	ctx, cancel := context.WithTimeout(m.ctx, transactionLimit)
+func (m *Memory) run(t *transaction, second SecondFactor, r AuthRequest, limit PushGuard, within time.Duration) {
+	ctx, cancel := context.WithTimeout(m.ctx, within)
 	defer cancel()
 	result, err := auth(ctx, second, r)
+	m.count(t, r, result, err, limit)
 	if result.Status == "fraud" && m.OnFraud != nil {
 		m.OnFraud(r.Name, result.Txid)
 	}
 
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	defer m.changes.Add(1)
 	t.result, t.err = result, err
 	if result.Txid != "" {
 		t.txid = result.Txid
 	}
-	// What Duo never began rang no phone: an outage is nobody's push bombing.
-	if r.Factor.bothers() && m.ctx.Err() == nil && (err == nil || t.began) {
-		m.guard.rung(r.User, result.Status, limit, time.Now())
-	}
-	if result.Status == "fraud" || result.Status == "locked_out" {
-		m.Approvals.forget(r.User)
-	}
-	m.changes.Add(1)
 	t.ended = time.Now()
 	if err != nil && r.Factor.rings() && !t.neverBegan() {
 		t.quiet = t.start.Add(ringLife)
@@ -181,6 +180,20 @@ func (m *Memory) run(t *transaction, second SecondFactor, r AuthRequest, limit P
 	close(t.done)
 	m.running--
 	m.forgetLater(t, max(grace, time.Until(t.quiet)))
+}
+
+// count draws from an answer what holds for the user's other logins. It is done when the transaction is over, and when
+// OnFraud is called: what is saved then must know of it.
+func (m *Memory) count(t *transaction, r AuthRequest, result AuthResult, err error, limit PushGuard) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	// What Duo never began rang no phone: an outage is nobody's push bombing.
+	if r.Factor.bothers() && m.ctx.Err() == nil && (err == nil || t.began) {
+		m.guard.rung(r.User, result.Status, limit, time.Now())
+	}
+	if result.Status == "fraud" || result.Status == "locked_out" {
+		m.Approvals.forget(r.User)
+	}
 }
 
 func (m *Memory) forgetLater(t *transaction, after time.Duration) {
@@ -227,7 +240,7 @@ func (m *Memory) forget(t *transaction) {
 			delete(m.live, key)
 		}
 	}
-	if b := (bell{t.user, t.factor == SMS}); m.ringing[b] == t {
+	if b := t.bell(); m.ringing[b] == t {
 		delete(m.ringing, b)
 	}
 }

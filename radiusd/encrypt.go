@@ -19,13 +19,18 @@ var (
 	msMPPERecvKey  = policy.AttributeID{Vendor: vendorMicrosoft, Type: 17}       // RFC 2548 §2.4.3
 )
 
+var replyMessage = policy.AttributeID{Type: typeReplyMessage}
+
 // appendAttributes appends what a Verdict adds to its reply, encrypting what must be. An EAP conversation takes no
 // Reply-Message (RFC 3579 §2.6.5).
 func (p *packet) appendAttributes(b []byte, c *Client, list []policy.Attribute) ([]byte, error) {
 	salts := newSalts(list)
 	for _, a := range list {
-		if p.eap.present() && a.Vendor == 0 && a.Type == typeReplyMessage {
+		if p.eap.present() && a.AttributeID == replyMessage {
 			continue
+		}
+		if a.AttributeID == replyMessage { // portals show it
+			a.Value = plain(a.Value)
 		}
 		value, err := p.encrypt(c, a, &salts)
 		if err != nil {

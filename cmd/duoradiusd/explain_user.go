@@ -158,8 +158,12 @@ func (t *told) firstFactor() string {
 const mostRules = 20
 
 func (t *told) rules() {
-	if len(t.config.Rules) == 0 {
+	switch {
+	case len(t.config.Rules) == 0:
 		t.line("rules", "none")
+		return
+	case t.Early && t.Rule == nil:
+		t.line("rules", "not reached")
 		return
 	}
 	misfits := len(t.Rules)

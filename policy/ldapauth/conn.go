@@ -20,6 +20,12 @@ const (
 	farewell    = time.Second // for the unbind request to leave
 )
 
+// maxNesting bounds how deep an answer may be nested: the decoder copies what is inside at each level. Results take six,
+// controls a few more.
+const maxNesting = 20
+
+func init() { ber.MaxNestingDepth = maxNesting }
+
 // conn is a connection to a directory: go-ldap's, with an end to every wait and a bound to every answer.
 type conn struct {
 	*ldap.Conn

@@ -2,6 +2,7 @@ package ldapauth
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
@@ -141,6 +142,25 @@ func (f *userFilter) belongs(e *ldap.Entry, user string, names func(string) (str
 		}
 	}
 	return !shown
+}
+
+// principal returns the one name of e's user where the filter takes several attributes for it, so that nobody is two
+// persons to the policy by typing now this, now that: the value of the first. "" where user is that name, or where it
+// can't be known.
+func (f *userFilter) principal(e *ldap.Entry, user string, names func(string) (string, bool)) string {
+	if len(f.asserts) < 2 {
+		return ""
+	}
+	first := f.asserts[0]
+	if first.before+first.after != "" || first.openBefore || first.openAfter {
+		return ""
+	}
+	values := e.GetEqualFoldAttributeValues(first.attr)
+	if len(values) == 0 || slices.ContainsFunc(values, func(v string) bool { return first.holds(v, user, names) }) {
+		return ""
+	}
+	name, _ := names(slices.Min(values)) // of several, always the same
+	return name
 }
 
 // holds reports whether value has user's name where the assertion has it.

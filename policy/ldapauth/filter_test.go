@@ -141,3 +141,26 @@ func FuzzFilter(f *testing.F) {
 		}
 	})
 }
+
+// TestPrincipal: who may type one of several names is one person.
+func TestPrincipal(t *testing.T) {
+	entry := map[string][]string{"sAMAccountName": {"Alice"}, "userPrincipalName": {"alice@corp.example"}, "mail": {"b@x", "a@x"}}
+	for _, tt := range []struct{ filter, user, want string }{
+		{"(|(sAMAccountName={username})(userPrincipalName={username}))", "alice@corp.example", "alice"},
+		{"(|(sAMAccountName={username})(userPrincipalName={username}))", "alice", ""},
+		{"(|(userPrincipalName={username})(samaccountname={username}))", "alice", "alice@corp.example"},
+		{"(|(mail={username})(sAMAccountName={username}))", "alice", "a@x"},
+		{"(|(mail={username})(sAMAccountName={username}))", "b@x", ""},
+		{"(sAMAccountName={username})", "alice", ""},
+		{"(|(cn={username})(sAMAccountName={username}))", "alice", ""}, // cn is not shown
+		{"(|(userPrincipalName={username}@corp.example)(sAMAccountName={username}))", "alice", ""},
+	} {
+		f, err := parseFilter(tt.filter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.principal(ldap.NewEntry("cn=x", entry), tt.user, policy.Names{}.Canonical); got != tt.want {
+			t.Errorf("%s, %s: %q, want %q", tt.filter, tt.user, got, tt.want)
+		}
+	}
+}

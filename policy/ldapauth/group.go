@@ -15,11 +15,21 @@ func groupNames(values []string) []string {
 	for _, value := range values {
 		names = append(names, value)
 		dn, err := ldap.ParseDN(value)
-		if err == nil && len(dn.RDNs) > 0 {
-			names = append(names, dn.RDNs[0].Attributes[0].Value)
+		if err != nil || len(dn.RDNs) == 0 {
+			continue
+		}
+		if name := dn.RDNs[0].Attributes[0].Value; !isDN(name) {
+			names = append(names, name)
 		}
 	}
 	return names
+}
+
+// isDN reports whether a name could be taken for another group's DN: who may make groups somewhere must not make one of
+// such a name that rules take for it.
+func isDN(name string) bool {
+	dn, err := ldap.ParseDN(name)
+	return err == nil && len(dn.RDNs) > 0
 }
 
 // valuesOf returns an attribute's values, and, where Active Directory holds back some, the number of the first of those

@@ -97,6 +97,7 @@ func (s *server) find(ctx context.Context, user string) (dn string, _ policy.Acc
 		return "", policy.Account{}, &policy.Refusal{Why: otherName}
 	}
 	account, err := s.account(ctx, e)
+	account.User = s.filter.principal(e, user, s.config.Names)
 	return e.DN, account, err
 }
 

@@ -93,23 +93,27 @@ func (t *ticket) offer(packet string) {
 // MSCHAPv2. Of all others, tunnels and certificates, that is not said.
 func plainMethod(kind byte) bool { return kind == 4 || kind == 6 || kind == 26 }
 
-// user returns who an accepted EAP peer is; "" for who it said. named is what the Access-Accept says of it.
-func (t *ticket) user(named []string, typed string) (string, error) {
-	plain := plainMethod(t.spoken) && t.spoken == t.offered
-	switch {
-	case len(named) > 1:
-		return "", errors.New("an Access-Accept with more than one User-Name")
-	case len(named) == 0 && plain:
-		return "", nil
-	case len(named) == 0 || named[0] == "":
-		return "", fmt.Errorf("an Access-Accept without User-Name, so that nobody knows who EAP method %d proved: "+
-			"let the upstream put the name of inside the tunnel there (FreeRADIUS: use_tunneled_reply, "+
-			"or update outer.session-state { User-Name := &User-Name })", t.spoken)
-	case !plain && named[0] == typed && anonymous(typed):
-		return "", fmt.Errorf("an Access-Accept that calls the user of EAP method %d %q: "+
-			"let the upstream put the name of inside the tunnel there", t.spoken, typed)
+// user returns who an accepted EAP peer is, "" for who it said, and whether the method proved that very name. named is
+// what the Access-Accept says of it. A server that names the outside of a tunnel again (FreeRADIUS by default), or nobody
+// (NPS), leaves open who was inside: somebody with another's password perhaps.
+func (t *ticket) user(named []string, typed string) (name string, proven bool, err error) {
+	if len(named) > 1 {
+		return "", false, errors.New("an Access-Accept with more than one User-Name")
 	}
-	return named[0], nil
+	if len(named) == 1 {
+		name = named[0]
+	}
+	switch plain := plainMethod(t.spoken) && t.spoken == t.offered; {
+	case plain, name != "" && name != typed:
+		return name, true, nil
+	case t.spoken == 0:
+		return "", false, errors.New("an Access-Accept before any EAP method")
+	case anonymous(typed):
+		return "", false, fmt.Errorf("an Access-Accept that does not say who EAP method %d proved inside of %q: "+
+			"let the upstream put the name of inside the tunnel into User-Name (FreeRADIUS: use_tunneled_reply, "+
+			"or update outer.session-state { User-Name := &User-Name })", t.spoken, typed)
+	}
+	return name, false, nil
 }
 
 // anonymous reports whether a name is one that peers give who keep theirs for the tunnel (RFC 7542 §2.4).

@@ -100,7 +100,17 @@ func method(typed string, kind string) []round {
 	}
 }
 
-// TestEAPIdentity: who an accepted peer is (reference: the inner identity, never the outer).
+// standing is what a conversation says of a name.
+type standing int
+
+const (
+	proven standing = iota
+	unproven
+	refused
+)
+
+// TestEAPIdentity: who an accepted peer is, and whether the method proved it. What is only said outside of a tunnel is
+// marked.
 func TestEAPIdentity(t *testing.T) {
 	nakThenMD5 := []round{
 		{eapOf(2, 0, "\x01jo"), eapOf(1, 1, "\x19", "PEAP")},
@@ -133,41 +143,41 @@ func TestEAPIdentity(t *testing.T) {
 		rounds []round
 		named  []string
 		want   string // the user, or a part of the error
-		ok     bool
+		is     standing
 	}{
-		{"MD5", "jo", method("jo", "\x04"), nil, "", true},
-		{"GTC", "jo", method("jo", "\x06"), nil, "", true},
-		{"MSCHAPv2", "jo", method("jo", "\x1a"), nil, "", true},
-		{"MSCHAPv2, named", "JO", method("JO", "\x1a"), []string{"jo"}, "jo", true},
-		{"PEAP, named", "anonymous", method("anonymous", "\x19"), []string{"jo"}, "jo", true},
-		{"TTLS, named", "@example.com", method("@example.com", "\x15"), []string{"jo@example.com"}, "jo@example.com", true},
-		{"TLS, named", "host/jo", method("host/jo", "\x0d"), []string{"jo"}, "jo", true},
-		{"PEAP, named as outside", "jo", method("jo", "\x19"), []string{"jo"}, "jo", true},
-		{"PEAP", "jo", method("jo", "\x19"), nil, "without User-Name, so that nobody knows who EAP method 25 proved", false},
-		{"TTLS", "jo", method("jo", "\x15"), nil, "EAP method 21", false},
-		{"TLS", "jo", method("jo", "\x0d"), nil, "EAP method 13", false},
-		{"FAST", "jo", method("jo", "\x2b"), nil, "EAP method 43", false},
-		{"TEAP", "jo", method("jo", "\x37"), nil, "EAP method 55", false},
-		{"SIM", "jo", method("jo", "\x12"), nil, "EAP method 18", false},
-		{"expanded", "jo", method("jo", "\xfe"), nil, "EAP method 254", false},
-		{"PEAP, an empty name", "jo", method("jo", "\x19"), []string{""}, "without User-Name", false},
-		{"PEAP, anonymous as outside", "anonymous", method("anonymous", "\x19"), []string{"anonymous"}, `method 25 "anonymous"`, false},
-		{"TTLS, anonymous as outside", "@example.com", method("@example.com", "\x15"), []string{"@example.com"}, `method 21 "@example.com"`, false},
-		{"TTLS, with a domain", `EX\Anonymous1`, method(`EX\Anonymous1`, "\x15"), []string{`EX\Anonymous1`}, "calls the user", false},
-		{"no method at all", "jo", []round{{eapOf(2, 0, "\x01jo"), ""}}, nil, "EAP method 0", false},
-		{"Nak, then MD5", "jo", nakThenMD5, nil, "", true},
-		{"expanded Nak, then GTC", "jo", expandedNak, nil, "", true},
-		{"PEAP, then MD5", "jo", peapThenMD5, nil, "EAP method 25", false},
-		{"says MD5 where PEAP is asked", "jo", md5WithinPEAP, nil, "EAP method 4", false},
-		{"a notification in between", "jo", notified, nil, "", true},
-		{"EAP-Start", "jo", start, nil, "", true},
+		{"MD5", "jo", method("jo", "\x04"), nil, "", proven},
+		{"GTC", "jo", method("jo", "\x06"), nil, "", proven},
+		{"MSCHAPv2", "jo", method("jo", "\x1a"), nil, "", proven},
+		{"MSCHAPv2, named", "JO", method("JO", "\x1a"), []string{"jo"}, "jo", proven},
+		{"PEAP, named", "anonymous", method("anonymous", "\x19"), []string{"jo"}, "jo", proven},
+		{"TTLS, named", "@example.com", method("@example.com", "\x15"), []string{"jo@example.com"}, "jo@example.com", proven},
+		{"TLS, named", "host/jo", method("host/jo", "\x0d"), []string{"jo"}, "jo", proven},
+		{"PEAP, named as outside", "jo", method("jo", "\x19"), []string{"jo"}, "jo", unproven},
+		{"PEAP", "jo", method("jo", "\x19"), nil, "", unproven},
+		{"TTLS", "jo", method("jo", "\x15"), nil, "", unproven},
+		{"TLS", "jo", method("jo", "\x0d"), nil, "", unproven},
+		{"FAST", "jo", method("jo", "\x2b"), nil, "", unproven},
+		{"TEAP", "jo", method("jo", "\x37"), nil, "", unproven},
+		{"SIM", "jo", method("jo", "\x12"), nil, "", unproven},
+		{"expanded", "jo", method("jo", "\xfe"), nil, "", unproven},
+		{"PEAP, an empty name", "jo", method("jo", "\x19"), []string{""}, "", unproven},
+		{"PEAP, anonymous as outside", "anonymous", method("anonymous", "\x19"), []string{"anonymous"}, "method 25 proved inside of \"anonymous\"", refused},
+		{"TTLS, anonymous as outside", "@example.com", method("@example.com", "\x15"), []string{"@example.com"}, "method 21 proved inside of", refused},
+		{"TTLS, with a domain", `EX\Anonymous1`, method(`EX\Anonymous1`, "\x15"), []string{`EX\Anonymous1`}, "method 21 proved inside of", refused},
+		{"no method at all", "jo", []round{{eapOf(2, 0, "\x01jo"), ""}}, nil, "before any EAP method", refused},
+		{"Nak, then MD5", "jo", nakThenMD5, nil, "", proven},
+		{"expanded Nak, then GTC", "jo", expandedNak, nil, "", proven},
+		{"PEAP, then MD5", "jo", peapThenMD5, nil, "", unproven},
+		{"says MD5 where PEAP is asked", "jo", md5WithinPEAP, nil, "", unproven},
+		{"a notification in between", "jo", notified, nil, "", proven},
+		{"EAP-Start", "jo", start, nil, "", proven},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			a, err := converse(t, tt.typed, tt.rounds, tt.named...)
 			switch {
-			case tt.ok && (err != nil || a.User != tt.want || a.EAP != success):
+			case tt.is != refused && (err != nil || a.User != tt.want || a.EAP != success || a.Unproven != (tt.is == unproven)):
 				t.Errorf("got %+v, %v; want user %q", a, err, tt.want)
-			case !tt.ok && (err == nil || errors.Is(err, policy.ErrRejected) || !strings.Contains(err.Error(), tt.want)):
+			case tt.is == refused && (err == nil || errors.Is(err, policy.ErrRejected) || !strings.Contains(err.Error(), tt.want)):
 				t.Errorf("got %+v, %v; want %q", a, err, tt.want)
 			}
 		})

@@ -103,9 +103,11 @@ func (u *Upstream) accept(p reply, r policy.FirstRequest, t ticket) (a policy.Ac
 			return a, errors.New("an Access-Accept without EAP-Success")
 		}
 		a.EAP = p.eap
-		if a.User, err = t.user(p.users, r.Typed); err != nil {
+		proven := false
+		if a.User, proven, err = t.user(p.users, r.Typed); err != nil {
 			return policy.Account{}, err
 		}
+		a.Unproven = !proven
 	}
 	for _, at := range p.attributes {
 		if isHidden(at.AttributeID) || at.Vendor == 0 && !acceptable(at.Type, at.Value) || msRequestOnly(at.AttributeID) ||

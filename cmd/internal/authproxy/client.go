@@ -140,7 +140,11 @@ func (i *importer) mode(t *table, v *server) {
 		mode = "passcode"
 		t.change("mode", str(mode), "passcode alone: nothing is sent to phones unasked", o)
 	case v.kind == "radius_server_eap":
-		t.note(decide, "duoradiusd has no EAP yet: this client gets in with PAP only. The key for it will be [eap], which stands below")
+		if v.first != nil && v.first.kind == "radius_client" {
+			t.note(changed, "EAP goes through to the RADIUS server that checks the password, with a push: there is no field for a code")
+		} else {
+			t.note(decide, "duoradiusd ends no EAP itself yet: this client gets in with PAP only. The key for it will be [eap], which stands below")
+		}
 		t.set("mode", str(mode))
 	case v.kind == "radius_server_iframe":
 		t.note(decide, "Duo has ended the prompt in a frame, so this client gets pushes at once; see that it waits 60 s for an answer and does not inject Duo's script any more")

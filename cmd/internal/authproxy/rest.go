@@ -30,7 +30,7 @@ func (i *importer) exempt(v *server, live bool) {
 	t.set("users", strs(users), from...)
 	t.set("services", strs([]string{v.name}))
 	if v.first == nil {
-		t.note(changed, "no password is checked here either, their client must have done so; and of them, too, duoradiusd wants a factor in the password field, or nothing", from...)
+		t.note(changed, "no password is checked here either, their client must have done so", from...)
 	}
 	t.set("second_factor", str("exempt"))
 	i.rules = append(i.rules, t)

@@ -177,14 +177,20 @@ func (c *client) sharesSecret(b *client) bool {
 
 func isProtected(o *option) bool { return strings.Contains(o.name, "_protected") }
 
-// settle gives each address to the first client that has it: clients are known by their addresses here, and not by the
-// port that they ask.
+// settle gives each address to one client, because clients are known by their addresses here and not by the port that
+// they ask: to the first that has it, of those whose passwords are checked if there are any. Otherwise a section that
+// checks none would let in who came to the other.
 func (i *importer) settle() {
 	owner := map[netip.Prefix]*client{}
 	each := func(f func(c *client)) {
-		for _, v := range i.servers {
-			for _, c := range v.clients {
-				f(c)
+		for _, checks := range []bool{true, false} {
+			for _, v := range i.servers {
+				if (v.first != nil) != checks {
+					continue
+				}
+				for _, c := range v.clients {
+					f(c)
+				}
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package checkup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -251,11 +253,21 @@ func (r *run) testUser(ctx context.Context, d *ldapauth.Directory) Finding {
 	case err != nil:
 		return problem("see above", "could not be asked for %q: %v", name, err)
 	}
-	found := ok("knows %q, in %d groups", name, len(account.Groups))
+	found := ok("knows %q, in %d groups", name, countGroups(account.Groups))
 	if account.DuoUsername != "" {
 		found.Found += fmt.Sprintf(", at Duo as %q", account.DuoUsername)
 	}
 	return found
+}
+
+// countGroups counts groups that have two names each: the DN, and the value of its first RDN.
+func countGroups(names []string) (n int) {
+	for _, name := range names {
+		if strings.Contains(name, "=") {
+			n++
+		}
+	}
+	return cmp.Or(n, len(names))
 }
 
 // todos is what to do where a step of a directory's check went wrong.
@@ -282,12 +294,21 @@ func server(s ldapauth.ServerCheck) (list []Finding) {
 
 func upstream(ctx context.Context, subject string, u *radiusauth.Upstream) (list []Finding) {
 	for _, s := range u.Check(ctx) {
-		f := ok("answers Status-Server")
-		if s.Err != nil {
-			f = warning("if it knows Status-Server (FreeRADIUS does, NPS does not): check address, firewall, and the secret on both sides", "%v", s.Err)
-		}
+		f := answered(s)
 		f.Took = s.Took
 		list = append(list, about(subject+" "+s.Server, f)...)
 	}
 	return list
+}
+
+func answered(s radiusauth.ServerCheck) Finding {
+	switch {
+	case s.Err == nil:
+		return ok("answers Status-Server")
+	case s.Unclear:
+		return warning("if it knows Status-Server (FreeRADIUS does, NPS does not): check the firewall, that it knows this client, and the secret on both sides", "%v", s.Err)
+	case errors.Is(s.Err, syscall.ECONNREFUSED):
+		return problem("check the address and the port, and that the server runs", "%v", s.Err)
+	}
+	return problem("check the name, the way to it, and the secret on both sides", "%v", s.Err)
 }

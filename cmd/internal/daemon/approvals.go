@@ -41,7 +41,7 @@ func (d *Daemon) Forget(user string) int {
 		n += d.memory.Approvals.Forget(user)
 	}
 	if n > 0 {
-		d.saveMemory() // or a crash would bring them back
+		d.saveForgotten() // or a crash would bring them back
 		d.log.Info("approvals: forgotten", "user", canonical, "approvals", n)
 	}
 	return n
@@ -50,7 +50,7 @@ func (d *Daemon) Forget(user string) int {
 // ForgetAll takes away what is remembered of everybody, and returns how many approvals that were.
 func (d *Daemon) ForgetAll() int {
 	n := d.memory.Approvals.ForgetAll()
-	d.saveMemory()
+	d.saveForgotten()
 	d.log.Info("approvals: all forgotten", "approvals", n)
 	return n
 }

@@ -58,6 +58,20 @@ func build(c *conf.Config, before *parts, log *slog.Logger) (*parts, error) {
 	return p, err
 }
 
+// drop closes what the parts that are used do not share.
+func (p *parts) drop(used *parts) {
+	for name, a := range p.applications {
+		if now := used.applications[name]; now == nil || now.client != a.client {
+			a.client.Close() // its pending pushes go on
+		}
+	}
+	for name, f := range p.firstFactors {
+		if used.firstFactors[name] != f {
+			time.AfterFunc(longestLogin, f.close) // those that began before the change end as they began
+		}
+	}
+}
+
 func (p *parts) client(c *conf.Client) (*radiusd.Client, error) {
 	a := p.applications[c.Application]
 	if a == nil {
@@ -91,6 +105,7 @@ func (p *parts) client(c *conf.Client) (*radiusd.Client, error) {
 			FirstFactor: first,
 			Groupless:   groupless,
 			Second:      a.client,
+			Application: a.config.IntegrationKey,
 			Mode:        c.Mode,
 			Factors:     c.Factors,
 			Delimiter:   c.Delimiter,

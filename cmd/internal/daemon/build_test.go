@@ -20,7 +20,7 @@ socket = ""
 directory = ""
 `
 
-func load(t *testing.T, text string) *conf.Config {
+func load(t testing.TB, text string) *conf.Config {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "duoradiusd.toml")
 	if err := os.WriteFile(file, []byte(base+text), 0o600); err != nil {

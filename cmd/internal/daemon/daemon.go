@@ -40,6 +40,9 @@ type Daemon struct {
 	running context.Context
 	end     context.CancelFunc // of running
 	keeping sync.WaitGroup
+
+	saving  sync.Mutex // held while what is remembered is saved; guards unsaved
+	unsaved bool       // it could not be, and that is said
 }
 
 // New builds a Daemon from c. It opens files, but no socket yet.
@@ -56,6 +59,7 @@ func New(c *conf.Config, log *slog.Logger) (*Daemon, error) {
 	d.openState(c.State.Directory)
 	p, err := build(c, nil, log)
 	if err != nil {
+		d.vault.close()
 		return nil, err
 	}
 	d.server.LoadState()
@@ -118,22 +122,15 @@ func (d *Daemon) Reload(c *conf.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := d.server.Listen(p.listen); errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w (another address on a port that is listened on wants a restart)", err)
-	} else if err != nil {
+	if err := d.server.Listen(p.listen); err != nil {
+		p.drop(before)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("%w (another address on a port that is listened on wants a restart)", err)
+		}
 		return err
 	}
 	d.use(p)
-	for name, a := range before.applications {
-		if now := p.applications[name]; now == nil || now.client != a.client {
-			a.client.Close() // its pending pushes go on
-		}
-	}
-	for name, f := range before.firstFactors {
-		if p.firstFactors[name] != f {
-			time.AfterFunc(longestLogin, f.close) // those that began before the change end as they began
-		}
-	}
+	before.drop(p)
 	return nil
 }
 
@@ -165,6 +162,7 @@ func (d *Daemon) Shutdown(ctx context.Context) {
 	d.end()
 	d.keeping.Wait()
 	d.saveMemory() // with the pushes that are on a phone now: the user's next try joins them
+	d.vault.close()
 	d.memory.Close()
 	for _, a := range d.parts.Load().applications {
 		a.client.Close()

@@ -16,6 +16,9 @@ const (
 // saveEvery is how much of what is remembered a crash may cost: users are asked once more.
 const saveEvery = 15 * time.Second
 
+// saveShare bounds the time that goes into it: one part in so many.
+const saveShare = 50
+
 // stored is one file of a vault, as radiusd.Store.
 type stored struct {
 	vault *vault
@@ -31,9 +34,12 @@ func (d *Daemon) openState(directory string) {
 		return
 	}
 	v, err := openVault(directory)
-	if err != nil {
+	if v == nil {
 		d.log.Warn("state: nothing survives a restart", "error", err)
 		return
+	}
+	if err != nil {
+		d.log.Warn("state: what was kept can't be read any more", "error", err)
 	}
 	d.vault = v
 	d.server.State = stored{v, clientsFile}
@@ -46,55 +52,83 @@ func (d *Daemon) restore(p *parts) {
 		return
 	}
 	b, err := d.vault.load(memoryFile)
-	if err == nil && b != nil {
-		err = d.memory.Restore(bytes.NewReader(b), p.second, p.settings.Guard)
+	if b != nil {
+		if unfit := d.memory.Restore(bytes.NewReader(b), p.second, p.settings.Guard); unfit != nil {
+			err = d.vault.refuse(memoryFile, unfit)
+		}
 	}
 	if err != nil {
 		d.log.Warn("state: approvals are not taken up", "error", err)
 	}
 }
 
-// second returns the Duo application that a client's logins ask; nil when there is no such client any more.
-func (p *parts) second(client string) policy.SecondFactor {
-	if a := p.asks[client]; a != nil {
-		return a.client
+// second returns the Duo application of an integration key; nil when there is no such any more.
+func (p *parts) second(integrationKey string) policy.SecondFactor {
+	for _, a := range p.applications {
+		if a.config.IntegrationKey == integrationKey {
+			return a.client
+		}
 	}
 	return nil
 }
 
-// saveMemory keeps what is remembered for the next run.
-func (d *Daemon) saveMemory() {
+// saveMemory keeps what is remembered for the next run: one at a time, or what was forgotten could be written again by
+// one that began before. A disk that stays full is said once.
+func (d *Daemon) saveMemory() error {
 	if d.vault == nil {
-		return
+		return nil
 	}
+	d.saving.Lock()
+	defer d.saving.Unlock()
 	var b bytes.Buffer
 	err := d.memory.Save(&b)
 	if err == nil {
 		err = d.vault.save(memoryFile, b.Bytes())
 	}
-	if err != nil {
-		d.log.Error("state: not saved", "error", err)
+	switch {
+	case err != nil && !d.unsaved:
+		d.log.Error("state: approvals are not saved; it is tried again", "error", err)
+	case err == nil && d.unsaved:
+		d.log.Info("state: approvals are saved again")
 	}
+	d.unsaved = err != nil
+	return err
+}
+
+// saveForgotten saves what is remembered because somebody was forgotten. Where that can't be, what was saved before goes
+// too: it would bring them back.
+func (d *Daemon) saveForgotten() error {
+	err := d.saveMemory()
+	if err == nil {
+		return nil
+	}
+	if gone := d.vault.remove(memoryFile); gone != nil {
+		d.log.Error("state: after a crash, approvals that were forgotten would count again", "error", gone)
+	} else {
+		d.log.Warn("state: what was saved before is removed: it held approvals that were forgotten")
+	}
+	return err
 }
 
 // keep saves what is remembered whenever it has changed, until Shutdown.
 func (d *Daemon) keep() {
-	timer := time.NewTicker(saveEvery)
+	timer := time.NewTimer(saveEvery)
 	defer timer.Stop()
 	saved := d.memory.Changes()
 	for {
-		due := false
+		save, due := d.saveMemory, false
 		select {
 		case <-d.running.Done():
 			return
 		case <-timer.C:
 		case <-d.saveNow:
-			due = true
+			save, due = d.saveForgotten, true
 		}
-		if now := d.memory.Changes(); due || now != saved {
-			d.saveMemory()
+		began := time.Now()
+		if now := d.memory.Changes(); (due || now != saved) && save() == nil {
 			saved = now
 		}
+		timer.Reset(max(saveEvery, saveShare*time.Since(began)))
 	}
 }
 

@@ -14,15 +14,19 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 )
 
 // vault keeps files encrypted and authenticated (AES-256-GCM) in the state directory. Its key lies beside them, in a
 // file of its own: what is copied without it, or put back from an older day, is of no use. Each write of a file has a
-// higher number than the one before; the key's file knows the numbers, so that an older file is noticed.
+// higher number than the one before; the key's file knows the numbers, so that an older file is noticed. Of a whole
+// directory that is put back, key and all, nobody could know.
 type vault struct {
 	directory string
+	at        func(step string) error // tests break a write at its steps; nil: nobody does
 
 	mu   sync.Mutex // guards ring, and is held while a file is written
+	lock *os.File   // held, so that no other daemon writes here; nil once closed
 	ring keyRing
 }
 
@@ -34,39 +38,84 @@ type keyRing struct {
 
 const (
 	keyFile   = "state.key"
+	lockFile  = "state.lock"
 	vaultMark = "duoradiusd state 1\n"
 	maxVault  = 1 << 28
+	maxRing   = 1 << 16
 )
 
-// errSetAside says that a file was of no use and lies there under another name.
-var errSetAside = errors.New("damaged, foreign or from an older day")
+var (
+	errUseless = errors.New("damaged, foreign or from an older day") // and lies there under another name
+	errGone    = errors.New("it is gone")
+	errClosed  = errors.New("the state directory is closed")
+)
 
-// openVault opens the vault in a directory, which it makes. A key's file that can't be read is set aside, and with it
-// all that it opened.
-func openVault(directory string) (*vault, error) {
+// openVault opens the vault in a directory, which it makes, for this daemon alone. A key's file that can't be read is set
+// aside, and with it all that it opened: the error says so, and the vault is good.
+func openVault(directory string) (v *vault, err error) {
 	if err := os.MkdirAll(directory, 0o750); err != nil {
 		return nil, err
 	}
-	v := &vault{directory: directory}
-	b, err := os.ReadFile(v.path(keyFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return v, v.newKey()
+	v = &vault{directory: directory}
+	if v.lock, err = lock(v.path(lockFile)); err != nil {
+		return nil, err
 	}
+	if err = v.readRing(); err != nil && !errors.Is(err, errUseless) {
+		v.close()
+		return nil, err
+	}
+	return v, err
+}
+
+// lock takes a lock that ends with the process at the latest.
+func lock(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if json.Unmarshal(b, &v.ring) != nil || len(v.ring.Key) != 32 || v.ring.Written == nil {
-		if err := v.setAside(keyFile); err != nil {
-			return nil, err
-		}
-		return v, v.newKey()
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return f, nil
 	}
-	return v, nil
+	f.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = errors.New("another daemon uses this directory")
+	}
+	return nil, fmt.Errorf("%s: %w", name, err)
+}
+
+// close lets another daemon use the directory. Nothing is saved any more.
+func (v *vault) close() {
+	if v == nil {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.lock != nil {
+		v.lock.Close()
+		v.lock = nil
+	}
 }
 
 func (v *vault) path(name string) string { return filepath.Join(v.directory, name) }
 
-func (v *vault) newKey() error {
+// readRing reads the key's file, or makes a new key.
+func (v *vault) readRing() error {
+	b, err := v.read(keyFile, maxRing)
+	if errors.Is(err, fs.ErrNotExist) {
+		return v.newRing()
+	}
+	if err != nil {
+		return err
+	}
+	if json.Unmarshal(b, &v.ring) == nil && len(v.ring.Key) == 32 && v.ring.Written != nil {
+		return nil
+	}
+	useless := v.setAside(keyFile, errUseless)
+	return errors.Join(useless, v.newRing())
+}
+
+func (v *vault) newRing() error {
 	v.ring = keyRing{Key: make([]byte, 32), Written: make(map[string]uint64)}
 	rand.Read(v.ring.Key)
 	return v.writeRing()
@@ -77,7 +126,7 @@ func (v *vault) writeRing() error {
 	if err != nil {
 		return err
 	}
-	return writeAtomically(v.path(keyFile), b)
+	return v.write(keyFile, b)
 }
 
 func (v *vault) seal() (cipher.AEAD, error) {
@@ -98,49 +147,52 @@ func bound(name string, number uint64) []byte {
 func (v *vault) save(name string, plain []byte) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	if v.lock == nil {
+		return errClosed
+	}
 	aead, err := v.seal()
 	if err != nil {
 		return err
 	}
 	number := v.ring.Written[name] + 1
 	b := binary.BigEndian.AppendUint64([]byte(vaultMark), number)
-	if err := writeAtomically(v.path(name), aead.Seal(b, nil, plain, bound(name, number))); err != nil {
+	if len(b)+len(plain)+aead.Overhead() > maxVault {
+		return fmt.Errorf("%s: %d octets are too many to be read again", v.path(name), len(plain))
+	}
+	if err := v.write(name, aead.Seal(b, nil, plain, bound(name, number))); err != nil {
 		return err
 	}
 	v.ring.Written[name] = number
 	return v.writeRing()
 }
 
-// load reads a file; nil where there is none. One that is of no use is set aside, and the error says so.
+// load reads a file; nil where there never was one. One that is of no use is set aside, and the error says so.
 func (v *vault) load(name string) ([]byte, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	f, err := os.Open(v.path(name))
-	if errors.Is(err, fs.ErrNotExist) {
+	b, err := v.read(name, maxVault)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && v.ring.Written[name] == 0:
 		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxVault+1))
-	if err != nil {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("%s: %w", v.path(name), errGone)
+	case err != nil:
 		return nil, err
 	}
 	plain, number, ok := v.open(name, b)
 	if !ok || number < v.ring.Written[name] {
-		if err := v.setAside(name); err != nil {
-			return nil, err
-		}
-		return nil, fmt.Errorf("%s: %w; it lies there as %s now", v.path(name), errSetAside, name+badSuffix)
+		return nil, v.setAside(name, errUseless)
 	}
-	v.ring.Written[name] = number
+	if number > v.ring.Written[name] { // a crash came between the two
+		v.ring.Written[name] = number
+		v.writeRing() // where it can't be, the next save says so
+	}
 	return plain, nil
 }
 
 func (v *vault) open(name string, b []byte) (plain []byte, number uint64, ok bool) {
 	rest, ok := bytes.CutPrefix(b, []byte(vaultMark))
-	if !ok || len(rest) < 8 || len(b) > maxVault {
+	if !ok || len(rest) < 8 {
 		return nil, 0, false
 	}
 	aead, err := v.seal()
@@ -152,36 +204,88 @@ func (v *vault) open(name string, b []byte) (plain []byte, number uint64, ok boo
 	return plain, number, err == nil
 }
 
-const badSuffix = ".bad"
+// refuse sets a file aside that was authentic, and yet can't be used because of err.
+func (v *vault) refuse(name string, err error) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.setAside(name, err)
+}
 
-// setAside keeps the newest useless file of a name for whoever wants to know.
-func (v *vault) setAside(name string) error { return os.Rename(v.path(name), v.path(name+badSuffix)) }
+// remove takes a file away, even where nothing can be written.
+func (v *vault) remove(name string) error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.lock == nil {
+		return errClosed
+	}
+	if err := os.Remove(v.path(name)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
 
-// writeAtomically leaves the old file or the new one, whatever happens. Only this user may read it.
-func writeAtomically(name string, b []byte) error {
-	directory := filepath.Dir(name)
-	f, err := os.CreateTemp(directory, ".new-*")
+const (
+	badSuffix = ".bad"
+	newSuffix = ".new"
+)
+
+// setAside keeps the newest useless file of a name for whoever wants to know, and returns why.
+func (v *vault) setAside(name string, why error) error {
+	if err := os.Rename(v.path(name), v.path(name+badSuffix)); err != nil {
+		return fmt.Errorf("%s: %w; it can't be set aside: %w", v.path(name), why, err)
+	}
+	return fmt.Errorf("%s: %w; it lies there as %s now", v.path(name), why, name+badSuffix)
+}
+
+// read reads a file whole. A longer one than most was not written here: nothing in it is of use, and nothing is read.
+func (v *vault) read(name string, most int64) ([]byte, error) {
+	f, err := os.Open(v.path(name))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Size() > most {
+		return nil, err
 	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
+	b := make([]byte, info.Size())
+	_, err = io.ReadFull(f, b)
+	return b, err
+}
+
+// write leaves the old file or the new one, whatever happens. Only this user may read it. What a crash leaves of the new
+// one goes with the next write.
+func (v *vault) write(name string, b []byte) error {
+	name = v.path(name)
+	var f, d *os.File
+	defer func() { f.Close(); d.Close() }() // once more does no harm, nor does none
+	for _, step := range []struct {
+		name string
+		take func() error
+	}{
+		{"create", func() (err error) {
+			os.Remove(name + newSuffix)
+			f, err = os.OpenFile(name+newSuffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			return err
+		}},
+		{"write", func() error { _, err := f.Write(b); return err }},
+		{"sync", func() error { return f.Sync() }},
+		{"close", func() error { return f.Close() }},
+		{"rename", func() error { return os.Rename(name+newSuffix, name) }},
+		{"open directory", func() (err error) { d, err = os.Open(filepath.Dir(name)); return err }},
+		{"sync directory", func() error { return d.Sync() }},
+	} {
+		err := error(nil)
+		if v.at != nil {
+			err = v.at(step.name)
+		}
+		if err == nil {
+			err = step.take()
+		}
+		if err != nil {
+			os.Remove(name + newSuffix)
+			return fmt.Errorf("%s: %s: %w", name, step.name, err)
+		}
 	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return err
-	}
-	d, err := os.Open(directory)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return nil
 }

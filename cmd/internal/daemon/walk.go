@@ -68,9 +68,7 @@ func (w *Walk) Decide(ctx context.Context, user, password, state string, ip neti
 // Close ends what is still ringing.
 func (w *Walk) Close() {
 	w.memory.Close()
-	for _, a := range w.parts.applications {
-		a.client.Close()
-	}
+	w.parts.close()
 }
 
 type tracedFirst struct {

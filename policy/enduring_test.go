@@ -1,0 +1,152 @@
+package policy
+
+import (
+	"bytes"
+	"context"
+	"encoding/gob"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// lasting is a Duo that goes on when the daemon ends: what an earlier run began is asked for again.
+type lasting struct {
+	*fakeDuo
+	mu     sync.Mutex // guards all below
+	script map[string]reply
+	polled []string // txids that were asked for by name
+}
+
+func (d *lasting) Auth(ctx context.Context, r AuthRequest) (AuthResult, error) {
+	if r.Began == "" {
+		return d.fakeDuo.Auth(ctx, r)
+	}
+	d.mu.Lock()
+	a, ok := d.script[r.Began]
+	d.polled = append(d.polled, r.Began)
+	d.mu.Unlock()
+	if !ok || r.Passcode != "" || r.Device != "" || r.Factor == Passcode || r.Name == "" {
+		d.t.Errorf("Duo is asked for the answer of what it did not begin: %+v", r)
+	}
+	if err := pause(ctx, a.after); err != nil {
+		return AuthResult{Txid: r.Began}, err
+	}
+	a.AuthResult.Txid = r.Began
+	return a.AuthResult, a.err
+}
+
+// then says what became of a transaction, counted from the restart.
+func (d *lasting) then(txid string, a reply) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.script[txid] = a
+}
+
+func (d *lasting) wantPolls(want string) {
+	d.t.Helper()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if got := fmt.Sprint(d.polled); got != want {
+		d.t.Errorf("asked for %s, want %s", got, want)
+	}
+}
+
+// enduring is a world that can be restarted.
+type enduring struct {
+	*world
+	duo *lasting
+}
+
+func inEnduring(t *testing.T, f func(w *enduring)) {
+	t.Helper()
+	inWorld(t, func(w *world) {
+		e := &enduring{w, &lasting{fakeDuo: w.duo, script: make(map[string]reply)}}
+		w.client.Second, w.client.Application = e.duo, "DI1"
+		w.client.Remember = time.Hour
+		w.settings.Guard = PushGuard{Pushes: 3, Window: 10 * time.Minute, Cooldown: 10 * time.Minute}
+		w.load()
+		f(e)
+	})
+}
+
+func (w *enduring) second(application string) SecondFactor {
+	if application == "DI1" {
+		return w.duo
+	}
+	return nil
+}
+
+func (w *enduring) save() []byte {
+	w.Helper()
+	var b bytes.Buffer
+	if err := w.memory.Save(&b); err != nil {
+		w.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// end ends the daemon as Shutdown does.
+func (w *enduring) end() []byte {
+	w.Helper()
+	b := w.save()
+	w.memory.Close()
+	return b
+}
+
+// begin starts the next daemon.
+func (w *enduring) begin(b []byte) {
+	w.Helper()
+	told := w.memory.OnFraud
+	w.memory = NewMemory(100)
+	w.memory.OnFraud = told
+	if err := w.memory.Restore(bytes.NewReader(b), w.second, w.settings.Guard); err != nil {
+		w.Error(err)
+	}
+	w.load()
+	synctest.Wait()
+}
+
+func (w *enduring) restart() { w.Helper(); w.begin(w.end()) }
+
+// pending begins a login that the daemon's end rejects.
+func (w *enduring) pending(password string, but ...func(*Attempt)) (reject func() Verdict) {
+	ctx, cancel := context.WithCancelCause(w.Context())
+	verdict := make(chan Verdict, 1)
+	go func() { verdict <- w.decide(ctx, w.attempt(password, but...)) }()
+	synctest.Wait()
+	return func() Verdict { cancel(context.Canceled); return <-verdict }
+}
+
+// passes lets time pass, and all that happens in it.
+func (w *enduring) passes(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+const (
+	shuttingDown = "reject shutting-down push T1" + later
+	pendingText  = ": " + sayPending
+)
+
+// edit changes what is saved.
+func edit(t *testing.T, b []byte, change func(*snapshot)) []byte {
+	t.Helper()
+	s, err := decode(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(s)
+	var out bytes.Buffer
+	enc := gob.NewEncoder(&out)
+	if err := enc.Encode(s); err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range append(s.approvals, nil) {
+		if err := enc.Encode(list); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.Bytes()
+}

@@ -1,0 +1,148 @@
+package policy
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// conversation plays rounds of what the first factor asks back, then its yes, and leaves the login waiting for Duo.
+func conversation(w *world, u *upstream, n *int, rounds int, a Account, first, later string, but ...func(*Attempt)) *pending {
+	var script []said
+	for range rounds {
+		*n++
+		script = append(script, back(AskBack{State: fmt.Sprint("S", *n), Message: "token?", EAP: "\x01\x05tls"}))
+	}
+	u.says(append(script, yes(a))...)
+	v := w.login(first, but...)
+	for range rounds - 1 {
+		v = w.login(later, append(but, state(v.State))...)
+	}
+	return w.start(later, append(but, state(v.State))...)
+}
+
+// TestConversationBegunAnew joins the push that rings, however many rounds it had: a supplicant starts again after half a
+// minute, a user types password and token once more.
+func TestConversationBegunAnew(t *testing.T) {
+	for rounds := 1; rounds <= 3; rounds++ {
+		t.Run(fmt.Sprint("EAP/", rounds), func(t *testing.T) {
+			inRelay(t, func(w *world, u *upstream) {
+				w.answers(allows(20 * time.Second))
+				n, is := 0, Account{User: "alice", EAP: success}
+				one := conversation(w, u, &n, rounds, is, "", "", by(EAP))
+				time.Sleep(10 * time.Second)
+				two := conversation(w, u, &n, rounds, is, "", "", by(EAP))
+				one.wants("accept approved push T1")
+				two.wants("accept approved push T1")
+			})
+		})
+		t.Run(fmt.Sprint("prompt/", rounds), func(t *testing.T) {
+			inRelay(t, func(w *world, u *upstream) {
+				w.answers(allows(20 * time.Second))
+				n := 0
+				one := conversation(w, u, &n, rounds, Account{}, "pw", "111111")
+				time.Sleep(10 * time.Second)
+				two := conversation(w, u, &n, rounds, Account{}, "pw", "222222")
+				one.wants("accept approved push T1")
+				two.wants("accept approved push T1")
+			})
+		})
+	}
+}
+
+// TestConversationOfAnother begun with another password does not join.
+func TestConversationOfAnother(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		w.answers(allows(20 * time.Second))
+		n := 0
+		one := conversation(w, u, &n, 2, Account{}, "pw", "111111")
+		two := conversation(w, u, &n, 2, Account{}, "another", "111111")
+		two.wants("reject push-pending: Another login of yours waits for an answer on your phone.")
+		one.wants("accept approved push T1")
+	})
+}
+
+// TestCopyOfAPromptsAnswer, which a menu has followed, gets no Accept: it would be one without the attributes and the rule
+// of the user's groups.
+func TestCopyOfAPromptsAnswer(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		w.client.Mode, w.client.Remember = ModeChallenge, time.Hour
+		never := time.Duration(0)
+		w.rules(Rule{Groups: []string{"restricted"}, Remember: &never})
+		u.says(back(AskBack{State: "S1", Message: "token?"}), yes(Account{Groups: []string{"restricted"}}))
+		prompt := w.login("pw").State
+		menu := w.login("999999", state(prompt)).State
+		w.answers(allows(10 * time.Second))
+		answer := w.start("1", state(menu))
+		time.Sleep(time.Second)
+		w.wants(w.login("999999", state(prompt)), badState)
+		answer.wants("accept approved push T1")
+		if n := w.memory.Approvals.Len(); n != 0 {
+			t.Errorf("%d approvals kept, though the group's rule says never", n)
+		}
+	})
+}
+
+// TestUnprovenName: where only the outside of a tunnel says who it is, nobody is let in without being asked: whoever knows
+// one password could name an exempt user there.
+func TestUnprovenName(t *testing.T) {
+	outside := Account{EAP: success, Unproven: true}
+	for name, prepare := range map[string]func(w *world){
+		"exempt":     func(w *world) { w.rules(Rule{Users: []string{"alice"}, Need: ExemptBy}) },
+		"unlisted":   func(w *world) { w.settings.Unlisted = UnlistedFirstFactor; w.load() },
+		"elsewhere":  func(w *world) { w.settings.Users = []User{{Name: "alice", Services: []string{"other"}}}; w.load() },
+		"remembered": func(w *world) { w.client.Remember = time.Hour; w.answers(allows(0)); w.login("pw") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inRelay(t, func(w *world, u *upstream) {
+				if name == "remembered" {
+					u.says(yes(Account{}))
+				}
+				prepare(w)
+				u.says(yes(outside), yes(outside))
+				w.answers(allows(0), denies("deny", "Login request denied.", 0))
+				_, before := w.duo.counts()
+				if v := w.login("", by(EAP)); v.Reason != Approved {
+					t.Errorf("%s", line(v))
+				}
+				if v := w.login("", by(EAP)); v.Reason != Denied { // nor is that approval remembered
+					t.Errorf("%s", line(v))
+				}
+				if _, got := w.duo.counts(); got-before != 2 {
+					t.Errorf("Duo was asked %d times, want 2", got-before)
+				}
+			})
+		})
+	}
+}
+
+// TestExpiredPasswordBehindADeny: where a rule denies by group, nobody whose groups are not known is told that the
+// password was right.
+func TestExpiredPasswordBehindADeny(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		u.says(no(Refusal{Why: "password expired", Proven: true}), no(Refusal{Why: "password expired", Proven: true}))
+		w.wants(w.login("pw"), "reject account-refused: "+sayAccount)
+		w.rules(Rule{Groups: []string{"out"}, Need: DeniedHere})
+		w.wants(w.login("pw"), "reject account-refused: "+sayWrong)
+	})
+}
+
+// TestVendorAttributesOfAPrompt go to the client that is to get them.
+func TestVendorAttributesOfAPrompt(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		prompt := Attribute{AttributeID{Type: 76}, "\x00\x00\x00\x01"}
+		asks := func(state string) said {
+			return back(AskBack{State: state, Message: "token?",
+				Attributes: []Attribute{vsa(9, 1, "x"), prompt, {AttributeID{Type: 26}, "odd"}}})
+		}
+		u.says(asks("S1"))
+		if got := w.login("pw").Attributes; len(got) != 1 || got[0] != prompt {
+			t.Errorf("%v", got)
+		}
+		w.client.Pass = []AttributeID{{Vendor: 9, Type: 1}}
+		u.says(asks("S2"))
+		if got := w.login("pw").Attributes; len(got) != 2 || got[0] != vsa(9, 1, "x") {
+			t.Errorf("%v", got)
+		}
+	})
+}

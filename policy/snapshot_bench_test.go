@@ -1,0 +1,118 @@
+package policy
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// crowded remembers n approvals.
+func crowded(n int) *Memory {
+	m := NewMemory(n)
+	now := time.Now()
+	for i := range n {
+		m.Approvals.add(approvalKey{user: fmt.Sprintf("firstname.lastname%d", i), duo: Identity{Username: fmt.Sprintf("firstname.lastname%d", i)},
+			at: "DIXXXXXXXXXXXXXXXXXX", service: "vpn", ip: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}, now, 8*time.Hour)
+	}
+	return m
+}
+
+func BenchmarkSave(b *testing.B) {
+	for _, n := range []int{1000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			m := crowded(n)
+			var out bytes.Buffer
+			b.ReportAllocs()
+			for b.Loop() {
+				out.Reset()
+				if err := m.Save(&out); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(out.Len())/float64(n), "octets/approval")
+		})
+	}
+}
+
+// BenchmarkSavePending is how long twenty thousand pushes on phones hold up all others.
+func BenchmarkSavePending(b *testing.B) {
+	m := NewMemory(1)
+	for i := range 20_000 {
+		user := fmt.Sprintf("firstname.lastname%d", i)
+		t := &transaction{user: Identity{Username: user}, name: user, factor: Push, txid: fmt.Sprintf("%032x", i), began: true,
+			start: time.Now(), done: make(chan struct{})}
+		m.enlist(joinKey{client: "vpn", user: user, ip: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})},
+			seat{t, Account{Groups: []string{"staff", "vpn-users"}}})
+		m.ringing[t.bell()] = t
+		m.running++
+	}
+	var held time.Duration
+	for b.Loop() {
+		var s snapshot
+		start := time.Now()
+		m.saveTransactions(&s)
+		held += time.Since(start)
+		if len(s.Transactions) != 20_000 {
+			b.Fatal(len(s.Transactions))
+		}
+	}
+	b.ReportMetric(float64(held.Milliseconds())/float64(b.N), "ms-held")
+}
+
+func BenchmarkRestore(b *testing.B) {
+	const n = 100_000
+	var saved bytes.Buffer
+	if err := crowded(n).Save(&saved); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		m := NewMemory(n)
+		if err := m.Restore(bytes.NewReader(saved.Bytes()), nil, PushGuard{}); err != nil || m.Approvals.Len() != n {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkLoginWhileSaving is how long remembered logins take while a hundred thousand approvals are saved without a
+// pause.
+func BenchmarkLoginWhileSaving(b *testing.B) {
+	for _, saving := range []bool{false, true} {
+		b.Run(fmt.Sprint(saving), func(b *testing.B) {
+			m := crowded(100_000)
+			var stop atomic.Bool
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for saving && !stop.Load() {
+					var out bytes.Buffer
+					if err := m.Save(&out); err != nil {
+						b.Error(err)
+					}
+				}
+			}()
+			p := New(Settings{BindTo: []Binding{BindService, BindUserIP}}, m)
+			a := Attempt{Client: &Client{Name: "vpn", Service: "vpn", Application: "DIXXXXXXXXXXXXXXXXXX", Remember: 8 * time.Hour},
+				User: "firstname.lastname77", UserIP: netip.MustParseAddr("10.0.0.77"), Authentic: true}
+			var took []time.Duration
+			for b.Loop() {
+				start := time.Now()
+				if v := p.Decide(context.Background(), a); v.Reason != Remembered {
+					b.Fatal(line(v))
+				}
+				took = append(took, time.Since(start))
+			}
+			stop.Store(true)
+			<-done
+			slices.Sort(took)
+			for _, q := range []float64{0.5, 0.99, 0.9999} {
+				b.ReportMetric(float64(took[int(float64(len(took))*q)].Microseconds()), fmt.Sprintf("p%g-µs", q*100))
+			}
+			b.ReportMetric(float64(took[len(took)-1].Microseconds()), "max-µs")
+		})
+	}
+}

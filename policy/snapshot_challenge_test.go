@@ -1,0 +1,110 @@
+package policy
+
+import (
+	"fmt"
+	"testing"
+)
+
+// TestChallengeSurvives, once, for its own client, user and address.
+func TestChallengeSurvives(t *testing.T) {
+	menu := func(t *testing.T, f func(w *enduring, s string)) {
+		inEnduring(t, func(w *enduring) {
+			w.client.Mode = ModeChallenge
+			w.duo.pre.Devices = []Device{smartphone, landline, token}
+			f(w, w.offered())
+		})
+	}
+	menu(t, func(w *enduring, s string) {
+		w.restart()
+		w.answers(wrong, allows(0))
+		s = w.answer(s, "111111", wrongAgain)
+		w.restart()
+		w.answer(s, "2", "accept approved phone T1")
+		w.restart()
+		w.answer(s, "2", badState)
+		w.asked("passcode:111111 phone:D1")
+	})
+	for name, but := range map[string]func(*Attempt){"another client": func(a *Attempt) { c := *a.Client; c.Name = "lab"; a.Client = &c },
+		"another user": as("bob"), "another address": from(cafe)} {
+		menu(t, func(w *enduring, s string) {
+			w.restart()
+			if v := w.login("1", state(s), but); v.Reason != BadState {
+				t.Errorf("%s: %s", name, line(v))
+			}
+		})
+	}
+	menu(t, func(w *enduring, s string) { // three wrong codes in all
+		w.answers(wrong, wrong, wrong)
+		for range 2 {
+			s = w.answer(s, "111111", wrongAgain)
+			w.restart()
+		}
+		w.answer(s, "111111", "reject denied passcode: Incorrect passcode. Please try again.")
+	})
+	menu(t, func(w *enduring, s string) {
+		b := w.end()
+		w.passes(challengeLife)
+		w.begin(b)
+		w.answer(s, "1", badState)
+	})
+}
+
+// TestVerifiedPushSurvives: Enter still waits for the push whose code the user has seen.
+func TestVerifiedPushSurvives(t *testing.T) {
+	inEnduring(t, func(w *enduring) {
+		w.client.Mode, w.duo.pre.Code = ModeChallenge, "376"
+		for i, ip := range []func(*Attempt){from(home), from(nowIP)} {
+			txid := fmt.Sprint("V", i+1)
+			if i == 1 {
+				txid = "V2"
+				w.client.Remember = 0
+			}
+			w.answers(never)
+			v := w.login("pw", ip)
+			w.wants(v, "challenge challenged push "+txid+": "+verify)
+			w.duo.then(txid, allows(time3))
+			w.restart()
+			w.wants(w.login("", ip, state(v.State)), "accept approved push "+txid)
+		}
+	})
+}
+
+// TestAskBackSurvives, with the factor that was typed beside the password.
+func TestAskBackSurvives(t *testing.T) {
+	for field, want := range map[string]string{"pw,123456": "accept approved passcode", "pw,phone2": "accept approved phone T1",
+		"pw": "accept approved push T1"} {
+		inEnduring(t, func(w *enduring) {
+			u := &upstream{t: t, states: map[string]bool{}}
+			w.client.FirstFactor = u
+			w.client.PassAll = true
+			u.says(back(AskBack{State: "S1"}), back(AskBack{State: "S2"}), yes(Account{Attributes: []Attribute{attr(class, "up")}}))
+			s := w.login(field).State
+			w.restart()
+			s = w.login("new", state(s)).State
+			w.restart()
+			w.answers(allows(0))
+			v := w.login("otp", state(s))
+			w.wants(v, want)
+			w.wantsAttributes(v, "25=up")
+			w.upstreamWasAsked(u, "alice:pw alice:new@S1 alice:otp@S2")
+		})
+	}
+}
+
+// TestAnswerLostInRestart: who has typed the answer to a challenge, and whose client asks again after the restart, with the
+// State that is used up, is answered by the push that the answer began, and is who the first factor said.
+func TestAnswerLostInRestart(t *testing.T) {
+	inEnduring(t, func(w *enduring) {
+		w.client.Mode, w.client.PassAll = ModeChallenge, true
+		w.duo.pre.Devices = []Device{smartphone, landline, token}
+		w.ldap.accounts = map[string]Account{"alice": {Groups: []string{"staff"}, Attributes: []Attribute{attr(class, "up")}}}
+		s := w.offered()
+		w.answers(never)
+		w.wants(w.pending("1", state(s))(), shuttingDown)
+		w.duo.then("T1", allows(time3))
+		w.restart()
+		v := w.login("1", state(s))
+		w.wants(v, "accept approved push T1")
+		w.wantsAttributes(v, "25=up")
+	})
+}

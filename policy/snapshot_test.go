@@ -1,0 +1,378 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/gob"
+	"fmt"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+)
+
+// TestApprovalSurvives: with its lifetime, its uses and its idle time, and for nobody else.
+func TestApprovalSurvives(t *testing.T) {
+	inEnduring(t, func(w *enduring) {
+		w.settings.Uses, w.settings.Idle = 4, 40*time.Minute
+		w.load()
+		w.again(Approved)
+		w.again(Remembered)
+		w.restart()
+		w.again(Remembered)
+		w.again(Approved, from(cafe))
+		w.again(Approved, as("bob"))
+		b := w.end()
+		w.passes(20 * time.Minute)
+		w.begin(b)
+		w.again(Remembered)
+		w.restart()
+		w.again(Remembered)
+		w.again(Approved) // all its uses
+		b = w.end()
+		w.passes(40 * time.Minute)
+		w.begin(b)
+		w.again(Approved) // idle
+	})
+	inEnduring(t, func(w *enduring) { // its hour goes on while nobody runs
+		w.again(Approved)
+		w.passes(30 * time.Minute)
+		b := w.end()
+		w.passes(30*time.Minute - 1)
+		w.begin(b)
+		w.again(Remembered)
+		w.passes(time.Nanosecond)
+		w.again(Approved)
+		w.passes(time.Hour)
+		if w.restart(); w.memory.Approvals.Len() != 0 {
+			t.Error("what has passed is saved")
+		}
+	})
+	inEnduring(t, func(w *enduring) { // what is forgotten is
+		w.again(Approved)
+		w.memory.Approvals.Forget("alice")
+		w.restart()
+		w.again(Approved)
+	})
+}
+
+// TestFewerEntries: those used last stay.
+func TestFewerEntries(t *testing.T) {
+	now := time.Now()
+	m, less := NewMemory(5000), NewMemory(3)
+	for i := range 5000 {
+		m.Approvals.add(approvalKey{user: fmt.Sprint(i)}, now, time.Hour)
+	}
+	m.Approvals.use(approvalKey{user: "17"}, now, time.Hour, limits{})
+	var b bytes.Buffer
+	if err := m.Save(&b); err != nil {
+		t.Fatal(err)
+	}
+	if err := less.Restore(&b, nil, PushGuard{}); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, a := range less.Approvals.List("", 0) {
+		names = append(names, a.User)
+	}
+	if fmt.Sprint(names) != "[17 4999 4998]" {
+		t.Errorf("got %q", names)
+	}
+}
+
+// TestBoundedSave: where approvals are too many for a file that is read again, those used last are saved.
+func TestBoundedSave(t *testing.T) {
+	a, long := newApprovals(10), string(make([]byte, maxSaved/4))
+	for i := range 5 {
+		a.add(approvalKey{user: fmt.Sprint(i), service: long}, time.Now(), time.Hour)
+	}
+	var names string
+	a.save(func(list []savedApproval) error {
+		for _, s := range list {
+			names += s.User
+		}
+		return nil
+	})
+	if names != "234" {
+		t.Errorf("got %s", names)
+	}
+}
+
+// TestConfigurationChanged: what counted for one Duo user, application or client counts for no other.
+func TestConfigurationChanged(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		change func(w *enduring)
+		want   Reason // of a login with an approval of before
+		other  bool   // user or application: what was under way is over
+	}{
+		{"nothing", func(*enduring) {}, Remembered, false},
+		{"another Duo application", func(w *enduring) { w.client.Application = "DI2" }, Approved, true},
+		{"another Duo user", func(w *enduring) { w.settings.Users = []User{{Name: "alice", Duo: Identity{UserID: "DU2"}}} }, Approved, true},
+		{"another service", func(w *enduring) { w.client.Service = "mail" }, Approved, false},
+		{"a shorter life", func(w *enduring) { w.client.Remember = time.Minute }, Approved, false},
+		{"none", func(w *enduring) { w.client.Remember = 0 }, Approved, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inEnduring(t, func(w *enduring) {
+				w.again(Approved)
+				w.passes(time.Minute)
+				b := w.end()
+				tt.change(w)
+				w.begin(b)
+				w.again(tt.want)
+			})
+			inEnduring(t, func(w *enduring) { // a push on a phone
+				w.answers(never)
+				w.wants(w.pending("pw")(), shuttingDown)
+				b := w.end()
+				w.duo.then("T1", allows(0))
+				tt.change(w)
+				w.begin(b)
+				if tt.other {
+					w.answers(denied)
+				}
+				if v := w.login("pw"); v.Outcome == Accept == tt.other {
+					t.Errorf("the push: %s", line(v))
+				}
+			})
+			inEnduring(t, func(w *enduring) { // a challenge
+				w.client.Mode = ModeChallenge
+				s := w.login("pw").State
+				b := w.end()
+				tt.change(w)
+				w.begin(b)
+				if !tt.other {
+					w.answers(allows(0))
+				}
+				if v := w.login("123456", state(s)); v.Reason == BadState != tt.other {
+					t.Errorf("the challenge: %s", line(v))
+				}
+			})
+		})
+	}
+	inEnduring(t, func(w *enduring) { // the application is no more: nobody can be asked, the phone still rings
+		w.answers(never)
+		w.wants(w.pending("pw")(), shuttingDown)
+		b := w.end()
+		w.client.Application = "DI2"
+		w.begin(bytes.ReplaceAll(b, []byte("DI1"), []byte("DI3")))
+		w.wants(w.login("pw"), "reject push-pending"+pendingText)
+		w.passes(time.Minute)
+		w.again(Approved)
+	})
+}
+
+// TestGuardSurvives: a restart is no way around the guard.
+func TestGuardSurvives(t *testing.T) {
+	inEnduring(t, func(w *enduring) {
+		for range 3 {
+			w.restart()
+			w.answers(denied)
+			w.wants(w.login("pw"), fmt.Sprintf("reject denied push T%d: Login request denied.", w.duo.txids))
+		}
+		w.restart()
+		w.wants(w.login("pw"), cooling)
+		w.passes(10 * time.Minute)
+		w.again(Approved)
+	})
+	inEnduring(t, func(w *enduring) {
+		w.wantReason(w.wrongs(10), BadPassword)
+		w.restart()
+		w.wantReason(w.wrongs(1), Throttled)
+		w.passes(wrongRefill)
+		w.wantReason(w.wrongs(1), BadPassword)
+		w.wantReason(w.wrongs(1), Throttled)
+	})
+	inEnduring(t, func(w *enduring) {
+		for i := range 50 {
+			w.wrongs(1, as(fmt.Sprint("u", i)))
+		}
+		w.restart()
+		w.wantReason(w.wrongs(1, as("bob")), Throttled)
+		w.wantReason(w.wrongs(1, as("bob"), from(cafe)), BadPassword)
+	})
+}
+
+// TestClockSetBack: what was remembered under a clock that was ahead counts for nobody, but against whom it did.
+func TestClockSetBack(t *testing.T) {
+	inEnduring(t, func(w *enduring) {
+		w.settings.Guard.Pushes = 1
+		w.load()
+		w.passes(24 * time.Hour)
+		w.again(Approved)
+		w.answers(denied)
+		w.login("pw", as("bob"))
+		w.wrongs(20, as("carol"))
+		b := w.end()
+		back := edit(t, b, func(s *snapshot) { // the same as if it had been written a day later
+			s.Written = s.Written.Add(clockSlack + time.Second)
+			for i := range s.Pushes {
+				s.Pushes[i].Until = s.Pushes[i].Until.AddDate(30, 0, 0)
+			}
+			for i := range s.Users {
+				s.Users[i].Settled = s.Users[i].Settled.AddDate(30, 0, 0)
+			}
+		})
+		w.memory = NewMemory(100)
+		if err := w.memory.Restore(bytes.NewReader(back), w.second, w.settings.Guard); err == nil {
+			t.Error("what was remembered is of tomorrow, and counts")
+		}
+		w.load()
+		if w.memory.Approvals.Len() != 0 {
+			t.Error("an approval of tomorrow counts")
+		}
+		w.wants(w.login("pw", as("bob")), cooling)
+		w.wantReason(w.wrongs(1, as("carol")), Throttled)
+		w.passes(10 * time.Minute) // never longer than from now
+		w.again(Approved, as("bob"))
+		w.wantReason(w.wrongs(10, as("carol")), BadPassword)
+	})
+}
+
+// TestTimesAhead: a clock that was wrong for a while, and right when all was saved, locks nobody out, keeps no phone
+// ringing, and grants nothing.
+func TestTimesAhead(t *testing.T) {
+	inEnduring(t, func(w *enduring) {
+		w.again(Approved)
+		w.client.Mode = ModeChallenge
+		w.ldap.passwords["carol"] = "pw"
+		s := w.login("pw", as("carol")).State
+		w.client.Mode = ModeAuto
+		w.answers(reply{begins: time.Hour, after: time.Hour})
+		w.pending("pw", as("bob"))()
+		b := edit(t, w.end(), func(s *snapshot) {
+			ahead := func(at *time.Time) {
+				if !at.IsZero() {
+					*at = at.AddDate(30, 0, 0)
+				}
+			}
+			s.approvals[0][0].At += int64(30 * 365 * 24 * time.Hour)
+			ahead(&s.Challenges[0].Ends)
+			for i := range s.Transactions {
+				ahead(&s.Transactions[i].Start)
+				ahead(&s.Transactions[i].Ended)
+				ahead(&s.Transactions[i].Quiet)
+			}
+			s.Pushes = append(s.Pushes, savedPushes{User: Identity{Username: "alice"}, Failed: []time.Time{s.Written.AddDate(1, 0, 0)}})
+		})
+		w.begin(b)
+		w.wants(w.login("1", as("carol"), state(s)), badState)
+		w.wants(w.login("pw", as("bob")), "reject push-pending"+pendingText)
+		w.passes(time.Minute)
+		w.again(Approved, as("bob"))
+		w.again(Approved)
+		if got, _ := w.memory.guard.pushes.Peek(Identity{Username: "alice"}); got != nil {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// TestUpgrade: fields that come or go between two versions do no harm; one of another kind is an error.
+func TestUpgrade(t *testing.T) {
+	type approval struct {
+		User, Color string
+		IP          netip.Addr
+		At          int64
+		Lifetime    time.Duration
+	}
+	restore := func(values ...any) (int, error) {
+		var b bytes.Buffer
+		enc := gob.NewEncoder(&b)
+		for _, v := range values {
+			if err := enc.Encode(v); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m := NewMemory(10)
+		err := m.Restore(&b, nil, PushGuard{})
+		return m.Approvals.Len(), err
+	}
+	head := struct {
+		Moods   map[string]int
+		Written time.Time
+	}{map[string]int{"a": 1}, time.Now()}
+	list := []approval{{"alice", "red", home, time.Now().UnixNano(), time.Hour}}
+	if n, err := restore(head, list, []approval{}); err != nil || n != 1 {
+		t.Errorf("%d approvals, %v", n, err)
+	}
+	for name, values := range map[string][]any{
+		"approvals of another kind": {head, map[string]bool{"alice": true}},
+		"no end":                    {head, list},
+		"nothing":                   {},
+		"another head":              {"head", list, []approval{}},
+	} {
+		if n, err := restore(values...); err == nil || n != 0 {
+			t.Errorf("%s: %d approvals, %v", name, n, err)
+		}
+	}
+}
+
+// TestChanges: it says when there is something to save, and is silent when there is nothing.
+func TestChanges(t *testing.T) {
+	inEnduring(t, func(w *enduring) {
+		w.client.ProbeUsers = []string{"test01"}
+		w.load()
+		before := w.memory.Changes()
+		w.login("x", as("test01"))
+		w.login("x", as("\x00"))
+		w.memory.Alive()
+		w.memory.Counts()
+		w.passes(time.Hour)
+		if now := w.memory.Changes(); now != before {
+			t.Errorf("%d changes of nothing", now-before)
+		}
+		for _, step := range []struct {
+			name string
+			do   func()
+		}{
+			{"a wrong password", func() { w.wrongs(1) }},
+			{"a push that is under way", func() { w.answers(timedOut); p := w.start("pw"); w.Cleanup(p.abandon) }},
+			{"its answer", func() { w.passes(2 * time.Minute) }},
+			{"an approval", func() { w.again(Approved) }},
+			{"its use", func() { w.again(Remembered) }},
+		} {
+			before := w.memory.Changes()
+			if step.do(); w.memory.Changes() == before {
+				t.Errorf("%s is no change", step.name)
+			}
+		}
+	})
+}
+
+// TestSaveWhileLogins: under -race.
+func TestSaveWhileLogins(t *testing.T) {
+	w := newWorld(t)
+	w.client.Remember, w.client.FirstFactor = time.Hour, nil
+	w.duo.scripts = func(AuthRequest) reply { return allows(time.Microsecond) }
+	w.load()
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			for j := range 200 {
+				a := w.attempt("", as(fmt.Sprintf("u%d-%d", i, j)), from(netip.AddrFrom4([4]byte{10, 0, byte(i), byte(j)})))
+				if v := w.policy.Decide(t.Context(), a); v.Outcome != Accept {
+					t.Error(line(v))
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { wg.Wait(); close(done) }()
+	for running := true; running; {
+		select {
+		case <-done:
+			running = false
+		default:
+		}
+		var b bytes.Buffer
+		if err := w.memory.Save(&b); err != nil {
+			t.Fatal(err)
+		}
+		next := NewMemory(100)
+		if err := next.Restore(&b, func(string) SecondFactor { return nil }, PushGuard{}); err != nil {
+			t.Fatal(err)
+		}
+		next.Close()
+	}
+	w.memory.Close()
+}

@@ -1,0 +1,244 @@
+package policy
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestPushSurvives: a push that is on the phone when the daemon ends answers the user's next try, whenever the tap comes;
+// the phone rings once.
+func TestPushSurvives(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		away  time.Duration // the daemon
+		reply reply         // of the push, counted from the restart
+		want  string
+	}{
+		{"approved afterwards", time.Second, allows(5 * time.Second), "accept approved push T1"},
+		{"approved meanwhile", time.Second, allows(0), "accept approved push T1"},
+		{"approved at the end of its minute", 59 * time.Second, allows(0), "accept approved push T1"},
+		{"denied afterwards", time.Second, denies("deny", "", 5*time.Second), "reject denied push T1: Login denied."},
+		{"denied meanwhile", time.Second, denies("deny", "", 0), "reject denied push T1: Login denied."},
+		{"reported meanwhile", time.Second, denies("fraud", "", 0), "reject fraud push T1: Login denied."},
+		{"no answer", time.Second, denies("timeout", "Login timed out.", 40*time.Second), "reject no-answer push T1: Login timed out."},
+		{"Duo is away afterwards", time.Second, reply{err: errDown, after: 5 * time.Second}, "reject duo-unavailable push T1" + later},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inEnduring(t, func(w *enduring) {
+				w.answers(never)
+				w.wants(w.pending("pw")(), shuttingDown)
+				b := w.end()
+				w.duo.then("T1", tt.reply)
+				w.passes(tt.away)
+				w.begin(b)
+				w.wants(w.login("pw"), tt.want)
+				w.duo.wantPolls("[T1]")
+				w.asked("push:D1")
+			})
+		})
+	}
+	inEnduring(t, func(w *enduring) { // again and again, and remembered in the end
+		w.answers(never)
+		w.wants(w.pending("pw")(), shuttingDown)
+		w.duo.then("T1", reply{after: time.Hour})
+		for range 3 {
+			w.restart()
+			w.wants(w.pending("pw")(), shuttingDown)
+		}
+		w.duo.then("T1", allows(time3))
+		w.restart()
+		w.wants(w.login("pw"), "accept approved push T1")
+		w.restart()
+		w.again(Remembered)
+		w.duo.wantPolls("[T1 T1 T1 T1]")
+	})
+	inEnduring(t, func(w *enduring) { // approved before the daemon ends, when its login was rejected already
+		w.answers(allows(time3))
+		w.wants(w.pending("pw")(), shuttingDown)
+		w.passes(time3)
+		w.restart()
+		w.wants(w.login("pw"), "accept approved push T1")
+		w.duo.wantPolls("[]")
+	})
+	inEnduring(t, func(w *enduring) { // the same, but its grace is over
+		w.answers(allows(time3))
+		w.wants(w.pending("pw")(), shuttingDown)
+		w.passes(time3)
+		b := w.end()
+		w.passes(grace)
+		w.begin(b)
+		w.answers(denied)
+		w.wants(w.login("pw"), "reject denied push T2: Login request denied.")
+	})
+}
+
+// TestNoOtherLoginJoins: the key of a restored push is as narrow as it was.
+func TestNoOtherLoginJoins(t *testing.T) {
+	inEnduring(t, func(w *enduring) {
+		w.client.FirstFactor = nil
+		w.answers(never)
+		w.wants(w.pending("")(), shuttingDown)
+		w.duo.then("T1", allows(30*time.Second))
+		w.restart()
+		for name, but := range map[string]func(*Attempt){"another address": from(cafe), "none": from(nowIP),
+			"another field": func(a *Attempt) { a.Password = "push" }, "another client": through(w.at("lab", "vpn"))} {
+			if v := w.login("", but); v.Reason != Pending {
+				t.Errorf("%s: %s", name, line(v))
+			}
+		}
+		w.wants(w.login(""), "accept approved push T1")
+	})
+}
+
+// TestOneTakesTheAnswer: that of a transaction which somebody was given is no second login's after a restart either.
+func TestOneTakesTheAnswer(t *testing.T) {
+	inEnduring(t, func(w *enduring) {
+		w.client.Remember = 0
+		w.answers(allows(0))
+		w.wants(w.login("pw"), "accept approved push T1")
+		w.restart()
+		w.answers(denied)
+		w.wants(w.login("pw"), "reject denied push T2: Login request denied.")
+	})
+}
+
+// TestUnnamedPush: what Duo may have begun without a word to us rings for its minute.
+func TestUnnamedPush(t *testing.T) {
+	for _, field := range []string{"pw", "pw,phone"} {
+		inEnduring(t, func(w *enduring) {
+			w.answers(reply{begins: time.Hour, after: time.Hour})
+			reject := w.pending(field)
+			w.passes(9 * time.Second)
+			reject()
+			b := w.end()
+			w.passes(time.Second)
+			w.begin(b)
+			w.wants(w.login(field), "reject push-pending"+pendingText)
+			w.passes(50*time.Second - 1)
+			w.restart()
+			w.wants(w.login(field, from(cafe)), "reject push-pending"+pendingText)
+			w.passes(time.Nanosecond)
+			w.answers(denied)
+			if v := w.login(field); v.Reason != Denied {
+				t.Error(line(v))
+			}
+			w.duo.wantPolls("[]")
+		})
+	}
+}
+
+// TestUnnamedCode: a passcode that was on its way to Duo, or codes to the phone, hold up nobody: the next try asks anew.
+func TestUnnamedCode(t *testing.T) {
+	for _, field := range []string{"pw,123456", "pw,sms"} {
+		inEnduring(t, func(w *enduring) {
+			w.answers(reply{after: time.Hour})
+			w.pending(field)()
+			w.restart()
+			w.answers(allows(0))
+			if v := w.login(field); v.Outcome != Accept {
+				t.Errorf("%s: %s", field, line(v))
+			}
+			w.duo.wantPolls("[]")
+		})
+	}
+}
+
+// TestFraudWhileAway: a report is honoured, and told, however late: approvals go, the phone rings no more.
+func TestFraudWhileAway(t *testing.T) {
+	for _, away := range []time.Duration{0, time.Second, 10 * time.Minute, askedLate - time3} {
+		for _, ip := range []func(*Attempt){from(home), from(nowIP)} { // without an address nobody joins it
+			t.Run(away.String(), func(t *testing.T) {
+				inEnduring(t, func(w *enduring) {
+					var told []string
+					w.memory.OnFraud = func(user, txid string) { told = append(told, user+" "+txid) }
+					w.client.Remember = 8 * time.Hour
+					w.again(Approved, from(cafe))
+					w.answers(never)
+					w.pending("pw", ip)()
+					b := w.end()
+					w.duo.then("T2", denies("fraud", "", time.Second))
+					w.passes(away)
+					w.begin(b)
+					w.again(Remembered, from(cafe)) // Duo has not said so yet
+					w.passes(time.Second)
+					if fmt.Sprint(told) != "[alice T2]" || w.memory.Approvals.Len() != 0 {
+						t.Errorf("told %q, %d approvals", told, w.memory.Approvals.Len())
+					}
+					w.wants(w.login("pw", from(cafe)), cooling)
+				})
+			})
+		}
+	}
+	inEnduring(t, func(w *enduring) { // nobody asks for ever
+		w.answers(never)
+		w.pending("pw")()
+		b := w.end()
+		w.passes(askedLate)
+		w.begin(b)
+		w.duo.wantPolls("[]")
+		w.again(Approved)
+	})
+}
+
+// TestLateAllow: an answer that is older than its grace is no login's.
+func TestLateAllow(t *testing.T) {
+	inEnduring(t, func(w *enduring) {
+		w.answers(never)
+		w.wants(w.pending("pw")(), shuttingDown)
+		b := w.end()
+		w.duo.then("T1", allows(0))
+		w.passes(ringLife)
+		w.begin(b)
+		w.duo.wantPolls("[T1]")
+		w.answers(denied)
+		w.wants(w.login("pw"), "reject denied push T2: Login request denied.")
+	})
+	inEnduring(t, func(w *enduring) { // Duo does not know it any more: it is asked for a few seconds
+		w.answers(never)
+		w.wants(w.pending("pw")(), shuttingDown)
+		b := w.end()
+		w.duo.then("T1", reply{after: time.Hour})
+		w.passes(10 * time.Minute)
+		w.begin(b)
+		w.passes(lateLimit)
+		if n := w.memory.Counts().Transactions; n != 0 {
+			t.Errorf("%d transactions", n)
+		}
+	})
+}
+
+// TestRingingIsTheLast: of two transactions of one user, the one that ended before does not silence the phone of the
+// other, nor take over its logins, in whatever order they are saved.
+func TestRingingIsTheLast(t *testing.T) {
+	for range 20 {
+		inEnduring(t, func(w *enduring) {
+			w.client.Remember = 0
+			w.client.FirstFactor = nil
+			w.answers(timedOut)
+			p := w.start("")
+			w.memory.mu.Lock() // a second login of the first push, as one that resumes a challenge has it
+			var first *transaction
+			for _, s := range w.memory.live {
+				first = s.transaction
+			}
+			key := first.keys[0]
+			key.ip = cafe
+			w.memory.enlist(key, seat{first, Account{}})
+			w.memory.mu.Unlock()
+			w.passes(55 * time.Second)
+			p.wants("reject no-answer push T1: No answer came from your phone. Try again.")
+			w.passes(6 * time.Second)
+			w.answers(never)
+			w.wants(w.pending("")(), "reject shutting-down push T2"+later)
+			w.duo.then("T2", allows(10*time.Second))
+			w.restart()
+			if v := w.login("", from(netipLab)); v.Reason != Pending {
+				t.Error(line(v))
+			}
+			w.wants(w.login(""), "accept approved push T2")
+		})
+	}
+}
+
+var netipLab = cafe.Next()
