@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,8 +17,9 @@ import (
 const (
 	challengeLife    = 2 * time.Minute // to find the phone and type a code
 	challengeEntries = 1 << 14
-	challengeTries   = 3 // wrong codes
-	challengeRounds  = 8 // challenges in one login, whatever they were for
+	firstEntries     = 1 << 12 // of one client's whose users have proved nothing yet
+	challengeTries   = 3       // wrong codes
+	challengeRounds  = 8       // challenges in one login, whatever they were for
 )
 
 // challenge is a login half-way: the first factor was right, the second is asked for.
@@ -38,12 +41,15 @@ type challenge struct {
 
 // challenges keeps them by State. A State is good once: whoever removes it has it.
 type challenges struct {
-	mu  sync.Mutex // guards lru
-	lru *simplelru.LRU[string, *challenge]
+	mu     sync.Mutex // guards all
+	second shelf
+	first  map[string]shelf // by client: who has proved nothing yet pushes out others of that kind alone
 }
 
+type shelf = *simplelru.LRU[string, *challenge]
+
 func newChallenges() *challenges {
-	return &challenges{lru: mustLRU[string, *challenge](challengeEntries)}
+	return &challenges{second: mustLRU[string, *challenge](challengeEntries), first: make(map[string]shelf)}
 }
 
 // put keeps c under a new State of 128 random bits in printable form: some clients carry State as a C string.
@@ -53,23 +59,52 @@ func (cs *challenges) put(c *challenge) (state string) {
 	state = hex.EncodeToString(b[:])
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	cs.lru.Add(state, c)
+	cs.add(state, c)
 	return state
+}
+
+// add is called with mu held.
+func (cs *challenges) add(state string, c *challenge) {
+	on := cs.second
+	if c.first != nil {
+		if on = cs.first[c.client]; on == nil {
+			on = mustLRU[string, *challenge](firstEntries)
+			cs.first[c.client] = on
+		}
+	}
+	on.Add(state, c)
 }
 
 // take hands out the challenge of a State, once, to the client and user that were given it (RFC 2865 §5.24).
 func (cs *challenges) take(state, client, user string, now time.Time) *challenge {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	c, ok := cs.lru.Peek(state)
-	if !ok || c.client != client || c.user != user {
-		return nil
+	for _, on := range []shelf{cs.second, cs.first[client]} {
+		if on == nil {
+			continue
+		}
+		c, ok := on.Peek(state)
+		if !ok || c.client != client || c.user != user {
+			continue
+		}
+		on.Remove(state)
+		if !now.Before(c.ends) {
+			return nil
+		}
+		return c
 	}
-	cs.lru.Remove(state)
-	if !now.Before(c.ends) {
-		return nil
+	return nil
+}
+
+// all calls f for each, the least recently used of a kind first. It is called with mu held.
+func (cs *challenges) all(f func(state string, c *challenge)) {
+	for _, on := range slices.Concat([]shelf{cs.second}, slices.Collect(maps.Values(cs.first))) {
+		for _, state := range on.Keys() {
+			if c, ok := on.Peek(state); ok {
+				f(state, c)
+			}
+		}
 	}
-	return c
 }
 
 // challenge begins a challenge with what this login has settled. Its origin is the login's first request, however many

@@ -146,3 +146,22 @@ func TestVendorAttributesOfAPrompt(t *testing.T) {
 		}
 	})
 }
+
+// TestFloodOfFirstRounds: whoever begins conversations without end, having proved nothing, takes nobody's menu away.
+func TestFloodOfFirstRounds(t *testing.T) {
+	inChallenge(t, func(w *world) {
+		menu := w.offered()
+		u, n := &upstream{t: t, states: map[string]bool{}}, 0
+		u.scripts = func(FirstRequest) said { n++; return back(AskBack{State: fmt.Sprint("S", n), EAP: "\x01\x05tls"}) }
+		wifi := w.at("wifi", "wifi")
+		wifi.FirstFactor = u
+		for i := range challengeEntries {
+			w.policy.Decide(w.Context(), w.attempt("", by(EAP), as(fmt.Sprint("nobody", i)), through(wifi)))
+		}
+		if kept := w.memory.challenges.first["wifi"].Len(); kept != firstEntries {
+			t.Errorf("%d kept, want %d", kept, firstEntries)
+		}
+		w.answers(allows(0))
+		w.wants(w.login("123456", state(menu)), "accept approved passcode")
+	})
+}

@@ -226,11 +226,7 @@ func (a *Approvals) restore(list []savedApproval, now time.Time) {
 func (cs *challenges) save(places map[*transaction]int) (list []savedChallenge) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	for _, state := range cs.lru.Keys() {
-		c, ok := cs.lru.Peek(state)
-		if !ok {
-			continue
-		}
+	cs.all(func(state string, c *challenge) {
 		saved := savedChallenge{State: state, Client: c.client, User: c.user, Duo: c.duo, UserIP: c.userIP, Authentic: c.authentic,
 			Account: c.account, Origin: c.origin.save(), Wrong: c.wrong, Rounds: c.rounds, Pushed: places[c.pushed], Ends: c.ends}
 		if f := c.first; f != nil {
@@ -241,7 +237,7 @@ func (cs *challenges) save(places map[*transaction]int) (list []savedChallenge) 
 			saved.Options = append(saved.Options, savedOption{o.factor, o.device})
 		}
 		list = append(list, saved)
-	}
+	})
 	return list
 }
 
@@ -264,7 +260,7 @@ func (cs *challenges) restore(list []savedChallenge, transactions []*transaction
 		for _, o := range s.Options {
 			c.options = append(c.options, option{o.Factor, o.Device})
 		}
-		cs.lru.Add(s.State, c)
+		cs.add(s.State, c)
 	}
 }
 
