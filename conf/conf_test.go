@@ -58,7 +58,9 @@ func problems(t testing.TB, texts map[string]string) string {
 }
 
 // edited is an example in which somebody has put values of their own.
-func edited(example string) string { return strings.ReplaceAll(example, "api-xxxxxxxx", "api-12345678") }
+func edited(example string) string {
+	return strings.ReplaceAll(example, "api-xxxxxxxx", "api-12345678")
+}
 
 func TestExample(t *testing.T) {
 	dir := files(t, map[string]string{

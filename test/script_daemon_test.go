@@ -1,6 +1,7 @@
 package test
 
 import (
+	"cmp"
 	"os"
 	"regexp"
 	"slices"
@@ -36,6 +37,7 @@ func (s *stage) daemonCommand(not bool, args []string) {
 		furnish(s, s.ts.MkAbs("."), s.duo, s.configuration(configFile))
 		if what == "start" {
 			s.daemon = launch(s, s.duo, s.ts.MkAbs("."))
+			s.daemon.forbid(s.secrets...)
 			s.print("%s\n", s.daemon.StartLine())
 		}
 	case "stop":
@@ -62,10 +64,12 @@ func (s *stage) daemonCommand(not bool, args []string) {
 	}
 }
 
-// configuration reads a file in which $PORT may stand.
+// configuration reads a file in which variables may stand, as $PORT.
 func (s *stage) configuration(file string) string {
-	return strings.ReplaceAll(s.ts.ReadFile(file), "$PORT", s.ts.Getenv("PORT"))
+	return variable.ReplaceAllStringFunc(s.ts.ReadFile(file), func(v string) string { return cmp.Or(s.ts.Getenv(v[1:]), v) })
 }
+
+var variable = regexp.MustCompile(`\$[A-Z]+\b`)
 
 var signals = map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "HUP": syscall.SIGHUP, "KILL": syscall.SIGKILL}
 

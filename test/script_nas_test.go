@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -16,8 +17,17 @@ import (
 type sent struct {
 	socket  *nas.NAS
 	request *nas.Request
+	typed   string // password
 	at      time.Time
+	least   time.Duration // from then to the reply
+	early   chan arrival  // of the reply, read as soon as it comes; nil where least is 0
 	reply   *nas.Response // nil while there is none
+}
+
+type arrival struct {
+	b   []byte
+	err error
+	at  time.Time
 }
 
 // want is what stands behind "->".
@@ -36,8 +46,6 @@ func codeName(r *nas.Response) string {
 	return name
 }
 
-func oneLine(text string) string { return strings.ReplaceAll(text, "\n", `\n`) }
-
 // expectation cuts "-> CODE TEXT" off.
 func (s *stage) expectation(args []string) (rest []string, w want) {
 	at := slices.Index(args, "->")
@@ -52,7 +60,8 @@ func (s *stage) expectation(args []string) (rest []string, w want) {
 // manner is how a command of nas goes about it.
 type manner struct {
 	name    string        // of what is sent, for reply, resend and silence; "": the last
-	timeout time.Duration // from the sending to the reply
+	least   time.Duration // from the sending to the reply, of login and send
+	timeout time.Duration // the same, at most
 	until   func() bool   // log in again and again until that; nil: once
 	options []option
 }
@@ -60,7 +69,7 @@ type manner struct {
 // manner reads the options:
 //
 //	-secret S  -ip ADDRESS|none  -from 127.0.0.2  -ma first|last|none|wrong  -state S  -proxy-state S (also twice)
-//	-method chap|mschap|eap      -as NAME  -timeout 2s  -until-pushes N  -until-log REGEXP
+//	-method chap|mschap|eap      -as NAME  -least 1s  -timeout 2s  -until-pushes N  -until-log REGEXP
 func (s *stage) manner(args []string) (m manner, rest []string) {
 	m = manner{timeout: patience}
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") && args[0] != "->" {
@@ -84,6 +93,8 @@ func (s *stage) manner(args []string) (m manner, rest []string) {
 			m.options = append(m.options, with(methods[value]))
 		case "-as":
 			m.name = value
+		case "-least":
+			m.least = s.duration(value)
 		case "-timeout":
 			m.timeout = s.duration(value)
 		case "-until-pushes":
@@ -101,8 +112,8 @@ func (s *stage) manner(args []string) (m manner, rest []string) {
 var placements = map[string]nas.Placement{"first": nas.First, "last": nas.Last, "none": nas.None, "wrong": nas.Wrong}
 
 var methods = map[string]func(*nas.Request){
-	"chap":   func(r *nas.Request) { r.CHAP("hunter22") },
-	"mschap": func(r *nas.Request) { r.MSCHAPv2() },
+	"chap":   func(r *nas.Request) { r.CHAP(typedIn(r)) },
+	"mschap": proveByMSCHAPv2,
 	"eap":    func(r *nas.Request) { r.EAP(nas.EAPIdentity(1, "alice")) },
 }
 
@@ -115,7 +126,7 @@ var methods = map[string]func(*nas.Request){
 //	retry                        gives up what was sent and asks anew: same port, same Identifier, another Authenticator
 //	silence                      nothing has come, beside what has been read
 //
-// A reply is printed, an attribute a line; the State of a challenge is put into $STATE.
+// A reply is printed, an attribute a line, as script_show_test.go has it; the State of a challenge is put into $STATE.
 func (s *stage) nasCommand(not bool, args []string) {
 	s.only(not, args, 1, 99)
 	args, w := s.expectation(args)
@@ -172,8 +183,35 @@ func (s *stage) send(m manner, user, password string) {
 	}
 	s.Cleanup(func() { socket.Close() })
 	s.last = cmp.Or(m.name, "request")
-	s.sent[s.last] = &sent{socket: socket, request: a.request(user, password)}
+	s.sent[s.last] = &sent{socket: socket, request: a.request(user, password), typed: password, least: m.least}
 	s.sendOff(s.sent[s.last])
+	s.sent[s.last].watch(m.timeout)
+}
+
+// watch notes when the reply comes, where that counts.
+func (out *sent) watch(limit time.Duration) {
+	if out.least == 0 {
+		return
+	}
+	early := make(chan arrival, 1)
+	out.early = early
+	go func() {
+		b, err := out.socket.Receive(limit) // ends with the socket
+		early <- arrival{b, err, time.Now()}
+	}()
+}
+
+// receive waits for a datagram, which must not have come too early.
+func (out *sent) receive(limit time.Duration) ([]byte, error) {
+	if out.early == nil {
+		return out.socket.Receive(time.Until(out.at.Add(limit)))
+	}
+	a := <-out.early
+	out.early = nil
+	if took := a.at.Sub(out.at); a.err == nil && took < out.least {
+		return nil, fmt.Errorf("a reply after %v", took)
+	}
+	return a.b, a.err
 }
 
 func (s *stage) sendOff(out *sent) {
@@ -200,7 +238,7 @@ func (s *stage) find(m manner) *sent {
 
 func (s *stage) reply(m manner, w want) {
 	out := s.find(m)
-	b, err := out.socket.Receive(time.Until(out.at.Add(m.timeout)))
+	b, err := out.receive(m.timeout)
 	if err == nil {
 		out.reply, err = out.request.Verify(b)
 	}
@@ -208,7 +246,7 @@ func (s *stage) reply(m manner, w want) {
 		s.Fatal(err)
 	}
 	s.daemon.forbidState(out.reply)
-	s.show(out.reply)
+	s.show(out)
 	if state := out.reply.State(); state != nil {
 		s.ts.Setenv("STATE", string(state))
 	}
@@ -230,27 +268,6 @@ func (s *stage) resend(m manner) {
 	case !bytes.Equal(b, out.reply.Raw):
 		s.Fatalf("got  % x\nwant % x", b, out.reply.Raw)
 	}
-}
-
-// show prints a reply.
-func (s *stage) show(r *nas.Response) {
-	s.print("%s\n", codeName(r))
-	for _, a := range r.Attributes {
-		switch a.Type {
-		case nas.MessageAuthenticator:
-			s.print("Message-Authenticator\n")
-		case nas.State:
-			s.print("State of %d octets\n", len(a.Value))
-		case nas.ReplyMessage, nas.ProxyState:
-			s.print("%s = %q\n", attributeNames[a.Type], a.Value)
-		default:
-			s.print("%s = %x\n", attributeNames[a.Type], a.Value)
-		}
-	}
-}
-
-var attributeNames = map[byte]string{
-	nas.ReplyMessage: "Reply-Message", nas.ProxyState: "Proxy-State", nas.SessionTimeout: "Session-Timeout", nas.Prompt: "Prompt",
 }
 
 // statusCommand sends a Status-Server (RFC 5997). When its answer comes, every request before it has been read.
@@ -277,7 +294,7 @@ func (s *stage) statusCommand(not bool, args []string) {
 		if err != nil {
 			s.Fatal(err)
 		}
-		s.show(r)
+		s.show(&sent{reply: r})
 		if !w.holds(r) {
 			s.Fatalf("got  -> %s '%s'", codeName(r), oneLine(r.ReplyMessage()))
 		}

@@ -6,12 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"duoradiusd/test/fakeduo"
+	"duoradiusd/test/fakeldap"
 )
 
 // TestScripts plays the transcripts of testdata/script, each with a Duo and a daemon of its own. Beside testscript's
@@ -19,13 +21,18 @@ import (
 //
 //	duo start | user | forget | requests | shown | count | await | pushes        script_duo_test.go
 //	    passcode | approve | deny | fraud | down | up | skew | inject | heal
+//	directory start | user | remove | down | up | inject                         script_directory_test.go
+//	    heal | forget | count | await | requests
+//	upstream start | user | down | up | mute | old | lax                         script_upstream_test.go
+//	    heal | forget | count | requests
 //	daemon config | start | stop | reload | rewrite | signal | log | exit        script_daemon_test.go
 //	nas login | send | resend | retry | reply | silence, status                  script_nas_test.go
 //	occupied VARIABLE                                                            below
 //
 // "-> Access-Reject 'Login denied.'" behind a command of nas is the whole answer: the code and the exact text for the
 // user, in which \n is a line break; nothing behind the code means no text. A configuration says only what its
-// transcript is about; complete adds the rest. exec duoradiusd is the daemon's own program.
+// transcript is about; complete adds the rest, and $PORT, $DIRECTORY, $UPSTREAM stand for what commands have put there,
+// $FARDAY for a day of the week that is neither today nor near. exec duoradiusd is the daemon's own program.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	program := daemonProgram(t)
@@ -36,15 +43,19 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", filepath.Dir(program)+string(os.PathListSeparator)+env.Getenv("PATH"))
 			env.Setenv("GORACE", os.Getenv("GORACE"))
-			env.Values[stageKey{}] = &stage{scriptT: scriptT{TB: env.T().(testing.TB)}, sent: make(map[string]*sent)}
+			env.Setenv("FARDAY", strings.ToLower(time.Now().UTC().AddDate(0, 0, 3).Format("Mon")))
+			env.Values[stageKey{}] = &stage{scriptT: scriptT{TB: env.T().(testing.TB)}, sent: make(map[string]*sent),
+				directories: make(map[string]*fakeldap.Server), upstreams: make(map[string]*fakeUpstream)}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"duo":      command((*stage).duoCommand),
-			"daemon":   command((*stage).daemonCommand),
-			"nas":      command((*stage).nasCommand),
-			"status":   command((*stage).statusCommand),
-			"occupied": command((*stage).occupiedCommand),
+			"duo":       command((*stage).duoCommand),
+			"directory": command((*stage).directoryCommand),
+			"upstream":  command((*stage).upstreamCommand),
+			"daemon":    command((*stage).daemonCommand),
+			"nas":       command((*stage).nasCommand),
+			"status":    command((*stage).statusCommand),
+			"occupied":  command((*stage).occupiedCommand),
 		},
 	})
 }
@@ -54,10 +65,13 @@ type stageKey struct{}
 // stage is what a script plays on.
 type stage struct {
 	scriptT
-	duo    *fakeduo.Server
-	daemon *daemon
-	sent   map[string]*sent // by name
-	last   string           // the name of the one sent last
+	duo         *fakeduo.Server
+	directories map[string]*fakeldap.Server // by name
+	upstreams   map[string]*fakeUpstream    // the same
+	daemon      *daemon
+	secrets     []string         // of directories and upstreams
+	sent        map[string]*sent // by name
+	last        string           // the name of the one sent last
 }
 
 // scriptT is a script's testing.TB: what fails names the script's line, and what is opened closes with the script.

@@ -35,6 +35,7 @@ const (
 	CHAPChallenge        = 60
 	NASPortType          = 61
 	TunnelClientEndpoint = 66
+	TunnelPassword       = 69
 	Prompt               = 76
 	ConnectInfo          = 77
 	EAPMessage           = 79

@@ -71,10 +71,13 @@ func (r *Request) CHAP(password string) *Request {
 
 // MSCHAPv2 puts Microsoft's attributes in place of User-Password (RFC 2548 §2.3). Their form is right; what they hold
 // is random, so that no server can find it right.
-func (r *Request) MSCHAPv2() *Request {
-	const microsoft, challenge, response = 311, 11, 25
-	answer := slices.Concat([]byte{1, 0}, random(16), make([]byte, 8), random(24))
-	return r.withoutPassword().AddVSA(microsoft, challenge, random(16)).AddVSA(microsoft, response, answer)
+func (r *Request) MSCHAPv2() *Request { return r.MSCHAPv2Proof(random(16), random(16), random(24)) }
+
+// MSCHAPv2Proof does the same with a right NT-Response (RFC 2759 §8.1), to be computed from both challenges.
+func (r *Request) MSCHAPv2Proof(challenge, peerChallenge, ntResponse []byte) *Request {
+	const microsoft, typeChallenge, typeResponse = 311, 11, 25
+	answer := slices.Concat([]byte{1, 0}, peerChallenge, make([]byte, 8), ntResponse)
+	return r.withoutPassword().AddVSA(microsoft, typeChallenge, challenge).AddVSA(microsoft, typeResponse, answer)
 }
 
 // EAP puts an EAP packet in place of User-Password, in as many EAP-Messages as it needs, one even for an empty packet

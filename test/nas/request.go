@@ -32,6 +32,14 @@ type Request struct {
 	BareReply bool
 }
 
+// Get returns the values of one type, in order.
+func (r *Request) Get(typ byte) [][]byte { return values(r.Attributes, typ) }
+
+// VSA returns the values of a vendor's sub-attributes of one type.
+func (r *Request) VSA(vendor uint32, subtype byte) [][]byte {
+	return vsa(r.Attributes, vendor, subtype)
+}
+
 // Bytes returns the packet as it goes on the wire: the same octets each time, unless r is changed in between. A packet
 // beyond 4096 octets, or a value beyond 253, panics: there is no way to write its length down.
 func (r *Request) Bytes() []byte {
