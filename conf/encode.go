@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"layeh.com/radius/dictionary"
+
+	"duoradiusd/policy"
 )
 
 // encode makes a value of the file into the octets that follow an attribute's type and length, or says what is wrong
@@ -179,4 +181,36 @@ func (a *attribute) encodeOctets(s string) (octets, wrong string) {
 		return "", fmt.Sprintf("%d octets; want %d", len(s), size)
 	}
 	return s, ""
+}
+
+// AttributeValue is an attribute's value as a person reads it: a number or the name of one, an address, text in quotes, or
+// octets in hexadecimal.
+func AttributeValue(a policy.Attribute) string {
+	known, value := theDictionary().byID[a.AttributeID], a.Value
+	if known != nil {
+		switch addr, isAddr := netip.AddrFromSlice([]byte(value)); known.Attribute.Type {
+		case dictionary.AttributeInteger:
+			if len(value) == 4 && !known.HasTag() {
+				return known.named(binary.BigEndian.Uint32([]byte(value)))
+			}
+		case dictionary.AttributeIPAddr, dictionary.AttributeIPv6Addr:
+			if isAddr {
+				return addr.String()
+			}
+		}
+	}
+	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return "0x" + hex.EncodeToString([]byte(value))
+	}
+	return strconv.Quote(value)
+}
+
+// named is a number by its name, where it has one.
+func (a *attribute) named(n uint32) string {
+	for _, name := range slices.Sorted(maps.Keys(a.values)) {
+		if a.values[name] == n {
+			return name
+		}
+	}
+	return strconv.FormatUint(uint64(n), 10)
 }

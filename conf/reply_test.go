@@ -194,3 +194,33 @@ func TestProfilesReplies(t *testing.T) {
 		}
 	}
 }
+
+// TestAttributeValue: what was encoded reads as it was written.
+func TestAttributeValue(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		v    any
+		want string
+	}{
+		{"Session-Timeout", int64(3600), "3600"},
+		{"Service-Type", "Framed-User", "Framed-User"},
+		{"Framed-IP-Address", "192.0.2.7", "192.0.2.7"},
+		{"Filter-Id", "full", `"full"`},
+		{"Class", "OU=admins;", `"OU=admins;"`},
+		{"Class", "0x00ff", "0x00ff"},
+		{"Cisco-AVPair", "shell:priv-lvl=15", `"shell:priv-lvl=15"`},
+		{"Attr-26.99999.1", "0x01", "0x01"},
+	} {
+		a, ok := findAttribute(tt.name)
+		if !ok {
+			t.Fatal(tt.name)
+		}
+		octets, wrong := a.encode(tt.v)
+		if wrong != "" {
+			t.Fatalf("%s: %s", tt.name, wrong)
+		}
+		if got := AttributeValue(policy.Attribute{AttributeID: a.AttributeID, Value: octets}); got != tt.want {
+			t.Errorf("%s = %v: %s, want %s", tt.name, tt.v, got, tt.want)
+		}
+	}
+}

@@ -113,8 +113,12 @@ func (t *told) who() {
 		t.line("at Duo", "%s", duoIdentity(t.Duo))
 	}
 	t.line("first factor", "%s", t.firstFactor())
-	if len(t.groups) > 0 {
-		t.line("groups", "%s", strings.Join(t.groups, ", "))
+	for i, g := range t.groups { // a line each: a DN is full of commas
+		step := ""
+		if i == 0 {
+			step = "groups"
+		}
+		t.line(step, "%s", g)
 	}
 }
 
@@ -323,17 +327,9 @@ func (t *told) reply() {
 		if i == 0 {
 			step = "Access-Accept has"
 		}
-		t.line(step, "%s = %s", conf.AttributeName(a.AttributeID), shownValue(a.Value))
+		t.line(step, "%s = %s", conf.AttributeName(a.AttributeID), conf.AttributeValue(a))
 	}
 	if relays(t.config, t.client) {
 		t.line("and of upstream's", "%s", passed(t.client))
 	}
-}
-
-// shownValue prints what is text as text, and anything else as octets.
-func shownValue(value string) string {
-	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return fmt.Sprintf("0x%x", value)
-	}
-	return fmt.Sprintf("%q", value)
 }
