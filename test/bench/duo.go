@@ -1,0 +1,258 @@
+package main
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// What every side of a run knows. Nobody takes them for real keys.
+const (
+	integrationKey = "DIBENCHBENCHBENCH000"
+	secretKey      = "benchbenchbenchbenchbenchbenchbenchbench"
+)
+
+// duo is a Duo that costs little: it verifies each signature, and that is all that it is strict about. Everybody has a
+// phone and approves. test/fakeduo, which is strict about everything and remembers every request, costs more.
+type duo struct {
+	delay  time.Duration // between a push and its approval
+	signer *signer
+
+	mu     sync.Mutex // guards what follows
+	seen   sightings
+	open   int
+	pushes map[string]*push         // by transaction
+	own    map[string]time.Duration // what Duo itself took for each user's login
+}
+
+// push is one on a phone.
+type push struct {
+	user string
+	due  time.Time
+	told bool // a poll has been told that it was sent
+}
+
+// sightings are what a Duo tells of itself.
+type sightings struct {
+	Preauths    int                      `json:"preauths"`
+	Pushes      int                      `json:"pushes"`
+	Polls       int                      `json:"polls"`
+	Refused     int                      `json:"refused"`     // wrong or no signature
+	Handshakes  int                      `json:"handshakes"`  // connections, in all
+	Connections int                      `json:"connections"` // at once, at most
+	OwnTimes    map[string]time.Duration `json:"own_times,omitempty"`
+}
+
+// serveDuo is told where to leave its CA's certificate. It says on standard output where it listens.
+func serveDuo(args []string) error {
+	flags := flag.NewFlagSet("duo", flag.ContinueOnError)
+	delay := flags.Duration("delay", 0, "between a push and its approval")
+	http1 := flags.Bool("http1", false, "speak no HTTP/2")
+	ca := flags.String("ca", "", "`FILE` to write the CA's certificate to")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	leaf, authority, err := newCertificate()
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(*ca, authority, 0o644); err != nil {
+		return err
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	d := &duo{delay: *delay, signer: newSigner()}
+	d.forget()
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(!*http1)
+	srv := &http.Server{
+		Handler:   d,
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{leaf}},
+		Protocols: protocols,
+		HTTP2:     &http.HTTP2Config{MaxConcurrentStreams: 128}, // as common front ends have it
+		ConnState: d.changed,
+		ErrorLog:  log.New(io.Discard, "", 0), // rivals end as they like
+	}
+	fmt.Println("ready", ln.Addr())
+	return srv.ServeTLS(ln, "", "")
+}
+
+// changed counts connections, those too that are given up before a request comes.
+func (d *duo) changed(_ net.Conn, state http.ConnState) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		d.open++
+		d.seen.Handshakes++
+		d.seen.Connections = max(d.seen.Connections, d.open)
+	case http.StateClosed, http.StateHijacked:
+		d.open--
+	}
+}
+
+// forget begins a new count; connections stay.
+func (d *duo) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.seen = sightings{Connections: d.open}
+	d.pushes = make(map[string]*push)
+	d.own = make(map[string]time.Duration)
+}
+
+const okay = `{"stat": "OK", "response": `
+
+func (d *duo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	w.Header().Set("Content-Type", "application/json")
+	switch r.URL.Path {
+	case "/bench/sightings":
+		d.tell(w)
+		return
+	case "/bench/forget":
+		d.forget()
+		return
+	case "/auth/v2/ping":
+		answer(w, `{"time": `+strconv.FormatInt(start.Unix(), 10)+`}`)
+		return
+	}
+	params, ok := read(r)
+	if !ok || !d.signer.signed(r, params) {
+		d.mu.Lock()
+		d.seen.Refused++
+		d.mu.Unlock()
+		w.WriteHeader(http.StatusUnauthorized)
+		io.WriteString(w, `{"stat": "FAIL", "code": 40103, "message": "Invalid signature in request credentials"}`)
+		return
+	}
+	switch r.URL.Path {
+	case "/auth/v2/check":
+		answer(w, `{"time": `+strconv.FormatInt(start.Unix(), 10)+`}`)
+	case "/auth/v2/preauth":
+		d.preauth(w, params.Get("username"), start)
+	case "/auth/v2/auth":
+		d.auth(w, params, start)
+	case "/auth/v2/auth_status":
+		d.status(w, r, params.Get("txid"), start)
+	default:
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, `{"stat": "FAIL", "code": 40401, "message": "Resource not found"}`)
+	}
+}
+
+func read(r *http.Request) (url.Values, bool) {
+	form := r.URL.RawQuery
+	if r.Method == http.MethodPost {
+		b, err := io.ReadAll(io.LimitReader(r.Body, 64<<10))
+		if err != nil {
+			return nil, false
+		}
+		form = string(b)
+	}
+	params, err := url.ParseQuery(form)
+	return params, err == nil
+}
+
+// answer writes an answer whole: with its length, and in one piece.
+func answer(w http.ResponseWriter, response string) {
+	body := okay + response + "}"
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	io.WriteString(w, body)
+}
+
+func (d *duo) tell(w http.ResponseWriter) {
+	d.mu.Lock()
+	seen := d.seen
+	seen.OwnTimes = d.own
+	b, err := json.Marshal(seen)
+	d.mu.Unlock()
+	if err == nil {
+		w.Write(b)
+	}
+}
+
+func (d *duo) preauth(w http.ResponseWriter, user string, start time.Time) {
+	d.mu.Lock()
+	d.seen.Preauths++
+	d.mu.Unlock()
+	answer(w, `{"result": "auth", "status_msg": "Account is active", "devices": [{"device": "DPBENCHBENCHBENCH000", `+
+		`"type": "phone", "name": "", "display_name": "iOS (XXX-XXX-0100)", "number": "XXX-XXX-0100", `+
+		`"capabilities": ["auto", "push", "sms", "phone", "mobile_otp"], "sms_nextcode": "1"}]}`)
+	d.took(user, start)
+}
+
+const (
+	allowed = `{"result": "allow", "status": "allow", "status_msg": "Success. Logging you in..."}`
+	waiting = `{"result": "waiting", "status": "pushed", "status_msg": "Pushed a login request to your device..."}`
+)
+
+func (d *duo) auth(w http.ResponseWriter, params url.Values, start time.Time) {
+	user := params.Get("username")
+	d.mu.Lock()
+	d.seen.Pushes++
+	txid := fmt.Sprintf("00000000-0000-4000-8000-%012d", d.seen.Pushes)
+	if params.Get("async") == "1" {
+		d.pushes[txid] = &push{user: user, due: start.Add(d.delay)}
+		d.mu.Unlock()
+		answer(w, `{"txid": "`+txid+`"}`)
+		d.took(user, start)
+		return
+	}
+	d.mu.Unlock()
+	time.Sleep(d.delay)
+	answer(w, allowed)
+	d.took(user, start)
+}
+
+// status tells news at once, that the push was sent being the first, and waits for those that are to come.
+func (d *duo) status(w http.ResponseWriter, r *http.Request, txid string, start time.Time) {
+	d.mu.Lock()
+	d.seen.Polls++
+	p := d.pushes[txid]
+	if p == nil {
+		d.mu.Unlock()
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"stat": "FAIL", "code": 40002, "message": "Invalid request parameters"}`)
+		return
+	}
+	told := p.told
+	p.told = true
+	d.mu.Unlock()
+	left := p.due.Sub(start)
+	if left > 0 && !told {
+		answer(w, waiting)
+		d.took(p.user, start)
+		return
+	}
+	if left > 0 {
+		timer := time.NewTimer(left)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-r.Context().Done():
+			return
+		}
+	}
+	answer(w, allowed)
+	d.took(p.user, start)
+}
+
+// took adds to what Duo itself took for a user's login.
+func (d *duo) took(user string, since time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.own[user] += time.Since(since)
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+//go:embed freeradius
+var freeradiusFiles embed.FS
+
+const freeradiusModules = "/usr/lib/freeradius" // where Debian has them
+
+// freeradius starts FreeRADIUS in one of its guises: cache, rest or perl. It asks asked, nil where it asks nobody.
+func (b *bench) freeradius(ctx context.Context, guise string, asked *fakeDuo) (*server, error) {
+	program, err := exec.LookPath("freeradius")
+	if err != nil {
+		return nil, errMissing
+	}
+	if _, err := os.Stat(filepath.Join(freeradiusModules, "rlm_"+guise+".so")); err != nil {
+		return nil, errMissing
+	}
+	dir, err := os.MkdirTemp(b.dir, "freeradius-"+guise+"-")
+	if err != nil {
+		return nil, err
+	}
+	for to, from := range map[string]string{
+		"radiusd.conf": "radiusd.conf", "instantiate": guise + ".instantiate", "modules": guise + ".modules",
+		"authorize": guise + ".authorize", "duo.pl": "duo.pl",
+	} {
+		text, err := freeradiusFiles.ReadFile("freeradius/" + from)
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(dir, to), text, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	var users strings.Builder
+	for _, who := range b.people {
+		fmt.Fprintf(&users, "%s Auth-Type := Accept\n", who.name)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "users"), []byte(users.String()), 0o600); err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	env := []string{"FR_DIR=" + dir, "FR_LIBDIR=" + freeradiusModules, fmt.Sprint("FR_PORT=", port), "FR_SECRET=" + secret}
+	if asked != nil {
+		env = append(env, "FR_CA="+asked.ca, "FR_DUO="+asked.addr, "FR_DUO_HOST=127.0.0.1",
+			"no_proxy=127.0.0.1", "FR_IKEY="+integrationKey, "FR_SKEY="+secretKey)
+	}
+	p, err := b.start(dir, env, program, "-f", "-d", dir)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.says(ctx, "Ready to process requests"); err != nil {
+		return nil, err
+	}
+	return &server{process: p, title: "FreeRADIUS + rlm_" + guise, addr: loopback(port)}, nil
+}
+
+func loopback(port uint16) netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
+}
+
+// freePort returns a UDP port that nobody has: FreeRADIUS does not say which one it was given.
+func freePort() (uint16, error) {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Port(), nil
+}

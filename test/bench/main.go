@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+// serveWord is the first argument of this program where it is a part of a run.
+const serveWord = "serve"
+
+// parts are what this program can be beside the load.
+var parts = map[string]func(args []string) error{
+	"floor":   func([]string) error { return serveFloor() },
+	"batched": func([]string) error { return serveBatched() },
+	"layeh":   func([]string) error { return serveLayeh() },
+	"duo":     serveDuo,
+}
+
+// serve is one of the parts, if it is called as one.
+func serve(args []string) (bool, error) {
+	if len(args) < 2 || args[0] != serveWord || parts[args[1]] == nil {
+		return false, nil
+	}
+	return true, parts[args[1]](args[2:])
+}
+
+// rows are what is measured, in order, with the number of open files that each needs.
+var rows = []struct {
+	name  string
+	files func(scale) int
+	run   func(*bench, context.Context) error
+}{
+	{"remembered", nil, (*bench).remembered},
+	{"push", nil, (*bench).push},
+	{"pending", func(s scale) int { return max(maxConnections, s.Pending*2/100) + 500 }, (*bench).pending},
+	{"latency", nil, (*bench).latency},
+	{"unknown", nil, (*bench).unknown},
+	{"configuration", nil, (*bench).listed},
+}
+
+func rowNames() (list []string) {
+	for _, r := range rows {
+		list = append(list, r.name)
+	}
+	return list
+}
+
+func main() {
+	if yes, err := serve(os.Args[1:]); yes {
+		fail(err)
+	}
+	short := flag.Bool("quick", false, "two minutes instead of ten")
+	only := flag.String("only", "", "only these `ROWS`, with commas between: "+strings.Join(rowNames(), ", "))
+	asJSON := flag.Bool("json", false, "print JSON, for programs")
+	flag.Parse()
+	s := full
+	if *short {
+		s = quick
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	r, err := run(ctx, s, *only, os.Stderr)
+	if err != nil {
+		fail(err)
+	}
+	if *asJSON {
+		err = r.json(os.Stdout)
+	} else {
+		err = r.text(os.Stdout)
+	}
+	if err != nil {
+		fail(err)
+	}
+	if slices.ContainsFunc(r.Verdicts, func(v verdict) bool { return !v.Reached }) {
+		os.Exit(1)
+	}
+}
+
+func fail(err error) {
+	fmt.Fprintln(os.Stderr, "bench:", err)
+	os.Exit(2)
+}
+
+// run measures the rows that only names, or all. Whatever happens, all that it started has ended when it returns.
+func run(ctx context.Context, s scale, only string, progress io.Writer) (*report, error) {
+	wanted := rowNames()
+	if only != "" {
+		wanted = strings.Split(only, ",")
+	}
+	for _, name := range wanted {
+		if !slices.Contains(rowNames(), name) {
+			return nil, fmt.Errorf("no row %q; there are %s", name, strings.Join(rowNames(), ", "))
+		}
+	}
+	dir, err := os.MkdirTemp("", "bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{scale: s, dir: dir, self: self, people: crowd(s.Users), progress: progress, report: newReport(s)}
+	defer b.end()
+	if err := b.build(ctx); err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		if !slices.Contains(wanted, row.name) {
+			continue
+		}
+		files := 500
+		if row.files != nil {
+			files = row.files(s)
+		}
+		if err := needFiles(uint64(files)); err != nil {
+			b.note(row.name + ": " + err.Error())
+			continue
+		}
+		err := row.run(b, ctx)
+		b.end()
+		if ctx.Err() != nil {
+			return nil, errors.New("interrupted")
+		}
+		if err != nil {
+			b.say("%s: %v", row.name, err)
+			b.judge(verdict{Row: row.name, Target: "to be measured", Measured: err.Error()})
+		}
+	}
+	b.report.LoadLast = loadAverage()
+	return &b.report, nil
+}

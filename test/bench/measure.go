@@ -1,0 +1,88 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// median returns the middle of a list, the mean of the two in the middle where there are two; 0 of none.
+func median(list []float64) float64 {
+	if len(list) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(list))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 0 {
+		return (sorted[middle-1] + sorted[middle]) / 2
+	}
+	return sorted[middle]
+}
+
+// quantile returns the smallest of a list that so much of 1 of it does not exceed; 0 of none. The list gets sorted.
+func quantile[T cmp.Ordered](list []T, q float64) (v T) {
+	if len(list) == 0 {
+		return v
+	}
+	slices.Sort(list)
+	at := int(q * float64(len(list)))
+	if float64(at) == q*float64(len(list)) {
+		at--
+	}
+	return list[min(max(at, 0), len(list)-1)]
+}
+
+// ratio returns a to b; 0 where that says nothing.
+func ratio(a, b float64) float64 {
+	if b == 0 {
+		return 0
+	}
+	return a / b
+}
+
+// versus returns the median of the ratios of two servers' rounds, each to the round beside it: what the rest of the
+// machine did meanwhile, it did to both.
+func versus(a, b []float64) float64 {
+	n := min(len(a), len(b))
+	list := make([]float64, n)
+	for i := range n {
+		list[i] = ratio(a[i], b[i])
+	}
+	return median(list)
+}
+
+// figure is what one server did in one row.
+type figure struct {
+	Row      string  `json:"row"`
+	Server   string  `json:"server"`
+	InFlight int     `json:"in_flight,omitempty"`
+	Rate     float64 `json:"logins_per_second"`
+	CPU      float64 `json:"cpu_seconds_per_1000"`
+	Peak     float64 `json:"peak_mb"`
+	Lost     int     `json:"lost"`   // logins that were not accepted, in all rounds: no reply, or a reject
+	Copies   int     `json:"copies"` // requests that were sent again because no reply came
+
+	Rates []float64 `json:"rates,omitempty"` // by round
+	CPUs  []float64 `json:"cpus,omitempty"`
+}
+
+// rounds gathers what one server did in each round.
+type rounds struct {
+	rate, cpu    []float64
+	lost, copies int
+}
+
+func (r *rounds) add(t *tally, cpu time.Duration) {
+	r.lost += t.lost + t.refused
+	r.copies += t.copies
+	if t.accepted == 0 {
+		return
+	}
+	r.rate = append(r.rate, float64(t.accepted)/t.elapsed.Seconds())
+	r.cpu = append(r.cpu, cpu.Seconds()*1000/float64(t.accepted))
+}
+
+func (r *rounds) figure(row string, s *server, inFlight int) figure {
+	return figure{Row: row, Server: s.title, InFlight: inFlight, Rate: median(r.rate), CPU: median(r.cpu), Peak: s.peak(),
+		Lost: r.lost, Copies: r.copies, Rates: r.rate, CPUs: r.cpu}
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"math"
+	"os"
+	"testing"
+	"time"
+)
+
+// TestProcessorTime: the name of a program may hold whatever it likes.
+func TestProcessorTime(t *testing.T) {
+	for _, tt := range []struct {
+		stat string
+		want time.Duration
+	}{
+		{"123 (duoradiusd) S 1 2 3 4 5 6 7 8 9 10 150 25 0 0 20 0 9 0", 1750 * time.Millisecond},
+		{"123 (a) b (c 1 2) R 1 2 3 4 5 6 7 8 9 10 1 0 7 7 20 0 9 0", 10 * time.Millisecond},
+		{"", 0},
+		{"123 (short) S 1 2", 0},
+	} {
+		if got := processorTime([]byte(tt.stat)); got != tt.want {
+			t.Errorf("%q: %v, want %v", tt.stat, got, tt.want)
+		}
+	}
+}
+
+func TestStatusMB(t *testing.T) {
+	status := []byte("Name:\tx\nVmPeak:\t  9999 kB\nVmHWM:\t    2000 kB\nVmRSS:\t    1000 kB\n")
+	if got := statusMB(status, "VmHWM:"); math.Abs(got-2.048) > 1e-9 {
+		t.Errorf("VmHWM is %v MB, want 2.048", got)
+	}
+	if got := statusMB(status, "VmSwap:"); got != 0 {
+		t.Errorf("VmSwap is %v MB, want 0", got)
+	}
+}
+
+// TestProcess: time, memory and lines of a real one, its end, and what it said last.
+func TestProcess(t *testing.T) {
+	log := t.TempDir() + "/log"
+	p, err := launch(log, []string{"WORD=ready"}, "/bin/sh", "-c", `i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo $WORD; exec sleep 60`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.stop()
+	if line, err := p.says(t.Context(), "read"); err != nil || line != "ready" {
+		t.Fatalf("it said %q, %v", line, err)
+	}
+	if p.peak() <= 0 || p.resident() <= 0 {
+		t.Errorf("peak %v MB, resident %v MB", p.peak(), p.resident())
+	}
+	if n := p.lines(); n != 1 {
+		t.Errorf("%d lines", n)
+	}
+	p.forget()
+	if b, err := os.ReadFile(log); err != nil || len(b) != 0 {
+		t.Errorf("%q, %v are left", b, err)
+	}
+	if err := p.running(); err != nil {
+		t.Error(err)
+	}
+	p.stop()
+	if p.running() == nil {
+		t.Error("it is said to run on")
+	}
+	if _, err := p.says(t.Context(), "nothing like it"); err == nil {
+		t.Error("a program that has ended is waited for")
+	}
+}

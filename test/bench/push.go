@@ -1,0 +1,47 @@
+package main
+
+import "context"
+
+const titleRest, titlePerl = "FreeRADIUS + rlm_rest", "FreeRADIUS + rlm_perl"
+
+// push is the row of logins that Duo approves at once. Ours make three calls each, those of the rivals one.
+func (b *bench) push(ctx context.Context) error {
+	const row, inFlight = "push, answered at once", 64
+	duo, err := b.duo(ctx, 0, false)
+	if err != nil {
+		return err
+	}
+	old, err := b.duo(ctx, 0, true)
+	if err != nil {
+		return err
+	}
+	servers, err := b.field(row,
+		func() (*server, error) { return b.ours(ctx, titleOurs, configuration(duo, "0s")) },
+		func() (*server, error) { return b.ours(ctx, titleOurs+", HTTP/1.1", configuration(old, "0s")) },
+		func() (*server, error) { return b.freeradius(ctx, "rest", duo) },
+		func() (*server, error) { return b.freeradius(ctx, "perl", duo) },
+	)
+	if err != nil {
+		return err
+	}
+	people := crowd(20_000) // so many that nobody logs in twice at a time
+	for _, s := range servers {
+		if err := b.prime(ctx, s, people[:200]); err != nil { // connections are made
+			return err
+		}
+	}
+	if err := b.turns(ctx, row, servers, people, []int{inFlight}); err != nil {
+		return err
+	}
+	b.compare(row, titleRest, "at most 0.75 of the CPU of "+titleRest, "%.2f",
+		func(ours, theirs figure) (float64, bool) {
+			r := versus(ours.CPUs, theirs.CPUs)
+			return r, r > 0 && r <= 0.75
+		})
+	b.compare(row, titlePerl, "at most 0.125 of the CPU of "+titlePerl, "%.3f",
+		func(ours, theirs figure) (float64, bool) {
+			r := versus(ours.CPUs, theirs.CPUs)
+			return r, r > 0 && r <= 0.125
+		})
+	return nil
+}

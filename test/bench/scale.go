@@ -1,0 +1,45 @@
+package main
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// scale is how much of everything.
+type scale struct {
+	Name     string        `json:"name"`
+	Rounds   int           `json:"rounds"`     // of the rows whose servers take turns
+	Measure  time.Duration `json:"measure"`    // one server's turn
+	InFlight []int         `json:"in_flight"`  // of closed loops
+	Users    int           `json:"users"`      // who log in
+	Again    int           `json:"again"`      // how often pending pushes are made, and latency measured
+	Pending  int           `json:"pending"`    // pushes, over HTTP/2
+	Pending1 int           `json:"pending_h1"` // over HTTP/1.1
+	Pace     time.Duration `json:"pace"`       // of logins at a rate
+	Flood    int           `json:"flood"`      // packets a second from unknown sources
+	Listed   int           `json:"listed"`     // users in the large configuration
+}
+
+var (
+	quick = scale{"quick", 3, 1500 * time.Millisecond, []int{64, 256}, 1000, 1, 20_000, 5_000, 4 * time.Second, 20_000, 100_000}
+	full  = scale{"full", 5, 5 * time.Second, []int{64, 256}, 1000, 3, 20_000, 5_000, 10 * time.Second, 20_000, 100_000}
+)
+
+// needFiles raises the limit of open files as far as it may go, and says whether that is enough. Children inherit it.
+func needFiles(n uint64) error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("getrlimit: %w", err)
+	}
+	if limit.Cur < limit.Max {
+		limit.Cur = limit.Max
+		if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+			return fmt.Errorf("setrlimit: %w", err)
+		}
+	}
+	if limit.Cur < n {
+		return fmt.Errorf("this row needs %d open files, and the limit here is %d: raise it (ulimit -Hn) or leave the row out", n, limit.Cur)
+	}
+	return nil
+}

@@ -1,0 +1,230 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/net/ipv4"
+)
+
+// slot is one of a source's 256 Identifiers.
+type slot struct {
+	busy   bool
+	packet []byte
+	login  int
+	sent   time.Time // first
+	again  time.Time // when it is sent again
+	copies int
+}
+
+// source is one socket of a NAS.
+type source struct {
+	load   *load
+	number int
+	conn   *net.UDPConn
+	batch  *ipv4.PacketConn
+	scribe *scribe
+
+	slots    [256]slot
+	next     byte // Identifier to try next: they are counted up, as NASes do
+	pending  int
+	begun    int // logins
+	out      []ipv4.Message
+	in       []ipv4.Message
+	deadline time.Time // set on the socket
+	checked  time.Time // when it was last seen to what is to be sent again
+	tally    tally
+}
+
+const (
+	atOnce   = 32                     // datagrams in one system call
+	lookover = 100 * time.Millisecond // between looks at what is to be sent again
+)
+
+// open opens the socket. Its address is one of eight, so that the server sees several NASes.
+func (l *load) open(number int) (*source, error) {
+	from := netip.AddrPortFrom(nasAddr(l.network, number), 0)
+	conn, err := net.DialUDP("udp4", net.UDPAddrFromAddrPort(from), net.UDPAddrFromAddrPort(l.target))
+	if err != nil {
+		return nil, fmt.Errorf("a NAS's socket: %w", err)
+	}
+	conn.SetReadBuffer(1 << 20)
+	s := &source{load: l, number: number, conn: conn, batch: ipv4.NewPacketConn(conn), scribe: newScribe()}
+	s.in = make([]ipv4.Message, atOnce)
+	for i := range s.in {
+		s.in[i].Buffers = [][]byte{make([]byte, 512)}
+	}
+	return s, nil
+}
+
+// nasCount is how many addresses NASes have.
+const nasCount = 8
+
+// nasAddr is 127.0.NETWORK.1 to .8.
+func nasAddr(network byte, number int) netip.Addr {
+	return netip.AddrFrom4([4]byte{127, 0, network, byte(1 + number%nasCount)})
+}
+
+// run makes this source's logins until there are no more and all are answered or lost.
+func (s *source) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		now := time.Now()
+		for s.due(now) {
+			s.begin(now)
+		}
+		if now.Sub(s.checked) >= lookover {
+			s.repeat(now)
+		}
+		if err := s.flush(); err != nil {
+			return err
+		}
+		if s.over(now) && (s.pending == 0 || now.After(s.load.end.Add(s.load.patience))) {
+			break
+		}
+		if err := s.receive(s.wake(now)); err != nil {
+			return err
+		}
+	}
+	s.tally.lost = s.pending
+	return ctx.Err()
+}
+
+// login is the number of the next one: the sources take turns.
+func (s *source) login() int { return s.number + s.begun*s.load.sources }
+
+// startOf is when a login of a paced load is due.
+func (s *source) startOf(login int) time.Time {
+	return s.load.start.Add(time.Duration(float64(login) / s.load.rate * float64(time.Second)))
+}
+
+// over reports whether no more logins begin.
+func (s *source) over(now time.Time) bool {
+	if s.load.count > 0 {
+		return s.login() >= s.load.count
+	}
+	return !now.Before(s.load.end)
+}
+
+func (s *source) due(now time.Time) bool {
+	if s.over(now) || s.pending == len(s.slots) {
+		return false
+	}
+	if s.load.rate > 0 {
+		return !now.Before(s.startOf(s.login()))
+	}
+	share := s.load.inFlight / s.load.sources
+	if s.number < s.load.inFlight%s.load.sources {
+		share++
+	}
+	return s.pending < share
+}
+
+func (s *source) begin(now time.Time) {
+	for s.slots[s.next].busy {
+		s.next++
+	}
+	n := s.login()
+	sl := &s.slots[s.next]
+	who := s.load.crowd[n%len(s.load.crowd)]
+	sl.packet = s.scribe.request(sl.packet, s.next, who, uint32(n))
+	sl.busy, sl.login, sl.sent, sl.again, sl.copies = true, n, now, now.Add(s.load.every), 0
+	s.send(sl)
+	if s.load.twice > 0 && n%s.load.twice == s.load.twice-1 {
+		s.send(sl) // an impatient NAS, or a network that doubles
+	}
+	s.next++
+	s.begun++
+	s.tally.begun = now
+	s.pending++
+}
+
+// repeat sends again what has had no reply for long. What is given up is lost, its Identifier free.
+func (s *source) repeat(now time.Time) {
+	s.checked = now
+	for i := range s.slots {
+		sl := &s.slots[i]
+		if sl.busy && now.After(sl.again) {
+			sl.again = now.Add(s.load.every)
+			sl.copies++
+			s.tally.copies++
+			s.send(sl)
+		}
+	}
+}
+
+func (s *source) send(sl *slot) {
+	s.out = append(s.out, ipv4.Message{Buffers: [][]byte{sl.packet}})
+}
+
+func (s *source) flush() error {
+	for left := s.out; len(left) > 0; {
+		n, err := s.batch.WriteBatch(left[:min(len(left), atOnce)], 0)
+		if err != nil {
+			return fmt.Errorf("send to %v: %w", s.load.target, err)
+		}
+		left = left[n:]
+	}
+	s.out = s.out[:0]
+	return nil
+}
+
+// wake is when to stop listening, whether anything came or not.
+func (s *source) wake(now time.Time) time.Time {
+	until := s.checked.Add(lookover)
+	if s.load.rate > 0 && !s.over(now) && s.pending < len(s.slots) {
+		if due := s.startOf(s.login()); due.Before(until) {
+			until = due
+		}
+	}
+	return until
+}
+
+func (s *source) receive(until time.Time) error {
+	if !until.Equal(s.deadline) {
+		s.deadline = until
+		s.conn.SetReadDeadline(until)
+	}
+	n, err := s.batch.ReadBatch(s.in, 0)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil
+	case err != nil:
+		return fmt.Errorf("receive from %v: %w", s.load.target, err)
+	}
+	now := time.Now()
+	for _, m := range s.in[:n] {
+		s.take(m.Buffers[0][:m.N], now)
+	}
+	return nil
+}
+
+// take takes a reply. One to a request that is done, because its copy was answered too, is late.
+func (s *source) take(reply []byte, now time.Time) {
+	if len(reply) < headerLength {
+		s.tally.late++
+		return
+	}
+	sl := &s.slots[reply[1]]
+	code := reply[0]
+	if !sl.busy || !s.scribe.right(reply, sl.packet, s.load.bare) {
+		s.tally.late++
+		return
+	}
+	sl.busy = false
+	s.pending--
+	if code != accessAccept {
+		s.tally.refused++
+		return
+	}
+	s.tally.accepted++
+	s.tally.took = append(s.tally.took, now.Sub(sl.sent))
+	if s.load.byLogin != nil {
+		s.load.byLogin[sl.login] = now.Sub(sl.sent)
+	}
+	s.tally.last = now
+}

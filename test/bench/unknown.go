@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/net/ipv4"
+)
+
+const (
+	unknownRow = "unknown sources"
+	besideRate = 500              // logins a second beside
+	flat       = 8.0              // MB that the daemon may grow by
+	slack      = time.Millisecond // that p99 may differ by
+)
+
+// unknown is the row of packets from where no client is.
+func (b *bench) unknown(ctx context.Context) error {
+	duo, err := b.duo(ctx, 0, false)
+	if err != nil {
+		return err
+	}
+	s, err := b.ours(ctx, titleOurs, configuration(duo, "8h"))
+	if err != nil {
+		return err
+	}
+	if err := b.prime(ctx, s, b.people); err != nil {
+		return err
+	}
+	people := make([]identity, int(besideRate*b.scale.Pace.Seconds()))
+	for i := range people {
+		people[i] = b.people[i%len(b.people)]
+	}
+	quiet, loud := &rounds{}, &rounds{}
+	before, err := b.paced(ctx, s, people, besideRate, quiet)
+	if err != nil {
+		return err
+	}
+	if _, err := b.paced(ctx, s, people, besideRate, &rounds{}); err != nil { // what logins take of memory, they have
+		return err
+	}
+	b.settle(s)
+	b.say("%s: %d packets/s beside %d logins/s", unknownRow, b.scale.Flood, besideRate)
+	resident := s.resident()
+	stop := b.startFlood(ctx, s)
+	start, spent := time.Now(), s.cpu()
+	l := towards(s, people)
+	l.rate, l.count = besideRate, len(people)
+	t, err := l.run(ctx)
+	took := time.Since(start)
+	sent, floodErr := stop()
+	if err := errors.Join(err, floodErr); err != nil {
+		return err
+	}
+	loud.add(t, s.cpu()-spent)
+	grown, extra := s.resident()-resident, b.settle(s)-t.accepted
+	b.report.Figures = append(b.report.Figures, quiet.figure(unknownRow+", none", s, 0), loud.figure(unknownRow, s, 0))
+
+	perSecond := float64(sent) / took.Seconds()
+	b.judge(verdict{unknownRow, fmt.Sprintf("%d packets/s, flat memory", b.scale.Flood),
+		fmt.Sprintf("%.0f/s sent, %+.1f MB", perSecond, grown), grown < flat && perSecond > 0.8*float64(b.scale.Flood)})
+	b.judge(verdict{unknownRow, "at most one log line in 10 s", fmt.Sprintf("%d in %.1f s", extra, took.Seconds()),
+		extra <= int(took.Seconds()/10)+1})
+	p, q := quantile(before, 0.99), quantile(t.took, 0.99)
+	b.judge(verdict{unknownRow, "logins unaffected: all answered, p99 within 1 ms of that without",
+		fmt.Sprintf("%d of %d, p99 %s, without %s", t.accepted, len(people), milliseconds(q), milliseconds(p)),
+		t.accepted == len(people) && q <= p+slack})
+	return nil
+}
+
+// settle waits until the log of s, which is written in the background, is complete, empties it, and returns how many
+// lines it had.
+func (b *bench) settle(s *server) (lines int) {
+	for before := -1; lines != before; {
+		before = lines
+		time.Sleep(300 * time.Millisecond)
+		lines = s.lines()
+	}
+	s.forget()
+	return lines
+}
+
+// startFlood has s flooded until the function that it returns is called.
+func (b *bench) startFlood(ctx context.Context, s *server) (stop func() (sent int, err error)) {
+	ctx, cancel := context.WithCancel(ctx)
+	var sent int
+	var err error
+	var wg sync.WaitGroup
+	wg.Go(func() { sent, err = flood(ctx, s.addr, b.scale.Flood) })
+	return func() (int, error) {
+		cancel()
+		wg.Wait()
+		return sent, err
+	}
+}
+
+// flood sends packets that are well-formed, from many addresses that no client has.
+func flood(ctx context.Context, to netip.AddrPort, perSecond int) (sent int, err error) {
+	const sources = 16
+	conns := make([]*ipv4.PacketConn, sources)
+	for i := range conns {
+		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 9, byte(1 + i)}), 0)
+		conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(from))
+		if err != nil {
+			return 0, err
+		}
+		defer conn.Close()
+		conns[i] = ipv4.NewPacketConn(conn)
+	}
+	s, who := newScribe(), identity{"mallory", "192.0.2.66"}
+	messages := make([]ipv4.Message, atOnce)
+	for i := range messages {
+		messages[i] = ipv4.Message{Buffers: [][]byte{s.request(nil, byte(i), who, 0)}, Addr: net.UDPAddrFromAddrPort(to)}
+	}
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for start, turn := time.Now(), 0; ; turn++ {
+		select {
+		case <-ctx.Done():
+			return sent, nil
+		case <-tick.C:
+		}
+		// What the machine had no time for is made up for a little at a time.
+		due := min(int(time.Since(start).Seconds()*float64(perSecond))-sent, perSecond/50)
+		for due > 0 {
+			n, err := conns[turn%sources].WriteBatch(messages[:min(due, atOnce)], 0)
+			if err != nil {
+				return sent, fmt.Errorf("flood: %w", err)
+			}
+			sent += n
+			due -= n
+			turn++
+		}
+	}
+}
