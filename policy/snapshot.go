@@ -62,6 +62,7 @@ type savedTyped struct {
 	Device   int
 	DeviceID string
 	Code     string
+	Bad      bool
 }
 
 type savedOption struct {
@@ -231,7 +232,7 @@ func (cs *challenges) save(places map[*transaction]int) (list []savedChallenge) 
 			Account: c.account, Origin: c.origin.save(), Wrong: c.wrong, Rounds: c.rounds, Pushed: places[c.pushed], Ends: c.ends}
 		if f := c.first; f != nil {
 			saved.First = &savedRound{Method: f.method, State: f.state, Rounds: f.rounds,
-				Asked: savedTyped{f.asked.factor, f.asked.device, f.asked.deviceID, f.asked.code}}
+				Asked: savedTyped{f.asked.factor, f.asked.device, f.asked.deviceID, f.asked.code, f.asked.bad}}
 		}
 		for _, o := range c.options {
 			saved.Options = append(saved.Options, savedOption{o.factor, o.device})
@@ -255,7 +256,7 @@ func (cs *challenges) restore(list []savedChallenge, transactions []*transaction
 		}
 		if f := s.First; f != nil {
 			c.first = &firstRound{method: f.Method, state: f.State, rounds: f.Rounds,
-				asked: typed{factor: f.Asked.Factor, device: f.Asked.Device, deviceID: f.Asked.DeviceID, code: f.Asked.Code}}
+				asked: typed{factor: f.Asked.Factor, device: f.Asked.Device, deviceID: f.Asked.DeviceID, code: f.Asked.Code, bad: f.Asked.Bad}}
 		}
 		for _, o := range s.Options {
 			c.options = append(c.options, option{o.Factor, o.Device})

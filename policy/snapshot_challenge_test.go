@@ -1,8 +1,11 @@
 package policy
 
 import (
+	"bytes"
 	"fmt"
+	"reflect"
 	"testing"
+	"time"
 )
 
 // TestChallengeSurvives, once, for its own client, user and address.
@@ -22,6 +25,7 @@ func TestChallengeSurvives(t *testing.T) {
 		w.answer(s, "2", "accept approved phone T1")
 		w.restart()
 		w.answer(s, "2", badState)
+		w.again(Remembered)
 		w.asked("passcode:111111 phone:D1")
 	})
 	for name, but := range map[string]func(*Attempt){"another client": func(a *Attempt) { c := *a.Client; c.Name = "lab"; a.Client = &c },
@@ -64,6 +68,9 @@ func TestVerifiedPushSurvives(t *testing.T) {
 			w.wants(v, "challenge challenged push "+txid+": "+verify)
 			w.duo.then(txid, allows(time3))
 			w.restart()
+			if i == 0 { // who begins again sees the code again
+				w.wants(w.login("pw", ip), "challenge challenged push "+txid+": "+verify)
+			}
 			w.wants(w.login("", ip, state(v.State)), "accept approved push "+txid)
 		}
 	})
@@ -107,4 +114,50 @@ func TestAnswerLostInRestart(t *testing.T) {
 		w.wants(v, "accept approved push T1")
 		w.wantsAttributes(v, "25=up")
 	})
+}
+
+// TestWholeChallenge: each field is kept.
+func TestWholeChallenge(t *testing.T) {
+	ends := time.Now().Add(time.Minute).Round(0)
+	pushed := &transaction{user: Identity{UserID: "DU1"}}
+	want := &challenge{client: "vpn", user: "al", duo: Identity{"DU1", "alice"}, userIP: home, authentic: true,
+		account: Account{User: "alice", DuoUsername: "asmith", Groups: []string{"staff"}, EAP: "\x03\x01\x00\x04", Unproven: true,
+			Attributes: []Attribute{attr(class, "up")}, Proof: []Attribute{vsa(cisco, 1, "key")}},
+		first:   &firstRound{method: EAP, state: "S1", asked: typed{factor: Phone, device: 2, deviceID: "D1", code: "123456", bad: true}, rounds: 3},
+		origin:  joinKey{client: "vpn", at: "DI1", user: "al", duo: Identity{"DU1", "alice"}, ip: home, digest: [32]byte{1, 31: 2}},
+		options: []option{{Push, smartphone}, {SMS, landline}}, wrong: 2, rounds: 5, pushed: pushed, ends: ends}
+	for _, v := range []any{*want, *want.first, want.first.asked, want.origin, want.account} {
+		for i := range reflect.TypeOf(v).NumField() {
+			if reflect.ValueOf(v).Field(i).IsZero() {
+				t.Errorf("%T.%s is not tested", v, reflect.TypeOf(v).Field(i).Name)
+			}
+		}
+	}
+	from, to := newChallenges(), newChallenges()
+	from.add("X", want)
+	b := edit(t, func() []byte {
+		m := NewMemory(1)
+		m.challenges = from
+		var b bytes.Buffer
+		if err := m.Save(&b); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}(), func(s *snapshot) { s.Challenges[0].Pushed = 1 })
+	s, err := decode(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	to.restore(s.Challenges, []*transaction{pushed}, time.Now())
+	got := to.take("X", "vpn", "al", time.Now())
+	if got == nil {
+		t.Fatal("it is lost")
+	}
+	if !got.ends.Equal(ends) {
+		t.Errorf("it ends at %v", got.ends)
+	}
+	got.ends = ends
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v %+v\nwant %+v %+v", got, got.first, want, want.first)
+	}
 }

@@ -42,9 +42,15 @@ func TestApprovalSurvives(t *testing.T) {
 		w.again(Remembered)
 		w.passes(time.Nanosecond)
 		w.again(Approved)
+		b = w.end()
 		w.passes(time.Hour)
-		if w.restart(); w.memory.Approvals.Len() != 0 {
-			t.Error("what has passed is saved")
+		if w.begin(b); w.memory.Approvals.Len() != 0 {
+			t.Error("what has passed is taken up")
+		}
+		w.again(Approved)
+		w.passes(time.Hour)
+		if s, err := decode(bytes.NewReader(w.save())); err != nil || len(s.approvals) != 0 {
+			t.Errorf("what has passed is saved: %+v, %v", s, err)
 		}
 	})
 	inEnduring(t, func(w *enduring) { // what is forgotten is
@@ -193,80 +199,6 @@ func TestGuardSurvives(t *testing.T) {
 	})
 }
 
-// TestClockSetBack: what was remembered under a clock that was ahead counts for nobody, but against whom it did.
-func TestClockSetBack(t *testing.T) {
-	inEnduring(t, func(w *enduring) {
-		w.settings.Guard.Pushes = 1
-		w.load()
-		w.passes(24 * time.Hour)
-		w.again(Approved)
-		w.answers(denied)
-		w.login("pw", as("bob"))
-		w.wrongs(20, as("carol"))
-		b := w.end()
-		back := edit(t, b, func(s *snapshot) { // the same as if it had been written a day later
-			s.Written = s.Written.Add(clockSlack + time.Second)
-			for i := range s.Pushes {
-				s.Pushes[i].Until = s.Pushes[i].Until.AddDate(30, 0, 0)
-			}
-			for i := range s.Users {
-				s.Users[i].Settled = s.Users[i].Settled.AddDate(30, 0, 0)
-			}
-		})
-		w.memory = NewMemory(100)
-		if err := w.memory.Restore(bytes.NewReader(back), w.second, w.settings.Guard); err == nil {
-			t.Error("what was remembered is of tomorrow, and counts")
-		}
-		w.load()
-		if w.memory.Approvals.Len() != 0 {
-			t.Error("an approval of tomorrow counts")
-		}
-		w.wants(w.login("pw", as("bob")), cooling)
-		w.wantReason(w.wrongs(1, as("carol")), Throttled)
-		w.passes(10 * time.Minute) // never longer than from now
-		w.again(Approved, as("bob"))
-		w.wantReason(w.wrongs(10, as("carol")), BadPassword)
-	})
-}
-
-// TestTimesAhead: a clock that was wrong for a while, and right when all was saved, locks nobody out, keeps no phone
-// ringing, and grants nothing.
-func TestTimesAhead(t *testing.T) {
-	inEnduring(t, func(w *enduring) {
-		w.again(Approved)
-		w.client.Mode = ModeChallenge
-		w.ldap.passwords["carol"] = "pw"
-		s := w.login("pw", as("carol")).State
-		w.client.Mode = ModeAuto
-		w.answers(reply{begins: time.Hour, after: time.Hour})
-		w.pending("pw", as("bob"))()
-		b := edit(t, w.end(), func(s *snapshot) {
-			ahead := func(at *time.Time) {
-				if !at.IsZero() {
-					*at = at.AddDate(30, 0, 0)
-				}
-			}
-			s.approvals[0][0].At += int64(30 * 365 * 24 * time.Hour)
-			ahead(&s.Challenges[0].Ends)
-			for i := range s.Transactions {
-				ahead(&s.Transactions[i].Start)
-				ahead(&s.Transactions[i].Ended)
-				ahead(&s.Transactions[i].Quiet)
-			}
-			s.Pushes = append(s.Pushes, savedPushes{User: Identity{Username: "alice"}, Failed: []time.Time{s.Written.AddDate(1, 0, 0)}})
-		})
-		w.begin(b)
-		w.wants(w.login("1", as("carol"), state(s)), badState)
-		w.wants(w.login("pw", as("bob")), "reject push-pending"+pendingText)
-		w.passes(time.Minute)
-		w.again(Approved, as("bob"))
-		w.again(Approved)
-		if got, _ := w.memory.guard.pushes.Peek(Identity{Username: "alice"}); got != nil {
-			t.Errorf("%+v", got)
-		}
-	})
-}
-
 // TestUpgrade: fields that come or go between two versions do no harm; one of another kind is an error.
 func TestUpgrade(t *testing.T) {
 	type approval struct {
@@ -321,12 +253,14 @@ func TestChanges(t *testing.T) {
 		if now := w.memory.Changes(); now != before {
 			t.Errorf("%d changes of nothing", now-before)
 		}
+		var reject func() Verdict
 		for _, step := range []struct {
 			name string
 			do   func()
 		}{
 			{"a wrong password", func() { w.wrongs(1) }},
-			{"a push that is under way", func() { w.answers(timedOut); p := w.start("pw"); w.Cleanup(p.abandon) }},
+			{"a push that is under way", func() { w.answers(timedOut); reject = w.pending("pw") }},
+			{"its login's end", func() { reject() }},
 			{"its answer", func() { w.passes(2 * time.Minute) }},
 			{"an approval", func() { w.again(Approved) }},
 			{"its use", func() { w.again(Remembered) }},

@@ -17,7 +17,6 @@ type savedTransaction struct {
 	Keys         []savedKey
 	Start, Ended time.Time // Ended is zero while it is live
 	Quiet        time.Time
-	Taken        bool
 	Result       AuthResult
 	Failed       bool // its answer is an error
 }
@@ -65,7 +64,7 @@ func (m *Memory) saveTransactions(s *snapshot) map[*transaction]int {
 
 func (m *Memory) saveTransaction(t *transaction) savedTransaction {
 	saved := savedTransaction{User: t.user, Application: t.at, Name: t.name, Factor: t.factor, Code: t.code, Txid: t.txid,
-		Began: t.began, Rings: m.ringing[t.bell()] == t, Start: t.start, Ended: t.ended, Quiet: t.quiet, Taken: t.taken,
+		Began: t.began, Rings: m.ringing[t.bell()] == t, Start: t.start, Ended: t.ended, Quiet: t.quiet,
 		Result: t.result, Failed: t.err != nil}
 	for _, key := range t.keys {
 		if s := m.live[key]; s.transaction == t { // no later one has it
@@ -91,7 +90,7 @@ func (m *Memory) restoreTransactions(saved []savedTransaction, second func(strin
 	for _, s := range saved {
 		t := &transaction{user: s.User, at: s.Application, name: s.Name, factor: s.Factor, code: s.Code, txid: s.Txid,
 			began: s.Began, start: earlier(s.Start, now), ended: earlier(s.Ended, now), quiet: earlier(s.Quiet, now.Add(ringLife)),
-			taken: s.Taken, result: s.Result, done: make(chan struct{})}
+			result: s.Result, done: make(chan struct{})}
 		list = append(list, t)
 		if t.ended.IsZero() && t.age(now) < ringLife || !t.ended.IsZero() && now.Before(t.kept()) {
 			m.reseat(t, s) // an answer older than grace is no login's any more

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 	"time"
@@ -126,6 +127,15 @@ func TestUnnamedPush(t *testing.T) {
 			w.duo.wantPolls("[]")
 		})
 	}
+	inEnduring(t, func(w *enduring) { // a Verified Push has a name, but Duo may not have begun it
+		w.client.Mode, w.duo.pre.Code = ModeChallenge, "376"
+		w.answers(reply{begins: time.Hour, after: time.Hour})
+		w.login("pw")
+		w.restart()
+		w.duo.wantPolls("[]")
+		w.wants(w.login("pw"), "challenge challenged: Another login of yours waits for an answer on your phone.\n"+
+			"1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\nPasscode or option (1):")
+	})
 }
 
 // TestUnnamedCode: a passcode that was on its way to Duo, or codes to the phone, hold up nobody: the next try asks anew.
@@ -151,7 +161,12 @@ func TestFraudWhileAway(t *testing.T) {
 			t.Run(away.String(), func(t *testing.T) {
 				inEnduring(t, func(w *enduring) {
 					var told []string
-					w.memory.OnFraud = func(user, txid string) { told = append(told, user+" "+txid) }
+					w.memory.OnFraud = func(user, txid string) {
+						told = append(told, user+" "+txid)
+						if s, err := decode(bytes.NewReader(w.save())); err != nil || len(s.approvals) != 0 || len(s.Pushes) != 1 {
+							t.Errorf("what is saved now knows nothing of it: %+v, %v", s, err)
+						}
+					}
 					w.client.Remember = 8 * time.Hour
 					w.again(Approved, from(cafe))
 					w.answers(never)

@@ -3,6 +3,7 @@ package radiusd_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -201,6 +202,45 @@ func TestStateFileIsMissing(t *testing.T) {
 	d.close()
 	if got := d.log.lines("state: not saved", "level=ERROR"); len(got) != 1 {
 		t.Errorf("the log:\n%s", d.log)
+	}
+}
+
+// full is a Store without room.
+type full struct{ tried chan struct{} }
+
+func (f full) Load() ([]byte, error) { return []byte("{}"), nil }
+func (f full) Save([]byte) error     { f.tried <- struct{}{}; return errors.New("no space left on device") }
+
+// TestStateCanNotBeSaved: it is said once, however often it is tried.
+func TestStateCanNotBeSaved(t *testing.T) {
+	store := full{make(chan struct{}, 10)}
+	addresses := []string{"127.0.0.2", "127.0.0.3", "127.0.0.4"}
+	var clients []*radiusd.Client
+	for _, address := range addresses {
+		clients = append(clients, client(auto, from(address+"/32"), func(c *radiusd.Client) { c.Name = address }))
+	}
+	d := open(t, house{decide: always(accept), clients: clients})
+	d.State = store
+	d.LoadState()
+	for _, address := range addresses {
+		d.wants(nas.CodeAccessAccept, d.nas(address), unsigned())
+		<-store.tried
+	}
+	d.close()
+	<-store.tried
+	if got := d.log.lines("state: not saved", "level=ERROR"); len(got) != 1 {
+		t.Errorf("the log:\n%s", d.log)
+	}
+}
+
+// TestRatchetOfTheFuture: a clock that was wrong once holds no ratchet up.
+func TestRatchetOfTheFuture(t *testing.T) {
+	ahead := time.Now().AddDate(30, 0, 0)
+	file := stateFile(t, radiusd.Ratchet{With: 19, First: ahead, LastWithout: ahead})
+	d := open(t, house{decide: always(accept), stateFile: file, clients: []*radiusd.Client{client(auto)}})
+	d.close()
+	if r := saved(t, file); r.With != 19 || r.First.After(time.Now()) || r.LastWithout.After(time.Now()) {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -275,16 +275,16 @@ func (v *vault) write(name string, b []byte) error {
 		{"open directory", func() (err error) { d, err = os.Open(filepath.Dir(name)); return err }},
 		{"sync directory", func() error { return d.Sync() }},
 	} {
-		err := error(nil)
+		var err error
 		if v.at != nil {
 			err = v.at(step.name)
 		}
 		if err == nil {
 			err = step.take()
 		}
-		if err != nil {
+		if err != nil { // it names the file
 			os.Remove(name + newSuffix)
-			return fmt.Errorf("%s: %s: %w", name, step.name, err)
+			return err
 		}
 	}
 	return nil

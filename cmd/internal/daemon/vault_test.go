@@ -30,11 +30,19 @@ func (v *vault) put(t testing.TB, name, text string) {
 	}
 }
 
+func works(string) error { return nil }
+
 // breaks has at asked before each step of a write.
 func (v *vault) breaks(at func(step string) error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.at = at
+	v.at = func(step string) error {
+		err := at(step)
+		if err != nil {
+			err = &fs.PathError{Op: step, Path: v.path("x"), Err: err}
+		}
+		return err
+	}
 }
 
 // reopened closes v and opens the directory as the next run does.
@@ -300,7 +308,7 @@ func TestVaultErrors(t *testing.T) {
 		if b, err := w.load("x"); err != nil || string(b) != "one" && string(b) != "two" || at < 5 && string(b) != "one" {
 			t.Errorf("step %d: got %q, %v", at, b, err)
 		}
-		v.breaks(nil)
+		v.breaks(works)
 		v.put(t, "x", "three")
 		wantLoad(t, reopened(t, v), "x", "three")
 	}

@@ -1,0 +1,128 @@
+package policy
+
+import (
+	"bytes"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestClockSetBack: what was remembered under a clock that was ahead counts for nobody, but against whom it did.
+func TestClockSetBack(t *testing.T) {
+	inEnduring(t, func(w *enduring) {
+		w.settings.Guard.Pushes = 1
+		w.load()
+		w.passes(24 * time.Hour)
+		w.again(Approved)
+		w.answers(denied)
+		w.login("pw", as("bob"))
+		w.wrongs(20, as("carol"))
+		for i := range 50 {
+			w.wrongs(1, as(fmt.Sprint("u", i)), from(cafe))
+		}
+		b := w.end()
+		back := edit(t, b, func(s *snapshot) { // the same as if it had been written a day later
+			s.Written = s.Written.Add(clockSlack + time.Second)
+			for i := range s.Pushes {
+				s.Pushes[i].Until = s.Pushes[i].Until.AddDate(30, 0, 0)
+			}
+			for i := range s.Users {
+				s.Users[i].Settled = s.Users[i].Settled.AddDate(30, 0, 0)
+			}
+			for i := range s.Addresses {
+				if a := &s.Addresses[i]; a.Key.Contains(cafe) {
+					a.Settled = a.Settled.AddDate(30, 0, 0)
+				}
+			}
+		})
+		w.memory = NewMemory(100)
+		if err := w.memory.Restore(bytes.NewReader(back), w.second, w.settings.Guard); err == nil {
+			t.Error("what was remembered is of tomorrow, and counts")
+		}
+		w.load()
+		if w.memory.Approvals.Len() != 0 {
+			t.Error("an approval of tomorrow counts")
+		}
+		w.wants(w.login("pw", as("bob")), cooling)
+		w.wantReason(w.wrongs(1, as("carol")), Throttled)
+		w.wantReason(w.wrongs(1, as("dave"), from(cafe)), Throttled)
+		w.passes(10 * time.Minute) // never longer than from now
+		w.again(Approved, as("bob"))
+		w.wantReason(w.wrongs(10, as("carol")), BadPassword)
+		w.wantReason(w.wrongs(1, as("dave"), from(cafe)), BadPassword)
+	})
+}
+
+// TestTimesAhead: a clock that was wrong for a while, and right when all was saved, locks nobody out, keeps no phone
+// ringing, and grants nothing.
+func TestTimesAhead(t *testing.T) {
+	inEnduring(t, func(w *enduring) {
+		w.again(Approved)
+		w.client.Mode = ModeChallenge
+		w.ldap.passwords["carol"] = "pw"
+		s := w.login("pw", as("carol")).State
+		w.client.Mode = ModeAuto
+		w.answers(reply{begins: time.Hour, after: time.Hour})
+		w.pending("pw", as("bob"))()
+		b := edit(t, w.end(), func(s *snapshot) {
+			ahead := func(at *time.Time) {
+				if !at.IsZero() {
+					*at = at.AddDate(30, 0, 0)
+				}
+			}
+			s.approvals[0][0].At += int64(30 * 365 * 24 * time.Hour)
+			ahead(&s.Challenges[0].Ends)
+			for i := range s.Transactions {
+				ahead(&s.Transactions[i].Start)
+				ahead(&s.Transactions[i].Ended)
+				ahead(&s.Transactions[i].Quiet)
+			}
+		})
+		w.begin(b)
+		w.wants(w.login("1", as("carol"), state(s)), badState)
+		w.wants(w.login("pw", as("bob")), "reject push-pending"+pendingText)
+		w.passes(time.Minute)
+		w.again(Approved, as("bob"))
+		w.again(Approved)
+	})
+	ahead := func(s *snapshot) {
+		for i := range s.Transactions {
+			t := &s.Transactions[i]
+			t.Ended = t.Ended.AddDate(30, 0, 0)
+			if !t.Quiet.IsZero() {
+				t.Quiet = t.Quiet.AddDate(30, 0, 0)
+			}
+		}
+		for i := range s.Pushes {
+			s.Pushes[i].Failed[0] = s.Pushes[i].Failed[0].AddDate(30, 0, 0)
+		}
+	}
+	inEnduring(t, func(w *enduring) { // an answer that nobody was given is kept for its grace, not for years
+		w.answers(allows(time3))
+		w.wants(w.pending("pw")(), shuttingDown)
+		w.passes(time3)
+		w.begin(edit(t, w.end(), ahead))
+		w.passes(grace)
+		w.answers(denied)
+		w.wants(w.login("pw"), "reject denied push T2: Login request denied.")
+	})
+	inEnduring(t, func(w *enduring) { // a push whose answer was lost rings for its minute
+		w.answers(reply{err: errDown, after: time3})
+		w.login("pw")
+		w.begin(edit(t, w.end(), ahead))
+		w.wants(w.login("pw"), "reject push-pending"+pendingText)
+		w.passes(time.Minute)
+		w.again(Approved)
+	})
+	inEnduring(t, func(w *enduring) { // a denied push counts for its window
+		w.settings.Guard.Pushes = 2
+		w.load()
+		w.answers(denied)
+		w.login("pw")
+		w.begin(edit(t, w.end(), ahead))
+		w.passes(10 * time.Minute)
+		w.answers(denied)
+		w.login("pw")
+		w.again(Approved)
+	})
+}
