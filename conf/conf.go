@@ -34,8 +34,8 @@ func Load(path string) (*Config, error) {
 	l := &loader{whole: true}
 	l.open(path)
 	c := l.config()
-	if len(l.problems) > 0 {
-		return nil, Problems(render(oneOfExamples(l.problems)))
+	if problems := oneOfExamples(l.problems); len(problems) > 0 {
+		return nil, Problems(render(problems))
 	}
 	c.Warnings = render(l.warnings)
 	return c, nil

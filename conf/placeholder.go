@@ -17,8 +17,12 @@ func (t *table) placeholder(key string) {
 	t.out.problems = append(t.out.problems, finding{at: t.under(key), example: true})
 }
 
-// oneOfExamples makes one problem of all placeholders: a file with several is an example that nobody has edited yet.
+// oneOfExamples makes one problem of all placeholders: a file with several is an example that nobody has edited yet. The
+// example's host alone is none: check finds out whether it answers.
 func oneOfExamples(list []finding) []finding {
+	if !slices.ContainsFunc(list, func(f finding) bool { return f.example && f.at.key != "api_host" }) {
+		return slices.DeleteFunc(slices.Clone(list), func(f finding) bool { return f.example })
+	}
 	var others []string
 	first := -1
 	for i, f := range list {
