@@ -44,6 +44,8 @@ func (l *listener) alive(ctx context.Context) error {
 	select {
 	case l.rounds <- round:
 		l.conn.SetReadDeadline(past) // wakes the loop; what has come in stays where it is
+	case <-l.ended: // and nobody takes out what another has put in there
+		return nil
 	case <-ctx.Done():
 	}
 	select {

@@ -191,3 +191,18 @@ func TestSockets(t *testing.T) {
 		})
 	}
 }
+
+// TestAliveOfAnEndedLoop: however many ask about one that reads no more, none of them waits.
+func TestAliveOfAnEndedLoop(t *testing.T) {
+	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ask := radiusd.EndedLoop(conn)
+	for range 3 {
+		if err := ask(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+}

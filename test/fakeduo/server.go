@@ -13,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"duoradiusd/test/authority"
 )
 
 // Config is what a Server starts with. The zero Config is a good one.
@@ -42,7 +44,7 @@ type Server struct {
 	skew   atomic.Int64 // of our clock, in nanoseconds
 
 	mu     sync.Mutex // guards what follows
-	cert   *certificate
+	cert   *authority.Certificate
 	addr   string
 	http   *http.Server // nil while down
 	closed bool
@@ -86,7 +88,7 @@ func (s *Server) Start(addr string) error {
 	if s.closed || s.addr != "" {
 		return errors.New("fakeduo: a server starts once")
 	}
-	cert, err := newCertificate(s.cfg.Host)
+	cert, err := authority.New("fakeduo", s.cfg.Host)
 	if err != nil {
 		return err
 	}
@@ -106,7 +108,7 @@ func (s *Server) listen(addr string) error {
 	protocols.SetHTTP2(!s.cfg.DisableHTTP2)
 	srv := &http.Server{
 		Handler:     s,
-		TLSConfig:   &tls.Config{Certificates: []tls.Certificate{s.cert.leaf}},
+		TLSConfig:   &tls.Config{Certificates: []tls.Certificate{s.cert.Leaf}},
 		Protocols:   protocols,
 		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: s.cfg.MaxStreams},
 		ConnContext: s.conns.opened,
@@ -179,7 +181,7 @@ func (s *Server) CAPEM() []byte {
 	if s.cert == nil {
 		return nil
 	}
-	return s.cert.pem
+	return s.cert.PEM
 }
 
 // IntegrationKey returns the one integration key that is known here.
@@ -195,7 +197,7 @@ func (s *Server) Transport(tr *http.Transport) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	pool := x509.NewCertPool()
-	pool.AddCert(s.cert.ca)
+	pool.AddCert(s.cert.CA)
 	if tr.TLSClientConfig == nil {
 		tr.TLSClientConfig = &tls.Config{}
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"duoradiusd/test/authority"
 )
 
 // Config is what a Server starts with. The zero Config is a directory in clear that anybody may search.
@@ -30,7 +32,7 @@ type Config struct {
 // Server is a fake directory. Its methods may be called at any time, by any goroutine.
 type Server struct {
 	cfg    Config
-	cert   *certificate
+	cert   *authority.Certificate
 	memory memory
 	faults faults
 	tree   tree
@@ -52,7 +54,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Memory <= 0 {
 		cfg.Memory = 10_000
 	}
-	cert, err := newCertificate(cfg.Host)
+	cert, err := authority.New("fakeldap", cfg.Host)
 	if err != nil {
 		return nil, err
 	}
@@ -182,12 +184,12 @@ func (s *Server) URL() string {
 }
 
 // CAPEM is the certificate of the CA that has signed the server's.
-func (s *Server) CAPEM() []byte { return s.cert.pem }
+func (s *Server) CAPEM() []byte { return s.cert.PEM }
 
 // Roots holds that CA.
 func (s *Server) Roots() *x509.CertPool {
 	pool := x509.NewCertPool()
-	pool.AddCert(s.cert.ca)
+	pool.AddCert(s.cert.CA)
 	return pool
 }
 
@@ -206,7 +208,7 @@ func (s *Server) TotalConnections() int {
 }
 
 func (s *Server) tlsConfig() *tls.Config {
-	return &tls.Config{Certificates: []tls.Certificate{s.cert.leaf}, MinVersion: tls.VersionTLS10, MaxVersion: s.cfg.MaxVersion}
+	return &tls.Config{Certificates: []tls.Certificate{s.cert.Leaf}, MinVersion: tls.VersionTLS10, MaxVersion: s.cfg.MaxVersion}
 }
 
 func sameDN(a, b string) bool { return strings.EqualFold(a, b) }

@@ -1,4 +1,5 @@
-package fakeduo
+// Package authority makes throw-away certificates for the fakes of tests.
+package authority
 
 import (
 	"crypto/ecdsa"
@@ -14,23 +15,23 @@ import (
 	"time"
 )
 
-// certificate is a throw-away CA and the server certificate it has signed.
-type certificate struct {
-	ca   *x509.Certificate
-	pem  []byte // the CA's, for clients
-	leaf tls.Certificate
+// Certificate is a CA and the server certificate that it has signed.
+type Certificate struct {
+	CA   *x509.Certificate
+	PEM  []byte // the CA's, for clients
+	Leaf tls.Certificate
 }
 
-// newCertificate makes both. The leaf names localhost, its addresses and host.
-func newCertificate(host string) (*certificate, error) {
+// New makes both. The leaf names localhost, its addresses and host; "" for no more.
+func New(name, host string) (*Certificate, error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("fakeduo: CA key: %w", err)
+		return nil, fmt.Errorf("%s: CA key: %w", name, err)
 	}
 	start := time.Now().Add(-time.Hour)
 	caTemplate := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: "fakeduo CA"},
+		Subject:               pkix.Name{CommonName: name + " CA"},
 		NotBefore:             start,
 		NotAfter:              start.AddDate(1, 0, 0),
 		IsCA:                  true,
@@ -39,28 +40,28 @@ func newCertificate(host string) (*certificate, error) {
 	}
 	caDER, err := x509.CreateCertificate(rand.Reader, caTemplate, caTemplate, &caKey.PublicKey, caKey)
 	if err != nil {
-		return nil, fmt.Errorf("fakeduo: CA certificate: %w", err)
+		return nil, fmt.Errorf("%s: CA certificate: %w", name, err)
 	}
 	ca, err := x509.ParseCertificate(caDER)
 	if err != nil {
-		return nil, fmt.Errorf("fakeduo: CA certificate: %w", err)
+		return nil, fmt.Errorf("%s: CA certificate: %w", name, err)
 	}
-	leaf, err := newLeaf(host, ca, caKey)
+	leaf, err := newLeaf(name, host, ca, caKey)
 	if err != nil {
-		return nil, fmt.Errorf("fakeduo: server certificate: %w", err)
+		return nil, fmt.Errorf("%s: server certificate: %w", name, err)
 	}
 	block := &pem.Block{Type: "CERTIFICATE", Bytes: caDER}
-	return &certificate{ca: ca, pem: pem.EncodeToMemory(block), leaf: leaf}, nil
+	return &Certificate{CA: ca, PEM: pem.EncodeToMemory(block), Leaf: leaf}, nil
 }
 
-func newLeaf(host string, ca *x509.Certificate, caKey *ecdsa.PrivateKey) (tls.Certificate, error) {
+func newLeaf(name, host string, ca *x509.Certificate, caKey *ecdsa.PrivateKey) (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2),
-		Subject:      pkix.Name{CommonName: "fakeduo"},
+		Subject:      pkix.Name{CommonName: name},
 		NotBefore:    ca.NotBefore,
 		NotAfter:     ca.NotAfter,
 		KeyUsage:     x509.KeyUsageDigitalSignature,
