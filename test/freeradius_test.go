@@ -63,7 +63,8 @@ func (p *proxy) ask(t testing.TB, user string, more []string, flags ...string) (
 	return received(out), out + errs
 }
 
-// took returns the attributes of the replies of one code that came from the daemon, as FreeRADIUS took them.
+// took returns the attributes of the replies of one code that came from the daemon, as FreeRADIUS took them: those that it
+// has printed to the end.
 func (p *proxy) took(code string) (replies [][]string) {
 	lines := p.log.all()
 	begins := regexp.MustCompile(`^\(\d+\) Received ` + code + ` Id \d+ from 127\.0\.0\.1:\d+ to `)
@@ -76,11 +77,11 @@ func (p *proxy) took(code string) (replies [][]string) {
 		for _, line := range lines[i+1:] {
 			m := attribute.FindStringSubmatch(line)
 			if m == nil {
+				replies = append(replies, reply)
 				break
 			}
 			reply = append(reply, m[1])
 		}
-		replies = append(replies, reply)
 	}
 	return replies
 }
@@ -137,6 +138,7 @@ func TestFreeRADIUSAsProxy(t *testing.T) {
 			if got != tt.code+tt.text || strings.Count(printed, ourMark) != 2 {
 				t.Errorf("got %q, want %q and its Proxy-State; radclient said:\n%s", got, tt.code+tt.text, printed)
 			}
+			eventually(t, "FreeRADIUS prints the reply", func() bool { return len(p.took(tt.code)) > before })
 			mustEcho(t, p.took(tt.code)[before:])
 			if got := duo.Pushes(); got != 1 {
 				t.Errorf("%d pushes for one login", got)
