@@ -98,8 +98,8 @@ func (t *tally) asking(subject string) { fmt.Fprintf(t.waiting, "  ... %s", subj
 func (t *tally) warnings(c *conf.Config) {
 	for _, w := range c.Warnings {
 		place, rest, _ := strings.Cut(w, ": ")
-		found, todo, _ := strings.Cut(rest, "; want ")
-		t.tell(checkup.Finding{Level: checkup.Warning, Subject: place, Found: found, Todo: todo})
+		found, remedy, _ := strings.Cut(rest, "; want ")
+		t.tell(checkup.Finding{Level: checkup.Warning, Subject: place, Found: found, Remedy: remedy})
 	}
 }
 
@@ -122,8 +122,8 @@ func (t *tally) tell(f checkup.Finding) {
 		took = fmt.Sprintf(" (%s)", f.Took.Round(time.Millisecond))
 	}
 	fmt.Fprintf(t.out, "%s %s: %s%s\n", marks[f.Level], shown(f.Subject), shown(f.Found), took)
-	if f.Todo != "" {
-		fmt.Fprintf(t.out, "    → %s\n", shown(f.Todo))
+	if f.Remedy != "" {
+		fmt.Fprintf(t.out, "    → %s\n", shown(f.Remedy))
 	}
 }
 

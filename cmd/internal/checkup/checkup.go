@@ -270,8 +270,8 @@ func countGroups(names []string) (n int) {
 	return cmp.Or(n, len(names))
 }
 
-// todos is what to do where a step of a directory's check went wrong.
-var todos = map[string]string{
+// remedies is what to do where a step of a directory's check went wrong.
+var remedies = map[string]string{
 	"connect": "check the address, the firewall, and that ca_file holds the issuer of the server's certificate, which must name this host",
 	"bind":    "check bind_dn and bind_password, and that the account is neither locked nor expired",
 	"search":  "check base_dn, and that the service account may read there",
@@ -281,7 +281,7 @@ func server(s ldapauth.ServerCheck) (list []Finding) {
 	for _, step := range s.Steps {
 		f := ok("%s", step.Name)
 		if step.Err != nil {
-			f = problem(todos[step.Name], "%s: %v", step.Name, step.Err)
+			f = problem(remedies[step.Name], "%s: %v", step.Name, step.Err)
 		}
 		f.Took = step.Took
 		list = append(list, f)

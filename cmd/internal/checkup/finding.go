@@ -19,7 +19,7 @@ type Finding struct {
 	Level   Level         `json:"level"`
 	Subject string        `json:"subject"` // what was looked at
 	Found   string        `json:"found"`
-	Todo    string        `json:"todo,omitempty"` // what to do about it; "" when all is well
+	Remedy  string        `json:"remedy,omitempty"` // what to do about it; "" when all is well
 	Took    time.Duration `json:"-"`
 	Millis  int64         `json:"ms"`
 }
@@ -28,12 +28,12 @@ func ok(format string, args ...any) Finding {
 	return Finding{Level: OK, Found: fmt.Sprintf(format, args...)}
 }
 
-func problem(todo, format string, args ...any) Finding {
-	return Finding{Level: Problem, Found: fmt.Sprintf(format, args...), Todo: todo}
+func problem(remedy, format string, args ...any) Finding {
+	return Finding{Level: Problem, Found: fmt.Sprintf(format, args...), Remedy: remedy}
 }
 
-func warning(todo, format string, args ...any) Finding {
-	return Finding{Level: Warning, Found: fmt.Sprintf(format, args...), Todo: todo}
+func warning(remedy, format string, args ...any) Finding {
+	return Finding{Level: Warning, Found: fmt.Sprintf(format, args...), Remedy: remedy}
 }
 
 // about names what findings are about.
