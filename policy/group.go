@@ -24,8 +24,10 @@ func foldGroups(groups []string) []string {
 // its separators, the ways to escape a character, and the order of an RDN's parts (RFC 4514, RFC 4518). A rule that
 // denies by group must not fail for a spelling. Nothing else is alike: no suffix of a DN stands for it.
 func foldGroup(group string) string {
-	switch {
-	case isPlainGroup(group):
+	switch plain, lower := isPlainGroup(group); {
+	case lower:
+		return group
+	case plain:
 		return strings.ToLower(group)
 	case !strings.Contains(group, "="):
 		return foldValue(group)
@@ -46,20 +48,53 @@ func foldGroup(group string) string {
 	return strings.Join(rdns, ",")
 }
 
-// isPlainGroup reports whether a name needs lower case only: most do.
-func isPlainGroup(s string) bool {
-	before := byte(' ')
+// isPlainGroup reports whether a name needs lower case only, as most do, and whether it is that already.
+func isPlainGroup(s string) (plain, lower bool) {
+	space, separator := false, true // what stands before
+	lower = true
 	for i := range len(s) {
-		switch c := s[i]; {
-		case c >= 0x80, c == '\\', c == '+', c == '"', c == '#', c == ';', c == '<', c == '>', c < ' ':
-			return false
-		case c == ' ' && strings.IndexByte(" ,=", before) >= 0, before == ' ' && i > 0 && (c == ',' || c == '='):
-			return false
+		switch kinds[s[i]] {
+		case odd:
+			return false, false
+		case aSpace:
+			if space || separator {
+				return false, false
+			}
+			space, separator = true, false
+		case aSeparator:
+			if space {
+				return false, false
+			}
+			separator = true
+		case aCapital:
+			lower = false
+			fallthrough
+		default:
+			space, separator = false, false
 		}
-		before = s[i]
 	}
-	return before != ' '
+	return !space, !space && lower
 }
+
+const (
+	odd = iota + 1 // what may be written otherwise
+	aSpace
+	aSeparator
+	aCapital
+)
+
+var kinds = func() (k [256]byte) {
+	for c := range k {
+		if c < ' ' || c >= 0x7f || strings.IndexByte(`\+"#;<>`, byte(c)) >= 0 {
+			k[c] = odd
+		}
+		if c >= 'A' && c <= 'Z' {
+			k[c] = aCapital
+		}
+	}
+	k[' '], k[','], k['='] = aSpace, aSeparator, aSeparator
+	return k
+}()
 
 func foldValue(s string) string {
 	return norm.NFC.String(strings.ToLower(norm.NFC.String(strings.Join(strings.Fields(s), " "))))
@@ -102,14 +137,14 @@ func unescapeDN(s string) string {
 	return b.String()
 }
 
-// escapeDN marks what would end a value: two DNs must not become one.
+// escapeDN marks what would end a value: two DNs must not become one. A second = would not.
 func escapeDN(s string) string {
-	if !strings.ContainsAny(s, `,+=\`) {
+	if !strings.ContainsAny(s, `,+\`) {
 		return s
 	}
 	var b strings.Builder
 	for i := range len(s) {
-		if strings.IndexByte(`,+=\`, s[i]) >= 0 {
+		if strings.IndexByte(`,+\`, s[i]) >= 0 {
 			b.WriteByte('\\')
 		}
 		b.WriteByte(s[i])

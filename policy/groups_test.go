@@ -94,7 +94,9 @@ func TestFoldGroup(t *testing.T) {
 		" CN =  A  , DC  = B ":          "cn=a,dc=b",
 		`cn=Doe\, John,dc=b`:            `cn=doe\, john,dc=b`, // the comma and the space are the name's
 		`cn=Doe\,John,dc=b`:             `cn=doe\,john,dc=b`,
-		`cn=a\=  b , dc=b`:              `cn=a\= b,dc=b`,
+		`cn=a\=  b , dc=b`:              `cn=a= b,dc=b`,
+		`cn=a=b,dc=c`:                   `cn=a=b,dc=c`,
+		`cn= a\3Db,dc=c`:                `cn=a=b,dc=c`,
 		`cn=a\\ , dc=b`:                 `cn=a\\,dc=b`, // here the backslash is, and the comma separates
 		`cn=a\  ,dc=b`:                  `cn=a,dc=b`,   // spaces at the ends tell nothing apart (RFC 4518 §2.6.1)
 		`cn=\ a,dc=b`:                   `cn=a,dc=b`,
