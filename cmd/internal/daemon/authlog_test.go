@@ -60,6 +60,13 @@ func (w *watchedLog) add(users ...string) {
 	synctest.Wait()
 }
 
+// look is the time until the file is looked at, which has been done when it returns: a line that is added at the same
+// moment might come before it.
+func (w *watchedLog) look() {
+	time.Sleep(authLogLook)
+	synctest.Wait()
+}
+
 // wantTold compares what was said since, a line each, by its beginning.
 func (w *watchedLog) wantTold(want ...string) {
 	w.t.Helper()
@@ -143,7 +150,7 @@ func TestAuthLogRotation(t *testing.T) {
 				}
 			}
 			w.add("late") // nothing is lost meanwhile
-			time.Sleep(authLogLook)
+			w.look()
 			w.add("ann")
 			wantUsers(t, path, "ann")
 			wantUsers(t, path+".1", "jo late")
@@ -190,17 +197,17 @@ func TestAuthLogFullDisk(t *testing.T) {
 		if got := w.Lost(); got != 2 {
 			t.Errorf("%d lost", got)
 		}
-		time.Sleep(authLogLook)
+		w.look()
 		w.wantTold(`level=ERROR msg="auth_log: lines are lost; logins go on" error="write ` + path + `: no space left on device"`)
 		for range 20 {
 			w.add("kim")
-			time.Sleep(authLogLook)
+			w.look()
 		}
 
 		if err := os.Remove(path); err != nil { // room again
 			t.Fatal(err)
 		}
-		time.Sleep(authLogLook)
+		w.look()
 		w.add("lee")
 		time.Sleep(authLogCalm - 2*authLogLook)
 		w.wantTold() // who knows for how long
@@ -214,7 +221,7 @@ func TestAuthLogFullDisk(t *testing.T) {
 		if err := errors.Join(os.Remove(path), os.Symlink("/dev/full", path)); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(authLogLook)
+		w.look()
 		w.add("max")
 		time.Sleep(2 * authLogCalm) // nobody logs in, which does not prove that it works
 		w.wantTold(`level=ERROR msg="auth_log: lines are lost; logins go on"`)
@@ -229,7 +236,7 @@ func TestAuthLogFolderGone(t *testing.T) {
 		defer w.Close()
 		w.wantTold(`level=ERROR msg="auth_log: can't be opened; logins go on, their lines are lost" error="open ` + path + `: no such file`)
 		w.add("jo")
-		time.Sleep(authLogLook)
+		w.look()
 		w.wantTold()
 		mkdir := func() {
 			if err := os.Mkdir(filepath.Dir(path), 0o750); err != nil {
@@ -237,7 +244,7 @@ func TestAuthLogFolderGone(t *testing.T) {
 			}
 		}
 		mkdir()
-		time.Sleep(authLogLook)
+		w.look()
 		w.add("ann")
 		wantUsers(t, path, "ann")
 		time.Sleep(2 * authLogCalm)
@@ -246,12 +253,12 @@ func TestAuthLogFolderGone(t *testing.T) {
 		if err := os.RemoveAll(filepath.Dir(path)); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(authLogLook)
+		w.look()
 		w.add("kim", "lee")
-		time.Sleep(authLogLook)
+		w.look()
 		w.wantTold(`level=ERROR msg="auth_log: lines are lost; logins go on" error="open ` + path + `: no such file`)
 		mkdir()
-		time.Sleep(authLogLook)
+		w.look()
 		w.add("max")
 		wantUsers(t, path, "max")
 		if got := w.Lost(); got != 3 {
