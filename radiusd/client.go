@@ -36,6 +36,7 @@ type Client struct {
 
 	Login *policy.Client
 
+	userIP  []addressSource
 	macs    sync.Pool // of hash.Hash, keyed with Secret
 	traffic *traffic  // shared by all Clients of that name, so that it survives a reload
 }
@@ -59,10 +60,16 @@ func NewClients(clients []*Client) (*Clients, error) {
 		if len(c.Secret) == 0 {
 			return nil, fmt.Errorf("radiusd: client %q: the secret is empty", c.Name)
 		}
+		var sources []addressSource
 		for _, name := range c.UserIP {
-			if _, ok := addressSources[name]; !ok {
+			source, ok := addressSources[name]
+			if !ok {
 				return nil, fmt.Errorf("radiusd: client %q: user_ip: no attribute %q", c.Name, name)
 			}
+			sources = append(sources, source)
+		}
+		if len(c.userIP) != len(sources) { // one that is in use already is only read
+			c.userIP = sources
 		}
 		if c.Timeout <= 0 {
 			c.Timeout = 55 * time.Second

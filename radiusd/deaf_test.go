@@ -72,7 +72,7 @@ func (s *deaf) reply(r *nas.Request) (p *nas.Response, at time.Time) {
 	s.t.Helper()
 	s.exchanges.mu.Lock()
 	defer s.exchanges.mu.Unlock()
-	x := s.exchanges.bySlot[slot{from: home, identifier: r.Identifier}]
+	x := s.exchanges.bySlot[slot{from: home.Addr().As16(), port: home.Port(), identifier: r.Identifier}]
 	if x == nil || x.reply == nil {
 		return nil, time.Time{}
 	}

@@ -158,7 +158,13 @@ func demanding(c *radiusd.Client) { c.MessageAuthenticator = radiusd.Require }
 // fileStore is a Store that keeps what it is given as it is.
 type fileStore string
 
-func (f fileStore) Save(b []byte) error { return os.WriteFile(string(f), b, 0o600) }
+// Save puts a whole file in the place of the old one: tests read it at any time.
+func (f fileStore) Save(b []byte) error {
+	if err := os.WriteFile(string(f)+".new", b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(string(f)+".new", string(f))
+}
 
 func (f fileStore) Load() ([]byte, error) {
 	b, err := os.ReadFile(string(f))

@@ -33,9 +33,8 @@ type Event struct {
 }
 
 // end counts the login, tells it, and writes its one line.
-func (l *login) end(v policy.Verdict, code string) {
+func (l *login) end(v policy.Verdict, code string, now time.Time) {
 	s, c := l.server, l.exchange.client
-	now := time.Now()
 	e := Event{
 		Time: now, Client: c.Name, ClientAddr: l.datagram.host(), User: visible(v.User), Service: c.Login.Service,
 		UserIP: l.userIP, Code: code, Reason: v.Reason, Factor: v.Factor, Txid: visible(v.Txid),
@@ -49,7 +48,9 @@ func (l *login) end(v policy.Verdict, code string) {
 		return
 	}
 	s.outcomes.add(v.Reason)
-	if log, level := s.log(), e.level(); log.Enabled(context.Background(), level) {
+	if s.Lines != nil {
+		s.Lines.write(&e)
+	} else if log, level := s.log(), e.level(); log.Enabled(context.Background(), level) {
 		log.LogAttrs(context.Background(), level, "login", e.line()...)
 	}
 	if s.OnLogin != nil {
@@ -68,31 +69,47 @@ func (e *Event) level() slog.Level {
 	return slog.LevelInfo
 }
 
-// line is the login in the log: the same keys in the same order.
-func (e *Event) line() []slog.Attr {
-	line := []slog.Attr{
-		slog.String("client", e.Client),
-		slog.String("user", e.User),
-		slog.String("service", e.Service),
-		slog.String("user_ip", addrOrNone(e.UserIP)),
-		slog.String("code", e.Code),
-		slog.String("reason", string(e.Reason)),
-		slog.String("factor", string(e.Factor)),
-		slog.String("txid", e.Txid),
-		slog.Int64("first_factor_ms", e.FirstTook.Milliseconds()),
-		slog.Int64("duo_ms", e.DuoTook.Milliseconds()),
-	}
-	if e.Reason == policy.BadSecret {
-		line = append(line, slog.String("hint", "the password can't be decoded: is this client's secret right?"))
-	}
-	if e.Err != "" {
-		line = append(line, slog.String("error", e.Err))
+// field is one key of a login's line, and its value.
+type field struct {
+	key    string
+	text   string
+	n      int64
+	number bool // n counts
+}
+
+// fields are the login in the log: the same keys in the same order.
+func (e *Event) fields(yield func(field) bool) {
+	_ = yield(field{key: "client", text: e.Client}) &&
+		yield(field{key: "user", text: e.User}) &&
+		yield(field{key: "service", text: e.Service}) &&
+		yield(field{key: "user_ip", text: addrOrNone(e.UserIP)}) &&
+		yield(field{key: "code", text: e.Code}) &&
+		yield(field{key: "reason", text: string(e.Reason)}) &&
+		yield(field{key: "factor", text: string(e.Factor)}) &&
+		yield(field{key: "txid", text: e.Txid}) &&
+		yield(field{key: "first_factor_ms", n: e.FirstTook.Milliseconds(), number: true}) &&
+		yield(field{key: "duo_ms", n: e.DuoTook.Milliseconds(), number: true}) &&
+		(e.Reason != policy.BadSecret || yield(field{key: "hint", text: "the password can't be decoded: is this client's secret right?"})) &&
+		(e.Err == "" || yield(field{key: "error", text: e.Err}))
+}
+
+// line is the same for slog.
+func (e *Event) line() (line []slog.Attr) {
+	for f := range e.fields {
+		if f.number {
+			line = append(line, slog.Int64(f.key, f.n))
+		} else {
+			line = append(line, slog.String(f.key, f.text))
+		}
 	}
 	return line
 }
 
 // visible replaces what a terminal might obey. slog quotes most of it, but as text not DEL and as JSON not C1.
 func visible(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return s
+	}
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return utf8.RuneError

@@ -2,7 +2,7 @@ package radiusd
 
 import (
 	"context"
-	"net/netip"
+	"hash/maphash"
 	"sync"
 	"time"
 
@@ -10,12 +10,28 @@ import (
 )
 
 // slot is what tells one request of a client from another and a repetition from a new one (RFC 5080 §2.2.2). The
-// Request Authenticator is compared, not part of it: a new one on the same slot takes the old one's place.
+// Request Authenticator is compared, not part of it: a new one on the same slot takes the old one's place. It holds no
+// pointers, so that the map of all slots is quick to hash and nothing for the garbage collector to look through.
 type slot struct {
-	socket     int        // the receiving listener
-	to         netip.Addr // the address that was asked, on a wildcard socket
-	from       netip.AddrPort
+	zone       uint64 // of a link-local address
+	socket     uint32 // the receiving listener
+	from, to   [16]byte
+	port       uint16
 	identifier byte
+}
+
+var zoneSeed = maphash.MakeSeed()
+
+// slot returns d's place. to tells apart what was sent to different addresses of a wildcard socket.
+func (d *datagram) slot() slot {
+	s := slot{socket: uint32(d.listener.number), from: d.from.Addr().As16(), port: d.from.Port(), identifier: d.packet.identifier()}
+	if d.to.IsValid() {
+		s.to = d.to.As16()
+	}
+	if zone := d.from.Addr().Zone(); zone != "" {
+		s.zone = maphash.String(zoneSeed, zone)
+	}
+	return s
 }
 
 // exchange is one Access-Request, its repetitions and its reply.
@@ -57,48 +73,55 @@ func newExchanges(maxInFlight int) *exchanges {
 	return t
 }
 
-// repeated tells what becomes of a request that repeats one that is known: it gets the kept reply, or nothing while
-// that one is in progress.
-func (t *exchanges) repeated(s slot, authenticator [16]byte, now time.Time) (reply []byte, why dropped, known bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.expire(now)
-	for y := t.bySlot[s]; y != nil; y = y.older {
-		if y.authenticator == authenticator {
-			y.client.traffic.patience.repeated(y, now)
-			if y.reply == nil {
-				return nil, inProgress, true
-			}
-			return y.reply, passed, true
-		}
-	}
-	return nil, passed, false
-}
-
-// claim takes x in as a new exchange, or says why not; then nothing has changed. resumes says that it answers a challenge.
+// take takes x in as a new exchange, or says why not; then nothing has changed. A request that repeats one that is known
+// gets the kept reply, or nothing while that one is in progress. resumes says that x answers a challenge.
 //
 // A new authenticator on a slot means that the client gave the old request up: the old login is abandoned, never
 // answered. But a packet that anybody could have sent must not cancel a push that rings (RFC 5080 §3), nor push out a
 // reply that an authentic request is owed again: without a valid Message-Authenticator they go on side by side, two in
 // progress at most.
-func (t *exchanges) claim(x *exchange, resumes bool, now time.Time) dropped {
+func (t *exchanges) take(x *exchange, resumes bool, now time.Time) (reply []byte, why dropped) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.expire(now)
+	newest := t.bySlot[x.slot]
+	if y := newest.generation(x.authenticator); y != nil {
+		return y.repeated(now)
+	}
 	traffic := x.client.traffic
 	if traffic.replays.seen(x.authenticator, now) {
-		return replayed
+		return nil, replayed
 	}
 	if !room(t.inFlight, t.maxInFlight, resumes) || !room(traffic.inFlight, perClient(t.maxInFlight), resumes) {
-		return overloaded
+		return nil, overloaded
 	}
-	if t.bySlot[x.slot] != nil && !t.supersede(x, now) {
-		return tooManyGenerations
+	if newest != nil && !t.supersede(x, now) {
+		return nil, tooManyGenerations
 	}
 	traffic.replays.add(x.authenticator, now)
 	t.bySlot[x.slot] = x
 	t.inFlight++
 	traffic.inFlight++
-	return passed
+	return nil, passed
+}
+
+// generation returns the one of newest and those behind it that has the authenticator; nil where there is none.
+func (newest *exchange) generation(authenticator [16]byte) *exchange {
+	for y := newest; y != nil; y = y.older {
+		if y.authenticator == authenticator {
+			return y
+		}
+	}
+	return nil
+}
+
+// repeated is called with exchanges.mu held, when another copy of x has come.
+func (x *exchange) repeated(now time.Time) (reply []byte, why dropped) {
+	x.client.traffic.patience.repeated(x, now)
+	if x.reply == nil {
+		return nil, inProgress
+	}
+	return x.reply, passed
 }
 
 // supersede parts the older exchanges on x's slot into those that x takes the place of and those that stay behind it. It

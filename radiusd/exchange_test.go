@@ -13,9 +13,28 @@ var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 // exchangeNo returns an exchange on a slot of its own.
 func exchangeNo(n int, c *Client) *exchange {
 	x := &exchange{client: c, abandon: func(error) {}}
-	x.slot.socket = n
+	x.slot.socket = uint32(n)
 	binary.BigEndian.PutUint64(x.authenticator[:], uint64(n)+1)
 	return x
+}
+
+// claim takes x in, which repeats nothing.
+func (t *exchanges) claim(x *exchange, resumes bool, now time.Time) dropped {
+	_, why := t.take(x, resumes, now)
+	return why
+}
+
+// repeated has another copy of a request come, if there is any on the slot.
+func (t *exchanges) repeated(s slot, authenticator [16]byte, now time.Time) (reply []byte, why dropped, known bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.expire(now)
+	x := t.bySlot[s].generation(authenticator)
+	if x == nil {
+		return nil, passed, false
+	}
+	reply, why = x.repeated(now)
+	return reply, why, true
 }
 
 func clientOfTraffic() *Client { return &Client{traffic: &traffic{}} }

@@ -51,7 +51,7 @@ func FuzzWalk(f *testing.F) {
 		}
 		p.form()
 		p.method()
-		p.userIP(names)
+		p.userIP(sources(names))
 		decodePassword(p.value(p.userPassword), p.authenticator(), c.Secret, true)
 		if p.messageAuthenticator.present() {
 			p.authentic(c)

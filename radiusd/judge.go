@@ -1,6 +1,7 @@
 package radiusd
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -14,6 +15,8 @@ import (
 // datagram is one received datagram and what has been learnt of it.
 type datagram struct {
 	listener *listener
+	batch    *batch       // that it was read with; nil when its reply leaves alone
+	sender   *net.UDPAddr // from, as batch wants it
 	from     netip.AddrPort
 	to       netip.Addr // the address that was asked; invalid when the socket is bound to it
 	at       time.Time
@@ -21,6 +24,15 @@ type datagram struct {
 	client    *Client
 	packet    packet
 	authentic bool // has a valid Message-Authenticator
+}
+
+// answer sends the reply.
+func (d *datagram) answer(reply []byte) {
+	if d.batch != nil {
+		d.batch.answer(d, reply)
+		return
+	}
+	d.listener.send(reply, d.from, d.to)
 }
 
 // host is the address that asks, in the one form that it is known by.
@@ -132,6 +144,9 @@ func (s *Server) noteEvidence(d *datagram) {
 }
 
 func isProbe(c *Client, p *packet) bool {
+	if len(c.Login.ProbeUsers) == 0 {
+		return false
+	}
 	name := string(p.value(p.userName))
 	return slices.ContainsFunc(c.Login.ProbeUsers, func(probe string) bool { return strings.EqualFold(probe, name) })
 }

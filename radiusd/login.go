@@ -122,7 +122,7 @@ func (l *login) reply(v policy.Verdict) {
 	x, d := l.exchange, &l.datagram
 	if v.Outcome == policy.Discard {
 		if l.server.exchanges.discard(x) {
-			l.end(v, "none")
+			l.end(v, "none", time.Now())
 		}
 		return
 	}
@@ -131,12 +131,13 @@ func (l *login) reply(v policy.Verdict) {
 		v = policy.Verdict{Reason: policy.Unanswerable, User: v.User, Err: err}
 		b, _ = d.packet.answer(x.client, v)
 	}
-	if !l.server.exchanges.finish(x, b, time.Now()) {
+	now := time.Now()
+	if !l.server.exchanges.finish(x, b, now) {
 		if v.Reason == policy.Abandoned {
-			l.end(v, "none")
+			l.end(v, "none", now)
 		}
 		return
 	}
-	d.listener.send(b, d.from, d.to)
-	l.end(v, radius.Code(b[0]).String())
+	d.answer(b)
+	l.end(v, radius.Code(b[0]).String(), now)
 }

@@ -15,7 +15,8 @@ func decodePassword(field []byte, authenticator [16]byte, secret []byte, latin1 
 	if len(field) < 16 || len(field) > 128 || len(field)%16 != 0 {
 		return "", false
 	}
-	plain := make([]byte, len(field))
+	var room [128]byte
+	plain := room[:len(field)]
 	previous := authenticator[:]
 	h := md5.New()
 	var pad [16]byte

@@ -38,6 +38,7 @@ type Settings struct {
 type Server struct {
 	MaxInFlight int          // logins in progress at most; zero: 32 768
 	Logger      *slog.Logger // nil: slog.Default()
+	Lines       *Lines       // of logins, past Logger; nil: Logger writes them
 	Able        func() bool  // whether logins can be answered now: Status-Server is silent otherwise; nil: always
 	OnLogin     func(Event)  // told of the end of each login, from many goroutines at once; nil: nobody
 	State       Store        // where ratchets are kept over a restart; nil: nowhere
@@ -176,19 +177,16 @@ func (s *Server) receive(d *datagram, b, oob []byte) {
 
 // admit starts the login of a believed Access-Request, unless it repeats another.
 func (s *Server) admit(d *datagram, settings *Settings) dropped {
-	at := slot{socket: d.listener.number, to: d.to, from: d.from, identifier: d.packet.identifier()}
-	reply, why, known := s.exchanges.repeated(at, d.packet.authenticator(), d.at)
-	if known {
-		if reply != nil {
-			d.listener.send(reply, d.from, d.to)
-		}
+	x := &exchange{slot: d.slot(), authenticator: d.packet.authenticator(), client: d.client, authentic: d.authentic}
+	reply, why := s.exchanges.take(x, d.packet.resumes(), d.at)
+	if reply != nil {
+		d.answer(reply)
+		return passed
+	}
+	if why != passed {
 		return why
 	}
-	x := &exchange{slot: at, authenticator: d.packet.authenticator(), client: d.client, authentic: d.authentic}
-	if why := s.exchanges.claim(x, d.packet.resumes(), d.at); why != passed {
-		return why
-	}
-	userIP := d.packet.userIP(d.client.UserIP)
+	userIP := d.packet.userIP(d.client.userIP)
 	if quick, ok := settings.Decider.(Quick); ok {
 		l := login{server: s, exchange: x, datagram: *d, userIP: userIP}
 		if v, ok := l.quick(quick); ok {
@@ -206,6 +204,7 @@ func (s *Server) begin(l *login) {
 	ctx, abandon := context.WithCancelCause(s.logins)
 	s.exchanges.waits(x, string(d.packet.value(d.packet.userName)), abandon, d.at)
 	d.packet.b = append([]byte(nil), d.packet.b...) // the read loop's buffer is used again
+	d.batch, d.sender = nil, nil
 	d.listener.logins.Go(func() { l.run(ctx) })
 }
 

@@ -17,6 +17,6 @@ func (s *Server) answerStatus(d *datagram) dropped {
 	if s.Able != nil && !s.Able() {
 		return statusUnable
 	}
-	d.listener.send(finish(d.packet.begin(d.client, radius.CodeAccessAccept), d.client), d.from, d.to)
+	d.answer(finish(d.packet.begin(d.client, radius.CodeAccessAccept), d.client))
 	return passed
 }

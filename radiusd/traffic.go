@@ -96,15 +96,18 @@ func (r *replays) forget(authenticator [16]byte) {
 	delete(r.old, authenticator)
 }
 
+// turn begins a new generation when it is time.
 func (r *replays) turn(now time.Time) {
-	for range 2 {
-		if r.young == nil || len(r.young) < replayMemory && now.Sub(r.since) < replayLife {
-			return
-		}
-		r.old, r.young = r.young, nil
-		if now.Sub(r.since) >= 2*replayLife {
-			r.old = nil
-		}
+	age := now.Sub(r.since)
+	switch {
+	case r.young == nil:
+	case age >= 2*replayLife:
+		r.young, r.old = nil, nil
+	case age >= replayLife:
+		r.young, r.old = nil, r.young
+	case len(r.young) >= replayMemory:
+		clear(r.old)
+		r.young, r.old, r.since = r.old, r.young, now // the room that the old one has grown to is used again
 	}
 }
 

@@ -183,11 +183,10 @@ func (l *listener) send(b []byte, to netip.AddrPort, from netip.Addr) {
 // read is the listener's loop; it ends with retire.
 func (s *Server) read(l *listener) {
 	defer close(l.ended)
-	buffer := make([]byte, maxLength+1) // one more, to tell a datagram that is too large from one that just fits
-	oob := make([]byte, 256)
+	b := newBatch(l)
 	pause := time.Duration(0)
 	for {
-		n, oobn, _, from, err := l.conn.ReadMsgUDPAddrPort(buffer, oob)
+		received, err := b.read()
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
 			if !l.comeRound() {
@@ -203,7 +202,6 @@ func (s *Server) read(l *listener) {
 			continue
 		}
 		pause = 0
-		d := datagram{listener: l, from: from, at: time.Now()}
-		s.receive(&d, buffer[:n], oob[:oobn])
+		s.receiveAll(l, b, received)
 	}
 }

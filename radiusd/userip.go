@@ -31,13 +31,9 @@ var addressSources = map[string]addressSource{
 	"Fortinet-Client-IPv6":      {vendorFortinet, 13, octets},
 }
 
-// userIP returns the user's address from the first of the named attributes that holds one, or the zero Addr.
-func (p *packet) userIP(names []string) (ip netip.Addr) {
-	for _, name := range names {
-		source, ok := addressSources[name]
-		if !ok {
-			continue
-		}
+// userIP returns the user's address from the first of the sources that holds one, or the zero Addr.
+func (p *packet) userIP(sources []addressSource) (ip netip.Addr) {
+	for _, source := range sources {
 		p.each(func(kind byte, value []byte) bool {
 			switch {
 			case source.vendor == 0 && kind == source.kind:
@@ -79,13 +75,8 @@ func text(b []byte) netip.Addr {
 		return netip.Addr{}
 	}
 	s := strings.TrimRight(string(b), "\x00")
-	if fields := strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" ,;", r) }); len(fields) > 1 || strings.Contains(s, "=") {
-		i := slices.IndexFunc(fields, func(f string) bool { return len(f) > 3 && strings.EqualFold(f[:3], "ip=") })
-		if i >= 0 {
-			s = fields[i][3:]
-		} else if len(fields) > 0 {
-			s = fields[0]
-		}
+	if strings.ContainsAny(s, " ,;=") {
+		s = pair(s)
 	}
 	if ip, err := netip.ParseAddr(s); err == nil {
 		return usable(ip)
@@ -104,6 +95,19 @@ func text(b []byte) netip.Addr {
 		}
 	}
 	return netip.Addr{}
+}
+
+// pair returns the value of "IP=" among fields, or the first of several.
+func pair(s string) string {
+	fields := strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" ,;", r) })
+	i := slices.IndexFunc(fields, func(f string) bool { return len(f) > 3 && strings.EqualFold(f[:3], "ip=") })
+	switch {
+	case i >= 0:
+		return fields[i][3:]
+	case len(fields) > 1 || len(fields) == 1 && strings.Contains(s, "="):
+		return fields[0]
+	}
+	return s
 }
 
 // usable keeps the addresses that can be one user's.

@@ -8,7 +8,10 @@ import (
 )
 
 // maxBacklog is how much of the log waits for a reader that has stopped reading, in octets; what comes then is lost.
-const maxBacklog = 1 << 20
+const maxBacklog = 1 << 22
+
+// lull is the least time between two writes: what comes meanwhile leaves together.
+const lull = 10 * time.Millisecond
 
 // LogWriter hands a log on in a goroutine of its own, many lines at once when there are many: neither the price of a
 // system call a line nor a reader that stands still is a login's.
@@ -36,8 +39,10 @@ func (w *LogWriter) Write(line []byte) (int, error) {
 		w.lost++
 		return len(line), nil
 	}
+	if len(w.backlog) == 0 {
+		w.rouse()
+	}
 	w.backlog = append(w.backlog, line...)
-	w.rouse()
 	return len(line), nil
 }
 
@@ -63,6 +68,7 @@ func (w *LogWriter) Run() {
 		if closed {
 			return
 		}
+		time.Sleep(lull)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // stalling is a reader that takes nothing until it is let go.
@@ -44,6 +45,7 @@ func TestLogWriterKeepsLinesInOrder(t *testing.T) {
 
 // TestLogWriterWithoutAReader: nobody waits for it; what is lost is said when it reads again.
 func TestLogWriterWithoutAReader(t *testing.T) {
+	const lines = 2 * maxBacklog / 1024
 	synctest.Test(t, func(t *testing.T) {
 		s := &stalling{letGo: make(chan struct{})}
 		w := NewLogWriter(s)
@@ -51,7 +53,7 @@ func TestLogWriterWithoutAReader(t *testing.T) {
 		io.WriteString(w, "first\n")
 		synctest.Wait() // it is being written
 		line := strings.Repeat("x", 1023) + "\n"
-		for range 2000 {
+		for range lines {
 			io.WriteString(w, line)
 		}
 		close(s.letGo)
@@ -59,7 +61,7 @@ func TestLogWriterWithoutAReader(t *testing.T) {
 		if kept := strings.Count(s.got.String(), line); kept != maxBacklog/1024 {
 			t.Errorf("%d lines kept, want %d", kept, maxBacklog/1024)
 		}
-		if want := fmt.Sprintf("duoradiusd: %d lines of the log were lost", 2000-maxBacklog/1024); !strings.Contains(s.got.String(), want) {
+		if want := fmt.Sprintf("duoradiusd: %d lines of the log were lost", lines-maxBacklog/1024); !strings.Contains(s.got.String(), want) {
 			t.Errorf("it does not say %q", want)
 		}
 	})
@@ -76,4 +78,34 @@ func TestLogWriterIsClosedWithoutAReader(t *testing.T) {
 		close(s.letGo)
 		<-w.ended
 	})
+}
+
+// TestLogWriterWritesManyLinesTogether: a system call a line would cost more than the login that it tells of.
+func TestLogWriterWritesManyLinesTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		writes := &counted{}
+		w := NewLogWriter(writes)
+		go w.Run()
+		begun := time.Now()
+		for range 1000 {
+			io.WriteString(w, "line\n")
+			time.Sleep(100 * time.Microsecond)
+		}
+		w.Close()
+		if most := int(time.Since(begun)/lull) + 1; writes.n > most || writes.octets != 5000 {
+			t.Errorf("%d writes of %d octets in %v, want %d writes at most", writes.n, writes.octets, time.Since(begun), most)
+		}
+		if waited := time.Since(begun) - 100*time.Millisecond; waited > lull {
+			t.Errorf("the last line waited %v", waited)
+		}
+	})
+}
+
+// counted counts what is written to it.
+type counted struct{ n, octets int }
+
+func (c *counted) Write(b []byte) (int, error) {
+	c.n++
+	c.octets += len(b)
+	return len(b), nil
 }

@@ -1,0 +1,114 @@
+package radiusd
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/netip"
+	"testing"
+	"time"
+
+	"duoradiusd/policy"
+)
+
+// bySlog is the line as slog writes it.
+func bySlog(e *Event, asJSON bool) string {
+	var b bytes.Buffer
+	var h slog.Handler = slog.NewTextHandler(&b, nil)
+	if asJSON {
+		h = slog.NewJSONHandler(&b, nil)
+	}
+	r := slog.NewRecord(e.Time, e.level(), "login", 0)
+	r.AddAttrs(e.line()...)
+	h.Handle(context.Background(), r)
+	return b.String()
+}
+
+func byLines(e *Event, asJSON bool) string {
+	var b bytes.Buffer
+	(&Lines{To: &b, JSON: asJSON}).write(e)
+	return b.String()
+}
+
+func someEvent() *Event {
+	return &Event{Time: time.Date(2026, 11, 22, 9, 0, 0, 120_000_000, time.UTC), Client: "vpn-1", User: "jo", Service: "vpn",
+		UserIP: netip.MustParseAddr("192.0.2.7"), Code: "Access-Accept", Reason: policy.Remembered, FirstTook: time.Second}
+}
+
+// TestLines: whoever reads the log can't tell who wrote the line.
+func TestLines(t *testing.T) {
+	east := time.FixedZone("east", 2*60*60)
+	for _, change := range []func(*Event){
+		func(*Event) {},
+		func(e *Event) { e.Time = e.Time.In(east).Add(123456) },
+		func(e *Event) { e.Client, e.Service = "the vpn", "" },
+		func(e *Event) { e.Client = "tab\there" },
+		func(e *Event) { e.User, e.UserIP = `a=b "c" \d`, netip.Addr{} },
+		func(e *Event) { e.User = visible("jürgen\x1b[2J\u2028\xff\x7f\u00a0") },
+		func(e *Event) { e.Reason = policy.BadSecret },
+		func(e *Event) { e.Reason, e.Err = policy.DuoUnavailable, "duo: dial: refused" },
+		func(e *Event) { e.Factor, e.Txid, e.DuoTook = policy.Push, "tx-1", 3456*time.Millisecond },
+	} {
+		e := someEvent()
+		change(e)
+		for _, asJSON := range []bool{false, true} {
+			got, want := byLines(e, asJSON), bySlog(e, asJSON)
+			if asJSON && e.Client == "tab\there" { // \u0009 and \t are the same in JSON
+				got, want = compact(t, got), compact(t, want)
+			}
+			if got != want {
+				t.Errorf("got  %swant %s", got, want)
+			}
+		}
+	}
+}
+
+func compact(t *testing.T, line string) string {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal([]byte(line), &v); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := json.Marshal(v)
+	return string(b)
+}
+
+func FuzzLines(f *testing.F) {
+	f.Add("jo", "tx")
+	f.Add("a=b\\", `"`)
+	f.Add("\x00\x7f\u2028é", "\xff")
+	f.Fuzz(func(t *testing.T, user, text string) {
+		e := someEvent()
+		e.User, e.Err = visible(user), visible(text)
+		for _, asJSON := range []bool{false, true} {
+			if got, want := byLines(e, asJSON), bySlog(e, asJSON); got != want {
+				t.Errorf("got  %swant %s", got, want)
+			}
+		}
+	})
+}
+
+// TestLinesLevel: what is below it is not written.
+func TestLinesLevel(t *testing.T) {
+	var b bytes.Buffer
+	l := &Lines{To: &b, Level: slog.LevelWarn}
+	e := someEvent()
+	if l.write(e); b.Len() > 0 {
+		t.Errorf("written: %s", b.String())
+	}
+	e.Reason = policy.Fraud
+	if l.write(e); !bytes.Contains(b.Bytes(), []byte("level=WARN msg=login")) {
+		t.Errorf("not written: %q", b.String())
+	}
+}
+
+func BenchmarkLine(b *testing.B) {
+	l := &Lines{To: io.Discard}
+	e := someEvent()
+	b.ReportAllocs()
+	for b.Loop() {
+		l.write(e)
+	}
+}
