@@ -127,6 +127,10 @@ func (x *exchange) repeated(now time.Time) (reply []byte, why dropped) {
 // supersede parts the older exchanges on x's slot into those that x takes the place of and those that stay behind it. It
 // reports false, and nothing has changed, when there is no room for x.
 func (t *exchanges) supersede(x *exchange, now time.Time) bool {
+	if y := t.bySlot[x.slot]; y.older == nil && y.reply != nil && (x.authentic || !y.authentic) { // as nearly always
+		t.abandon(y)
+		return true
+	}
 	var stay, leave []*exchange
 	pending := 0
 	for y := t.bySlot[x.slot]; y != nil; y = y.older {
@@ -246,8 +250,10 @@ func (t *exchanges) dropOldest() {
 		clear(t.kept[len(t.kept):cap(t.kept)])
 		t.first = 0
 	}
-	x.gone = true
-	t.unlink(x)
+	if !x.gone {
+		x.gone = true
+		t.unlink(x)
+	}
 }
 
 // unlink is called with mu held.
