@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -19,6 +20,28 @@ type Lines struct {
 	Level slog.Level // of the lowest that are written
 
 	buffers sync.Pool // of *[]byte
+	latest  atomic.Pointer[stamp]
+}
+
+// stamp is how a second is written.
+type stamp struct {
+	unix int64
+	in   *time.Location
+	text string
+	zone string
+}
+
+// appendTime begins a line of text. The second is written anew only when there is another.
+func (l *Lines) appendTime(b []byte, t time.Time) []byte {
+	now := l.latest.Load()
+	if now == nil || now.unix != t.Unix() || now.in != t.Location() {
+		now = &stamp{t.Unix(), t.Location(), t.Format("time=2006-01-02T15:04:05."), t.Format("Z07:00 level=")}
+		l.latest.Store(now)
+	}
+	ms := t.Nanosecond() / 1e6
+	b = append(b, now.text...)
+	b = append(b, byte('0'+ms/100), byte('0'+ms/10%10), byte('0'+ms%10))
+	return append(b, now.zone...)
 }
 
 func (l *Lines) write(e *Event) {
@@ -33,16 +56,13 @@ func (l *Lines) write(e *Event) {
 	if l.JSON {
 		*buffer = e.appendJSON((*buffer)[:0], level)
 	} else {
-		*buffer = e.appendText((*buffer)[:0], level)
+		*buffer = e.appendText(l.appendTime((*buffer)[:0], e.Time), level)
 	}
 	l.To.Write(*buffer) // there is nowhere to say that it failed
 	l.buffers.Put(buffer)
 }
 
 func (e *Event) appendText(b []byte, level slog.Level) []byte {
-	b = append(b, "time="...)
-	b = appendMillis(b, e.Time)
-	b = append(b, " level="...)
 	b = append(b, level.String()...)
 	b = append(b, " msg=login"...)
 	for f := range e.fields {
@@ -57,15 +77,6 @@ func (e *Event) appendText(b []byte, level slog.Level) []byte {
 		}
 	}
 	return append(b, '\n')
-}
-
-// appendMillis appends t to the millisecond. For this layout alone package time knows a short way, and it leaves zeros
-// at the end out: with a fourth digit there are none, and that goes.
-func appendMillis(b []byte, t time.Time) []byte {
-	from := len(b)
-	b = t.Truncate(time.Millisecond).Add(100*time.Microsecond).AppendFormat(b, time.RFC3339Nano)
-	fourth := from + len("2006-01-02T15:04:05.000")
-	return append(b[:fourth], b[fourth+1:]...)
 }
 
 // bare reports whether slog writes s without quotes.

@@ -75,6 +75,23 @@ func compact(t *testing.T, line string) string {
 	return string(b)
 }
 
+// TestLinesOfOneSecondAndTheNext: one writer of all of them, in any order.
+func TestLinesOfOneSecondAndTheNext(t *testing.T) {
+	var b bytes.Buffer
+	l := &Lines{To: &b}
+	east := time.FixedZone("east", -90*60)
+	for _, after := range []time.Duration{0, time.Millisecond, 879 * time.Millisecond, time.Second, 999 * time.Millisecond, 59 * time.Minute} {
+		for _, in := range []*time.Location{time.UTC, east} {
+			e := someEvent()
+			e.Time = e.Time.Add(after).In(in)
+			b.Reset()
+			if l.write(e); b.String() != bySlog(e, false) {
+				t.Errorf("got  %swant %s", b.String(), bySlog(e, false))
+			}
+		}
+	}
+}
+
 func FuzzLines(f *testing.F) {
 	f.Add("jo", "tx")
 	f.Add("a=b\\", `"`)
