@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 
 	"duoradiusd/cmd/internal/daemon"
 	"duoradiusd/conf"
+	"duoradiusd/radiusd"
 )
 
 func serveCommand() *cobra.Command {
@@ -30,11 +32,12 @@ over whole, or not at all.`,
 		Args: noArgs,
 	}
 	file := configFlag(c)
-	c.RunE = func(c *cobra.Command, _ []string) error { return serve(c, *file) }
+	profiles := c.Flags().Bool("pprof", false, "serve Go's profiles of the daemon too, for go tool pprof, under /debug/pprof/ of [admin] address")
+	c.RunE = func(c *cobra.Command, _ []string) error { return serve(c, *file, *profiles) }
 	return c
 }
 
-func serve(c *cobra.Command, file string) error {
+func serve(c *cobra.Command, file string, profiles bool) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -42,6 +45,9 @@ func serve(c *cobra.Command, file string) error {
 	config, err := load(c, file)
 	if err != nil {
 		return err
+	}
+	if profiles && config.Admin.Address == "" {
+		return errors.New("--pprof: no [admin] address in the configuration; want one to serve the profiles at")
 	}
 	lines := daemon.NewLogWriter(c.ErrOrStderr())
 	go lines.Run()
@@ -52,8 +58,9 @@ func serve(c *cobra.Command, file string) error {
 	if err != nil {
 		return err
 	}
+	d.WriteLogins(&radiusd.Lines{To: lines, JSON: config.Log.Format == "json", Level: config.Log.Level})
 	if address := config.Admin.Address; address != "" {
-		admin, err := d.ServeAdmin(address)
+		admin, err := d.ServeAdmin(address, profiles)
 		if err != nil {
 			log.Warn("running without metrics and status page", "error", err)
 		}

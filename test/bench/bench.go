@@ -21,6 +21,7 @@ type bench struct {
 	dir      string
 	program  string // the daemon
 	self     string // this program, which is some of the rivals too
+	profiles string // the folder of profiles; "": none are made
 	people   []identity
 	progress io.Writer
 

@@ -32,7 +32,7 @@ func TestRun(t *testing.T) {
 		t.Skip("starts a dozen programs")
 	}
 	var progress strings.Builder
-	r, err := run(t.Context(), tiny, "", &progress)
+	r, err := run(t.Context(), tiny, "", "", &progress)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func TestRun(t *testing.T) {
 
 // TestRunOnly: a row by name, and an error that names all for a name that is none.
 func TestRunOnly(t *testing.T) {
-	_, err := run(t.Context(), tiny, "remembered,speed", &strings.Builder{})
+	_, err := run(t.Context(), tiny, "remembered,speed", "", &strings.Builder{})
 	if err == nil || !strings.Contains(err.Error(), `"speed"`) || !strings.Contains(err.Error(), "configuration") {
 		t.Errorf("got %v", err)
 	}

@@ -1,7 +1,9 @@
 // Command bench measures the daemon beside its rivals, in one run and on one machine:
 //
-//	go run ./test/bench --quick     two minutes
-//	go run ./test/bench             a quarter of an hour at most
+//	go run ./test/bench --quick           two minutes and a half
+//	go run ./test/bench                   a quarter of an hour at most
+//	go run ./test/bench --only push       one row; with a comma between, several
+//	go run ./test/bench --profile FOLDER  with profiles of what the daemon's time goes into
 //
 //	            ┌─▶ duoradiusd ──────────────┐
 //	NASes ──────┼─▶ FreeRADIUS + rlm_cache   │
@@ -12,10 +14,29 @@
 //
 // Each box is a process of its own, so that what the system says of its processor time and memory is its own. The
 // load is made by this process: sockets on many loopback addresses, Message-Authenticator on, Identifiers used again,
-// copies of what is not answered. Every reply is verified.
+// copies of what is not answered. Every reply is verified. The load is the same for all, and its own processor time
+// stands in the table, for it shares the machine.
 //
 // Its one rule: only ratios count. The servers of a row take turns, several rounds of it; each figure is the median of
 // its rounds, and each ratio the median of the ratios round by round: what else the machine did, it did to both.
 //
-// Of FreeRADIUS (Debian: freeradius, freeradius-rest) what is not installed is left out, and said.
+// A rival does the whole work: its call is signed, the Duo verifies that, and it accepts whom Duo allows and nobody else.
+// It has what makes it fast: threads, kept connections, no log. FreeRADIUS asks Duo in three ways, each by one
+// synchronous call for a login where ours makes three:
+//
+//   - rlm_rest: the server's own HTTP client, its connections kept, the signature made in the server's own language;
+//   - rlm_perl, LWP: as scripts do it. Duo's client for Perl makes a new LWP::UserAgent for each call, and so each call
+//     dials, shakes hands and builds a TLS context anew. With this one our eighth is compared;
+//   - rlm_perl, kept connections: the least that Perl can do, with HTTP::Tiny, one connection a thread, and TCP_NODELAY,
+//     without which each call waits 40 ms for an acknowledgement. It has no target of its own.
+//
+// With --profile the daemon runs with serve --pprof, and the folder gets a file for each row whose servers take turns
+// and each of its daemons, its last turn's:
+//
+//	go tool pprof -top FOLDER/remembered_login-duoradiusd.pprof
+//
+// Profiling costs some of the speed: such a run's figures are not to be quoted.
+//
+// Of FreeRADIUS (Debian: freeradius, freeradius-rest, and for rlm_perl libwww-perl and liblwp-protocol-https-perl) what
+// is not installed is left out, and said.
 package main

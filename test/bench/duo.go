@@ -23,7 +23,8 @@ const (
 )
 
 // duo is a Duo that costs little: it verifies each signature, and that is all that it is strict about. Everybody has a
-// phone and approves. test/fakeduo, which is strict about everything and remembers every request, costs more.
+// phone and approves, but for the stranger. test/fakeduo, which is strict about everything and remembers every request,
+// costs more.
 type duo struct {
 	delay  time.Duration // between a push and its approval
 	signer *signer
@@ -194,8 +195,19 @@ func (d *duo) preauth(w http.ResponseWriter, user string, start time.Time) {
 	d.took(user, start)
 }
 
+// stranger is the one whom Duo denies.
+const stranger = "stranger"
+
+func decision(user string) string {
+	if user == stranger {
+		return denied
+	}
+	return allowed
+}
+
 const (
 	allowed = `{"result": "allow", "status": "allow", "status_msg": "Success. Logging you in..."}`
+	denied  = `{"result": "deny", "status": "deny", "status_msg": "Login request denied."}`
 	waiting = `{"result": "waiting", "status": "pushed", "status_msg": "Pushed a login request to your device..."}`
 )
 
@@ -213,7 +225,7 @@ func (d *duo) auth(w http.ResponseWriter, params url.Values, start time.Time) {
 	}
 	d.mu.Unlock()
 	time.Sleep(d.delay)
-	answer(w, allowed)
+	answer(w, decision(user))
 	d.took(user, start)
 }
 
@@ -246,7 +258,7 @@ func (d *duo) status(w http.ResponseWriter, r *http.Request, txid string, start 
 			return
 		}
 	}
-	answer(w, allowed)
+	answer(w, decision(p.user))
 	d.took(p.user, start)
 }
 

@@ -21,7 +21,7 @@ func (s *scribe) respond(out, b []byte) []byte {
 		return nil
 	}
 	s.plain.Reset()
-	s.plain.Write([]byte(secret))
+	s.plain.Write(s.secret)
 	s.plain.Write(b[4:headerLength])
 	s.plain.Sum(s.sum[:0])
 
@@ -32,7 +32,7 @@ func (s *scribe) respond(out, b []byte) []byte {
 	copy(out[headerLength+2:], s.hmac(out))
 	s.plain.Reset()
 	s.plain.Write(out)
-	s.plain.Write([]byte(secret))
+	s.plain.Write(s.secret)
 	s.plain.Sum(out[:4])
 	return out
 }

@@ -17,23 +17,40 @@ var freeradiusFiles embed.FS
 
 const freeradiusModules = "/usr/lib/freeradius" // where Debian has them
 
-// freeradius starts FreeRADIUS in one of its guises: cache, rest or perl. It asks asked, nil where it asks nobody.
-func (b *bench) freeradius(ctx context.Context, guise string, asked *fakeDuo) (*server, error) {
+// guise is one of FreeRADIUS: a module does the work, by itself or with a script.
+type guise struct{ title, module, script, needs string }
+
+var (
+	guiseCache = guise{titleCache, "cache", "", ""}
+	guiseRest  = guise{titleRest, "rest", "", ""}
+	guisePerl  = guise{titlePerl, "perl", "duo.pl", "LWP::Protocol::https"}
+	guiseKept  = guise{titleKept, "perl", "duo-kept.pl", "IO::Socket::SSL"}
+)
+
+// installed reports whether all is there that g needs.
+func (g guise) installed(ctx context.Context) bool {
+	if _, err := os.Stat(filepath.Join(freeradiusModules, "rlm_"+g.module+".so")); err != nil {
+		return false
+	}
+	return g.needs == "" || exec.CommandContext(ctx, "perl", "-M"+g.needs, "-e1").Run() == nil
+}
+
+// freeradius starts FreeRADIUS in one of its guises. It asks asked, nil where it asks nobody.
+func (b *bench) freeradius(ctx context.Context, g guise, asked *fakeDuo) (*server, error) {
 	program, err := exec.LookPath("freeradius")
-	if err != nil {
+	if err != nil || !g.installed(ctx) {
 		return nil, errMissing
 	}
-	if _, err := os.Stat(filepath.Join(freeradiusModules, "rlm_"+guise+".so")); err != nil {
-		return nil, errMissing
-	}
-	dir, err := os.MkdirTemp(b.dir, "freeradius-"+guise+"-")
+	dir, err := os.MkdirTemp(b.dir, "freeradius-"+g.module+"-")
 	if err != nil {
 		return nil, err
 	}
-	for to, from := range map[string]string{
-		"radiusd.conf": "radiusd.conf", "instantiate": guise + ".instantiate", "modules": guise + ".modules",
-		"authorize": guise + ".authorize", "duo.pl": "duo.pl",
-	} {
+	files := map[string]string{"radiusd.conf": "radiusd.conf", "instantiate": g.module + ".instantiate",
+		"modules": g.module + ".modules", "authorize": g.module + ".authorize"}
+	if g.script != "" {
+		files["script"] = g.script
+	}
+	for to, from := range files {
 		text, err := freeradiusFiles.ReadFile("freeradius/" + from)
 		if err != nil {
 			return nil, err
@@ -65,7 +82,7 @@ func (b *bench) freeradius(ctx context.Context, guise string, asked *fakeDuo) (*
 	if _, err := p.says(ctx, "Ready to process requests"); err != nil {
 		return nil, err
 	}
-	return &server{process: p, title: "FreeRADIUS + rlm_" + guise, addr: loopback(port)}, nil
+	return &server{process: p, title: g.title, addr: loopback(port)}, nil
 }
 
 func loopback(port uint16) netip.AddrPort {

@@ -37,6 +37,7 @@ type tally struct {
 	begun, last       time.Time       // when the last login began, and when the last was accepted
 	elapsed           time.Duration   // until the last was accepted
 	starting          time.Duration   // until the last began
+	cpu               time.Duration   // processor time of this process meanwhile: the load's own
 }
 
 func (t *tally) add(u *tally) {
@@ -74,6 +75,7 @@ func (l load) run(ctx context.Context) (*tally, error) {
 		defer s.conn.Close()
 		sources[i] = s
 	}
+	before := ownCPU()
 	l.start = time.Now()
 	l.end = l.start.Add(l.duration)
 	if l.rate > 0 && l.count > 0 {
@@ -96,6 +98,7 @@ func (l load) run(ctx context.Context) (*tally, error) {
 		}
 		sum.add(&s.tally)
 	}
+	sum.cpu = ownCPU() - before
 	sum.starting = sum.begun.Sub(l.start)
 	if sum.elapsed = sum.last.Sub(l.start); sum.accepted == 0 {
 		sum.elapsed = time.Since(l.start)

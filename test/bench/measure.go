@@ -58,6 +58,7 @@ type figure struct {
 	InFlight int     `json:"in_flight,omitempty"`
 	Rate     float64 `json:"logins_per_second"`
 	CPU      float64 `json:"cpu_seconds_per_1000"`
+	Load     float64 `json:"load_cpu_seconds_per_1000"` // what making the logins took
 	Peak     float64 `json:"peak_mb"`
 	Lost     int     `json:"lost"`   // logins that were not accepted, in all rounds: no reply, or a reject
 	Copies   int     `json:"copies"` // requests that were sent again because no reply came
@@ -68,8 +69,8 @@ type figure struct {
 
 // rounds gathers what one server did in each round.
 type rounds struct {
-	rate, cpu    []float64
-	lost, copies int
+	rate, cpu, load []float64
+	lost, copies    int
 }
 
 func (r *rounds) add(t *tally, cpu time.Duration) {
@@ -80,9 +81,10 @@ func (r *rounds) add(t *tally, cpu time.Duration) {
 	}
 	r.rate = append(r.rate, float64(t.accepted)/t.elapsed.Seconds())
 	r.cpu = append(r.cpu, cpu.Seconds()*1000/float64(t.accepted))
+	r.load = append(r.load, t.cpu.Seconds()*1000/float64(t.accepted))
 }
 
 func (r *rounds) figure(row string, s *server, inFlight int) figure {
-	return figure{Row: row, Server: s.title, InFlight: inFlight, Rate: median(r.rate), CPU: median(r.cpu), Peak: s.peak(),
+	return figure{Row: row, Server: s.title, InFlight: inFlight, Rate: median(r.rate), CPU: median(r.cpu), Load: median(r.load), Peak: s.peak(),
 		Lost: r.lost, Copies: r.copies, Rates: r.rate, CPUs: r.cpu}
 }

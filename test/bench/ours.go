@@ -63,7 +63,11 @@ func (b *bench) ours(ctx context.Context, title, config string) (*server, error)
 	if err != nil {
 		return nil, err
 	}
-	p, err := b.start(dir, nil, b.program, "serve", "--config", filepath.Join(dir, "duoradiusd.toml"))
+	argv := []string{b.program, "serve", "--config", filepath.Join(dir, "duoradiusd.toml")}
+	if b.profiles != "" {
+		argv = append(argv, "--pprof")
+	}
+	p, err := b.start(dir, nil, argv...)
 	if err != nil {
 		return nil, err
 	}
@@ -79,13 +83,20 @@ func (b *bench) ours(ctx context.Context, title, config string) (*server, error)
 	if err != nil {
 		return nil, err
 	}
-	return &server{process: p, title: title, addr: addr}, nil
+	s := &server{process: p, title: title, addr: addr}
+	if b.profiles != "" {
+		s.page, err = p.page(ctx)
+	}
+	return s, err
 }
 
 // furnish writes a configuration, and the files that it names, into a folder of its own.
 func (b *bench) furnish(config string) (dir string, err error) {
 	if dir, err = os.MkdirTemp(b.dir, "duoradiusd-"); err != nil {
 		return "", err
+	}
+	if b.profiles != "" {
+		config = strings.Replace(config, "[admin]\n", "[admin]\naddress = \"127.0.0.1:0\"\n", 1)
 	}
 	if err := os.Mkdir(filepath.Join(dir, "state"), 0o700); err != nil {
 		return "", err

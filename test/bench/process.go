@@ -25,7 +25,8 @@ type server struct {
 	*process
 	title string
 	addr  netip.AddrPort
-	bare  bool // its replies carry no Message-Authenticator
+	bare  bool   // its replies carry no Message-Authenticator
+	page  string // the URL of its status page, where its profiles are; "" for none
 }
 
 // launch starts a program whose output goes to the file log, with env beside our own environment.
@@ -107,6 +108,13 @@ const ticks = 100
 func (p *process) cpu() time.Duration {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
 	return processorTime(b)
+}
+
+// ownCPU is the processor time of this process so far, which makes the load.
+func ownCPU() time.Duration {
+	var u syscall.Rusage
+	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // processorTime adds up utime and stime (proc(5)), which count behind the name: it may hold spaces and parentheses.

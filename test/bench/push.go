@@ -1,8 +1,15 @@
 package main
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
-const titleRest, titlePerl = "FreeRADIUS + rlm_rest", "FreeRADIUS + rlm_perl"
+const (
+	titleRest = "FreeRADIUS + rlm_rest"
+	titlePerl = "FreeRADIUS + rlm_perl, LWP"
+	titleKept = "FreeRADIUS + rlm_perl, kept connections"
+)
 
 // push is the row of logins that Duo approves at once. Ours make three calls each, those of the rivals one.
 func (b *bench) push(ctx context.Context) error {
@@ -18,8 +25,9 @@ func (b *bench) push(ctx context.Context) error {
 	servers, err := b.field(row,
 		func() (*server, error) { return b.ours(ctx, titleOurs, configuration(duo, "0s")) },
 		func() (*server, error) { return b.ours(ctx, titleOurs+", HTTP/1.1", configuration(old, "0s")) },
-		func() (*server, error) { return b.freeradius(ctx, "rest", duo) },
-		func() (*server, error) { return b.freeradius(ctx, "perl", duo) },
+		func() (*server, error) { return b.freeradius(ctx, guiseRest, duo) },
+		func() (*server, error) { return b.freeradius(ctx, guisePerl, duo) },
+		func() (*server, error) { return b.freeradius(ctx, guiseKept, duo) },
 	)
 	if err != nil {
 		return err
@@ -33,6 +41,9 @@ func (b *bench) push(ctx context.Context) error {
 	if err := b.turns(ctx, row, servers, people, []int{inFlight}); err != nil {
 		return err
 	}
+	if err := allSigned(ctx, duo, old); err != nil {
+		return fmt.Errorf("%s: %w", row, err)
+	}
 	b.compare(row, titleRest, "at most 0.75 of the CPU of "+titleRest, "%.2f",
 		func(ours, theirs figure) (float64, bool) {
 			r := versus(ours.CPUs, theirs.CPUs)
@@ -43,5 +54,19 @@ func (b *bench) push(ctx context.Context) error {
 			r := versus(ours.CPUs, theirs.CPUs)
 			return r, r > 0 && r <= 0.125
 		})
+	return nil
+}
+
+// allSigned is an error where one of duos was asked with a wrong signature: its rival did not do the whole work.
+func allSigned(ctx context.Context, duos ...*fakeDuo) error {
+	for _, d := range duos {
+		seen, err := d.sightings(ctx)
+		if err != nil {
+			return err
+		}
+		if seen.Refused > 0 {
+			return fmt.Errorf("%d calls with a wrong signature", seen.Refused)
+		}
+	}
 	return nil
 }

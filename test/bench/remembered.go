@@ -23,7 +23,7 @@ func (b *bench) remembered(ctx context.Context) error {
 		func() (*server, error) { return b.rival(ctx, titleFloor, "floor") },
 		func() (*server, error) { return b.rival(ctx, "bare UDP loop, batched", "batched") },
 		func() (*server, error) { return b.rival(ctx, "layeh's server, checks nothing", "layeh") },
-		func() (*server, error) { return b.freeradius(ctx, "cache", nil) },
+		func() (*server, error) { return b.freeradius(ctx, guiseCache, nil) },
 	)
 	if err != nil {
 		return err

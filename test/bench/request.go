@@ -39,6 +39,7 @@ func crowd(n int) []identity {
 // scribe writes requests and reads replies, without allocating.
 type scribe struct {
 	random *mathrand.ChaCha8
+	secret []byte
 	plain  hash.Hash
 	mac    hash.Hash
 	sum    [16]byte
@@ -48,7 +49,7 @@ type scribe struct {
 func newScribe() *scribe {
 	var seed [32]byte
 	rand.Read(seed[:])
-	return &scribe{random: mathrand.NewChaCha8(seed), plain: md5.New(), mac: hmac.New(md5.New, []byte(secret))}
+	return &scribe{random: mathrand.NewChaCha8(seed), secret: []byte(secret), plain: md5.New(), mac: hmac.New(md5.New, []byte(secret))}
 }
 
 func (s *scribe) hmac(b []byte) []byte {
@@ -86,7 +87,7 @@ func attribute(b []byte, kind byte, value string) []byte {
 // password appends a User-Password of at most 16 octets, hidden (RFC 2865 §5.2).
 func (s *scribe) password(b []byte, word string) []byte {
 	s.plain.Reset()
-	s.plain.Write([]byte(secret))
+	s.plain.Write(s.secret)
 	s.plain.Write(b[4:headerLength])
 	pad := s.plain.Sum(s.sum[:0])
 	for i := range word {
@@ -105,7 +106,7 @@ func (s *scribe) right(reply, request []byte, bare bool) bool {
 	copy(reply[4:headerLength], request[4:headerLength])
 	s.plain.Reset()
 	s.plain.Write(reply)
-	s.plain.Write([]byte(secret))
+	s.plain.Write(s.secret)
 	if [16]byte(s.plain.Sum(s.sum[:0])) != s.saved {
 		return false
 	}

@@ -15,7 +15,7 @@ import (
 // slot is one of a source's 256 Identifiers.
 type slot struct {
 	busy   bool
-	packet []byte
+	packet [][]byte // one, in the form that is sent
 	login  int
 	sent   time.Time // first
 	again  time.Time // when it is sent again
@@ -55,6 +55,9 @@ func (l *load) open(number int) (*source, error) {
 	}
 	conn.SetReadBuffer(1 << 20)
 	s := &source{load: l, number: number, conn: conn, batch: ipv4.NewPacketConn(conn), scribe: newScribe()}
+	for i := range s.slots {
+		s.slots[i].packet = make([][]byte, 1)
+	}
 	s.in = make([]ipv4.Message, atOnce)
 	for i := range s.in {
 		s.in[i].Buffers = [][]byte{make([]byte, 512)}
@@ -131,7 +134,7 @@ func (s *source) begin(now time.Time) {
 	n := s.login()
 	sl := &s.slots[s.next]
 	who := s.load.crowd[n%len(s.load.crowd)]
-	sl.packet = s.scribe.request(sl.packet, s.next, who, uint32(n))
+	sl.packet[0] = s.scribe.request(sl.packet[0], s.next, who, uint32(n))
 	sl.busy, sl.login, sl.sent, sl.again, sl.copies = true, n, now, now.Add(s.load.every), 0
 	s.send(sl)
 	if s.load.twice > 0 && n%s.load.twice == s.load.twice-1 {
@@ -158,7 +161,7 @@ func (s *source) repeat(now time.Time) {
 }
 
 func (s *source) send(sl *slot) {
-	s.out = append(s.out, ipv4.Message{Buffers: [][]byte{sl.packet}})
+	s.out = append(s.out, ipv4.Message{Buffers: sl.packet})
 }
 
 func (s *source) flush() error {
@@ -189,7 +192,7 @@ func (s *source) receive(until time.Time) error {
 		s.deadline = until
 		s.conn.SetReadDeadline(until)
 	}
-	n, err := s.batch.ReadBatch(s.in, 0)
+	n, err := s.batch.ReadBatch(s.in[:min(s.pending+1, atOnce)], 0)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil
@@ -211,7 +214,7 @@ func (s *source) take(reply []byte, now time.Time) {
 	}
 	sl := &s.slots[reply[1]]
 	code := reply[0]
-	if !sl.busy || !s.scribe.right(reply, sl.packet, s.load.bare) {
+	if !sl.busy || !s.scribe.right(reply, sl.packet[0], s.load.bare) {
 		s.tally.late++
 		return
 	}

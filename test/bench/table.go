@@ -38,11 +38,12 @@ func (r *report) json(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// text prints figures, row by row with ours first, and then what was to be reached.
+// text prints figures, row by row with ours first, and then what was to be reached. What the load itself took stands
+// beside each: it shares the machine, and takes as much for all.
 func (r *report) text(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%d cores, %s, %s; load of the machine before %s, after %s\n\n", r.Cores, r.Go, r.Scale.Name, r.LoadFirst, r.LoadLast)
-	fmt.Fprintln(t, "row\tin flight\tserver\tlogins/s\tours : it\tCPU s/1000\tours : it\tpeak MB\tlost")
+	fmt.Fprintln(t, "row\tin flight\tserver\tlogins/s\tours : it\tCPU s/1000\tours : it\tload s/1000\tpeak MB\tlost")
 	row, inFlight := "", -1
 	var ours figure
 	for _, f := range r.Figures {
@@ -53,8 +54,8 @@ func (r *report) text(w io.Writer) error {
 		if f.InFlight > 0 {
 			flight = fmt.Sprint(f.InFlight)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%.0f\t%.2f\t%s\t%.2f\t%.0f\t%d\n", f.Row, flight, f.Server, f.Rate, versus(ours.Rates, f.Rates),
-			precise(f.CPU), versus(ours.CPUs, f.CPUs), f.Peak, f.Lost)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%.0f\t%.2f\t%s\t%.2f\t%s\t%.0f\t%d\n", f.Row, flight, f.Server, f.Rate, versus(ours.Rates, f.Rates),
+			precise(f.CPU), versus(ours.CPUs, f.CPUs), precise(f.Load), f.Peak, f.Lost)
 	}
 	fmt.Fprintln(t, "\nwhat\tto reach\tmeasured\treached")
 	for _, v := range r.Verdicts {

@@ -10,10 +10,10 @@ import (
 var sample = report{
 	Scale: quick, Cores: 2, Go: "go1.26", LoadFirst: "0.10 0.20 0.30", LoadLast: "1.00 0.50 0.40",
 	Figures: []figure{
-		{"remembered login", titleOurs, 64, 60000, 0.01, 50, 0, 1, []float64{60000, 30000, 70000}, []float64{0.01}},
-		{"remembered login", titleCache, 64, 20000, 0.04, 160, 3, 2, []float64{20000, 9000, 30000}, []float64{0.04}},
-		{"remembered login", titleOurs, 256, 0, 0, 50, 9, 0, nil, nil},
-		{"added latency", titleOurs, 0, 500, 1.25, 30, 0, 0, []float64{500}, []float64{1.25}},
+		{"remembered login", titleOurs, 64, 60000, 0.01, 0.005, 50, 0, 1, []float64{60000, 30000, 70000}, []float64{0.01}},
+		{"remembered login", titleCache, 64, 20000, 0.04, 0.0062, 160, 3, 2, []float64{20000, 9000, 30000}, []float64{0.04}},
+		{"remembered login", titleOurs, 256, 0, 0, 0, 50, 9, 0, nil, nil},
+		{"added latency", titleOurs, 0, 500, 1.25, 0.0301, 30, 0, 0, []float64{500}, []float64{1.25}},
 	},
 	Verdicts: []verdict{
 		{"remembered login", "at least 3 times", "3.00", true},
@@ -24,11 +24,11 @@ var sample = report{
 
 const wantTable = `2 cores, go1.26, quick; load of the machine before 0.10 0.20 0.30, after 1.00 0.50 0.40
 
-row               in flight  server                  logins/s  ours : it  CPU s/1000  ours : it  peak MB  lost
-remembered login  64         duoradiusd              60000     1.00       0.0100      1.00       50       0
-remembered login  64         FreeRADIUS + rlm_cache  20000     3.00       0.0400      0.25       160      3
-remembered login  256        duoradiusd              0         0.00       0.0000      0.00       50       9
-added latency     -          duoradiusd              500       1.00       1.25        1.00       30       0
+row               in flight  server                  logins/s  ours : it  CPU s/1000  ours : it  load s/1000  peak MB  lost
+remembered login  64         duoradiusd              60000     1.00       0.0100      1.00       0.0050       50       0
+remembered login  64         FreeRADIUS + rlm_cache  20000     3.00       0.0400      0.25       0.0062       160      3
+remembered login  256        duoradiusd              0         0.00       0.0000      0.00       0.0000       50       9
+added latency     -          duoradiusd              500       1.00       1.25        1.00       0.0301       30       0
 
 what              to reach           measured     reached
 remembered login  at least 3 times   3.00         yes

@@ -15,7 +15,7 @@ func (b *bench) field(row string, list ...starting) (servers []*server, err erro
 	for _, start := range list {
 		s, err := start()
 		if errors.Is(err, errMissing) {
-			b.note(row + ": a FreeRADIUS module is not installed (apt-get install freeradius freeradius-rest): left out")
+			b.note(row + ": a FreeRADIUS module, or what its script needs, is not installed (apt-get install freeradius freeradius-rest libwww-perl liblwp-protocol-https-perl): left out")
 			continue
 		}
 		if err != nil {
@@ -42,8 +42,10 @@ func (b *bench) turns(ctx context.Context, row string, servers []*server, people
 			for _, n := range inFlight {
 				l := towards(s, people)
 				l.inFlight, l.duration = n, b.scale.Measure
+				profiled := make(chan error, 1)
+				go func() { profiled <- b.profile(ctx, s, row, l.duration) }()
 				t, cpu, err := b.round(ctx, s, l)
-				if err != nil {
+				if err := errors.Join(err, <-profiled); err != nil {
 					return err
 				}
 				if t.accepted == 0 {

@@ -31,6 +31,7 @@ type Daemon struct {
 	Forget       func(user string) int                         // the approvals of a user, whose name may be written in any form
 	Frauds       func() uint64                                 // pushes that their users reported
 	LostLines    func() uint64                                 // of auth_log
+	Profiles     bool                                          // are shown too, under /debug/pprof/
 	Log          *slog.Logger
 }
 

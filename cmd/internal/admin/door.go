@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -19,7 +20,25 @@ func (a *Admin) Handler() http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "serving") })
 	mux.HandleFunc("GET /readyz", a.ready)
 	mux.HandleFunc("POST /forget", a.forget)
+	if a.daemon.Profiles {
+		mux.HandleFunc("GET /debug/pprof/", ownPage(pprof.Index)) // all profiles that are there when somebody asks
+		mux.HandleFunc("GET /debug/pprof/profile", ownPage(pprof.Profile))
+		mux.HandleFunc("GET /debug/pprof/trace", ownPage(pprof.Trace))
+	}
 	return a.door(mux)
+}
+
+// ownPage refuses what a page from elsewhere has a browser ask for. That page could read nothing (see door), but a profile
+// costs something for as long as it is made, and only one is made at a time.
+func ownPage(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		switch r.Header.Get("Sec-Fetch-Site") {
+		case "", "none", "same-origin": // no browser, the address bar, our own page
+			next(w, r)
+		default:
+			http.Error(w, "Another page's links to profiles are not followed.", http.StatusForbidden)
+		}
+	}
 }
 
 // door lets nobody in who was led here by a page from elsewhere. A name that resolves to this machine for a moment (DNS

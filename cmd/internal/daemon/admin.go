@@ -13,8 +13,8 @@ import (
 )
 
 // ServeAdmin opens the HTTP server of [admin] at address and serves it until Close. It is called before Listen, so that
-// no login is missed.
-func (d *Daemon) ServeAdmin(address string) (*admin.Server, error) {
+// no login is missed. With profiles, Go's profiles of the daemon are served too.
+func (d *Daemon) ServeAdmin(address string, profiles bool) (*admin.Server, error) {
 	a := admin.New(admin.Daemon{
 		Version:      Version(),
 		Server:       d.server,
@@ -27,6 +27,7 @@ func (d *Daemon) ServeAdmin(address string) (*admin.Server, error) {
 		Forget:       d.Forget,
 		Frauds:       d.frauds.Load,
 		LostLines:    d.lostLines,
+		Profiles:     profiles,
 		Log:          d.log,
 	})
 	s, err := a.Serve(address)

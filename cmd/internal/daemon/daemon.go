@@ -72,6 +72,9 @@ func New(c *conf.Config, log *slog.Logger) (*Daemon, error) {
 	return d, nil
 }
 
+// WriteLogins has lines write the logins, past the logger. It is called before Listen.
+func (d *Daemon) WriteLogins(lines *radiusd.Lines) { d.server.Lines = lines }
+
 // tell tells the observers of a login.
 func (d *Daemon) tell(e radiusd.Event) {
 	for _, observe := range d.observers {
