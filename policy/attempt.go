@@ -20,8 +20,16 @@ type Attempt struct {
 	State      string     // State as sent; "" for a fresh login
 	Authentic  bool       // the packet had a valid Message-Authenticator, or came over TLS
 
-	Authenticator [16]byte // of the Access-Request
-	Attributes    []byte   // of the Access-Request, as on the wire; not changed as long as the login lasts
+	At            time.Time // when the packet came; zero: now
+	Authenticator [16]byte  // of the Access-Request
+	Attributes    []byte    // of the Access-Request, as on the wire; not changed as long as the login lasts
+}
+
+func (a *Attempt) begun() time.Time {
+	if a.At.IsZero() {
+		return time.Now()
+	}
+	return a.At
 }
 
 // Client is what a login needs to know of the RADIUS client it comes through.

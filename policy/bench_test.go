@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -77,6 +79,96 @@ func BenchmarkDecideRules(b *testing.B) {
 				p, a := benched(b, rules, 100_000)
 				decideAll(b, p, a)
 			})
+		}
+	}
+}
+
+// BenchmarkQuick is the way of most logins behind a client that has checked the first factor.
+func BenchmarkQuick(b *testing.B) {
+	for _, name := range []string{"alice", `EXAMPLE\Alice`} {
+		b.Run(name, func(b *testing.B) {
+			p, a := benched(b, nil, 100_000)
+			a.User, a.At = name, time.Now()
+			b.ReportAllocs()
+			for b.Loop() {
+				if v, ok := p.Quick(a); !ok || v.Reason != Remembered {
+					b.Fatal(line(v))
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkQuickMany is the same in the morning: everybody comes, each once, in no order.
+func BenchmarkQuickMany(b *testing.B) {
+	const users = 50_000
+	p, a := benched(b, nil, users)
+	p.memory.Approvals.Resize(users)
+	list := make([]Attempt, users)
+	for n := range list {
+		a.User, a.At = fmt.Sprint("user", n), time.Now()
+		list[n] = a
+		l := login{Policy: p, Attempt: a}
+		l.settleName(a.User)
+		l.mayPass()
+		l.remember()
+	}
+	rand.Shuffle(users, func(i, j int) { list[i], list[j] = list[j], list[i] })
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		if v, ok := p.Quick(list[n%users]); !ok || v.Reason != Remembered {
+			b.Fatal(line(v))
+		}
+		n++
+	}
+}
+
+// BenchmarkQuickNot is what the look costs those who must ask Duo.
+func BenchmarkQuickNot(b *testing.B) {
+	p, a := benched(b, nil, 100_000)
+	a.User = "user7"
+	b.ReportAllocs()
+	for b.Loop() {
+		if v, ok := p.Quick(a); ok {
+			b.Fatal(line(v))
+		}
+	}
+}
+
+// promptDuo allows everybody at once.
+type promptDuo struct{ devices []Device }
+
+func (d *promptDuo) Preauth(context.Context, PreauthRequest) (Preauth, error) {
+	return Preauth{Result: PreauthAuth, Devices: d.devices}, nil
+}
+
+func (d *promptDuo) Auth(_ context.Context, r AuthRequest) (AuthResult, error) {
+	r.Started("T1")
+	return AuthResult{Allowed: true, Status: "allow", Txid: "T1"}, nil
+}
+
+// BenchmarkPush is a login that asks Duo, but for Duo. Each has a goroutine of its own, as at the door.
+func BenchmarkPush(b *testing.B) {
+	p, a := benched(b, nil, 100_000)
+	c := *a.Client
+	c.Second, c.Remember, c.PushTimeout = &promptDuo{[]Device{smartphone}}, 0, time.Minute
+	a.Client, a.ClientAddr = &c, netip.MustParseAddr("192.0.2.10")
+	names := make([]string, 10_000)
+	for n := range names {
+		names[n] = fmt.Sprint("user", n)
+	}
+	ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
+	defer cancel()
+	n, verdict := 0, make(chan Verdict)
+	b.ReportAllocs()
+	for b.Loop() {
+		a := a
+		a.User, a.UserIP = names[n%len(names)], netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})
+		n++
+		go func() { verdict <- p.Decide(ctx, a) }()
+		if v := <-verdict; v.Reason != Approved {
+			b.Fatal(line(v), v.Err)
 		}
 	}
 }

@@ -110,14 +110,13 @@ func (cs *challenges) all(f func(state string, c *challenge)) {
 // challenge begins a challenge with what this login has settled. Its origin is the login's first request, however many
 // challenges came since.
 func (l *login) challenge() *challenge {
-	origin := l.origin
-	if origin == (joinKey{}) {
-		origin = l.joinKey()
+	c := &challenge{client: l.Client.Name, user: l.called, duo: l.duo, userIP: l.UserIP, authentic: l.Authentic, account: l.account}
+	if l.origin != nil {
+		c.origin = *l.origin
+	} else {
+		c.origin = l.joinKey()
 	}
-	return &challenge{
-		client: l.Client.Name, user: l.called, duo: l.duo, userIP: l.UserIP, authentic: l.Authentic, account: l.account,
-		origin: origin,
-	}
+	return c
 }
 
 // ask puts a challenge before the user: say, then what can be typed.
@@ -152,10 +151,8 @@ func (l *login) resume(ctx context.Context) Verdict {
 	if v, ok := l.mayPass(); !ok { // a reload since
 		return v
 	}
-	start := time.Now()
-	v := l.answerTo(ctx, c)
-	v.Duo = time.Since(start)
-	return v
+	l.asking = time.Now()
+	return l.answerTo(ctx, c)
 }
 
 // takeUp goes on with what the login had settled when the challenge was sent. Clients may leave the user's address out
@@ -166,25 +163,23 @@ func (l *login) takeUp(c *challenge) bool {
 	}
 	l.UserIP = c.userIP
 	l.Authentic = l.Authentic && c.authentic
-	l.origin = c.origin
+	l.origin = &c.origin
 	return true
 }
 
 // rejoin answers a client that asks again, with a new Identifier, while the answer to a challenge is being worked on:
 // the State is used, but the transaction that it began is live.
 func (l *login) rejoin(ctx context.Context) Verdict {
-	start := time.Now()
-	t, account, _ := l.memory.join(l.joinKey(), l.duo, l.since)
+	key := l.joinKey()
+	t, account, _ := l.memory.join(&key, l.duo, l.since)
 	if t == nil || !l.settleAccount(account) || l.mapped() && l.duo != t.user {
 		return l.reject(BadState, sayStartAgain)
 	}
 	if v, ok := l.mayPass(); !ok { // a reload since
 		return v
 	}
-	l.duo = t.user
-	v := l.await(ctx, t)
-	v.Duo = time.Since(start)
-	return v
+	l.duo, l.asking = t.user, time.Now()
+	return l.await(t)
 }
 
 // answerTo takes what the user typed to a challenge of the second factor.
@@ -192,7 +187,7 @@ func (l *login) answerTo(ctx context.Context, c *challenge) Verdict {
 	answer := strings.TrimSpace(l.Password)
 	if answer == "" && c.pushed != nil {
 		l.memory.alsoFor(l.joinKey(), c.pushed, l.account)
-		return l.await(ctx, c.pushed)
+		return l.await(c.pushed)
 	}
 	asked, ok := c.chosen(answer)
 	if !ok || asked.factor == "" {
@@ -201,12 +196,17 @@ func (l *login) answerTo(ctx context.Context, c *challenge) Verdict {
 	if !l.allowed(asked.factor) {
 		return l.again(c, sayNotAllowed)
 	}
-	v := l.askDuo(ctx, asked)
+	l.answers = c
+	return l.askDuo(ctx, asked)
+}
+
+// answered asks once more where Duo's answer to what the user typed leaves that open.
+func (l *login) answered(c *challenge, v Verdict) Verdict {
 	switch {
 	case v.Reason == CodesSent:
 		c.options = nil
 		return l.ask(c, sayCodesSent+"\n"+sayPasscode)
-	case v.Reason == Denied && asked.factor == Passcode,
+	case v.Reason == Denied && v.Factor == Passcode,
 		v.Reason == NoDevice, v.Reason == Cooldown, v.Reason == Pending:
 		return l.again(c, v.Message)
 	}

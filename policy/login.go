@@ -22,9 +22,13 @@ type login struct {
 	duo     Identity
 	account Account
 	groups  []string // of account, folded
-	origin  joinKey  // of the login's first request; zero in that one
+	origin  *joinKey // of the login's first request; nil in that one
 	relayed bool     // it answers what the first factor asked back
-	facts   Verdict
+	facts   Verdict  // what is known of the answer; all of it, once the login is settled
+
+	asking  time.Time    // when Duo was turned to; zero: not at all
+	waits   *transaction // whose answer the login waits for
+	answers *challenge   // that the login answers with a second factor
 }
 
 func (l *login) reject(why Reason, say string) Verdict {
@@ -90,33 +94,43 @@ func (l *login) mayTry() (Verdict, bool) {
 	if r != nil && (at < l.rules.grouped || l.Client.Groupless || l.Client.FirstFactor == nil) {
 		l.rule, l.ruled = r, true
 	}
-	return l.barred()
+	if why, say := l.barred(); why != "" {
+		return l.reject(why, say), false
+	}
+	return Verdict{}, true
 }
 
 // mayPass settles the rule of a user whose groups are known.
 func (l *login) mayPass() (Verdict, bool) {
+	l.settleRule()
+	if why, say := l.barred(); why != "" {
+		v := l.reject(why, say)
+		v.Immediate = l.Method == EAP // as an upstream's own reject is
+		return v, false
+	}
+	return Verdict{}, true
+}
+
+func (l *login) settleRule() {
 	r, _ := l.rules.first(l.name, l.groups, &l.Attempt, l.since)
 	l.rule, l.ruled = noRule, r != nil
 	if r != nil {
 		l.rule = r
 	}
-	v, ok := l.barred()
-	v.Immediate = l.Method == EAP // as an upstream's own reject is
-	return v, ok
 }
 
-// barred is what the configuration rejects whatever the factors say. The user is told the same as after a wrong
-// password.
-func (l *login) barred() (Verdict, bool) {
+// barred is what the configuration rejects whatever the factors say; "" is nothing. The user is told the same as after a
+// wrong password.
+func (l *login) barred() (why Reason, say string) {
 	switch {
 	case l.rule.Need == DeniedHere:
-		return l.reject(DeniedByRule, sayWrong), false
+		return DeniedByRule, sayWrong
 	case l.user != nil && !l.listedHere() && l.user.Elsewhere == ElsewhereReject:
-		return l.reject(Elsewhere, sayWrong), false
+		return Elsewhere, sayWrong
 	case l.user == nil && l.settings.Unlisted == UnlistedReject:
-		return l.reject(Unlisted, sayWrong), false
+		return Unlisted, sayWrong
 	}
-	return Verdict{}, true
+	return "", ""
 }
 
 func (l *login) listedHere() bool {
@@ -213,12 +227,12 @@ func (l *login) approvalKey() approvalKey {
 
 // remembered reports whether an earlier approval answers this login. It never answers for a passcode: a wrong code
 // that is accepted teaches users that codes do not matter.
-func (l *login) remembered(asked typed) bool {
+func (l *login) remembered(asked typed, now time.Time) bool {
 	if asked.factor == Passcode || !l.rememberable() {
 		return false
 	}
 	limits := limits{idle: l.settings.Idle, uses: l.settings.Uses}
-	return l.memory.Approvals.use(l.approvalKey(), time.Now(), l.lifetime(), limits)
+	return l.memory.Approvals.use(l.approvalKey(), now, l.lifetime(), limits)
 }
 
 func (l *login) remember() {

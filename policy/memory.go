@@ -16,7 +16,7 @@ type Memory struct {
 	challenges *challenges
 	guard      *guard
 
-	digestKey [32]byte // so that no digest of a password means anything outside this process
+	digest digest
 
 	changes atomic.Uint64
 
@@ -29,6 +29,7 @@ type Memory struct {
 	ringing map[bell]*transaction // at most one of each at a time
 	running int                   // transactions that are not over
 	joins   uint64                // logins that were given a transaction which another had begun
+	span    *span                 // of the transactions that begin now
 }
 
 // NewMemory returns an empty Memory that remembers at most entries approvals.
@@ -40,7 +41,7 @@ func NewMemory(entries int) *Memory {
 		live:       make(map[joinKey]seat),
 		ringing:    make(map[bell]*transaction),
 	}
-	rand.Read(m.digestKey[:])
+	rand.Read(m.digest.key[:])
 	m.ctx, m.stop = context.WithCancel(context.Background())
 	return m
 }

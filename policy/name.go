@@ -21,18 +21,41 @@ type Names struct {
 // that is empty, over-long, not UTF-8, or holds control, format or other unseen characters or outer white space (which
 // LDAP would ignore, RFC 4518 §2.2, and the policy would not).
 func (n Names) Canonical(name string) (string, bool) {
-	if len(name) > maxName || !utf8.ValidString(name) || strings.ContainsFunc(name, unseen) {
+	if len(name) > maxName {
 		return "", false
 	}
-	name = norm.NFC.String(name)
-	if n.Case != CaseKeep {
-		name = norm.NFC.String(strings.ToLower(name))
+	switch plain, lower := isPlainName(name); {
+	case plain && (lower || n.Case == CaseKeep):
+	case plain:
+		name = strings.ToLower(name)
+	case !utf8.ValidString(name) || strings.ContainsFunc(name, unseen):
+		return "", false
+	default:
+		name = norm.NFC.String(name)
+		if n.Case != CaseKeep {
+			name = norm.NFC.String(strings.ToLower(name))
+		}
 	}
 	name = n.strip(name)
 	if name == "" || len(name) > maxName || strings.TrimSpace(name) != name {
 		return "", false
 	}
 	return name, true
+}
+
+// isPlainName reports whether a name is of printable ASCII, as most are, which normalization leaves alone, and whether
+// it has no capitals.
+func isPlainName(s string) (plain, lower bool) {
+	lower = true
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ' || c > '~':
+			return false, false
+		case c >= 'A' && c <= 'Z':
+			lower = false
+		}
+	}
+	return true, lower
 }
 
 func unseen(r rune) bool { return !unicode.IsPrint(r) }

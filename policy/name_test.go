@@ -3,6 +3,9 @@ package policy
 import (
 	"strings"
 	"testing"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 func TestCanonical(t *testing.T) {
@@ -108,6 +111,20 @@ func TestOneName(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestPlainNames: the short way is taken where the long one would change nothing.
+func TestPlainNames(t *testing.T) {
+	for c := range rune(0x100) {
+		name := "a" + string(c) + "b"
+		plain, lower := isPlainName(name)
+		if want := c < 0x80 && unicode.IsPrint(c); plain != want {
+			t.Errorf("%q: plain is %v", name, plain)
+		}
+		if plain && (lower != (strings.ToLower(name) == name) || norm.NFC.String(name) != name) {
+			t.Errorf("%q: lower is %v, NFC %q", name, lower, norm.NFC.String(name))
+		}
 	}
 }
 

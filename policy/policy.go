@@ -95,13 +95,25 @@ func (p *Policy) Canonical(name string) (string, bool) {
 
 // Decide settles one login. ctx ends when the client must have its answer; ErrAbandoned as its cause says that nobody
 // waits for it any more. Decide returns in time whatever the factors do with ctx, as long as they heed it.
+//
+// Of the logins that wait for their users there may be twenty thousand at a time. Their goroutines do no more than wait:
+// what needs stack is done in another, which has ended by then, or after the wait.
 func (p *Policy) Decide(ctx context.Context, a Attempt) Verdict {
-	l := login{Policy: p, Attempt: a, since: time.Now()}
-	if a.State != "" {
-		defer p.memory.changes.Add(1)
+	l := &login{Policy: p, Attempt: a, since: a.begun()}
+	l.apart(ctx)
+	if l.waits != nil {
+		l.wait(ctx)
+	}
+	return l.facts
+}
+
+// settle takes l to its Verdict, or to the transaction that it waits for.
+func (l *login) settle(ctx context.Context) Verdict {
+	if l.State != "" {
+		defer l.memory.changes.Add(1)
 		return l.resume(ctx)
 	}
-	if !l.settleName(a.User) {
+	if !l.settleName(l.User) {
 		return l.reject(BadName, sayWrong)
 	}
 	if l.isProbe() {
@@ -110,7 +122,7 @@ func (p *Policy) Decide(ctx context.Context, a Attempt) Verdict {
 	if v, ok := l.mayTry(); !ok {
 		return v
 	}
-	defer p.memory.changes.Add(1) // until here nothing is kept: health probes leave no trace
+	defer l.memory.changes.Add(1) // until here nothing is kept: health probes leave no trace
 	password, asked := l.readField()
 	if v, ok := l.first(ctx, firstRound{asked: asked}, password); !ok {
 		return v
@@ -124,22 +136,22 @@ func (p *Policy) Quick(a Attempt) (Verdict, bool) {
 	if a.Client.FirstFactor != nil || a.Method != Password || a.State != "" {
 		return Verdict{}, false
 	}
-	l := login{Policy: p, Attempt: a, since: time.Now()}
+	l := login{Policy: p, Attempt: a, since: a.begun()}
 	if !l.settleName(a.User) || l.isProbe() {
 		return Verdict{}, false
 	}
-	if _, ok := l.mayPass(); !ok {
+	l.settleRule()
+	if why, _ := l.barred(); why != "" {
 		return Verdict{}, false
 	}
-	_, asked := l.readField()
-	switch {
-	case l.exempt():
+	if l.exempt() {
 		return l.accept(Exempt), true
-	case !asked.bad && l.remembered(asked):
-		p.memory.changes.Add(1)
-		return l.accept(Remembered), true
 	}
-	return Verdict{}, false
+	if _, asked := l.readField(); asked.bad || !l.remembered(asked, l.since) {
+		return Verdict{}, false
+	}
+	p.memory.changes.Add(1)
+	return l.accept(Remembered), true
 }
 
 // known goes on with a user whose first factor is right.
@@ -153,7 +165,7 @@ func (l *login) known(ctx context.Context, asked typed) Verdict {
 	if asked.bad {
 		return l.reject(BadField, sayFactors)
 	}
-	if l.remembered(asked) {
+	if l.remembered(asked, time.Now()) {
 		return l.accept(Remembered)
 	}
 	return l.second(ctx, asked)

@@ -6,6 +6,25 @@ import (
 	"time"
 )
 
+// TestQuickAt: what counts is the time when the packet came.
+func TestQuickAt(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.client.FirstFactor, w.client.Remember = nil, time.Hour
+		w.answers(allows(0))
+		w.wants(w.login(""), "accept approved push T1")
+		for _, tt := range []struct {
+			at   time.Time
+			want bool
+		}{{time.Time{}, true}, {time.Now().Add(time.Hour - 1), true}, {time.Now().Add(time.Hour), false}} {
+			a := w.attempt("")
+			a.At = tt.at
+			if v, ok := w.policy.Quick(a); ok != tt.want {
+				t.Errorf("at %v: %v, %s", tt.at, ok, line(v))
+			}
+		}
+	})
+}
+
 // TestQuick: it settles what Decide would settle without asking anybody, and leaves the rest untouched.
 func TestQuick(t *testing.T) {
 	remembered := func(w *world) { w.answers(allows(0)); w.wants(w.login(""), "accept approved push T1") }

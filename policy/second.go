@@ -20,10 +20,8 @@ func (l *login) second(ctx context.Context, asked typed) Verdict {
 	if asked.factor != "" && !l.allowed(asked.factor) {
 		return l.reject(NotAllowed, sayNotAllowed)
 	}
-	start := time.Now()
-	v := l.askDuo(ctx, asked)
-	v.Duo = time.Since(start)
-	return v
+	l.asking = time.Now()
+	return l.askDuo(ctx, asked)
 }
 
 func (l *login) askDuo(ctx context.Context, asked typed) Verdict {
@@ -35,15 +33,15 @@ func (l *login) askDuo(ctx context.Context, asked typed) Verdict {
 	if l.relayed {
 		key = l.afreshKey()
 	}
-	t, _, ringing := l.memory.join(key, l.duo, l.since)
+	t, _, ringing := l.memory.join(&key, l.duo, l.since)
 	if t != nil && l.relayed {
 		l.memory.alsoFor(l.joinKey(), t, l.account)
 	}
 	switch {
 	case t != nil && menu:
-		return l.askAbout(ctx, t)
+		return l.askAbout(t)
 	case t != nil:
-		return l.await(ctx, t)
+		return l.await(t)
 	}
 	if ringing && !menu && asked.factor != Passcode && asked.factor != SMS {
 		return l.reject(Pending, sayPending)
@@ -64,13 +62,13 @@ func (l *login) askDuo(ctx context.Context, asked typed) Verdict {
 		return l.reject(DuoUnknown, sayLater)
 	}
 	if menu {
-		return l.offer(ctx, pre, ringing)
+		return l.offer(pre, ringing)
 	}
-	return l.demand(ctx, asked, pre.Devices, key)
+	return l.demand(ctx, asked, pre.Devices, &key)
 }
 
 // demand has Duo ask the user for one factor and waits for the answer.
-func (l *login) demand(ctx context.Context, asked typed, devices []Device, key joinKey) Verdict {
+func (l *login) demand(ctx context.Context, asked typed, devices []Device, key *joinKey) Verdict {
 	r, ok := l.request(asked, devices)
 	if !ok {
 		return l.reject(NoDevice, l.sayNoDevice(devices))
@@ -78,7 +76,7 @@ func (l *login) demand(ctx context.Context, asked typed, devices []Device, key j
 	if r.Factor.bothers() && l.memory.guard.cooling(l.duo, time.Now()) {
 		return l.reject(Cooldown, l.orPasscode(sayCooldown))
 	}
-	if l.remembered(asked) { // a retry's push was approved while preauth was asked
+	if l.remembered(asked, time.Now()) { // a retry's push was approved while preauth was asked
 		return l.accept(Remembered)
 	}
 	if ctx.Err() != nil { // the client has its answer before a phone could ring
@@ -91,19 +89,19 @@ func (l *login) demand(ctx context.Context, asked typed, devices []Device, key j
 	switch {
 	case l.relayed:
 		l.memory.alsoFor(l.joinKey(), t, l.account)
-	case r.Factor.rings(): // who loses the challenge and starts again comes with the key of its origin
-		l.memory.alsoFor(l.origin, t, Account{})
+	case r.Factor.rings() && l.origin != nil: // who loses the challenge and starts again comes with the key of its origin
+		l.memory.alsoFor(*l.origin, t, Account{})
 	}
-	return l.await(ctx, t)
+	return l.await(t)
 }
 
-func (l *login) begin(key joinKey, r AuthRequest) (t *transaction, ringing bool) {
+func (l *login) begin(key *joinKey, r *AuthRequest) (t *transaction, ringing bool) {
 	return l.memory.begin(key, l.Client.Second, r, l.settings.Guard, l.account, l.since)
 }
 
 // offer puts the menu before the user, without push and call where no phone may ring; where Duo demands a Verified
 // Push, the push goes out with the code that the user must type on the phone.
-func (l *login) offer(ctx context.Context, pre Preauth, ringing bool) Verdict {
+func (l *login) offer(pre Preauth, ringing bool) Verdict {
 	c, factors, why, say := l.challenge(), l.factors(), NoDevice, l.sayWho()
 	if l.memory.guard.cooling(l.duo, time.Now()) {
 		why, say = Cooldown, sayCooldown
@@ -123,20 +121,21 @@ func (l *login) offer(ctx context.Context, pre Preauth, ringing bool) Verdict {
 	if pre.Txid == "" || !ok || !slices.Contains(factors, Push) {
 		return l.ask(c, say+"\n"+l.menu(c.options))
 	}
-	r := l.requestTo(Push, d)
+	r := l.requestTo(Push, d.ID)
 	r.Txid, r.code = pre.Txid, pre.Code
-	t, ringing := l.begin(l.joinKey(), r)
+	key := l.joinKey()
+	t, ringing := l.begin(&key, r)
 	if ringing {
 		return l.reject(Pending, sayPending)
 	}
-	return l.askAbout(ctx, t)
+	return l.askAbout(t)
 }
 
 // askAbout puts a live push before the user, who answers it and then presses Enter: a Verified Push with its code, or
 // the push of a login that begins again because its client gave up. Where the answer is there already it counts.
-func (l *login) askAbout(ctx context.Context, t *transaction) Verdict {
+func (l *login) askAbout(t *transaction) Verdict {
 	if t.over() {
-		return l.await(ctx, t)
+		return l.await(t)
 	}
 	c := l.challenge()
 	c.pushed = t
@@ -199,18 +198,8 @@ func (l *login) unasked(ctx context.Context, fair bool, err error) Verdict {
 // noes are the words of a status that no allow goes with (https://duo.com/docs/authapi, "/auth_status").
 var noes = []string{"deny", "fraud", "timeout", "locked_out", "sent"}
 
-// await turns a transaction's answer into a Verdict.
-func (l *login) await(ctx context.Context, t *transaction) Verdict {
-	if limit := l.Client.PushTimeout; limit > 0 && t.factor.rings() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, limit)
-		defer cancel()
-	}
-	result, err := l.memory.wait(ctx, t)
-	l.facts.Factor, l.facts.Txid = t.factor, result.Txid
-	if err != nil {
-		return l.unanswered(ctx, err)
-	}
+// judge turns a transaction's answer into a Verdict.
+func (l *login) judge(result AuthResult) Verdict {
 	if result.Allowed && slices.Contains(noes, result.Status) {
 		return l.reject(DuoUnknown, sayLater)
 	}
@@ -265,10 +254,10 @@ func (l *login) unanswered(ctx context.Context, err error) Verdict {
 }
 
 // request chooses factor and device. It reports false when the user has none that will do.
-func (l *login) request(asked typed, devices []Device) (AuthRequest, bool) {
+func (l *login) request(asked typed, devices []Device) (*AuthRequest, bool) {
 	switch {
 	case asked.factor == Passcode:
-		r := l.requestTo(Passcode, Device{})
+		r := l.requestTo(Passcode, "")
 		r.Passcode = asked.code
 		return r, true
 	case asked.factor == "":
@@ -277,23 +266,23 @@ func (l *login) request(asked typed, devices []Device) (AuthRequest, bool) {
 				continue // nothing that we could begin by ourselves
 			}
 			if d, ok := nthThatCan(devices, f, 1); ok {
-				return l.requestTo(f, d), true
+				return l.requestTo(f, d.ID), true
 			}
 		}
-		return AuthRequest{}, false
+		return nil, false
 	case asked.deviceID != "":
 		i := slices.IndexFunc(devices, func(d Device) bool { return d.ID == asked.deviceID && d.Can(string(asked.factor)) })
 		if i < 0 {
-			return AuthRequest{}, false
+			return nil, false
 		}
-		return l.requestTo(asked.factor, devices[i]), true
+		return l.requestTo(asked.factor, devices[i].ID), true
 	}
 	d, ok := nthThatCan(devices, asked.factor, max(asked.device, 1))
-	return l.requestTo(asked.factor, d), ok
+	return l.requestTo(asked.factor, d.ID), ok
 }
 
-func (l *login) requestTo(f Factor, d Device) AuthRequest {
-	return AuthRequest{User: l.duo, Name: l.name, IP: l.UserIP, Factor: f, Device: d.ID, Info: l.pushInfo()}
+func (l *login) requestTo(f Factor, device string) *AuthRequest {
+	return &AuthRequest{User: l.duo, Name: l.name, IP: l.UserIP, Factor: f, Device: device, Info: l.pushInfo()}
 }
 
 // nthThatCan returns the n-th device, counted from 1, of those that can do f: "push2" is the second phone that
@@ -348,7 +337,7 @@ func (l *login) joinKey() joinKey {
 		user:   l.name,
 		duo:    l.duo,
 		ip:     l.UserIP,
-		digest: l.memory.digest(l.State + "\x00" + l.Method.String() + "\x00" + l.Password),
+		digest: l.memory.digest.of(l.State, l.Method.String(), l.Password),
 	}
 	if l.State != "" { // it names the transaction; a retry of it can't know what the first factor said of the user
 		key.user, key.duo = l.called, Identity{}
@@ -364,10 +353,9 @@ func (l *login) afreshKey() joinKey {
 
 // pushInfo is what the user sees beside the push, so that a push for a login that is not theirs can be told.
 func (l *login) pushInfo() [][2]string {
-	info := [][2]string{
-		{"Service", l.Client.Service},
-		{"Client", fmt.Sprintf("%s (%s)", l.Client.Name, l.ClientAddr)},
-	}
+	info := make([][2]string, 0, 3)
+	info = append(info, [2]string{"Service", l.Client.Service},
+		[2]string{"Client", l.Client.Name + " (" + l.ClientAddr.String() + ")"})
 	if l.UserIP.IsValid() {
 		info = append(info, [2]string{"User address", l.UserIP.String()})
 	}

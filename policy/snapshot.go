@@ -95,7 +95,7 @@ const clockSlack = time.Minute
 // Transactions come first: one that ends meanwhile is asked again after a restart, and no approval is saved that a report
 // of fraud has taken away.
 func (m *Memory) Save(w io.Writer) error {
-	s := snapshot{Written: time.Now(), DigestKey: m.digestKey}
+	s := snapshot{Written: time.Now(), DigestKey: m.digest.key}
 	places := m.saveTransactions(&s)
 	s.Challenges = m.challenges.save(places)
 	m.guard.save(&s)
@@ -127,7 +127,7 @@ func (m *Memory) Restore(r io.Reader, second func(application string) SecondFact
 	if s.Written.After(now.Add(clockSlack)) {
 		return errors.New("policy: what was remembered is of a later time than now")
 	}
-	m.digestKey = s.DigestKey
+	m.digest.key = s.DigestKey
 	for _, list := range s.approvals {
 		m.Approvals.restore(list, now)
 	}

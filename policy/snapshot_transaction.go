@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"time"
@@ -105,8 +106,12 @@ func (m *Memory) restoreTransactions(saved []savedTransaction, second func(strin
 			within = lateLimit
 		}
 		m.running++
-		r := AuthRequest{User: t.user, Name: t.name, Factor: t.factor, Began: t.txid}
-		m.wg.Go(func() { m.run(t, ask, r, limit, within) })
+		r := &AuthRequest{User: t.user, Name: t.name, Factor: t.factor, Began: t.txid}
+		m.wg.Go(func() {
+			ctx, cancel := context.WithTimeout(m.ctx, within)
+			defer cancel()
+			m.run(ctx, t, ask, r, limit)
+		})
 	}
 	return list
 }

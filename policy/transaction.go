@@ -2,7 +2,6 @@ package policy
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -12,9 +11,6 @@ import (
 
 // grace is how long the answer of a transaction that nobody waited for any more is kept for the user's next try.
 const grace = 30 * time.Second
-
-// transactionLimit bounds a transaction whatever the SecondFactor does; Duo's own pushes end after a minute.
-const transactionLimit = 5 * time.Minute
 
 // ringLife is how long a phone rings on when nobody hears of its answer (https://duo.com/docs/authapi: 60 seconds).
 const ringLife = time.Minute
@@ -32,7 +28,7 @@ type joinKey struct {
 	user   string
 	duo    Identity
 	ip     netip.Addr
-	digest [sha256.Size]byte // of the whole password field, keyed
+	digest [sha256.Size]byte // of State, method and the whole password field, keyed
 }
 
 // seat is a login's place at a transaction, so that its client's next copy finds it.
@@ -79,16 +75,9 @@ func (t *transaction) over() bool {
 	}
 }
 
-func (m *Memory) digest(field string) (d [sha256.Size]byte) {
-	mac := hmac.New(sha256.New, m.digestKey[:])
-	mac.Write([]byte(field))
-	mac.Sum(d[:0])
-	return d
-}
-
 // join returns the transaction that answers a login of key that began at since, if there is one, and whether another
 // one rings duo's phone.
-func (m *Memory) join(key joinKey, duo Identity, since time.Time) (t *transaction, account Account, ringing bool) {
+func (m *Memory) join(key *joinKey, duo Identity, since time.Time) (t *transaction, account Account, ringing bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if s := m.claim(key, since); s.transaction != nil {
@@ -101,8 +90,8 @@ func (m *Memory) join(key joinKey, duo Identity, since time.Time) (t *transactio
 // claim is called with mu held. A transaction that is over answers those logins that began before its end: they are one
 // login and its retries, however long each waited for preauth. Of those that began later it answers one, if nobody else
 // was given its answer.
-func (m *Memory) claim(key joinKey, since time.Time) seat {
-	t := m.live[key]
+func (m *Memory) claim(key *joinKey, since time.Time) seat {
+	t := m.live[*key]
 	if t.transaction == nil || !t.over() || since.Before(t.ended) {
 		return t
 	}
@@ -121,7 +110,7 @@ func (m *Memory) rings(b bell, since time.Time) bool {
 
 // begin starts a transaction, unless one for the same key or the same phone began since join looked. Without an
 // address in key nobody can join it. After Close it returns one that is over.
-func (m *Memory) begin(key joinKey, second SecondFactor, r AuthRequest, limit PushGuard, account Account, since time.Time) (t *transaction, ringing bool) {
+func (m *Memory) begin(key *joinKey, second SecondFactor, r *AuthRequest, limit PushGuard, account Account, since time.Time) (t *transaction, ringing bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if t = m.claim(key, since).transaction; t != nil {
@@ -141,7 +130,7 @@ func (m *Memory) begin(key joinKey, second SecondFactor, r AuthRequest, limit Pu
 		return t, false
 	}
 	m.running++
-	m.enlist(key, seat{t, account})
+	m.enlist(*key, seat{t, account})
 	if r.Factor.bothers() {
 		m.ringing[b] = t
 	}
@@ -151,19 +140,26 @@ func (m *Memory) begin(key joinKey, second SecondFactor, r AuthRequest, limit Pu
 		t.txid, t.began = txid, true
 		m.changes.Add(1)
 	}
-	m.wg.Go(func() { m.run(t, second, r, limit, transactionLimit) })
+	ctx := m.enterSpan(t.start)
+	m.wg.Go(func() {
+		m.run(ctx, t, second, r, limit)
+		m.leaveSpan(ctx)
+	})
 	return t, false
 }
 
 // run outlives the request that began it: the phone rings on when a client gives up, and its next try is answered by
 // the same push.
-func (m *Memory) run(t *transaction, second SecondFactor, r AuthRequest, limit PushGuard, within time.Duration) {
-	ctx, cancel := context.WithTimeout(m.ctx, within)
-	defer cancel()
+func (m *Memory) run(ctx context.Context, t *transaction, second SecondFactor, r *AuthRequest, limit PushGuard) {
 	result, err := auth(ctx, second, r)
-	m.count(t, r, result, err, limit)
+	m.end(t, limit, result, err)
+}
+
+// end says what became of a transaction.
+func (m *Memory) end(t *transaction, limit PushGuard, result AuthResult, err error) {
+	m.count(t, result, err, limit)
 	if result.Status == "fraud" && m.OnFraud != nil {
-		m.OnFraud(r.Name, result.Txid)
+		m.OnFraud(t.name, result.Txid)
 	}
 
 	m.mu.Lock()
@@ -174,7 +170,7 @@ func (m *Memory) run(t *transaction, second SecondFactor, r AuthRequest, limit P
 		t.txid = result.Txid
 	}
 	t.ended = time.Now()
-	if err != nil && r.Factor.rings() && !t.neverBegan() {
+	if err != nil && t.factor.rings() && !t.neverBegan() {
 		t.quiet = t.start.Add(ringLife)
 	}
 	close(t.done)
@@ -184,15 +180,15 @@ func (m *Memory) run(t *transaction, second SecondFactor, r AuthRequest, limit P
 
 // count draws from an answer what holds for the user's other logins. It is done when the transaction is over, and when
 // OnFraud is called: what is saved then must know of it.
-func (m *Memory) count(t *transaction, r AuthRequest, result AuthResult, err error, limit PushGuard) {
+func (m *Memory) count(t *transaction, result AuthResult, err error, limit PushGuard) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	// What Duo never began rang no phone: an outage is nobody's push bombing.
-	if r.Factor.bothers() && m.ctx.Err() == nil && (err == nil || t.began) {
-		m.guard.rung(r.User, result.Status, limit, time.Now())
+	if t.factor.bothers() && m.ctx.Err() == nil && (err == nil || t.began) {
+		m.guard.rung(t.user, result.Status, limit, time.Now())
 	}
 	if result.Status == "fraud" || result.Status == "locked_out" {
-		m.Approvals.forget(r.User)
+		m.Approvals.forget(t.user)
 	}
 }
 
@@ -252,6 +248,11 @@ func (m *Memory) wait(ctx context.Context, t *transaction) (AuthResult, error) {
 	case <-t.done:
 	case <-ctx.Done():
 	}
+	return m.answer(ctx, t)
+}
+
+// answer is called when t is over, or the wait for it.
+func (m *Memory) answer(ctx context.Context, t *transaction) (AuthResult, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !t.over() {
@@ -265,11 +266,11 @@ func (m *Memory) wait(ctx context.Context, t *transaction) (AuthResult, error) {
 }
 
 // auth makes a SecondFactor's panic an error: it runs outside the request that would otherwise recover it.
-func auth(ctx context.Context, second SecondFactor, r AuthRequest) (result AuthResult, err error) {
+func auth(ctx context.Context, second SecondFactor, r *AuthRequest) (result AuthResult, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			result, err = AuthResult{}, panicError{p}
 		}
 	}()
-	return second.Auth(ctx, r)
+	return second.Auth(ctx, *r)
 }

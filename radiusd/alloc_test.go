@@ -1,12 +1,15 @@
 package radiusd
 
 import (
+	"context"
 	"crypto/rand"
+	"io"
 	mathrand "math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
 
+	"duoradiusd/policy"
 	"duoradiusd/test/nas"
 )
 
@@ -72,4 +75,55 @@ func TestDroppedPacketsCostLittle(t *testing.T) {
 			t.Errorf("%s: %v allocations a packet, want %v at most", tt.name, got, tt.most)
 		}
 	}
+}
+
+// TestRememberedLoginAllocatesLittle: a whole login but for the sockets, line of log included.
+func TestRememberedLoginAllocatesLittle(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates too")
+	}
+	const most = 10
+	m := policy.NewMemory(10)
+	defer m.Close()
+	c := testClient()
+	c.UserIP = []string{"Calling-Station-Id"}
+	c.Login.Remember, c.Login.Second, c.Login.Factors = time.Hour, approving{}, []policy.Factor{policy.Push}
+	s := newDeaf(t, allow, 0, c)
+	s.Lines = &Lines{To: io.Discard}
+	settings := *s.settings.Load()
+	settings.Decider = policy.New(policy.Settings{}, m)
+	s.Use(settings)
+	login := func() []byte {
+		return nas.AccessRequest(testSecret, "johanna@example.com", "").AddString(nas.CallingStationID, "198.51.100.23").Sign(nas.Last).Bytes()
+	}
+	s.take(login(), home)
+	s.l.logins.Wait()
+
+	const runs = 2000
+	requests := make([][]byte, runs+1) // one more to warm up
+	for i := range requests {
+		requests[i] = login()
+	}
+	n := 0
+	got := testing.AllocsPerRun(runs, func() {
+		s.take(requests[n], netip.AddrPortFrom(home.Addr(), uint16(2000+n)))
+		n++
+	})
+	if got > most {
+		t.Errorf("%v allocations a login, want %d at most", got, most)
+	}
+	if counts := s.Outcomes(); counts[policy.Remembered] != runs+1 || counts[policy.Approved] != 1 {
+		t.Errorf("%v", counts)
+	}
+}
+
+// approving is a Duo whose users approve at once.
+type approving struct{}
+
+func (approving) Preauth(context.Context, policy.PreauthRequest) (policy.Preauth, error) {
+	return policy.Preauth{Result: policy.PreauthAuth, Devices: []policy.Device{{ID: "DP1", Capabilities: []string{"push"}}}}, nil
+}
+
+func (approving) Auth(context.Context, policy.AuthRequest) (policy.AuthResult, error) {
+	return policy.AuthResult{Allowed: true, Status: "allow"}, nil
 }

@@ -93,6 +93,7 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 		Method:     method,
 		Authentic:  l.datagram.authentic,
 
+		At:            l.datagram.at,
 		Authenticator: p.authenticator(),
 		Attributes:    p.b[headerLength:],
 	}
