@@ -5,7 +5,7 @@ go 1.26.0
 require (
 	github.com/BurntSushi/toml v1.6.0 // configuration
 	github.com/coreos/go-systemd/v22 v22.7.0 // sd_notify, the watchdog, sockets that systemd opens
-	github.com/duosecurity/duo_api_golang v0.0.0-20250430191550-ac36954387e7 // signing, and Duo's list of roots
+	github.com/duosecurity/duo_api_golang v0.0.0-20250430191550-ac36954387e7 // Duo's list of roots; the yardstick of signing
 	github.com/go-asn1-ber/asn1-ber v1.5.8 // what go-ldap decodes with: its bounds, and the directory of the tests
 	github.com/go-ldap/ldap/v3 v3.4.15 // the directory
 	github.com/hashicorp/golang-lru/v2 v2.0.7 // approvals, challenges, guard: bounded
@@ -14,7 +14,7 @@ require (
 	github.com/spf13/cobra v1.10.2 // commands, help, shell completion
 	github.com/spf13/pflag v1.0.9 // the flags of cobra's commands, for their manual
 	golang.org/x/crypto v0.58.0 // bcrypt, argon2id
-	golang.org/x/net v0.62.0 // the address that a datagram was sent to
+	golang.org/x/net v0.62.0 // datagrams by the batch and the address that each was sent to; HTTP/2 frames to Duo
 	golang.org/x/sys v0.49.0 // network namespaces, in tests only
 	golang.org/x/term v0.47.0 // a password without echo, for the login command
 	golang.org/x/text v0.43.0 // NFC: one canonical form of user names

@@ -35,3 +35,15 @@ func TestJitter(t *testing.T) {
 		t.Errorf("only %d of them in a thousand", len(seen))
 	}
 }
+
+// The context of a poll ends with it.
+func TestPollContextEnds(t *testing.T) {
+	p := &polling{end: time.Now().Add(time.Hour)}
+	ctx := p.within(t.Context())
+	if ctx.Err() != nil {
+		t.Error("ended at once")
+	}
+	if p.judge(t.Context(), nil, context.DeadlineExceeded); ctx.Err() == nil {
+		t.Error("goes on")
+	}
+}

@@ -30,19 +30,20 @@ type Config struct {
 
 // Client asks Duo on behalf of one application. It is safe for concurrent use.
 type Client struct {
-	config  Config
-	address string         // host:port to connect to
-	base    *duoapi.DuoApi // copied for each call: SetCustomHTTPClient is not safe on a shared value
-	lanes   *lanes
-	health  health
+	config Config
+	host   string // as it was given, without the port
+	agent  string
+	signer *signer
+	lanes  *lanes
+	health health
 
 	ctx  context.Context // of the probes
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 }
 
-// longPoll bounds one auth_status call. Duo answers a poll without news after about half a minute.
-const longPoll = 45 * time.Second
+// agent is how Duo's SDK calls itself, whose way of asking this is.
+const agent = "duo_api_golang/0.2.0"
 
 // New returns a Client. It opens no connection.
 func New(c Config) (*Client, error) {
@@ -62,15 +63,17 @@ func New(c Config) (*Client, error) {
 	if c.MaxConnections <= 0 {
 		c.MaxConnections = 2048
 	}
-	client := &Client{config: c, address: net.JoinHostPort(host, port), health: health{changed: c.OnHealth}}
-	client.ctx, client.stop = context.WithCancel(context.Background())
-	// The hook gets the SDK's own transport: the only way to reach the SDK's list of roots.
-	hook := func(t *http.Transport) {
-		tune(t, c)
-		client.lanes = &lanes{model: t, max: c.MaxConnections}
+	client := &Client{config: c, host: host, agent: agent, health: health{changed: c.OnHealth}}
+	if c.UserAgent != "" {
+		client.agent = c.UserAgent + " " + agent
 	}
-	// The SDK signs the host it is given, port included, which Duo does not: callTransport adds the port.
-	client.base = duoapi.NewDuoApi(c.IntegrationKey, c.SecretKey, host, c.UserAgent, duoapi.SetTransport(hook))
+	client.ctx, client.stop = context.WithCancel(context.Background())
+	client.signer = newSigner(c.IntegrationKey, c.SecretKey, host)
+	// The hook gets the SDK's own transport: the only way to reach the SDK's list of roots.
+	duoapi.NewDuoApi("", "", host, "", duoapi.SetTransport(func(t *http.Transport) {
+		tune(t, c)
+		client.lanes = &lanes{model: t, address: net.JoinHostPort(host, port), max: c.MaxConnections}
+	}))
 	return client, nil
 }
 
@@ -83,22 +86,19 @@ func tune(t *http.Transport, c Config) {
 		t.Proxy = http.ProxyURL(c.Proxy)
 	}
 	t.DialContext = (&net.Dialer{Timeout: c.APITimeout, KeepAlive: 30 * time.Second}).DialContext
-	t.ForceAttemptHTTP2 = true
+	t.TLSClientConfig.NextProtos = []string{"h2", "http/1.1"}
+	t.TLSClientConfig.DynamicRecordSizingDisabled = true // what gathers goes in one write
 	t.TLSHandshakeTimeout = c.APITimeout
 	t.MaxConnsPerHost = 1 // see lanes
 	t.IdleConnTimeout = idleTimeout
 	t.DisableCompression = true
-	t.HTTP2 = &http.HTTP2Config{
-		SendPingTimeout: 5 * time.Second, // so that what waits on a dead connection is asked again in time
-		PingTimeout:     3 * time.Second,
-	}
 }
 
-// Close ends the probes and drops the connections that are idle.
+// Close ends the probes and drops the connections: those with calls under way when these are over.
 func (c *Client) Close() {
 	c.health.mu.Lock()
 	c.stop() // under the lock: no probe begins from now on
 	c.health.mu.Unlock()
 	c.wg.Wait()
-	c.lanes.closeIdle()
+	c.lanes.close()
 }

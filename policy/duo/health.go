@@ -55,7 +55,7 @@ func (c *Client) spared() error {
 	if state != Down {
 		return nil
 	}
-	return &Error{Path: "/auth/v2/preauth", Err: fmt.Errorf("not asked, the last probe failed: %w", err), kind: unreachable}
+	return &Error{Path: preauthPath, Err: fmt.Errorf("not asked, the last probe failed: %w", err), kind: unreachable}
 }
 
 // note takes in how a call ended. One that could not be made is no proof yet: only when a ping fails too, Duo is down.

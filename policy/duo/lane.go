@@ -3,12 +3,10 @@ package duo
 import (
 	"container/list"
 	"context"
-	"crypto/tls"
-	"io"
-	"net"
 	"net/http"
-	"net/http/httptrace"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,63 +14,79 @@ const (
 	perConnection = 100 // requests that share a connection over HTTP/2; servers commonly take 100 to 250
 	dialsAtOnce   = 32  // connections being made at once
 	firstDials    = 4   // the same while it is not known which HTTP Duo speaks, hence how many are needed
-	idleTimeout   = 90 * time.Second
+	unseenTries   = 6   // of a request that Duo has not looked at
 )
 
-// lanes shares out connections. A lane is an http.Transport that keeps one: a single Transport for all dials once for
-// every request that finds no room, and throws most of what it has dialed away (1 000 pushes begun together were
-// 1 700 handshakes). Calls and polls wait in line for room, in the order of their coming; polls leave an eighth of it
-// to the calls, so that logins and the probe get through however many pushes are pending.
+// lanes shares out connections. A lane is one of them: a transport that dials, and over HTTP/2 the conn that came of it.
+// A pool that dials for every request that finds no room throws most of what it has dialed away (1 000 pushes begun
+// together were 1 700 handshakes). Calls and polls wait in line for room, in the order of their coming; polls leave an
+// eighth of it to the calls, so that logins and the probe get through however many pushes are pending.
 type lanes struct {
-	model *http.Transport // that each lane's is a copy of
-	max   int
+	model   *http.Transport // that each lane's is a copy of
+	address string          // host:port to connect to
+	max     int
 
 	mu      sync.Mutex // guards all below, and every lane
 	all     []*lane
 	width   int          // requests to a lane at once; 0 = not known yet
 	dialing int          // lanes that are
 	polls   int          // under way
+	leaving int          // lanes that are in all no more, and still have requests
 	waiting [2]list.List // of chan *lane: calls, polls
+	closed  bool
 }
 
 type lane struct {
+	way atomic.Pointer[way]
+
+	busy    int // requests under way
+	room    int // how many there may be over HTTP/2; 0 = lanes.width
+	dialing bool
+	warm    bool      // has a connection over HTTP/1.1, as far as is known
+	left    time.Time // by the last request, when there was no other
+	gone    bool      // its connection takes no more
+}
+
+// way is what a lane's requests take: the transport, until it has handed over an HTTP/2 connection.
+type way struct {
 	transport *http.Transport
-	busy      int // requests under way
-	dialing   bool
-	warm      bool      // has a connection, as far as is known
-	left      time.Time // by the last request
+	conn      *conn
 }
 
-const pollPath = "/auth/v2/auth_status"
-
-// RoundTrip implements http.RoundTripper.
-func (l *lanes) RoundTrip(req *http.Request) (*http.Response, error) {
-	poll := req.URL.Path == pollPath
-	lane, err := l.acquire(req.Context(), poll)
-	if err != nil {
-		return nil, err
+// do makes one request. One that Duo has certainly not looked at is made again.
+func (l *lanes) do(ctx context.Context, r *request) (*response, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
-	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) { l.connected(lane, info.Conn) }}
-	resp, err := lane.transport.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
-	if err != nil {
-		l.release(lane, poll, false)
-		return nil, err
+	for try := 1; ; try++ {
+		lane, err := l.acquire(ctx, r.poll())
+		if err != nil {
+			return nil, err
+		}
+		var resp *response
+		conn := lane.way.Load().conn
+		if conn == nil {
+			resp, conn, err = l.dial(ctx, lane, r)
+		}
+		if conn != nil {
+			resp, err = conn.do(ctx, r)
+		}
+		l.release(lane, r.poll(), err == nil)
+		if err == nil || try == unseenTries || !isUnseen(err) || !sleep(ctx, unseenPause(try)) {
+			return resp, err
+		}
 	}
-	resp.Body = &heldBody{resp.Body, sync.OnceFunc(func() { l.release(lane, poll, true) })}
-	return resp, nil
 }
 
-// heldBody is an answer's body; its request is under way until it is closed.
-type heldBody struct {
-	io.ReadCloser
-	release func()
+// unseenPause is 0 at first: the connection was just closing. More of them are a server that takes nothing.
+func unseenPause(try int) time.Duration {
+	if try == 1 {
+		return 0
+	}
+	return 5 * time.Millisecond << try
 }
 
-func (b *heldBody) Close() error {
-	defer b.release()
-	return b.ReadCloser.Close()
-}
-
+// acquire returns a lane with room, after waiting in line for it where there is none.
 func (l *lanes) acquire(ctx context.Context, poll bool) (*lane, error) {
 	l.mu.Lock()
 	line := l.line(poll)
@@ -101,35 +115,80 @@ func (l *lanes) acquire(ctx context.Context, poll bool) (*lane, error) {
 	return nil, context.Cause(ctx)
 }
 
-// connected takes in that a lane has its connection, and which HTTP it speaks.
-func (l *lanes) connected(lane *lane, conn net.Conn) {
-	width := 1
-	if c, ok := conn.(*tls.Conn); ok && c.ConnectionState().NegotiatedProtocol == "h2" {
-		width = perConnection
+// release ends a request. After one that broke an HTTP/1.1 connection may be gone.
+func (l *lanes) release(lane *lane, poll, whole bool) {
+	l.mu.Lock()
+	lane.warm = lane.warm && whole
+	l.free(lane, poll)
+	idle := l.closed && lane.busy == 0
+	l.mu.Unlock()
+	if idle {
+		lane.closeIdle()
 	}
+}
+
+// connected takes in that a lane has an HTTP/1.1 connection.
+func (l *lanes) connected(lane *lane) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.width = width
+	l.width = 1
 	lane.warm = true
 	l.dialed(lane)
 	l.admit()
 }
 
-// release ends a request. After one that broke the connection may be gone.
-func (l *lanes) release(lane *lane, poll, whole bool) {
+// roomFor takes in how many requests a lane's HTTP/2 connection takes at once; 0 = no more, ever.
+func (l *lanes) roomFor(lane *lane, room int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lane.warm = lane.warm && whole
-	l.free(lane, poll)
+	if lane.gone {
+		return
+	}
+	l.dialed(lane)
+	if room > 0 {
+		l.width, lane.room = room, room
+	} else {
+		l.strike(lane)
+	}
+	l.admit()
+}
+
+// close lets the connections go that are idle, and the others as soon as they are.
+func (l *lanes) close() {
+	l.mu.Lock()
+	l.closed = true
+	var idle []*lane
+	for _, lane := range l.all {
+		if lane.busy == 0 {
+			idle = append(idle, lane)
+		}
+	}
+	l.mu.Unlock()
+	for _, lane := range idle {
+		lane.closeIdle()
+	}
+}
+
+func (l *lane) is(other *lane) bool { return l == other }
+
+func (l *lane) closeIdle() {
+	if way := l.way.Load(); way.conn != nil {
+		way.conn.leave()
+	} else {
+		way.transport.CloseIdleConnections()
+	}
 }
 
 // The methods below are called with mu held.
 
 func (l *lanes) free(lane *lane, poll bool) {
 	lane.busy--
-	lane.left = time.Now()
 	if lane.busy == 0 {
+		lane.left = time.Now()
 		l.dialed(lane)
+		if lane.gone {
+			l.leaving--
+		}
 	}
 	if poll {
 		l.polls--
@@ -141,6 +200,15 @@ func (l *lanes) dialed(lane *lane) {
 	if lane.dialing {
 		lane.dialing = false
 		l.dialing--
+	}
+}
+
+// strike takes a lane out of use.
+func (l *lanes) strike(lane *lane) {
+	lane.gone = true
+	l.all = slices.DeleteFunc(l.all, lane.is)
+	if lane.busy > 0 {
+		l.leaving++
 	}
 }
 
@@ -190,35 +258,32 @@ func (l *lanes) take(poll bool) *lane {
 
 // connection returns the first lane with room that has a connection or is about to: few lanes are in use then.
 func (l *lanes) connection(width int) *lane {
-	now := time.Now()
 	for _, lane := range l.all {
-		if lane.busy < width && (lane.busy > 0 || lane.warm && now.Sub(lane.left) < idleTimeout) {
+		switch {
+		case lane.room > 0:
+			if lane.busy < lane.room {
+				return lane
+			}
+		case lane.busy < width && (lane.busy > 0 || lane.warm && time.Since(lane.left) < idleTimeout):
 			return lane
 		}
 	}
 	return nil
 }
 
-// idle returns a lane that is to make a connection; nil when there are as many as there may be.
+// idle returns a lane that is to make a connection; nil when there are as many as there may be. A connection that takes
+// no more requests does not count, unless there are many of them.
 func (l *lanes) idle() *lane {
 	for _, lane := range l.all {
-		if lane.busy == 0 {
+		if lane.busy == 0 && lane.room == 0 {
 			lane.warm, lane.dialing = false, true
 			l.dialing++
 			return lane
 		}
 	}
-	if len(l.all) >= l.max {
+	if len(l.all) >= l.max || len(l.all)+l.leaving >= 2*l.max {
 		return nil
 	}
-	l.all = append(l.all, &lane{transport: l.model.Clone()})
+	l.all = append(l.all, l.newLane())
 	return l.idle()
-}
-
-func (l *lanes) closeIdle() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, lane := range l.all {
-		lane.transport.CloseIdleConnections()
-	}
 }

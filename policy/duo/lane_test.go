@@ -3,7 +3,6 @@ package duo
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"sync"
 	"testing"
@@ -20,7 +19,7 @@ func enter(l *lanes, poll bool, n int) (in []*lane) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
 		if lane, err := l.acquire(ctx, poll); err == nil {
 			in = append(in, lane)
-			l.connected(lane, nil)
+			l.connected(lane)
 		}
 		cancel()
 	}
@@ -163,7 +162,7 @@ func TestGivingUp(t *testing.T) {
 			for j := range 500 {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Duration(j%7)*10*time.Microsecond)
 				if lane, err := l.acquire(ctx, i%2 == 0); err == nil {
-					l.connected(lane, nil)
+					l.connected(lane)
 					l.release(lane, i%2 == 0, j%3 != 0)
 				}
 				cancel()
@@ -187,8 +186,7 @@ func TestWidth(t *testing.T) {
 	if len(l.all) != 1 {
 		t.Errorf("%d lanes over HTTP/2", len(l.all))
 	}
-	var plain net.Conn
-	l.connected(in[0], plain)
+	l.connected(in[0])
 	more := enter(l, false, 5)
 	if l.width != 1 || len(l.all) != 6 {
 		t.Errorf("%d lanes and width %d over HTTP/1.1", len(l.all), l.width)

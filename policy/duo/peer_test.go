@@ -1,0 +1,205 @@
+package duo
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// peer is the other end of a conn, driven by hand: it reads all, remembers it in words, and says what a test wants.
+type peer struct {
+	*http2.Framer
+	nc    net.Conn
+	block bytes.Buffer
+	enc   *hpack.Encoder
+
+	mu    sync.Mutex // guards what follows
+	heard []string
+	rooms []int
+	ended bool
+}
+
+// speak returns a conn and its peer in a bubble. The peer has not sent its SETTINGS yet.
+func speak(t *testing.T) (*conn, *peer) {
+	t.Helper()
+	near, far := net.Pipe()
+	p := newPeer(far)
+	c := newConn(near, func(room int) {
+		p.mu.Lock()
+		p.rooms = append(p.rooms, room)
+		p.mu.Unlock()
+	})
+	t.Cleanup(func() {
+		c.end(http2.ErrCodeNo, errIdle)
+		far.Close()
+	})
+	return c, p
+}
+
+func newPeer(nc net.Conn) *peer {
+	p := &peer{Framer: http2.NewFramer(nc, nc), nc: nc}
+	p.AllowIllegalWrites = true
+	p.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	p.enc = hpack.NewEncoder(&p.block)
+	go p.listen()
+	return p
+}
+
+func (p *peer) listen() {
+	preface := make([]byte, len(http2.ClientPreface))
+	if _, err := io.ReadFull(p.nc, preface); err != nil || string(preface) != http2.ClientPreface {
+		p.note("no preface")
+		return
+	}
+	for {
+		f, err := p.ReadFrame()
+		if err != nil {
+			p.mu.Lock()
+			p.ended = true
+			p.mu.Unlock()
+			return
+		}
+		p.note(inWords(f))
+	}
+}
+
+// closed reports whether the conn has closed.
+func (p *peer) closed() bool {
+	synctest.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
+}
+
+func (p *peer) note(line string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.heard = append(p.heard, line)
+}
+
+func inWords(f http2.Frame) string {
+	id, end := f.Header().StreamID, ""
+	if f.Header().Flags.Has(http2.FlagDataEndStream) {
+		end = " end"
+	}
+	switch f := f.(type) {
+	case *http2.MetaHeadersFrame:
+		path, _, _ := strings.Cut(f.PseudoValue("path"), "?")
+		return fmt.Sprintf("HEADERS %d %s %s%s", id, f.PseudoValue("method"), path, end)
+	case *http2.DataFrame:
+		return fmt.Sprintf("DATA %d %d%s", id, len(f.Data()), end)
+	case *http2.RSTStreamFrame:
+		return fmt.Sprintf("RST_STREAM %d %v", id, f.ErrCode)
+	case *http2.GoAwayFrame:
+		return fmt.Sprintf("GOAWAY %v", f.ErrCode)
+	case *http2.WindowUpdateFrame:
+		return fmt.Sprintf("WINDOW_UPDATE %d %d", id, f.Increment)
+	case *http2.PingFrame:
+		return fmt.Sprintf("PING ack %v %q", f.IsAck(), bytes.TrimRight(f.Data[:], "\x00"))
+	case *http2.SettingsFrame:
+		return fmt.Sprintf("SETTINGS ack %v", f.IsAck())
+	}
+	return f.Header().Type.String()
+}
+
+// said is what the conn has sent since the last call.
+func (p *peer) said() []string {
+	synctest.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	heard := p.heard
+	p.heard = nil
+	return heard
+}
+
+func (p *peer) wantSaid(t *testing.T, want ...string) {
+	t.Helper()
+	if got := p.said(); !slices.Equal(got, want) {
+		t.Errorf("the peer got %q, want %q", got, want)
+	}
+}
+
+// settle sends SETTINGS, and forgets what the beginning of every connection is.
+func (p *peer) settle(t *testing.T, s ...http2.Setting) {
+	t.Helper()
+	p.WriteSettings(s...)
+	p.WriteSettingsAck()
+	p.wantSaid(t, "SETTINGS ack false", fmt.Sprintf("WINDOW_UPDATE 0 %d", connWindow-defaultWindow), "SETTINGS ack true")
+}
+
+// fields encodes headers, given as name and value in turn.
+func (p *peer) fields(pairs ...string) []byte {
+	p.block.Reset()
+	for pair := range slices.Chunk(pairs, 2) {
+		p.enc.WriteField(hpack.HeaderField{Name: pair[0], Value: pair[1]})
+	}
+	return bytes.Clone(p.block.Bytes())
+}
+
+func (p *peer) headers(id uint32, end bool, pairs ...string) {
+	p.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: p.fields(pairs...), EndHeaders: true, EndStream: end})
+}
+
+// answer is a whole answer.
+func (p *peer) answer(id uint32, body string) {
+	p.headers(id, false, ":status", "200", "date", "Sat, 01 Jan 2000 00:00:00 GMT", "content-length", fmt.Sprint(len(body)))
+	p.WriteData(id, true, []byte(body))
+}
+
+// asking is a request under way.
+type asking struct {
+	resp *response
+	err  error
+	done bool
+}
+
+func ask(ctx context.Context, c *conn, r *request) *asking {
+	a := &asking{}
+	go func() {
+		a.resp, a.err = c.do(ctx, r)
+		a.done = true
+	}()
+	synctest.Wait()
+	return a
+}
+
+func (a *asking) want(t *testing.T, body, err string) {
+	t.Helper()
+	synctest.Wait()
+	switch {
+	case !a.done:
+		t.Errorf("not over; want %q, %q", body, err)
+	case err != "":
+		if a.err == nil || a.resp != nil || !strings.Contains(a.err.Error(), err) {
+			t.Errorf("got %v, %v; want %q", a.resp, a.err, err)
+		}
+	case a.err != nil || string(a.resp.body) != body:
+		t.Errorf("got %v, %v; want %q", a.resp, a.err, body)
+	}
+}
+
+// A poll and a call, as they come to a connection.
+func getting() *request {
+	return &request{method: "GET", path: pollPath, params: []byte("txid=1"), host: "h", agent: "a", date: "d", authorization: "Basic x"}
+}
+
+func posting(size int) *request {
+	return &request{
+		method: "POST", path: authPath, params: bytes.Repeat([]byte("x"), size), host: "h", agent: "a", date: "d", authorization: "Basic x",
+	}
+}
+
+const (
+	saidGET  = "HEADERS 1 GET /auth/v2/auth_status end"
+	saidPOST = "HEADERS 1 POST /auth/v2/auth"
+)

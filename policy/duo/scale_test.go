@@ -1,0 +1,57 @@
+package duo_test
+
+import (
+	"bytes"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"duoradiusd/test/fakeduo"
+)
+
+// Two thousand pushes wait over few connections, one push each, and when all is over nothing of ours goes on.
+func TestManyPending(t *testing.T) {
+	const pushes = 2000
+	s, c := ready(t, fakeduo.Config{}, fakeduo.User{Tap: fakeduo.Ask})
+	sum := &tally{}
+	var wg sync.WaitGroup
+	for range pushes {
+		wg.Go(func() { sum.add(login(t.Context(), c, push)) })
+	}
+	for start := time.Now(); s.Count(statusPath) < 2*pushes; time.Sleep(time.Millisecond) { // each has heard "pushed"
+		if time.Since(start) > time.Minute {
+			t.Fatalf("%d pushes begun, %d polls", s.Pushes(), s.Count(statusPath))
+		}
+	}
+	if n, connections := c.Waiting(); n != pushes || connections*100 > pushes*3/2 {
+		t.Errorf("%d requests wait over %d connections", n, connections)
+	}
+	for _, tx := range s.Transactions() {
+		if err := s.Answer(tx.Txid, fakeduo.Approve); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
+	sum.wantKept(t, s)
+	if len(sum.accepted) != pushes || s.Pushes() != pushes || s.TotalConnections()*100 > pushes*3/2 {
+		t.Errorf("%d accepted of %d pushes over %d connections: %v", len(sum.accepted), s.Pushes(), s.TotalConnections(), sum.err)
+	}
+	c.Close()
+	wantNoneLeft(t)
+}
+
+// wantNoneLeft holds that no connection's goroutine goes on.
+func wantNoneLeft(t *testing.T) {
+	t.Helper()
+	buf := make([]byte, 8<<20)
+	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		stacks := buf[:runtime.Stack(buf, true)]
+		if !bytes.Contains(stacks, []byte("policy/duo.(*conn)")) {
+			return
+		}
+		if time.Since(start) > 5*time.Second {
+			t.Fatalf("still there:\n%s", stacks)
+		}
+	}
+}
