@@ -32,7 +32,7 @@ func (d *silentDuo) Auth(ctx context.Context, r AuthRequest) (AuthResult, error)
 }
 
 // BenchmarkPending is what a login costs in memory that waits for its user, beside what its caller and the SecondFactor
-// take: the stacks of two goroutines, and the heap.
+// take: the stack of its transaction's goroutine, and the heap.
 func BenchmarkPending(b *testing.B) {
 	const logins = 20_000
 	for b.Loop() {
@@ -41,16 +41,20 @@ func BenchmarkPending(b *testing.B) {
 		client := &Client{Name: "vpn", Service: "vpn", Second: duo, Factors: allFactors, Remember: time.Hour, PushTimeout: time.Minute}
 		p := New(Settings{BindTo: []Binding{BindService, BindUserIP}}, m)
 		before := used()
-		var done sync.WaitGroup
+		var done, answered sync.WaitGroup
 		duo.waits.Add(logins)
 		for n := range logins {
 			done.Go(func() {
 				a := Attempt{Client: client, ClientAddr: netip.MustParseAddr("192.0.2.10"), User: fmt.Sprint("user", n), UserIP: home, Authentic: true}
 				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-				defer cancel()
-				if v := p.Decide(ctx, a); v.Reason != Approved {
-					b.Error(line(v), v.Err)
-				}
+				answered.Add(1)
+				p.Settle(ctx, a, func(v Verdict) {
+					defer answered.Done()
+					defer cancel()
+					if v.Reason != Approved {
+						b.Error(line(v), v.Err)
+					}
+				})
 			})
 		}
 		duo.waits.Wait()
@@ -61,6 +65,7 @@ func BenchmarkPending(b *testing.B) {
 		b.ReportMetric(float64(after.Sys-before.Sys)/logins, "sys-B/login")
 		close(duo.answered)
 		done.Wait()
+		answered.Wait()
 		m.Close()
 	}
 }

@@ -93,18 +93,26 @@ func (p *Policy) Canonical(name string) (string, bool) {
 	return canonical, ok
 }
 
-// Decide settles one login. ctx ends when the client must have its answer; ErrAbandoned as its cause says that nobody
-// waits for it any more. Decide returns in time whatever the factors do with ctx, as long as they heed it.
+// Settle settles one login and gives its Verdict to answer, once: before it returns, or later and from another goroutine
+// where the login waits for its user. ctx ends when the client must have its answer; ErrAbandoned as its cause says that
+// nobody waits for it any more. The answer comes in time whatever the factors do with ctx, as long as they heed it.
 //
-// Of the logins that wait for their users there may be twenty thousand at a time. Their goroutines do no more than wait:
-// what needs stack is done in another, which has ended by then, or after the wait.
-func (p *Policy) Decide(ctx context.Context, a Attempt) Verdict {
+// Of the logins that wait for their users there may be twenty thousand at a time: no goroutine waits with them.
+func (p *Policy) Settle(ctx context.Context, a Attempt, answer func(Verdict)) {
 	l := &login{Policy: p, Attempt: a, since: a.begun()}
-	l.apart(ctx)
+	l.settled(l.settle(ctx))
 	if l.waits != nil {
-		l.wait(ctx)
+		l.wait(ctx, answer)
+		return
 	}
-	return l.facts
+	answer(l.facts)
+}
+
+// Decide is Settle for those who wait.
+func (p *Policy) Decide(ctx context.Context, a Attempt) Verdict {
+	answer := make(chan Verdict, 1)
+	p.Settle(ctx, a, func(v Verdict) { answer <- v })
+	return <-answer
 }
 
 // settle takes l to its Verdict, or to the transaction that it waits for.

@@ -62,6 +62,8 @@ type transaction struct {
 	ended  time.Time
 	quiet  time.Time // when the phone is silent for sure; zero: it was when the transaction ended
 	taken  bool      // somebody was given the answer
+
+	waiting []func() // to be called when it is over
 }
 
 func (t *transaction) bell() bell { return bell{t.user, t.factor == SMS} }
@@ -155,13 +157,19 @@ func (m *Memory) run(ctx context.Context, t *transaction, second SecondFactor, r
 	m.end(t, limit, result, err)
 }
 
-// end says what became of a transaction.
+// end says what became of a transaction, to all who wait for it.
 func (m *Memory) end(t *transaction, limit PushGuard, result AuthResult, err error) {
 	m.count(t, result, err, limit)
 	if result.Status == "fraud" && m.OnFraud != nil {
 		m.OnFraud(t.name, result.Txid)
 	}
+	for _, f := range m.over(t, result, err) {
+		f()
+	}
+}
 
+// over ends t and returns what is to be called now.
+func (m *Memory) over(t *transaction, result AuthResult, err error) (waiting []func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	defer m.changes.Add(1)
@@ -176,6 +184,8 @@ func (m *Memory) end(t *transaction, limit PushGuard, result AuthResult, err err
 	close(t.done)
 	m.running--
 	m.forgetLater(t, max(grace, time.Until(t.quiet)))
+	waiting, t.waiting = t.waiting, nil
+	return waiting
 }
 
 // count draws from an answer what holds for the user's other logins. It is done when the transaction is over, and when
@@ -241,17 +251,21 @@ func (m *Memory) forget(t *transaction) {
 	}
 }
 
-// wait returns the transaction's answer, or ctx's error when the login must be answered first. The answer of a
-// transaction is given to everybody who waited for it, else to the first who comes within grace.
-func (m *Memory) wait(ctx context.Context, t *transaction) (AuthResult, error) {
-	select {
-	case <-t.done:
-	case <-ctx.Done():
+// whenOver has f called once t is over: now, or by who ends it.
+func (m *Memory) whenOver(t *transaction, f func()) {
+	m.mu.Lock()
+	over := t.over()
+	if !over {
+		t.waiting = append(t.waiting, f)
 	}
-	return m.answer(ctx, t)
+	m.mu.Unlock()
+	if over {
+		f()
+	}
 }
 
-// answer is called when t is over, or the wait for it.
+// answer returns t's answer, or ctx's error when the login must be answered first. The answer of a transaction is given
+// to everybody who waited for it, else to the first who comes within grace.
 func (m *Memory) answer(ctx context.Context, t *transaction) (AuthResult, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

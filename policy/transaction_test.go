@@ -347,3 +347,12 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// wait is how a login waits for t, which ctx may end.
+func (m *Memory) wait(ctx context.Context, t *transaction) (AuthResult, error) {
+	select {
+	case <-t.done:
+	case <-ctx.Done():
+	}
+	return m.answer(ctx, t)
+}

@@ -2,20 +2,9 @@ package policy
 
 import (
 	"context"
+	"sync"
 	"time"
 )
-
-// apart settles l in a goroutine of its own, unless it has to wait for its user.
-func (l *login) apart(ctx context.Context) {
-	done := make(chan any)
-	go func() {
-		defer func() { done <- recover() }()
-		l.settled(l.settle(ctx))
-	}()
-	if p := <-done; p != nil {
-		panic(p)
-	}
-}
 
 // settled ends the login with v, unless it waits.
 func (l *login) settled(v Verdict) {
@@ -38,11 +27,19 @@ func (l *login) await(t *transaction) Verdict {
 }
 
 // wait settles the login when its transaction is over, or its time.
-func (l *login) wait(ctx context.Context) {
+func (l *login) wait(ctx context.Context, answer func(Verdict)) {
+	t := l.waits
 	within, cancel := l.patience(ctx)
-	result, err := l.memory.wait(within, l.waits)
-	cancel()
-	l.heard(ctx, result, err)
+	end := sync.OnceFunc(func() {
+		result, err := l.memory.answer(within, t)
+		cancel()
+		answer(l.heard(ctx, result, err))
+	})
+	stop := context.AfterFunc(within, end)
+	l.memory.whenOver(t, func() {
+		stop()
+		end()
+	})
 }
 
 // patience bounds the wait by the client's PushTimeout, where ctx does not end before.
@@ -57,8 +54,15 @@ func (l *login) patience(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeout(ctx, limit)
 }
 
-func (l *login) heard(ctx context.Context, result AuthResult, err error) {
+// heard is the login's end after its wait. A panic is a reject: nobody else would recover it here.
+func (l *login) heard(ctx context.Context, result AuthResult, err error) (v Verdict) {
 	defer l.memory.changes.Add(1)
+	defer func() {
+		if p := recover(); p != nil {
+			l.facts.Err = panicError{p}
+			v = l.reject(Panicked, sayLater)
+		}
+	}()
 	l.facts.Factor, l.facts.Txid = l.waits.factor, result.Txid
 	l.waits = nil
 	if err != nil {
@@ -66,4 +70,5 @@ func (l *login) heard(ctx context.Context, result AuthResult, err error) {
 	} else {
 		l.settled(l.judge(result))
 	}
+	return l.facts
 }

@@ -22,7 +22,9 @@ var (
 // deciderFunc is a Decider.
 type deciderFunc func(context.Context, policy.Attempt) policy.Verdict
 
-func (f deciderFunc) Decide(ctx context.Context, a policy.Attempt) policy.Verdict { return f(ctx, a) }
+func (f deciderFunc) Settle(ctx context.Context, a policy.Attempt, answer func(policy.Verdict)) {
+	answer(f(ctx, a))
+}
 
 func allow(context.Context, policy.Attempt) policy.Verdict {
 	return policy.Verdict{Outcome: policy.Accept, Reason: policy.Approved, User: "jo"}

@@ -33,27 +33,32 @@ type decider struct {
 	attempts []policy.Attempt
 }
 
-// call is one login that waits in Decide.
+// call is one login that waits.
 type call struct {
 	policy.Attempt
 	ctx     context.Context
 	verdict chan policy.Verdict
 }
 
-func (d *decider) Decide(ctx context.Context, a policy.Attempt) policy.Verdict {
+func (d *decider) Settle(ctx context.Context, a policy.Attempt, answer func(policy.Verdict)) {
 	d.mu.Lock()
 	d.attempts = append(d.attempts, a)
 	d.mu.Unlock()
 	if d.decide != nil {
-		return d.decide(ctx, a)
+		answer(d.decide(ctx, a))
+		return
 	}
 	c := &call{Attempt: a, ctx: ctx, verdict: make(chan policy.Verdict, 1)}
 	d.held <- c
+	go func() { answer(c.wait()) }()
+}
+
+func (c *call) wait() policy.Verdict {
 	select {
 	case v := <-c.verdict:
 		return v
-	case <-ctx.Done():
-		if context.Cause(ctx) == policy.ErrAbandoned {
+	case <-c.ctx.Done():
+		if context.Cause(c.ctx) == policy.ErrAbandoned {
 			return policy.Verdict{Reason: policy.Abandoned}
 		}
 		return policy.Verdict{Reason: policy.NoAnswer}

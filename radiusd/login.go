@@ -3,6 +3,7 @@ package radiusd
 import (
 	"context"
 	"net/netip"
+	"sync"
 	"time"
 
 	"layeh.com/radius"
@@ -22,22 +23,30 @@ type login struct {
 // margin is how long before the client gives up the decision must be there.
 func margin(timeout time.Duration) time.Duration { return min(timeout/10, time.Second) }
 
-// run ends with exactly one reply, unless the login was abandoned or is to be discarded.
+// run has the login settled. It ends with exactly one reply, unless the login was abandoned or is to be discarded; until
+// then no goroutine need wait.
 func (l *login) run(ctx context.Context) {
 	c := l.exchange.client
-	defer l.exchange.abandon(nil)
 	ctx, cancel := context.WithDeadline(ctx, l.datagram.at.Add(c.DecideWithin()))
-	defer cancel()
 	// Should a factor not heed ctx, the client is answered all the same.
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(margin(c.Timeout)/2, l.overdue) })()
-	v := l.decide(ctx)
-	if v.Outcome == policy.Reject && !v.Immediate {
-		l.holdBack(ctx)
-	}
-	l.reply(v)
+	heeded := context.AfterFunc(ctx, func() { time.AfterFunc(margin(c.Timeout)/2, l.overdue) })
+	end := sync.OnceFunc(func() {
+		heeded()
+		cancel()
+		l.exchange.abandon(nil)
+		l.datagram.listener.logins.Done()
+	})
+	l.settle(ctx, func(v policy.Verdict) {
+		if v.Outcome == policy.Reject && !v.Immediate {
+			l.holdBack(ctx, func() { l.reply(v); end() })
+			return
+		}
+		l.reply(v)
+		end()
+	})
 }
 
-// overdue answers in the place of a Decider that did not return when its context ended.
+// overdue answers in the place of a Decider that did not answer when its context ended.
 func (l *login) overdue() {
 	reason := policy.NoAnswer
 	if l.server.logins.Err() != nil {
@@ -46,18 +55,28 @@ func (l *login) overdue() {
 	l.reply(policy.Verdict{Reason: reason})
 }
 
-func (l *login) decide(ctx context.Context) (v policy.Verdict) {
-	defer l.recovered(&v, nil)
+// settle gives the Verdict to answer, now or later.
+func (l *login) settle(ctx context.Context, answer func(policy.Verdict)) {
+	defer func() {
+		if p := recover(); p != nil {
+			answer(l.panicked(p))
+		}
+	}()
 	a, v, ok := l.attempt()
 	if !ok {
-		return v
+		answer(v)
+		return
 	}
-	return l.settings.Decider.Decide(ctx, a)
+	l.settings.Decider.Settle(ctx, a, answer)
 }
 
 // quick decides at once, if that can be.
 func (l *login) quick(decider Quick) (v policy.Verdict, ok bool) {
-	defer l.recovered(&v, &ok)
+	defer func() {
+		if p := recover(); p != nil {
+			v, ok = l.panicked(p), true
+		}
+	}()
 	a, _, ok := l.attempt()
 	if !ok {
 		return v, false
@@ -65,15 +84,10 @@ func (l *login) quick(decider Quick) (v policy.Verdict, ok bool) {
 	return decider.Quick(a)
 }
 
-// recovered makes a panic a reject.
-func (l *login) recovered(v *policy.Verdict, decided *bool) {
-	if p := recover(); p != nil {
-		l.server.log().Error("panic in a login", "client", l.exchange.client.Name, "panic", p)
-		*v = policy.Verdict{Reason: policy.Panicked}
-		if decided != nil {
-			*decided = true
-		}
-	}
+// panicked makes a panic a reject.
+func (l *login) panicked(p any) policy.Verdict {
+	l.server.log().Error("panic in a login", "client", l.exchange.client.Name, "panic", p)
+	return policy.Verdict{Reason: policy.Panicked}
 }
 
 // attempt makes of the request what is to be decided. It reports false with the Verdict where there is nothing to decide.
@@ -107,15 +121,20 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 	return a, v, true
 }
 
-// holdBack waits until a reject may leave.
-func (l *login) holdBack(ctx context.Context) {
-	due := l.datagram.at.Add(l.settings.rejectDelay(l.exchange.client))
-	timer := time.NewTimer(time.Until(due))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+// holdBack does it when a reject may leave.
+func (l *login) holdBack(ctx context.Context, do func()) {
+	wait := time.Until(l.datagram.at.Add(l.settings.rejectDelay(l.exchange.client)))
+	if wait <= 0 {
+		do()
+		return
 	}
+	do = sync.OnceFunc(do)
+	timer := time.AfterFunc(wait, do)
+	context.AfterFunc(ctx, func() {
+		if timer.Stop() {
+			do()
+		}
+	})
 }
 
 // reply answers the exchange, once: signs, keeps, sends, logs.

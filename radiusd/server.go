@@ -17,8 +17,9 @@ import (
 
 // Decider settles logins. policy.Policy is one.
 type Decider interface {
-	// Decide returns before ctx ends. The cause of ctx is policy.ErrAbandoned when the client stopped listening.
-	Decide(ctx context.Context, a policy.Attempt) policy.Verdict
+	// Settle gives the login's Verdict to answer, once, before it returns or later, and before ctx ends. The cause of ctx
+	// is policy.ErrAbandoned when the client stopped listening.
+	Settle(ctx context.Context, a policy.Attempt, answer func(policy.Verdict))
 }
 
 // Quick is a Decider that knows some verdicts at once, without asking anybody: such logins cost no goroutine. It reports
@@ -205,7 +206,8 @@ func (s *Server) begin(l *login) {
 	s.exchanges.waits(x, string(d.packet.value(d.packet.userName)), abandon, d.at)
 	d.packet.b = append([]byte(nil), d.packet.b...) // the read loop's buffer is used again
 	d.batch, d.sender = nil, nil
-	d.listener.logins.Go(func() { l.run(ctx) })
+	d.listener.logins.Add(1)
+	go l.run(ctx)
 }
 
 // rejectDelay is how long after its request a reject may leave: guessing must cost time, and a jitter keeps the time
