@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -276,5 +277,34 @@ func TestMenuNamesNobody(t *testing.T) {
 		v := w.login("pw", unsigned)
 		w.wants(v, "challenge challenged: Duo login\n"+menuText)
 		w.wants(w.login("pw"), menuOffer)
+	})
+}
+
+// TestWhoGaveUpIsForgotten: a push rings on for a minute; the logins that waited for it, whose password they hold, do
+// not.
+func TestWhoGaveUpIsForgotten(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.client.FirstFactor = nil
+		w.answers(allows(time.Minute))
+		for range 100 {
+			ctx, abandon := context.WithCancelCause(w.Context())
+			heard := make(chan Verdict, 1)
+			w.policy.Settle(ctx, w.attempt(""), func(v Verdict) { heard <- v })
+			abandon(ErrAbandoned)
+			if v := <-heard; v.Reason != Abandoned {
+				w.Fatal(line(v))
+			}
+		}
+		synctest.Wait()
+		w.memory.mu.Lock()
+		defer w.memory.mu.Unlock()
+		for _, s := range w.memory.live {
+			if len(s.waiting) > 0 {
+				w.Errorf("%d wait", len(s.waiting))
+			}
+		}
+		if len(w.memory.live) == 0 {
+			w.Error("nothing rings")
+		}
 	})
 }

@@ -63,7 +63,7 @@ type transaction struct {
 	quiet  time.Time // when the phone is silent for sure; zero: it was when the transaction ended
 	taken  bool      // somebody was given the answer
 
-	waiting []func() // to be called when it is over
+	waiting map[*login]func() // to be called when it is over
 }
 
 func (t *transaction) bell() bell { return bell{t.user, t.factor == SMS} }
@@ -169,7 +169,7 @@ func (m *Memory) end(t *transaction, limit PushGuard, result AuthResult, err err
 }
 
 // over ends t and returns what is to be called now.
-func (m *Memory) over(t *transaction, result AuthResult, err error) (waiting []func()) {
+func (m *Memory) over(t *transaction, result AuthResult, err error) (waiting map[*login]func()) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	defer m.changes.Add(1)
@@ -252,16 +252,26 @@ func (m *Memory) forget(t *transaction) {
 }
 
 // whenOver has f called once t is over: now, or by who ends it.
-func (m *Memory) whenOver(t *transaction, f func()) {
+func (m *Memory) whenOver(t *transaction, l *login, f func()) {
 	m.mu.Lock()
 	over := t.over()
 	if !over {
-		t.waiting = append(t.waiting, f)
+		if t.waiting == nil {
+			t.waiting = make(map[*login]func(), 1)
+		}
+		t.waiting[l] = f
 	}
 	m.mu.Unlock()
 	if over {
 		f()
 	}
+}
+
+// notWaiting forgets a login that t's end need not be told to: a push rings on for a minute, whoever gave up.
+func (m *Memory) notWaiting(t *transaction, l *login) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(t.waiting, l)
 }
 
 // answer returns t's answer, or ctx's error when the login must be answered first. The answer of a transaction is given

@@ -35,11 +35,17 @@ func (l *login) wait(ctx context.Context, answer func(Verdict)) {
 		cancel()
 		answer(l.heard(ctx, result, err))
 	})
-	stop := context.AfterFunc(within, end)
-	l.memory.whenOver(t, func() {
+	stop := context.AfterFunc(within, func() {
+		l.memory.notWaiting(t, l)
+		end()
+	})
+	l.memory.whenOver(t, l, func() {
 		stop()
 		end()
 	})
+	if within.Err() != nil { // perhaps before whenOver
+		l.memory.notWaiting(t, l)
+	}
 }
 
 // patience bounds the wait by the client's PushTimeout, where ctx does not end before.

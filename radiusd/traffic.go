@@ -1,6 +1,7 @@
 package radiusd
 
 import (
+	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,31 +70,38 @@ const (
 
 // replays remembers the Request Authenticators of a client's requests, because a valid Message-Authenticator does not
 // say that a packet is fresh (RFC 3579 §4.3.5). It forgets by generations: the newest 65 536 at least, or those of
-// the last hour, whichever is less.
+// the last hour, whichever is less. What it keeps of each are 64 keyed bits: that a new one has those of another will
+// not happen, and nobody can make it so; whole ones would take twice the memory, which is slow where it is not in a cache.
 type replays struct {
-	young, old map[[16]byte]struct{}
+	young, old map[uint64]struct{}
 	since      time.Time // when young began
 }
 
+var replaySeed = maphash.MakeSeed()
+
+func mark(authenticator [16]byte) uint64 { return maphash.Bytes(replaySeed, authenticator[:]) }
+
 func (r *replays) seen(authenticator [16]byte, now time.Time) bool {
 	r.turn(now)
-	if _, ok := r.young[authenticator]; ok {
+	m := mark(authenticator)
+	if _, ok := r.young[m]; ok {
 		return true
 	}
-	_, ok := r.old[authenticator]
+	_, ok := r.old[m]
 	return ok
 }
 
 func (r *replays) add(authenticator [16]byte, now time.Time) {
 	if r.young == nil {
-		r.young, r.since = make(map[[16]byte]struct{}), now
+		r.young, r.since = make(map[uint64]struct{}), now
 	}
-	r.young[authenticator] = struct{}{}
+	r.young[mark(authenticator)] = struct{}{}
 }
 
 func (r *replays) forget(authenticator [16]byte) {
-	delete(r.young, authenticator)
-	delete(r.old, authenticator)
+	m := mark(authenticator)
+	delete(r.young, m)
+	delete(r.old, m)
 }
 
 // turn begins a new generation when it is time.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -49,6 +50,8 @@ type conn struct {
 	handed  uint32 // streams from here on have not been handed to nc
 	leaving bool   // no more streams
 	err     error  // why it has ended
+
+	farewell error // Duo's reason to end it; nil: none was given
 
 	peer    settings
 	window  int64     // octets that may be sent on the connection
@@ -241,6 +244,9 @@ func (c *conn) end(code http2.ErrCode, err error) {
 	if c.err != nil {
 		c.mu.Unlock()
 		return
+	}
+	if c.farewell != nil && errors.Is(err, io.ErrUnexpectedEOF) {
+		err = c.farewell
 	}
 	c.err = err
 	c.timer.Stop()

@@ -152,6 +152,19 @@ func TestRoom(t *testing.T) {
 	})
 }
 
+// TestGoAwaySaysWhy: in the words of the error, when the connection ends behind it.
+func TestGoAwaySaysWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, p := speak(t)
+		p.settle(t)
+		asked := ask(t.Context(), c, posting(9))
+		p.WriteGoAway(1, http2.ErrCodeCompression, []byte("debug"))
+		p.nc.Close()
+		asked.want(t, "", "http2: Duo has ended the connection: COMPRESSION_ERROR")
+		wantOver(t, c, p)
+	})
+}
+
 // GOAWAY: what is above its last stream was not looked at, the others go on, and then the connection ends.
 func TestGoAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

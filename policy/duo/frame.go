@@ -174,20 +174,29 @@ func (c *conn) sort(frame http2.Frame) error {
 	return nil // PRIORITY, and what is not known (RFC 9113, 4.1)
 }
 
-// refused ends a stream that Duo has reset. REFUSED_STREAM says that it has not looked at it (RFC 9113, 8.7).
+// refused ends a stream that Duo has reset. REFUSED_STREAM says that it has not looked at it (RFC 9113, 8.7), unless it
+// has begun to answer.
 func (c *conn) refused(s *stream, code http2.ErrCode) {
 	err := fmt.Errorf("http2: Duo has reset the stream: %v", code)
-	if code == http2.ErrCodeRefusedStream {
+	if code == http2.ErrCodeRefusedStream && s.status == 0 {
 		err = unseen{err}
 	}
 	c.finish(s, err)
 }
 
-// goAway: no more streams. Those above the last that Duo names have not been looked at (RFC 9113, 6.8); the others go on.
+// goAway: no more streams. Those above the last that Duo names have not been looked at (RFC 9113, 6.8), unless it has
+// begun to answer them; the others go on.
 func (c *conn) goAway(f *http2.GoAwayFrame) {
 	c.leaving = true
+	if f.ErrCode != http2.ErrCodeNo {
+		c.farewell = fmt.Errorf("http2: Duo has ended the connection: %v", f.ErrCode)
+	}
 	for id, s := range c.streams {
-		if id > f.LastStreamID {
+		switch {
+		case id <= f.LastStreamID:
+		case s.status != 0:
+			c.finish(s, errLeaving)
+		default:
 			c.finish(s, unseen{errLeaving})
 		}
 	}

@@ -84,6 +84,14 @@ func TestOneLoginOnePush(t *testing.T) {
 		{"REFUSED_STREAM", func(p *peer, id uint32) { p.WriteRSTStream(id, http2.ErrCodeRefusedStream) }, 1},
 		{"INTERNAL_ERROR", func(p *peer, id uint32) { p.WriteRSTStream(id, http2.ErrCodeInternal) }, 0},
 		{"CANCEL", func(p *peer, id uint32) { p.WriteRSTStream(id, http2.ErrCodeCancel) }, 0},
+		{"REFUSED_STREAM, and an answer has begun", func(p *peer, id uint32) {
+			p.headers(id, false, ":status", "200")
+			p.WriteRSTStream(id, http2.ErrCodeRefusedStream)
+		}, 0},
+		{"GOAWAY, above, and an answer has begun", func(p *peer, id uint32) {
+			p.headers(id, false, ":status", "200")
+			p.WriteGoAway(id-2, http2.ErrCodeNo, nil)
+		}, 0},
 		{"half an answer", func(p *peer, id uint32) { p.headers(id, false, ":status", "200"); p.nc.Close() }, 0},
 		{"503", func(p *peer, id uint32) { p.headers(id, true, ":status", "503") }, 0},
 	} {

@@ -28,8 +28,9 @@ func (a *Admin) Handler() http.Handler {
 	return a.door(mux)
 }
 
-// ownPage refuses what a page from elsewhere has a browser ask for. That page could read nothing (see door), but a profile
-// costs something for as long as it is made, and only one is made at a time.
+// ownPage refuses what a page from elsewhere has a browser ask for, as far as browsers tell: they do to localhost and over
+// HTTPS. That page could read nothing (see door), but a profile costs something for as long as it is made, and only one is
+// made at a time.
 func ownPage(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		switch r.Header.Get("Sec-Fetch-Site") {

@@ -11,7 +11,7 @@ import (
 const maxBacklog = 1 << 22
 
 // lull is the least time between two writes: what comes meanwhile leaves together.
-const lull = 10 * time.Millisecond
+const lull = 2 * time.Millisecond
 
 // LogWriter hands a log on in a goroutine of its own, many lines at once when there are many: neither the price of a
 // system call a line nor a reader that stands still is a login's.
