@@ -10,7 +10,7 @@ import (
 
 const (
 	roomy    = 320 << 20 // octets of memory in all that garbage may fill up to
-	leastPct = 25        // of what is in use, for garbage, where more than that is in use
+	leastPct = 20        // of what is in use, for garbage, where more than that is in use
 	mostPct  = 300
 )
 

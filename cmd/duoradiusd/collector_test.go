@@ -12,7 +12,7 @@ func TestGarbagePercent(t *testing.T) {
 	for _, tt := range []struct {
 		inUse uint64
 		want  int
-	}{{0, 300}, {10 << 20, 300}, {80 << 20, 300}, {100 << 20, 200}, {160 << 20, 100}, {250 << 20, 25}, {320 << 20, 25}, {1 << 40, 25}} {
+	}{{0, 300}, {10 << 20, 300}, {80 << 20, 300}, {100 << 20, 200}, {160 << 20, 100}, {250 << 20, 25}, {320 << 20, 20}, {1 << 40, 20}} {
 		if got := garbagePercent(tt.inUse); got != tt.want {
 			t.Errorf("%d MB: %d, want %d", tt.inUse>>20, got, tt.want)
 		}
