@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -165,6 +166,7 @@ func TestFraud(t *testing.T) {
 		if got := <-told; got != "alice T1" || time.Since(start) != 30*time.Second {
 			t.Errorf("told %q after %v", got, time.Since(start))
 		}
+		synctest.Wait() // it is told before the push is over
 		w.wants(w.login("pw", from(cafe)), cooling)
 		w.wants(w.login("pw"), "reject fraud push T1: Login denied.")
 	})

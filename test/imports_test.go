@@ -88,7 +88,7 @@ type listed struct {
 func packages(t *testing.T) []listed {
 	t.Helper()
 	seen()
-	list := exec.Command("go", "list", "-e", "-json=ImportPath,Imports", "./...")
+	list := exec.Command("go", "list", "-e", "-pgo=off", "-json=ImportPath,Imports", "./...")
 	list.Dir = ".."
 	out, err := list.Output()
 	if err != nil {

@@ -91,7 +91,10 @@ first_factor = "none"
 		t.Errorf("the log does not say so:\n%s", said)
 	}
 	close(hang)
-	if n := beats(); n < 1 {
-		t.Error("no sign of life when it hangs no more")
+	for range 30 { // on a busy machine the next may be a while away
+		if beats() > 0 {
+			return
+		}
 	}
+	t.Error("no sign of life when it hangs no more")
 }
