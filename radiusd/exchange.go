@@ -117,9 +117,6 @@ func (newest *exchange) generation(authenticator [16]byte) *exchange {
 
 // repeated is called with exchanges.mu held, when another copy of x has come.
 func (x *exchange) repeated(now time.Time) (reply []byte, why dropped) {
-	if x.reply == nil && !x.waits() { // another reader will answer it in a moment
-		return nil, inProgress
-	}
 	x.client.traffic.patience.repeated(x, now)
 	if x.reply == nil {
 		return nil, inProgress
@@ -150,7 +147,7 @@ func (t *exchanges) supersede(x *exchange, now time.Time) bool {
 		return false
 	}
 	for _, y := range leave {
-		if y.waits() {
+		if y.reply == nil {
 			x.client.traffic.patience.superseded(y, now)
 		}
 		t.abandon(y)
@@ -168,15 +165,8 @@ func (t *exchanges) waits(x *exchange, user string, abandon context.CancelCauseF
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	x.abandon = abandon
-	if x.gone { // another reader has taken in the client's next request already
-		abandon(policy.ErrAbandoned)
-		return
-	}
 	x.client.traffic.enter(x, user, now)
 }
-
-// waits reports, with exchanges.mu held, whether x is in progress and not about to be answered at once.
-func (x *exchange) waits() bool { return x.reply == nil && x.abandon != nil }
 
 // room keeps the last sixteenth for answers to challenges: a user half-way through comes before a new one.
 func room(taken, limit int, resumes bool) bool {
@@ -197,9 +187,7 @@ func (t *exchanges) abandon(x *exchange) {
 	x.gone = true
 	if x.reply == nil {
 		t.leave(x)
-		if x.abandon != nil {
-			x.abandon(policy.ErrAbandoned)
-		}
+		x.abandon(policy.ErrAbandoned) // not nil: who is answered at once is answered before the next packet is read
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -22,14 +21,12 @@ type listener struct {
 	wildcard bool // the reply must name the address to leave from
 	v6       bool
 
-	readers []*reader
-	reading sync.WaitGroup // of the readers' loops
-	logins  sync.WaitGroup // that will reply through this socket
-	retired atomic.Bool    // the loops are to end
+	reading sync.WaitGroup
+	logins  sync.WaitGroup     // that will reply through this socket
+	retired atomic.Bool        // the loop is to end
+	ended   chan struct{}      // closed when it has
+	rounds  chan chan struct{} // who asks whether it is alive
 }
-
-// maxReaders is how many read one socket, at most: one a processor, up to this.
-const maxReaders = 4
 
 const receiveBuffer = 4 << 20 // octets: what comes in while the loop is busy
 
@@ -71,9 +68,7 @@ func (s *Server) Listen(addresses []netip.AddrPort) error {
 	}
 	s.listeners = wanted
 	for _, l := range opened {
-		for _, r := range l.readers {
-			l.reading.Go(func() { s.read(l, r) })
-		}
+		l.reading.Go(func() { s.read(l) })
 	}
 	return nil
 }
@@ -110,10 +105,8 @@ func (s *Server) listen(a netip.AddrPort) (*listener, error) {
 	}
 	conn.SetReadBuffer(receiveBuffer) // as much as the system allows
 	local := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
-	l := &listener{conn: conn, wildcard: local.IsUnspecified(), v6: local.Is6()}
-	for range min(runtime.GOMAXPROCS(0), maxReaders) {
-		l.readers = append(l.readers, newReader())
-	}
+	l := &listener{conn: conn, wildcard: local.IsUnspecified(), v6: local.Is6(),
+		ended: make(chan struct{}), rounds: make(chan chan struct{}, 1)}
 	if l.wildcard {
 		if err := l.askDestination(); err != nil {
 			conn.Close()
@@ -187,17 +180,16 @@ func (l *listener) send(b []byte, to netip.AddrPort, from netip.Addr) {
 	l.conn.WriteMsgUDPAddrPort(b, source(from), to)
 }
 
-// read is the loop of one of the listener's readers; it ends with retire.
-func (s *Server) read(l *listener, r *reader) {
-	defer close(r.ended)
+// read is the listener's loop; it ends with retire.
+func (s *Server) read(l *listener) {
+	defer close(l.ended)
 	b := newBatch(l)
 	pause := time.Duration(0)
 	for {
 		received, err := b.read()
-		r.comeRound()
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			if !l.goesOn() {
+			if !l.comeRound() {
 				return
 			}
 			continue
