@@ -40,7 +40,9 @@ func TestTwiceTheCap(t *testing.T) {
 	challenge := asking.await(asking.send("dave", "", nil), nas.CodeAccessChallenge)
 
 	// One client has more logins than all the room that there is. The other finds what is left.
-	first := greedy.rush("early", allAtOnce)
+	first := greedy.rush("early", newOfClient)
+	h.settled(newOfClient, 0)
+	first = append(first, greedy.rush("beyond", allAtOnce-newOfClient)...)
 	h.settled(newOfClient, allAtOnce-newOfClient)
 	second := other.rush("other", newAtOnce-newOfClient)
 	h.settled(newAtOnce, allAtOnce-newOfClient)
