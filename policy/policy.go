@@ -97,7 +97,7 @@ func (p *Policy) Canonical(name string) (string, bool) {
 // where the login waits for its user. ctx ends when the client must have its answer; ErrAbandoned as its cause says that
 // nobody waits for it any more. The answer comes in time whatever the factors do with ctx, as long as they heed it.
 //
-// Of the logins that wait for their users there may be twenty thousand at a time: no goroutine waits with them.
+// Of the logins that wait for their users there may be twenty thousand at a time: none waits but their transaction's goroutine.
 func (p *Policy) Settle(ctx context.Context, a Attempt, answer func(Verdict)) {
 	l := &login{Policy: p, Attempt: a, since: a.begun()}
 	l.settled(l.settle(ctx))
