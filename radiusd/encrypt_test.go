@@ -72,13 +72,16 @@ func TestEncryptKeys(t *testing.T) {
 			if err != nil || string(plain) != clear || salt[0]&0x80 == 0 {
 				t.Errorf("%q of type %d: read as %q, Salt % x: %v", clear, kind, plain, salt, err)
 			}
+			salts = append(salts, string(salt))
+			if len(clear) <= 4 {
+				continue // noise is short now and then: nothing at all once in 256
+			}
 			if plain, _, err := radius.TunnelPassword(got[0], []byte("another secret"), r.Authenticator[:]); err == nil && string(plain) == clear {
 				t.Error("the secret does not matter")
 			}
 			if plain, _, err := radius.TunnelPassword(got[0], []byte(testSecret), make([]byte, 16)); err == nil && string(plain) == clear {
 				t.Error("the Request Authenticator does not matter")
 			}
-			salts = append(salts, string(salt))
 		}
 		if salts[0] == salts[1] {
 			t.Errorf("the Salt % x twice", salts[0])
