@@ -34,8 +34,6 @@ func (c *Client) Check(ctx context.Context) (time.Time, error) {
 }
 
 func (c *Client) time(ctx context.Context, path string) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.config.APITimeout)
-	defer cancel()
 	resp, err := c.insist(ctx, c.request(http.MethodGet, path, nil))
 	if err != nil {
 		return time.Time{}, err
@@ -79,8 +77,6 @@ func (c *Client) Preauth(ctx context.Context, r policy.PreauthRequest) (policy.P
 	if r.VerifiedPush {
 		p.add("client_supports_verified_push", "1")
 	}
-	ctx, cancel := context.WithTimeout(ctx, c.config.APITimeout)
-	defer cancel()
 	start := time.Now()
 	resp, err := c.insist(ctx, c.request(http.MethodPost, preauthPath, p))
 	var out *preauth
@@ -168,8 +164,6 @@ func (s *status) result() policy.AuthResult {
 
 // begin makes the call of /auth: it returns a transaction, or the answer.
 func (c *Client) begin(ctx context.Context, r *policy.AuthRequest) (*status, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.config.APITimeout)
-	defer cancel()
 	resp, err := c.call(ctx, c.request(http.MethodPost, authPath, authParams(r)))
 	var out *status
 	if err == nil {

@@ -19,8 +19,8 @@ const (
 // The frames of call, and of all that is beneath it where a poll waits, are kept small, and what needs stack (to sign, to
 // encode, to decode) has returned by then: each waiting push holds a stack that doubles with what it needs.
 
-// call makes one API call. It repeats only what Duo refused with 429, each time signed anew, as long as ctx allows the
-// wait that Duo asks for.
+// call makes one API call. It repeats only what Duo refused with 429, each time signed anew, as long as ctx and its
+// time allow the wait that Duo asks for.
 func (c *Client) call(ctx context.Context, r *request) (*response, error) {
 	for try := 0; ; try++ {
 		c.sign(r)
@@ -28,7 +28,7 @@ func (c *Client) call(ctx context.Context, r *request) (*response, error) {
 		if err != nil {
 			return nil, unanswered(ctx, r.path, err)
 		}
-		delay, again := resp.repeat(ctx, try)
+		delay, again := resp.repeat(ctx, r.until, try)
 		if !again {
 			return resp, nil
 		}
@@ -38,8 +38,9 @@ func (c *Client) call(ctx context.Context, r *request) (*response, error) {
 	}
 }
 
+// request returns one that is given up after APITimeout.
 func (c *Client) request(method, path string, p params) *request {
-	return &request{method: method, path: path, params: p.encode(), host: c.host, agent: c.agent}
+	return &request{method: method, path: path, params: p.encode(), host: c.host, agent: c.agent, until: time.Now().Add(c.config.APITimeout)}
 }
 
 func (c *Client) sign(r *request) {
@@ -52,7 +53,7 @@ func (c *Client) sign(r *request) {
 // came back. One broken connection is no outage.
 func (c *Client) insist(ctx context.Context, r *request) (*response, error) {
 	resp, err := c.call(ctx, r)
-	if noReply(err) && ctx.Err() == nil {
+	if noReply(err) && ctx.Err() == nil && time.Now().Before(r.until) {
 		return c.call(ctx, r)
 	}
 	return resp, err
@@ -71,13 +72,16 @@ func unanswered(ctx context.Context, path string, err error) error {
 	return &Error{Path: path, Err: err, kind: unreachable}
 }
 
-// repeat says whether to make the call again, and when: after a 429, where ctx and reason allow the wait.
-func (r *response) repeat(ctx context.Context, try int) (time.Duration, bool) {
+// repeat says whether to make the call again, and when: after a 429, where ctx, until and reason allow the wait.
+func (r *response) repeat(ctx context.Context, until time.Time, try int) (time.Duration, bool) {
 	if r.status != http.StatusTooManyRequests {
 		return 0, false
 	}
 	delay := r.wait(time.Now(), try)
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= delay || delay > longestWait {
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
+		until = deadline
+	}
+	if time.Until(until) <= delay || delay > longestWait {
 		return 0, false
 	}
 	return delay + jitter(), true

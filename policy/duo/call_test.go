@@ -2,6 +2,7 @@ package duo
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 )
@@ -36,14 +37,45 @@ func TestJitter(t *testing.T) {
 	}
 }
 
-// The context of a poll ends with it.
-func TestPollContextEnds(t *testing.T) {
-	p := &polling{end: time.Now().Add(time.Hour)}
-	ctx := p.within(t.Context())
-	if ctx.Err() != nil {
-		t.Error("ended at once")
+// A poll is given up after longPoll, the last one when the push timeout is over.
+func TestPollEnds(t *testing.T) {
+	for _, left := range []time.Duration{time.Hour, longPoll + time.Second, longPoll - time.Second, time.Second} {
+		p := &polling{request: &request{}, end: time.Now().Add(left)}
+		before := time.Now()
+		p.next()
+		if p.until.After(p.end) || p.until.After(time.Now().Add(longPoll)) || left > longPoll && p.until.Before(before.Add(longPoll)) ||
+			left < longPoll && !p.until.Equal(p.end) {
+			t.Errorf("%v before the end: given up after %v", left, p.until.Sub(before))
+		}
 	}
-	if p.judge(t.Context(), nil, context.DeadlineExceeded); ctx.Err() == nil {
-		t.Error("goes on")
+}
+
+// What is late does not begin: a phone would ring for nobody.
+func TestLateRequest(t *testing.T) {
+	cause := errors.New("given up")
+	over, end := context.WithCancelCause(t.Context())
+	end(cause)
+	for name, tt := range map[string]struct {
+		ctx   context.Context
+		until time.Time
+		want  error
+	}{
+		"no limit": {t.Context(), time.Time{}, nil},
+		"in time":  {t.Context(), time.Now().Add(time.Hour), nil},
+		"late":     {t.Context(), time.Now(), context.DeadlineExceeded},
+		"given up": {over, time.Time{}, cause},
+		"both":     {over, time.Now().Add(-time.Hour), cause},
+	} {
+		l := &lanes{max: 1}
+		r := &request{path: authPath, until: tt.until}
+		if got := r.late(tt.ctx); got != tt.want {
+			t.Errorf("%s: %v, want %v", name, got, tt.want)
+		}
+		if tt.want == nil {
+			continue
+		}
+		if _, err := l.do(tt.ctx, r); err != tt.want || len(l.all) != 0 {
+			t.Errorf("%s: %v with %d lanes", name, err, len(l.all))
+		}
 	}
 }

@@ -101,16 +101,19 @@ func newConn(nc net.Conn, room func(int)) *conn {
 	return c
 }
 
-// do makes one request. It returns as soon as there is an answer, or ctx ends.
+// do makes one request. It returns as soon as there is an answer, or ctx or its time ends.
 func (c *conn) do(ctx context.Context, r *request) (*response, error) {
 	s, err := c.start(r)
 	if err != nil {
 		return nil, err
 	}
+	if !r.until.IsZero() { // a context with this deadline would cost five times as much
+		defer time.AfterFunc(time.Until(r.until), func() { c.abandon(s, context.DeadlineExceeded) }).Stop()
+	}
 	select {
 	case <-s.done:
 	case <-ctx.Done():
-		c.abandon(ctx, s)
+		c.abandon(s, context.Cause(ctx))
 	}
 	if s.err != nil {
 		return nil, s.err
@@ -169,11 +172,11 @@ func (c *conn) head(s *stream, block []byte) {
 }
 
 // abandon ends a request that nobody waits for any more.
-func (c *conn) abandon(ctx context.Context, s *stream) {
+func (c *conn) abandon(s *stream, why error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.streams[s.id] == s {
-		c.reset(s, http2.ErrCodeCancel, context.Cause(ctx))
+		c.reset(s, http2.ErrCodeCancel, why)
 	}
 }
 

@@ -39,6 +39,8 @@ func (l *lanes) dial(ctx context.Context, lane *lane, r *request) (*response, *c
 	if way.conn != nil {
 		return nil, way.conn, nil
 	}
+	ctx, cancel := within(ctx, r.until)
+	defer cancel()
 	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { l.connected(lane) }}
 	resp, err := way.transport.RoundTrip(r.overHTTP1(httptrace.WithClientTrace(ctx, trace), l.address))
 	if over, ok := errors.AsType[handover](err); ok {

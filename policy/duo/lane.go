@@ -55,11 +55,11 @@ type way struct {
 
 // do makes one request. One that Duo has certainly not looked at is made again.
 func (l *lanes) do(ctx context.Context, r *request) (*response, error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
 	for try := 1; ; try++ {
-		lane, err := l.acquire(ctx, r.poll())
+		if err := r.late(ctx); err != nil {
+			return nil, err
+		}
+		lane, err := l.acquire(ctx, r.until, r.poll())
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +87,7 @@ func unseenPause(try int) time.Duration {
 }
 
 // acquire returns a lane with room, after waiting in line for it where there is none.
-func (l *lanes) acquire(ctx context.Context, poll bool) (*lane, error) {
+func (l *lanes) acquire(ctx context.Context, until time.Time, poll bool) (*lane, error) {
 	l.mu.Lock()
 	line := l.line(poll)
 	if line.Len() == 0 {
@@ -99,6 +99,8 @@ func (l *lanes) acquire(ctx context.Context, poll bool) (*lane, error) {
 	mine := make(chan *lane, 1)
 	place := line.PushBack(mine)
 	l.mu.Unlock()
+	ctx, cancel := within(ctx, until)
+	defer cancel()
 	select {
 	case lane := <-mine:
 		return lane, nil

@@ -17,7 +17,7 @@ func open(most, width int) *lanes { return &lanes{model: &http.Transport{}, max:
 func enter(l *lanes, poll bool, n int) (in []*lane) {
 	for range n {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
-		if lane, err := l.acquire(ctx, poll); err == nil {
+		if lane, err := l.acquire(ctx, time.Time{}, poll); err == nil {
 			in = append(in, lane)
 			l.connected(lane)
 		}
@@ -63,7 +63,7 @@ func TestDialsAtOnce(t *testing.T) {
 		var in []*lane
 		for {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
-			lane, err := l.acquire(ctx, false)
+			lane, err := l.acquire(ctx, time.Time{}, false)
 			cancel()
 			if err != nil {
 				break
@@ -98,7 +98,7 @@ func TestIdleLane(t *testing.T) {
 			}
 			for range 100 {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-				l.acquire(ctx, false)
+				l.acquire(ctx, time.Time{}, false)
 				cancel()
 			}
 			if l.dialing != dialsAtOnce || len(l.all) != 100 {
@@ -125,7 +125,7 @@ func TestLine(t *testing.T) {
 				if i == 3 {
 					with = ctx
 				}
-				lane, err := l.acquire(with, poll)
+				lane, err := l.acquire(with, time.Time{}, poll)
 				if i == 3 {
 					if err != gone || lane != nil {
 						t.Errorf("got %v, %v", lane, err)
@@ -161,7 +161,7 @@ func TestGivingUp(t *testing.T) {
 		wg.Go(func() {
 			for j := range 500 {
 				ctx, cancel := context.WithTimeout(context.Background(), time.Duration(j%7)*10*time.Microsecond)
-				if lane, err := l.acquire(ctx, i%2 == 0); err == nil {
+				if lane, err := l.acquire(ctx, time.Time{}, i%2 == 0); err == nil {
 					l.connected(lane)
 					l.release(lane, i%2 == 0, j%3 != 0)
 				}
@@ -180,7 +180,7 @@ func TestWidth(t *testing.T) {
 	l := open(64, perConnection)
 	var in []*lane
 	for range 10 {
-		lane, _ := l.acquire(context.Background(), false)
+		lane, _ := l.acquire(context.Background(), time.Time{}, false)
 		in = append(in, lane)
 	}
 	if len(l.all) != 1 {

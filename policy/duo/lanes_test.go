@@ -245,7 +245,7 @@ func enterHTTP2(t *testing.T, l *lanes, n int) (in []*lane) {
 	t.Helper()
 	for range n {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Nanosecond)
-		if lane, err := l.acquire(ctx, false); err == nil {
+		if lane, err := l.acquire(ctx, time.Time{}, false); err == nil {
 			in = append(in, lane)
 		}
 		cancel()

@@ -15,11 +15,10 @@ const longPoll = 45 * time.Second
 // polling is a wait for a transaction's answer.
 type polling struct {
 	*request
-	end    time.Time // of the push timeout
-	asked  time.Time // last
-	cancel context.CancelFunc
-	quick  int   // polls in a row that came back at once
-	last   error // of the last poll
+	end   time.Time // of the push timeout
+	asked time.Time // last
+	quick int       // polls in a row that came back at once
+	last  error     // of the last poll
 
 	over   bool
 	result policy.AuthResult
@@ -41,7 +40,8 @@ func (c *Client) newPolling(txid string) *polling {
 // come to less than 1.2 KB: so they are small from here down, and what needs room has returned before the wait.
 func (c *Client) poll(ctx context.Context, p *polling) {
 	for !p.over {
-		resp, err := c.call(p.within(ctx), p.request)
+		p.next()
+		resp, err := c.call(ctx, p.request)
 		p.judge(ctx, resp, err)
 		if !p.over && (!sleep(ctx, p.pause()) || !p.inTime()) {
 			p.timedOut(ctx)
@@ -49,20 +49,17 @@ func (c *Client) poll(ctx context.Context, p *polling) {
 	}
 }
 
-// within returns the context of the next poll, which ends with judge.
-func (p *polling) within(ctx context.Context) context.Context {
+// next begins a poll.
+func (p *polling) next() {
 	p.asked = time.Now()
-	end := p.asked.Add(longPoll)
-	if p.end.Before(end) {
-		end = p.end
+	p.until = p.asked.Add(longPoll)
+	if p.end.Before(p.until) {
+		p.until = p.end
 	}
-	ctx, p.cancel = context.WithDeadline(ctx, end)
-	return ctx
 }
 
 // judge says whether a poll has brought the transaction's end.
 func (p *polling) judge(ctx context.Context, resp *response, err error) {
-	p.cancel()
 	var out *status
 	if err == nil {
 		out, err = decode[status](pollPath, resp)

@@ -1,9 +1,11 @@
 package duo
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // request is one try of a call, signed.
@@ -13,6 +15,26 @@ type request struct {
 	host, agent   string
 	date          string // with authorization; empty where the call is not signed
 	authorization string
+	until         time.Time // when it is given up; zero = when its context ends
+}
+
+// late says why the request may not begin any more.
+func (r *request) late(ctx context.Context) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case !r.until.IsZero() && !time.Now().Before(r.until):
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// within returns a context that ends at until too, where that is not zero.
+func within(ctx context.Context, until time.Time) (context.Context, context.CancelFunc) {
+	if until.IsZero() {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, until)
 }
 
 // poll says whether it is one that Duo answers when there is news.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -70,6 +71,22 @@ type signer struct {
 	integrationKey string
 	host           string    // the name alone, in lower case: Duo signs no port
 	scratch        sync.Pool // of *scratch
+	written        atomic.Pointer[written]
+}
+
+// written is the Date of all calls of one second.
+type written struct {
+	second int64
+	date   string
+}
+
+func (s *signer) date(now time.Time) string {
+	w := s.written.Load()
+	if w == nil || w.second != now.Unix() {
+		w = &written{now.Unix(), now.UTC().Format(time.RFC1123Z)}
+		s.written.Store(w)
+	}
+	return w.date
 }
 
 // scratch is what a signature is made in: a MAC that is keyed already, and room.
@@ -92,8 +109,8 @@ func newSigner(integrationKey, secretKey, host string) *signer {
 func (s *signer) sign(now time.Time, method, path string, encoded []byte) (date, authorization string) {
 	t := s.scratch.Get().(*scratch)
 	defer s.scratch.Put(t)
-	b := now.UTC().AppendFormat(t.line[:0], time.RFC1123Z)
-	date = string(b)
+	date = s.date(now)
+	b := append(t.line[:0], date...)
 	b = append(b, '\n')
 	b = append(b, method...)
 	b = append(b, '\n')
