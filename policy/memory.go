@@ -23,6 +23,7 @@ type Memory struct {
 	ctx  context.Context // of the live transactions
 	stop context.CancelFunc
 	wg   sync.WaitGroup
+	crew *Crew
 
 	mu      sync.Mutex // guards all below
 	live    map[joinKey]seat
@@ -43,6 +44,7 @@ func NewMemory(entries int) *Memory {
 	}
 	rand.Read(m.digest.key[:])
 	m.ctx, m.stop = context.WithCancel(context.Background())
+	m.crew = NewCrew(m.ctx)
 	return m
 }
 

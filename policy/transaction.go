@@ -143,7 +143,9 @@ func (m *Memory) begin(key *joinKey, second SecondFactor, r *AuthRequest, limit 
 		m.changes.Add(1)
 	}
 	ctx := m.enterSpan(t.start)
-	m.wg.Go(func() {
+	m.wg.Add(1)
+	m.crew.Go(func() {
+		defer m.wg.Done()
 		m.run(ctx, t, second, r, limit)
 		m.leaveSpan(ctx)
 	})

@@ -50,6 +50,7 @@ type Server struct {
 	outcomes  outcomes
 	start     sync.Once
 	exchanges *exchanges
+	crew      *policy.Crew
 	logins    context.Context // ends when pending logins must be rejected
 	giveUp    context.CancelCauseFunc
 	retired   sync.WaitGroup // listeners that are removed and may have logins to answer; added to with mu held
@@ -74,6 +75,7 @@ func (s *Server) init() {
 		}
 		s.exchanges = newExchanges(s.MaxInFlight)
 		s.logins, s.giveUp = context.WithCancelCause(context.Background())
+		s.crew = policy.NewCrew(s.logins)
 		s.listeners = make(map[netip.AddrPort]*listener)
 		s.traffic = make(map[string]*traffic)
 	})
@@ -207,7 +209,7 @@ func (s *Server) begin(l *login) {
 	d.packet.b = append([]byte(nil), d.packet.b...) // the read loop's buffer is used again
 	d.batch, d.sender = nil, nil
 	d.listener.logins.Add(1)
-	go l.run(ctx)
+	s.crew.Go(func() { l.run(ctx) })
 }
 
 // rejectDelay is how long after its request a reject may leave: guessing must cost time, and a jitter keeps the time
