@@ -143,7 +143,7 @@ func (d *promptDuo) Preauth(context.Context, PreauthRequest) (Preauth, error) {
 	return Preauth{Result: PreauthAuth, Devices: d.devices}, nil
 }
 
-func (d *promptDuo) Auth(_ context.Context, r AuthRequest) (AuthResult, error) {
+func (d *promptDuo) Auth(_ context.Context, r *AuthRequest) (AuthResult, error) {
 	r.Started("T1")
 	return AuthResult{Allowed: true, Status: "allow", Txid: "T1"}, nil
 }

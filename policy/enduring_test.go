@@ -19,7 +19,7 @@ type lasting struct {
 	polled []string // txids that were asked for by name
 }
 
-func (d *lasting) Auth(ctx context.Context, r AuthRequest) (AuthResult, error) {
+func (d *lasting) Auth(ctx context.Context, r *AuthRequest) (AuthResult, error) {
 	if r.Began == "" {
 		return d.fakeDuo.Auth(ctx, r)
 	}

@@ -21,7 +21,7 @@ type SecondFactor interface {
 	Preauth(ctx context.Context, r PreauthRequest) (Preauth, error)
 	// Auth asks the user (push, phone), sends codes (sms) or checks a passcode, and returns the final answer. It sends
 	// the request to the phone at most once, whatever happens to its connections.
-	Auth(ctx context.Context, r AuthRequest) (AuthResult, error)
+	Auth(ctx context.Context, r *AuthRequest) (AuthResult, error)
 }
 
 // Identity names a user to Duo. Exactly one field is set; UserID wins.

@@ -133,8 +133,8 @@ func withoutPush(devices []Device) []Device {
 	return devices
 }
 
-func (f *fakeDuo) Auth(ctx context.Context, r AuthRequest) (AuthResult, error) {
-	a, txid := f.take(r)
+func (f *fakeDuo) Auth(ctx context.Context, r *AuthRequest) (AuthResult, error) {
+	a, txid := f.take(*r)
 	rings := r.Factor == Push || r.Factor == Phone
 	if rings {
 		defer func() {

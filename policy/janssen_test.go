@@ -28,7 +28,7 @@ func (j *journal) Preauth(ctx context.Context, r PreauthRequest) (Preauth, error
 	return j.SecondFactor.Preauth(ctx, r)
 }
 
-func (j *journal) Auth(ctx context.Context, r AuthRequest) (AuthResult, error) {
+func (j *journal) Auth(ctx context.Context, r *AuthRequest) (AuthResult, error) {
 	j.list = append(j.list, "auth")
 	return j.SecondFactor.Auth(ctx, r)
 }

@@ -30,6 +30,7 @@ type Memory struct {
 	ringing map[bell]*transaction // at most one of each at a time
 	running int                   // transactions that are not over
 	joins   uint64                // logins that were given a transaction which another had begun
+	starts  map[string]*turnstile // by the Duo application
 	span    *span                 // of the transactions that begin now
 }
 
@@ -41,6 +42,7 @@ func NewMemory(entries int) *Memory {
 		guard:      newGuard(),
 		live:       make(map[joinKey]seat),
 		ringing:    make(map[bell]*transaction),
+		starts:     make(map[string]*turnstile),
 	}
 	rand.Read(m.digest.key[:])
 	m.ctx, m.stop = context.WithCancel(context.Background())
@@ -57,4 +59,16 @@ func (m *Memory) Close() {
 	m.stop()
 	m.mu.Unlock()
 	m.wg.Wait()
+}
+
+// startsAt returns the turnstile of a Duo application: the slowness of one is not another's.
+func (m *Memory) startsAt(application string) *turnstile {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := m.starts[application]
+	if t == nil {
+		t = &turnstile{}
+		m.starts[application] = t
+	}
+	return t
 }

@@ -20,7 +20,7 @@ func (d *silentDuo) Preauth(context.Context, PreauthRequest) (Preauth, error) {
 	return Preauth{Result: PreauthAuth, Devices: []Device{smartphone}}, nil
 }
 
-func (d *silentDuo) Auth(ctx context.Context, r AuthRequest) (AuthResult, error) {
+func (d *silentDuo) Auth(ctx context.Context, r *AuthRequest) (AuthResult, error) {
 	r.Started("0a1b2c3d-4e5f-6789-abcd-ef0123456789")
 	d.waits.Done()
 	select {

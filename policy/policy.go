@@ -100,6 +100,22 @@ func (p *Policy) Canonical(name string) (string, bool) {
 // Of the logins that wait for their users there may be twenty thousand at a time: none waits but their transaction's goroutine.
 func (p *Policy) Settle(ctx context.Context, a Attempt, answer func(Verdict)) {
 	l := &login{Policy: p, Attempt: a, since: a.begun()}
+	if a.Client.FirstFactor != nil { // one that hangs holds up nobody else's users
+		l.run(ctx, answer)
+		return
+	}
+	p.memory.startsAt(a.Client.Application).pass(func() {
+		defer func() {
+			if p := recover(); p != nil {
+				answer(l.panicked(p))
+			}
+		}()
+		l.run(ctx, answer)
+	})
+}
+
+// run settles l, and sees to its answer.
+func (l *login) run(ctx context.Context, answer func(Verdict)) {
 	l.settled(l.settle(ctx))
 	if l.waits != nil {
 		l.wait(ctx, answer)

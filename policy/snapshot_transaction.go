@@ -110,7 +110,8 @@ func (m *Memory) restoreTransactions(saved []savedTransaction, second func(strin
 		m.wg.Go(func() {
 			ctx, cancel := context.WithTimeout(m.ctx, within)
 			defer cancel()
-			m.run(ctx, t, ask, r, limit)
+			result, err := auth(ctx, ask, r)
+			m.end(t, limit, &result, err)
 		})
 	}
 	return list

@@ -33,11 +33,15 @@ func (m *Memory) enterSpan(now time.Time) *span {
 		m.span = s
 	}
 	s.running++
+	m.wg.Add(1)
 	return s
 }
 
-// leaveSpan is called when such a transaction is over.
+// leaveSpan is called when such a transaction is over. Inlined, it would be on each waiting push's stack.
+//
+//go:noinline
 func (m *Memory) leaveSpan(s *span) {
+	defer m.wg.Done()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if s.running--; s.running == 0 && s != m.span {

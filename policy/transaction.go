@@ -143,29 +143,25 @@ func (m *Memory) begin(key *joinKey, second SecondFactor, r *AuthRequest, limit 
 		m.changes.Add(1)
 	}
 	ctx := m.enterSpan(t.start)
-	m.wg.Add(1)
+	// It outlives the request that began it: the phone rings on when a client gives up, and its next try is answered by
+	// the same push.
 	m.crew.Go(func() {
-		defer m.wg.Done()
-		m.run(ctx, t, second, r, limit)
+		result, err := auth(ctx, second, r)
+		m.end(t, limit, &result, err)
 		m.leaveSpan(ctx)
 	})
 	return t, false
 }
 
-// run outlives the request that began it: the phone rings on when a client gives up, and its next try is answered by
-// the same push.
-func (m *Memory) run(ctx context.Context, t *transaction, second SecondFactor, r *AuthRequest, limit PushGuard) {
-	result, err := auth(ctx, second, r)
-	m.end(t, limit, result, err)
-}
-
-// end says what became of a transaction, to all who wait for it.
-func (m *Memory) end(t *transaction, limit PushGuard, result AuthResult, err error) {
-	m.count(t, result, err, limit)
+// end says what became of a transaction, to all who wait for it. Inlined, it would be on each waiting push's stack.
+//
+//go:noinline
+func (m *Memory) end(t *transaction, limit PushGuard, result *AuthResult, err error) {
+	m.count(t, *result, err, limit)
 	if result.Status == "fraud" && m.OnFraud != nil {
 		m.OnFraud(t.name, result.Txid)
 	}
-	for _, f := range m.over(t, result, err) {
+	for _, f := range m.over(t, *result, err) {
 		f()
 	}
 }
@@ -298,5 +294,5 @@ func auth(ctx context.Context, second SecondFactor, r *AuthRequest) (result Auth
 			result, err = AuthResult{}, panicError{p}
 		}
 	}()
-	return second.Auth(ctx, *r)
+	return second.Auth(ctx, r)
 }

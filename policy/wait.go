@@ -65,8 +65,7 @@ func (l *login) heard(ctx context.Context, result AuthResult, err error) (v Verd
 	defer l.memory.changes.Add(1)
 	defer func() {
 		if p := recover(); p != nil {
-			l.facts.Err = panicError{p}
-			v = l.reject(Panicked, sayLater)
+			v = l.panicked(p)
 		}
 	}()
 	l.facts.Factor, l.facts.Txid = l.waits.factor, result.Txid
@@ -77,4 +76,10 @@ func (l *login) heard(ctx context.Context, result AuthResult, err error) (v Verd
 		l.settled(l.judge(result))
 	}
 	return l.facts
+}
+
+// panicked makes a panic a reject.
+func (l *login) panicked(p any) Verdict {
+	l.facts.Err = panicError{p}
+	return l.reject(Panicked, sayLater)
 }

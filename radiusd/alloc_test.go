@@ -124,6 +124,6 @@ func (approving) Preauth(context.Context, policy.PreauthRequest) (policy.Preauth
 	return policy.Preauth{Result: policy.PreauthAuth, Devices: []policy.Device{{ID: "DP1", Capabilities: []string{"push"}}}}, nil
 }
 
-func (approving) Auth(context.Context, policy.AuthRequest) (policy.AuthResult, error) {
+func (approving) Auth(context.Context, *policy.AuthRequest) (policy.AuthResult, error) {
 	return policy.AuthResult{Allowed: true, Status: "allow"}, nil
 }

@@ -1,7 +1,6 @@
 package duo
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,22 +10,80 @@ import (
 )
 
 // answer is what every response comes in.
-type answer[T any] struct {
-	Stat     string          `json:"stat"`
-	Response *T              `json:"response"`
-	Code     json.RawMessage `json:"code"` // a number; a string in odd cases
-	Message  string          `json:"message"`
-	Detail   string          `json:"message_detail"`
+type answer struct {
+	stat    string
+	given   bool   // there is a response
+	code    string // as it is written: a number; a string in odd cases
+	message string
+	detail  string
 }
 
-// decode judges a response: HTTP status first, then stat, then what is in it.
-func decode[T any](path string, r *response) (*T, error) {
-	var got answer[T]
-	err := json.Unmarshal(r.body, &got)
-	e := &Error{Path: path, Status: r.status, Message: got.Message, Detail: got.Detail}
-	if got.Code != nil {
-		e.Code, _ = strconv.Atoi(strings.Trim(string(got.Code), `"`))
+// into is where a response goes: one of these.
+type into struct {
+	clock   *clock
+	preauth *preauth
+	status  *status
+}
+
+func (a *answer) read(c *cursor, to into) {
+	o := c.object()
+	for o.next() {
+		o.text("stat", &a.stat)
+		if o.is("response") {
+			a.given = c.peek() != 'n'
+			to.read(c)
+		}
+		if o.is("code") {
+			a.code = c.value()
+		}
+		o.text("message", &a.message)
+		o.text("message_detail", &a.detail)
 	}
+}
+
+func (to into) read(c *cursor) {
+	switch {
+	case to.clock != nil:
+		to.clock.read(c)
+	case to.preauth != nil:
+		to.preauth.read(c)
+	case to.status != nil:
+		to.status.read(c)
+	}
+}
+
+// parse reads a whole body. Of one that is not JSON it keeps nothing.
+func (a *answer) parse(body []byte, to into) error {
+	c := cursor{text: string(body)}
+	a.read(&c, to)
+	if c.peek(); c.at < len(c.text) {
+		c.invalid("after top-level value")
+	}
+	switch {
+	case c.err != nil:
+		*a = answer{}
+		return c.err
+	case c.odd != nil:
+		return c.odd
+	}
+	return nil
+}
+
+// decode reads a response and judges it: HTTP status first, then stat, then what is in it. Where that is an error, what it
+// was read into means nothing.
+func decode(path string, r *response, to into) error {
+	var got answer
+	err := got.parse(r.body, to)
+	if r.status == http.StatusOK && err == nil && got.stat == "OK" && got.given {
+		return nil
+	}
+	return got.refusal(path, r, err)
+}
+
+// refusal is the error in a response.
+func (a *answer) refusal(path string, r *response, err error) error {
+	e := &Error{Path: path, Status: r.status, Message: a.message, Detail: a.detail}
+	e.Code, _ = strconv.Atoi(strings.Trim(a.code, `"`))
 	if e.Code == badTimestamp {
 		e.Err = clockError(r.date)
 	}
@@ -40,27 +97,13 @@ func decode[T any](path string, r *response) (*T, error) {
 	case r.status != http.StatusOK:
 		e.kind, e.Err = unknown, errors.New("not an answer of the Auth API")
 	case err != nil:
-		e.kind, e.Err = unknown, misfit(err)
-	case got.Stat != "OK":
-		e.kind, e.Err = unknown, fmt.Errorf("stat %.20q", got.Stat)
-	case got.Response == nil:
-		e.kind, e.Err = unknown, errors.New("no response in the answer")
+		e.kind, e.Err = unknown, err
+	case a.stat != "OK":
+		e.kind, e.Err = unknown, fmt.Errorf("stat %.20q", a.stat)
 	default:
-		return got.Response, nil
+		e.kind, e.Err = unknown, errors.New("no response in the answer")
 	}
-	return nil, e
-}
-
-// misfit says what is wrong with JSON in Duo's words, not in those of our types.
-func misfit(err error) error {
-	odd, ok := errors.AsType[*json.UnmarshalTypeError](err)
-	switch {
-	case !ok:
-		return err
-	case odd.Field == "":
-		return fmt.Errorf("%s in place of an object", odd.Value)
-	}
-	return fmt.Errorf("%s in place of %s", odd.Value, odd.Field)
+	return e
 }
 
 // clockError says how far this machine's clock is from the one that wrote date; nil when date is none.

@@ -1,6 +1,7 @@
 package duo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,32 +39,70 @@ func (c *Client) time(ctx context.Context, path string) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	out, err := decode[struct{ Time int64 }](path, resp)
-	if err != nil {
+	var out clock
+	if err := decode(path, resp, into{clock: &out}); err != nil {
 		return time.Time{}, err
 	}
-	if out.Time <= 0 {
+	if out.time <= 0 {
 		return time.Time{}, &Error{Path: path, Err: errors.New("no time in the answer")}
 	}
-	return time.Unix(out.Time, 0), nil
+	return time.Unix(out.time, 0), nil
+}
+
+// clock is the answer of /ping and of /check.
+type clock struct{ time int64 }
+
+func (a *clock) read(c *cursor) {
+	o := c.object()
+	for o.next() {
+		if o.is("time") {
+			a.time = c.integer()
+		}
+	}
 }
 
 // preauth is the answer of /preauth.
 type preauth struct {
-	Result    string `json:"result"`
-	StatusMsg string `json:"status_msg"`
-	EnrollURL string `json:"enroll_portal_url"`
-	Txid      string `json:"txid"`
-	Code      string `json:"verification_code"`
-	Devices   []struct {
-		Device       string   `json:"device"`
-		Type         string   `json:"type"`
-		Name         string   `json:"name"`
-		DisplayName  string   `json:"display_name"`
-		Number       string   `json:"number"`
-		Capabilities []string `json:"capabilities"`
-		NextCode     string   `json:"sms_nextcode"`
-	} `json:"devices"`
+	result string
+	policy.Preauth
+}
+
+func (p *preauth) read(c *cursor) {
+	o := c.object()
+	for o.next() {
+		o.text("result", &p.result)
+		o.text("status_msg", &p.Message)
+		o.text("enroll_portal_url", &p.EnrollURL)
+		o.text("txid", &p.Txid)
+		o.text("verification_code", &p.Code)
+		if o.is("devices") {
+			p.readDevices(c)
+		}
+	}
+}
+
+func (p *preauth) readDevices(c *cursor) {
+	for more := c.enter('[', ']'); more; more = c.more(']') {
+		p.Devices = append(p.Devices, policy.Device{})
+		readDevice(c, &p.Devices[len(p.Devices)-1])
+	}
+}
+
+func readDevice(c *cursor, d *policy.Device) {
+	var name string
+	o := c.object()
+	for o.next() {
+		o.text("device", &d.ID)
+		o.text("type", &d.Type)
+		o.text("name", &name)
+		o.text("display_name", &d.Name)
+		o.text("number", &d.Number)
+		if o.is("capabilities") {
+			d.Capabilities = c.strings()
+		}
+		o.text("sms_nextcode", &d.NextCode)
+	}
+	d.Name = cmp.Or(d.Name, name)
 }
 
 // Preauth implements policy.SecondFactor.
@@ -79,9 +118,9 @@ func (c *Client) Preauth(ctx context.Context, r policy.PreauthRequest) (policy.P
 	}
 	start := time.Now()
 	resp, err := c.insist(ctx, c.request(http.MethodPost, preauthPath, p))
-	var out *preauth
+	var out preauth
 	if err == nil {
-		out, err = decode[preauth](preauthPath, resp)
+		err = decode(preauthPath, resp, into{preauth: &out})
 	}
 	c.note(err, time.Since(start))
 	if err != nil {
@@ -91,25 +130,17 @@ func (c *Client) Preauth(ctx context.Context, r policy.PreauthRequest) (policy.P
 }
 
 func (p *preauth) judge() (policy.Preauth, error) {
-	result, ok := preauthResults[p.Result]
+	result, ok := preauthResults[p.result]
 	if !ok {
-		return policy.Preauth{}, unknownResult(preauthPath, p.Result)
+		return policy.Preauth{}, unknownResult(preauthPath, p.result)
 	}
-	pre := policy.Preauth{
-		Result: result, Message: printable(p.StatusMsg), EnrollURL: printable(p.EnrollURL),
-		Txid: p.Txid, Code: printable(p.Code),
+	p.Result = result
+	p.Message, p.EnrollURL, p.Code = printable(p.Message), printable(p.EnrollURL), printable(p.Code)
+	for i := range p.Devices {
+		d := &p.Devices[i]
+		d.Name, d.Number, d.NextCode = printable(d.Name), printable(d.Number), printable(d.NextCode)
 	}
-	for _, d := range p.Devices {
-		name := d.DisplayName
-		if name == "" {
-			name = d.Name
-		}
-		pre.Devices = append(pre.Devices, policy.Device{
-			ID: d.Device, Type: d.Type, Name: printable(name), Number: printable(d.Number),
-			Capabilities: d.Capabilities, NextCode: printable(d.NextCode),
-		})
-	}
-	return pre, nil
+	return p.Preauth, nil
 }
 
 var preauthResults = map[string]policy.PreauthResult{
@@ -121,13 +152,15 @@ var preauthResults = map[string]policy.PreauthResult{
 
 // Auth implements policy.SecondFactor. A push or call is begun asynchronously and then polled for; a passcode and a
 // batch of SMS codes are one synchronous call.
-func (c *Client) Auth(ctx context.Context, r policy.AuthRequest) (policy.AuthResult, error) {
-	p := c.transaction(ctx, &r)
+func (c *Client) Auth(ctx context.Context, r *policy.AuthRequest) (policy.AuthResult, error) {
+	p := c.transaction(ctx, r)
 	c.poll(ctx, p)
 	return p.result, p.err
 }
 
 // transaction begins one, or takes up one that has begun. It is over already where the answer has come at once.
+//
+//go:noinline
 func (c *Client) transaction(ctx context.Context, r *policy.AuthRequest) *polling {
 	if r.Began != "" {
 		return c.newPolling(r.Began)
@@ -143,11 +176,16 @@ func (c *Client) transaction(ctx context.Context, r *policy.AuthRequest) *pollin
 }
 
 // status is the answer of /auth and of /auth_status.
-type status struct {
-	Txid      string `json:"txid"`
-	Result    string `json:"result"`
-	Status    string `json:"status"`
-	StatusMsg string `json:"status_msg"`
+type status struct{ Txid, Result, Status, StatusMsg string }
+
+func (s *status) read(c *cursor) {
+	o := c.object()
+	for o.next() {
+		o.text("txid", &s.Txid)
+		o.text("result", &s.Result)
+		o.text("status", &s.Status)
+		o.text("status_msg", &s.StatusMsg)
+	}
 }
 
 func (s *status) result() policy.AuthResult {
@@ -165,9 +203,9 @@ func (s *status) result() policy.AuthResult {
 // begin makes the call of /auth: it returns a transaction, or the answer.
 func (c *Client) begin(ctx context.Context, r *policy.AuthRequest) (*status, error) {
 	resp, err := c.call(ctx, c.request(http.MethodPost, authPath, authParams(r)))
-	var out *status
+	var out status
 	if err == nil {
-		out, err = decode[status](authPath, resp)
+		err = decode(authPath, resp, into{status: &out})
 	}
 	if err != nil {
 		c.note(err, 0)
@@ -179,7 +217,7 @@ func (c *Client) begin(ctx context.Context, r *policy.AuthRequest) (*status, err
 		return &status{Txid: out.Txid}, nil
 	case !async && (out.Result == "allow" || out.Result == "deny"):
 		out.Txid = ""
-		return out, nil
+		return &out, nil
 	}
 	return nil, unknownResult(authPath, out.Result)
 }

@@ -97,7 +97,7 @@ func TestIdentity(t *testing.T) {
 		if _, err := c.Preauth(t.Context(), policy.PreauthRequest{User: tt.user}); err != nil {
 			t.Errorf("%v: %v", tt.user, err)
 		}
-		c.Auth(t.Context(), r)
+		c.Auth(t.Context(), &r)
 		if got := form(last(t, s, preauthPath)); got != "["+tt.want+"\n]" {
 			t.Errorf("preauth of %v: got %s, want %s", tt.user, got, tt.want)
 		}
@@ -160,7 +160,7 @@ func TestAuth(t *testing.T) {
 			rings := tt.r.Factor == policy.Push || tt.r.Factor == policy.Phone
 			var begun []string
 			tt.r.Started = func(txid string) { begun = append(begun, txid) }
-			got, err := c.Auth(t.Context(), tt.r)
+			got, err := c.Auth(t.Context(), &tt.r)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -184,7 +184,7 @@ func TestPasscodeTwice(t *testing.T) {
 	s, c := ready(t, fakeduo.Config{}, fakeduo.User{})
 	r := policy.AuthRequest{User: jo, Factor: policy.Passcode, Passcode: s.Passcode("jo")}
 	for _, want := range []bool{true, false} {
-		if got, err := c.Auth(t.Context(), r); err != nil || got.Allowed != want {
+		if got, err := c.Auth(t.Context(), &r); err != nil || got.Allowed != want {
 			t.Errorf("got %+v, %v; want allowed %v", got, err, want)
 		}
 	}
@@ -199,7 +199,7 @@ func TestStarted(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if got, err := c.Auth(t.Context(), r); err != nil || !got.Allowed {
+	if got, err := c.Auth(t.Context(), &r); err != nil || !got.Allowed {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
@@ -215,7 +215,7 @@ func TestVerifiedPush(t *testing.T) {
 	}
 	r := push
 	r.Txid = pre.Txid
-	got, err := c.Auth(t.Context(), r)
+	got, err := c.Auth(t.Context(), &r)
 	if err != nil || !got.Allowed || got.Txid != pre.Txid {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -240,7 +240,7 @@ func TestAddress(t *testing.T) {
 		}
 		r := push
 		r.IP = addr
-		if _, err := c.Auth(t.Context(), r); err != nil {
+		if _, err := c.Auth(t.Context(), &r); err != nil {
 			t.Errorf("auth from %s: %v", ip, err)
 		}
 		for _, path := range []string{preauthPath, authPath} {
@@ -255,7 +255,7 @@ func TestPushInfo(t *testing.T) {
 	s, c := ready(t, fakeduo.Config{}, fakeduo.User{})
 	r := push
 	r.Info = [][2]string{{"Zone", "b=1&a=2"}, {"A key", "50 % ü + ~\n"}, {"Empty", ""}, {"Zone", "twice"}}
-	if _, err := c.Auth(t.Context(), r); err != nil {
+	if _, err := c.Auth(t.Context(), &r); err != nil {
 		t.Fatal(err)
 	}
 	want := "Zone=b%3D1%26a%3D2&A+key=50+%25+%C3%BC+%2B+~%0A&Empty=&Zone=twice"
@@ -300,7 +300,7 @@ func TestPushInfoBound(t *testing.T) {
 		}
 		r := push
 		r.Info = tt.info
-		if got, err := c.Auth(t.Context(), r); err != nil || !got.Allowed {
+		if got, err := c.Auth(t.Context(), &r); err != nil || !got.Allowed {
 			t.Errorf("%s: got %+v, %v", tt.name, got, err)
 		}
 		if p := last(t, s, authPath).Params; len(p.Get("pushinfo")) != tt.size || p.Has("pushinfo") != (tt.size > 0) {

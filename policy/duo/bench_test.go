@@ -228,11 +228,11 @@ func BenchmarkLean(b *testing.B) {
 		if _, err := c.Preauth(b.Context(), policy.PreauthRequest{User: jo}); err != nil {
 			return err
 		}
-		_, err := c.Auth(b.Context(), leanPush)
+		_, err := c.Auth(b.Context(), &leanPush)
 		return err
 	}
 	poll := func(c *duo.Client) error {
-		_, err := c.Auth(b.Context(), policy.AuthRequest{Began: leanTxid})
+		_, err := c.Auth(b.Context(), &policy.AuthRequest{Began: leanTxid})
 		return err
 	}
 	for _, proto := range []string{"h2", "http/1.1"} {
@@ -276,6 +276,23 @@ func BenchmarkLean(b *testing.B) {
 	}
 }
 
+// BenchmarkAnswers is what the three answers of a login by push cost to read: by us and, to compare, by encoding/json.
+func BenchmarkAnswers(b *testing.B) {
+	for name, read := range map[string]func(path string, body []byte) error{"ours": duo.Decode, "json": duo.DecodeByReflection} {
+		for _, path := range []string{preauthPath, authPath, statusPath} {
+			body := []byte(strings.Replace(leanAnswers[path], `"txid": ""`, `"txid": "`+leanTxid+`"`, 1))
+			b.Run(name+path, func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if err := read(path, body); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
 // BenchmarkPendingMemory is what a pending push holds over HTTP/2: 4 000 polls that nobody answers.
 func BenchmarkPendingMemory(b *testing.B) {
 	const pushes = 4000
@@ -285,7 +302,7 @@ func BenchmarkPendingMemory(b *testing.B) {
 		before := inUse()
 		var wg sync.WaitGroup
 		for range pushes {
-			wg.Go(func() { c.Auth(ctx, leanPush) })
+			wg.Go(func() { c.Auth(ctx, &leanPush) })
 		}
 		for {
 			if n, _ := c.Waiting(); n == pushes {

@@ -77,14 +77,14 @@ func (r *response) repeat(ctx context.Context, until time.Time, try int) (time.D
 	if r.status != http.StatusTooManyRequests {
 		return 0, false
 	}
-	delay := r.wait(time.Now(), try)
+	delay := r.wait(time.Now(), try) + jitter()
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
 		until = deadline
 	}
-	if time.Until(until) <= delay || delay > longestWait {
+	if time.Until(until) <= delay || delay > longestWait+maxJitter {
 		return 0, false
 	}
-	return delay + jitter(), true
+	return delay, true
 }
 
 // wait is how long to wait before the try-th repetition: what Duo says, in seconds or as a date, but never less than a
@@ -100,6 +100,8 @@ func (r *response) wait(now time.Time, try int) time.Duration {
 	}
 	return firstDelay << min(try, 6) // the last of them is more than longestWait
 }
+
+const maxJitter = 255 * time.Millisecond
 
 // jitter keeps those who were refused together from coming again together.
 func jitter() time.Duration {

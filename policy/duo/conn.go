@@ -44,6 +44,7 @@ type conn struct {
 	mu      sync.Mutex // guards all below
 	wake    sync.Cond  // the writer's
 	out     buffer
+	block   []byte        // of the request that begins
 	framer  *http2.Framer // into out
 	streams map[uint32]*stream
 	nextID  uint32
@@ -107,13 +108,16 @@ func (c *conn) do(ctx context.Context, r *request) (*response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !r.until.IsZero() { // a context with this deadline would cost five times as much
-		defer time.AfterFunc(time.Until(r.until), func() { c.abandon(s, context.DeadlineExceeded) }).Stop()
+	// A select, and a context with a deadline, would make a waiting push's stack twice as large, and cost more.
+	heeded := context.AfterFunc(ctx, func() { c.abandon(s, context.Cause(ctx)) })
+	var timer *time.Timer
+	if !r.until.IsZero() {
+		timer = time.AfterFunc(time.Until(r.until), func() { c.abandon(s, context.DeadlineExceeded) })
 	}
-	select {
-	case <-s.done:
-	case <-ctx.Done():
-		c.abandon(s, context.Cause(ctx))
+	<-s.done
+	heeded()
+	if timer != nil {
+		timer.Stop()
 	}
 	if s.err != nil {
 		return nil, s.err
@@ -123,7 +127,6 @@ func (c *conn) do(ctx context.Context, r *request) (*response, error) {
 
 // start puts a request into the buffer.
 func (c *conn) start(r *request) (*stream, error) {
-	block := r.block()
 	c.mu.Lock()
 	if err := c.full(); err != nil {
 		c.mu.Unlock()
@@ -138,7 +141,8 @@ func (c *conn) start(r *request) (*stream, error) {
 	c.leaving = c.nextID > lastStream
 	c.streams[s.id] = s
 	c.asking(time.Now())
-	c.head(s, block)
+	c.block = r.appendBlock(c.block[:0])
+	c.head(s, c.block)
 	c.send(s)
 	c.wake.Signal()
 	return s, nil

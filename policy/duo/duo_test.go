@@ -253,5 +253,5 @@ func login(ctx context.Context, c *duo.Client, r policy.AuthRequest) (policy.Aut
 	if pre.Result != policy.PreauthAuth {
 		return policy.AuthResult{}, fmt.Errorf("preauth: result %v", pre.Result)
 	}
-	return c.Auth(ctx, r)
+	return c.Auth(ctx, &r)
 }

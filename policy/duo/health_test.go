@@ -69,7 +69,7 @@ func TestOneFailure(t *testing.T) {
 			}
 		}
 		w.Inject(authPath, fakeduo.Fault{Status: 500})
-		if _, err := w.Auth(t.Context(), push); kind(err) != "unavailable" {
+		if _, err := w.Auth(t.Context(), &push); kind(err) != "unavailable" {
 			t.Errorf("auth: got %v", err)
 		}
 		d.want(t, w.Client)
@@ -169,7 +169,7 @@ func TestAuthWhileDown(t *testing.T) {
 			preauth(t, w)
 			d.want(t, w.Client, "down")
 		}
-		got, err := w.Auth(t.Context(), r)
+		got, err := w.Auth(t.Context(), &r)
 		wantPush(t, w.Server, got, err, "allow")
 		d.want(t, w.Client, "down")
 	})

@@ -32,8 +32,14 @@ type lanes struct {
 	dialing int          // lanes that are
 	polls   int          // under way
 	leaving int          // lanes that are in all no more, and still have requests
-	waiting [2]list.List // of chan *lane: calls, polls
+	waiting [2]list.List // of *waiter: calls, polls
 	closed  bool
+}
+
+// waiter is one in line.
+type waiter struct {
+	given  chan *lane // closed without any for who gives up
+	served bool       // and in line no more
 }
 
 type lane struct {
@@ -96,25 +102,37 @@ func (l *lanes) acquire(ctx context.Context, until time.Time, poll bool) (*lane,
 			return lane, nil
 		}
 	}
-	mine := make(chan *lane, 1)
-	place := line.PushBack(mine)
+	w := &waiter{given: make(chan *lane, 1)}
+	place := line.PushBack(w)
 	l.mu.Unlock()
+	return l.wait(ctx, until, poll, w, place)
+}
+
+// wait waits in line. A select would make a waiting push's stack twice as large, and so would this frame, inlined.
+//
+//go:noinline
+func (l *lanes) wait(ctx context.Context, until time.Time, poll bool, w *waiter, place *list.Element) (lane *lane, err error) {
 	ctx, cancel := within(ctx, until)
-	defer cancel()
-	select {
-	case lane := <-mine:
-		return lane, nil
-	case <-ctx.Done():
+	heeded := context.AfterFunc(ctx, func() { l.quit(poll, w, place) })
+	lane = <-w.given
+	if err = context.Cause(ctx); err != nil && lane != nil { // too late
+		l.release(lane, poll, true)
+		lane = nil
 	}
+	heeded()
+	cancel()
+	return lane, err
+}
+
+// quit takes one out of the line, who gets no lane then.
+func (l *lanes) quit(poll bool, w *waiter, place *list.Element) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	select {
-	case lane := <-mine: // too late
-		l.free(lane, poll)
-	default:
-		line.Remove(place)
+	if !w.served {
+		w.served = true
+		l.line(poll).Remove(place)
+		close(w.given)
 	}
-	return nil, context.Cause(ctx)
 }
 
 // release ends a request. After one that broke an HTTP/1.1 connection may be gone.
@@ -222,7 +240,9 @@ func (l *lanes) admit() {
 			if free == nil {
 				break
 			}
-			line.Remove(line.Front()).(chan *lane) <- free
+			w := line.Remove(line.Front()).(*waiter)
+			w.served = true
+			w.given <- free
 		}
 	}
 }

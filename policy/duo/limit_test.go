@@ -44,7 +44,7 @@ func TestRateLimit(t *testing.T) {
 						f.Status = 429
 						w.Inject(authPath, f)
 					}
-					got, err := w.Auth(t.Context(), policy.AuthRequest{User: jo, Factor: policy.Passcode, Passcode: "123456"})
+					got, err := w.Auth(t.Context(), &policy.AuthRequest{User: jo, Factor: policy.Passcode, Passcode: "123456"})
 					if err != nil || !got.Allowed {
 						t.Errorf("got %+v, %v", got, err)
 					}
@@ -107,7 +107,7 @@ func TestRateLimitGivesUp(t *testing.T) {
 					ctx, cancel = context.WithTimeout(ctx, tt.ctx)
 					defer cancel()
 				}
-				got, err := w.Auth(ctx, push)
+				got, err := w.Auth(ctx, &push)
 				if got.Allowed || kind(err) != "refused" || err.Error() != full {
 					t.Errorf("got %+v, %v", got, err)
 				}
@@ -149,7 +149,7 @@ func TestRateLimitedPoll(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			bubble(t, fakeduo.Config{}, fakeduo.User{}, nil, func(t *testing.T, w *world) {
 				w.Inject(statusPath, tt.fault)
-				got, err := w.Auth(t.Context(), push)
+				got, err := w.Auth(t.Context(), &push)
 				if err != nil || !got.Allowed || !within(w.took(), tt.took, 1) || w.Count(statusPath) != tt.polls || w.Pushes() != 1 {
 					t.Errorf("got %+v, %v after %v and %d polls, want %v and %d", got, err, w.took(), w.Count(statusPath), tt.took, tt.polls)
 				}

@@ -60,9 +60,9 @@ func (p *polling) next() {
 
 // judge says whether a poll has brought the transaction's end.
 func (p *polling) judge(ctx context.Context, resp *response, err error) {
-	var out *status
+	var out status
 	if err == nil {
-		out, err = decode[status](pollPath, resp)
+		err = decode(pollPath, resp, into{status: &out})
 	}
 	switch {
 	case err == nil && (out.Result == "allow" || out.Result == "deny"):

@@ -65,7 +65,7 @@ func TestPoll(t *testing.T) {
 					if tt.factor != "" {
 						r.Factor = tt.factor
 					}
-					got, err := w.Auth(t.Context(), r)
+					got, err := w.Auth(t.Context(), &r)
 					wantPush(t, w.Server, got, err, "allow")
 					if w.took() != tt.took {
 						t.Errorf("took %v, want %v", w.took(), tt.took)
@@ -102,7 +102,7 @@ func TestPushTimeout(t *testing.T) {
 				if tt.fault.Times != 0 {
 					w.Inject(statusPath, tt.fault)
 				}
-				got, err := w.Auth(t.Context(), push)
+				got, err := w.Auth(t.Context(), &push)
 				wantPush(t, w.Server, got, err, "timeout")
 				if w.took() != tt.took || got.Message != tt.message {
 					t.Errorf("took %v and said %q, want %v and %q", w.took(), got.Message, tt.took, tt.message)
@@ -126,7 +126,7 @@ func TestPollStorm(t *testing.T) {
 			bubble(t, fakeduo.Config{}, fakeduo.User{Tap: fakeduo.Ask}, nil, func(t *testing.T, w *world) {
 				fault.Times = -1
 				w.Inject(statusPath, fault)
-				got, err := w.Auth(t.Context(), push)
+				got, err := w.Auth(t.Context(), &push)
 				down := name == "503" || name == "cut"
 				if got.Allowed || got.Txid == "" || down != (kind(err) == "unavailable") || !down && got.Status != "timeout" {
 					t.Errorf("got %+v, %v", got, err)
@@ -162,7 +162,7 @@ func TestPollErrors(t *testing.T) {
 				if tt.fault != (fakeduo.Fault{}) {
 					w.Inject(statusPath, tt.fault)
 				}
-				got, err := w.Auth(t.Context(), push)
+				got, err := w.Auth(t.Context(), &push)
 				if got.Allowed || kind(err) != tt.kind || w.took() != 0 || w.Count(statusPath) != 1 || w.Pushes() != 1 {
 					t.Errorf("got %+v, %v (%s) after %v, %d polls, %d pushes", got, err, kind(err), w.took(), w.Count(statusPath), w.Pushes())
 				}
@@ -176,13 +176,13 @@ func TestPollContext(t *testing.T) {
 	bubble(t, fakeduo.Config{}, fakeduo.User{Tap: fakeduo.Ask}, nil, func(t *testing.T, w *world) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(5*time.Second, cancel)
-		got, err := w.Auth(ctx, push)
+		got, err := w.Auth(ctx, &push)
 		if got.Allowed || got.Txid == "" || kind(err) != "unknown" || !errors.Is(err, context.Canceled) || w.took() != 5*time.Second {
 			t.Errorf("cancelled: got %+v, %v after %v", got, err, w.took())
 		}
 		ctx, cancel = context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		got, err = w.Auth(ctx, push)
+		got, err = w.Auth(ctx, &push)
 		if err != nil || got.Status != "timeout" || got.Allowed || w.took() != 10*time.Second {
 			t.Errorf("deadline: got %+v, %v after %v", got, err, w.took())
 		}
@@ -207,7 +207,7 @@ func TestDownDuringPoll(t *testing.T) {
 					}
 				})
 			}
-			got, err := c.Auth(t.Context(), r)
+			got, err := c.Auth(t.Context(), &r)
 			wantPush(t, s, got, err, "allow")
 		})
 	}
@@ -221,7 +221,7 @@ func TestDeadConnection(t *testing.T) {
 			time.AfterFunc(500*time.Millisecond, func() { w.setDark(true) })
 			time.AfterFunc(7*time.Second, func() { w.setDark(false) })
 		}
-		got, err := w.Auth(t.Context(), r)
+		got, err := w.Auth(t.Context(), &r)
 		wantPush(t, w.Server, got, err, "allow")
 		if w.took() > 10*time.Second {
 			t.Errorf("took %v", w.took())
@@ -251,7 +251,7 @@ func TestCutAuth(t *testing.T) {
 					}
 				}
 				s.Inject(authPath, fault)
-				got, err := c.Auth(t.Context(), push)
+				got, err := c.Auth(t.Context(), &push)
 				if got != (policy.AuthResult{}) || err == nil || s.Count(authPath) != 1 || s.Count(statusPath) != 0 {
 					t.Errorf("%s, used %v, %v: got %+v, %v", proto.name, used, fault, got, err)
 				}
@@ -272,7 +272,7 @@ func TestStaleConnection(t *testing.T) {
 					t.Fatal(err)
 				}
 				w.sever()
-				if got, err := w.Auth(t.Context(), push); err != nil || !got.Allowed {
+				if got, err := w.Auth(t.Context(), &push); err != nil || !got.Allowed {
 					t.Errorf("%s: got %+v, %v", proto.name, got, err)
 				}
 			}

@@ -72,11 +72,11 @@ const (
 // tableOfNone sets the size of the table that we use of the peer's to 0 (RFC 7541, 6.3).
 const tableOfNone = 0x20
 
-// block returns the request's headers as HTTP/2 takes them: literals that no table keeps, so that a connection has no
+// appendBlock appends the request's headers as HTTP/2 takes them: literals that no table keeps, so that a connection has no
 // state of ours to guard, and what is secret stays out of the peer's table too (RFC 7541, 6.2.2 and 7.1.3). It says so
 // at its beginning: after a peer has made its table smaller the next block must (RFC 9113, 4.3.1), and any block may.
-func (r *request) block() []byte {
-	b := append(make([]byte, 0, 512), tableOfNone)
+func (r *request) appendBlock(b []byte) []byte {
+	b = append(b, tableOfNone)
 	if r.method == http.MethodGet {
 		b = append(b, fieldGET, fieldHTTPS)
 	} else {

@@ -33,7 +33,7 @@ func TestWire(t *testing.T) {
 			if _, err := login(t.Context(), c, push); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := c.Auth(t.Context(), policy.AuthRequest{User: jo, Factor: policy.Passcode, Passcode: "123456"}); err != nil {
+			if _, err := c.Auth(t.Context(), &policy.AuthRequest{User: jo, Factor: policy.Passcode, Passcode: "123456"}); err != nil {
 				t.Fatal(err)
 			}
 			wantPaths(t, s, "ping", "preauth", "auth", "auth_status", "auth_status", "auth")
@@ -69,7 +69,7 @@ func TestMaxConnections(t *testing.T) {
 	var allowed atomic.Int32
 	for range pushes {
 		wg.Go(func() {
-			if got, err := c.Auth(t.Context(), push); err != nil || !got.Allowed {
+			if got, err := c.Auth(t.Context(), &push); err != nil || !got.Allowed {
 				t.Errorf("got %+v, %v", got, err)
 			} else {
 				allowed.Add(1)
@@ -140,7 +140,7 @@ func TestConnectionsComeBack(t *testing.T) {
 			switch i % 3 {
 			case 0:
 				s.Inject(authPath, fakeduo.Fault{CutBefore: true})
-				c.Auth(t.Context(), push)
+				c.Auth(t.Context(), &push)
 			case 1:
 				s.Down()
 				if _, err := c.Ping(t.Context()); kind(err) != "unavailable" {

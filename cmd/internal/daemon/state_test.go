@@ -28,7 +28,7 @@ func (allowing) Preauth(context.Context, policy.PreauthRequest) (policy.Preauth,
 		{ID: "DEVICE-OF-ALICE", Number: "XXX-4711", Capabilities: []string{"push"}}}}, nil
 }
 
-func (allowing) Auth(_ context.Context, r policy.AuthRequest) (policy.AuthResult, error) {
+func (allowing) Auth(_ context.Context, r *policy.AuthRequest) (policy.AuthResult, error) {
 	if r.Began != "" {
 		return policy.AuthResult{Status: "timeout", Txid: r.Began}, nil
 	}

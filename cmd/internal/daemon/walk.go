@@ -103,7 +103,7 @@ func (t tracedSecond) Preauth(ctx context.Context, r policy.PreauthRequest) (pol
 	return pre, err
 }
 
-func (t tracedSecond) Auth(ctx context.Context, r policy.AuthRequest) (policy.AuthResult, error) {
+func (t tracedSecond) Auth(ctx context.Context, r *policy.AuthRequest) (policy.AuthResult, error) {
 	start := time.Now()
 	result, err := t.second.Auth(ctx, r)
 	answer := result.Status
