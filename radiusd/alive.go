@@ -38,42 +38,76 @@ func (s *Server) Alive(ctx context.Context) error {
 	return nil
 }
 
-// alive returns nil when the read loop has come round, or reads no more because l is retired.
-func (l *listener) alive(ctx context.Context) error {
-	round := make(chan struct{})
-	select {
-	case l.rounds <- round:
-		l.conn.SetReadDeadline(past) // wakes the loop; what has come in stays where it is
-	case <-l.ended: // and nobody takes out what another has put in there
-		return nil
-	case <-ctx.Done():
+// reader is one of those who read a socket.
+type reader struct {
+	batch  *batch
+	rounds chan chan struct{} // who asks whether its loop is alive
+	ended  chan struct{}      // closed when the loop has
+}
+
+func newReader(b *batch) *reader {
+	return &reader{batch: b, rounds: make(chan chan struct{}, 1), ended: make(chan struct{})}
+}
+
+// comeRound tells those who asked that the loop is alive.
+func (r *reader) comeRound() {
+	for {
+		select {
+		case round := <-r.rounds:
+			close(round)
+		default:
+			return
+		}
 	}
-	select {
-	case <-round:
-		return nil
-	case <-l.ended:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("radiusd: reading from %s: %w", l.conn.LocalAddr(), ctx.Err())
+}
+
+// alive returns nil when the loops of all readers have come round, or read no more because l is retired.
+func (l *listener) alive(ctx context.Context) error {
+	for _, r := range l.readers {
+		if !l.comesRound(ctx, r) {
+			return fmt.Errorf("radiusd: reading from %s: %w", l.conn.LocalAddr(), ctx.Err())
+		}
+	}
+	return nil
+}
+
+// wakeAgain is how long one that was not woken waits for another try: one reader may wake in the place of another.
+const wakeAgain = 20 * time.Millisecond
+
+// comesRound reports whether r's loop comes round before ctx ends, or has ended.
+func (l *listener) comesRound(ctx context.Context, r *reader) bool {
+	round, asks := make(chan struct{}), r.rounds
+	again := time.NewTicker(wakeAgain)
+	defer again.Stop()
+	for {
+		select {
+		case asks <- round:
+			asks = nil
+			l.conn.SetReadDeadline(past) // wakes a loop; what has come in stays where it is
+		case <-again.C:
+			l.conn.SetReadDeadline(past)
+		case <-round:
+			return true
+		case <-r.ended: // and nobody takes out what another has put in there
+			return true
+		case <-ctx.Done():
+			return false
+		}
 	}
 }
 
 // past is a deadline that is over.
 var past = time.Unix(1, 0)
 
-// comeRound tells those who asked that the read loop is alive, and reports whether it is to go on. It is called by the
-// loop when its deadline has woken it.
-func (l *listener) comeRound() (goOn bool) {
+// goesOn reports whether a loop that the deadline has woken is to go on.
+func (l *listener) goesOn() bool {
 	// The deadline goes first: that of a retire between here and the question below comes after it.
 	l.conn.SetReadDeadline(time.Time{})
-	for {
-		select {
-		case round := <-l.rounds:
-			close(round)
-		default:
-			return !l.retired.Load()
-		}
+	if l.retired.Load() {
+		l.conn.SetReadDeadline(past) // for the other readers
+		return false
 	}
+	return true
 }
 
 // inherited returns the socket of Sockets that is open on a; nil where there is none. It is a copy, so that a may be

@@ -2,63 +2,78 @@ package radiusd
 
 import (
 	"net"
+	"net/netip"
 	"time"
-
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
 )
 
 // atOnce is how many datagrams one system call reads or writes: two thirds of what a remembered login costs the system
 // is the price of a call, not of its datagram.
 const atOnce = 32
 
-// batchConn is an ipv4.PacketConn or an ipv6.PacketConn. Where a system can't do several at once, it does one.
+// message is a datagram as it comes from the system, or goes to it.
+type message struct {
+	b    []byte
+	oob  []byte // control messages
+	peer netip.AddrPort
+}
+
+// batchConn reads and writes several datagrams at once, where the system can, and at least one.
 type batchConn interface {
-	ReadBatch(list []ipv4.Message, flags int) (int, error)
-	WriteBatch(list []ipv4.Message, flags int) (int, error)
+	// read waits for datagrams. They lie in list, up to the next read.
+	read() (list []message, err error)
+	// write sends as many of list as it returns, or none with an error.
+	write(list []message) (n int, err error)
 }
 
 // batch is the datagrams that are read together, and the replies that are known at once, which leave together. It
-// belongs to the read loop.
+// belongs to one of the listener's readers.
 type batch struct {
-	conn batchConn
-	in   []ipv4.Message
-	out  []ipv4.Message
+	conn     batchConn
+	listener *listener
+	reads    bool   // it is this reader's turn
+	turn     uint64 // of the last read
+	out      []message
 }
 
-func newBatch(l *listener) *batch {
-	b := &batch{conn: ipv4.NewPacketConn(l.conn), in: make([]ipv4.Message, atOnce)}
-	if l.v6 {
-		b.conn = ipv6.NewPacketConn(l.conn)
-	}
-	for i := range b.in {
-		// One octet more, to tell a datagram that is too large from one that just fits.
-		b.in[i].Buffers = [][]byte{make([]byte, maxLength+1)}
-		if l.wildcard {
-			b.in[i].OOB = make([]byte, 256)
-		}
-	}
-	return b
+func newBatch(l *listener) (*batch, error) {
+	conn, err := newBatchConn(l.conn, l.wildcard)
+	return &batch{conn: conn, listener: l}, err
 }
 
-// read waits for datagrams.
-func (b *batch) read() (received []ipv4.Message, err error) {
-	n, err := b.conn.ReadBatch(b.in, 0)
-	if err != nil {
-		return nil, err
+// many is how many datagrams are worth the price of waking another reader.
+const many = 24
+
+// read waits for datagrams. The listener's readers take turns: as long as little comes, one does it all, in order. Where
+// much has come the next one reads on, and may overtake this one: so turns are counted, and it is known what came first.
+func (b *batch) read() (received []message, err error) {
+	if !b.reads {
+		b.listener.turn.Lock()
+		b.reads = true
 	}
-	return b.in[:n], nil
+	received, err = b.conn.read()
+	b.listener.turns++
+	b.turn = b.listener.turns
+	if err != nil || len(received) >= many {
+		b.yield()
+	}
+	return received, err
+}
+
+// yield gives the turn to another reader.
+func (b *batch) yield() {
+	b.reads = false
+	b.listener.turn.Unlock()
 }
 
 // answer has a reply leave to d's sender with the others.
 func (b *batch) answer(d *datagram, reply []byte) {
-	b.out = append(b.out, ipv4.Message{Buffers: [][]byte{reply}, OOB: source(d.to), Addr: d.sender})
+	b.out = append(b.out, message{b: reply, oob: source(d.to), peer: d.from})
 }
 
 // flush sends the replies. One that can't be sent is lost, which is the protocol's business, and keeps none behind it.
 func (b *batch) flush() {
 	for left := b.out; len(left) > 0; {
-		n, err := b.conn.WriteBatch(left, 0)
+		n, err := b.conn.write(left)
 		if err != nil {
 			n = 1
 		}
@@ -69,16 +84,44 @@ func (b *batch) flush() {
 }
 
 // receiveAll takes in all that was read together.
-func (s *Server) receiveAll(l *listener, b *batch, received []ipv4.Message) {
+func (s *Server) receiveAll(l *listener, b *batch, received []message) {
 	now := time.Now()
 	for i := range received {
 		m := &received[i]
-		from, ok := m.Addr.(*net.UDPAddr)
-		if !ok {
-			continue
-		}
-		d := datagram{listener: l, batch: b, sender: from, from: from.AddrPort(), at: now}
-		s.receive(&d, m.Buffers[0][:m.N], m.OOB[:m.NN])
+		s.receive(&datagram{listener: l, batch: b, from: m.peer, at: now, turn: b.turn}, m.b, m.oob)
 	}
 	b.flush()
+}
+
+// emptyMessage is where what is received lies: one octet more than a packet has, to tell what is too large from what just fits.
+func emptyMessage(wildcard bool) message {
+	m := message{b: make([]byte, maxLength+1)}
+	if wildcard {
+		m.oob = make([]byte, 256)
+	}
+	return m
+}
+
+var _ batchConn = (*oneByOne)(nil)
+
+// oneByOne is for systems that can't do several at once.
+type oneByOne struct {
+	conn *net.UDPConn
+	room message
+	last [1]message
+}
+
+func (o *oneByOne) read() ([]message, error) {
+	n, nn, _, from, err := o.conn.ReadMsgUDPAddrPort(o.room.b, o.room.oob)
+	if err != nil {
+		return nil, err
+	}
+	o.last[0] = message{o.room.b[:n], o.room.oob[:nn], from}
+	return o.last[:], nil
+}
+
+func (o *oneByOne) write(list []message) (int, error) {
+	m := &list[0]
+	_, _, err := o.conn.WriteMsgUDPAddrPort(m.b, m.oob, m.peer)
+	return 1, err
 }

@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/netip"
 	"slices"
 	"testing"
 	"time"
-
-	"golang.org/x/net/ipv4"
 
 	"duoradiusd/policy"
 	"duoradiusd/test/nas"
@@ -26,11 +23,11 @@ type picky struct {
 
 var errPicky = errors.New("operation not permitted")
 
-func (p *picky) ReadBatch([]ipv4.Message, int) (int, error) { return 0, io.EOF }
+func (p *picky) read() ([]message, error) { return nil, io.EOF }
 
-func (p *picky) WriteBatch(list []ipv4.Message, _ int) (n int, err error) {
+func (p *picky) write(list []message) (n int, err error) {
 	for _, m := range list[:min(len(list), 3)] {
-		to := m.Addr.(*net.UDPAddr).Port
+		to := int(m.peer.Port())
 		if to == p.port && n == 0 {
 			return 0, errPicky // as sendmmsg(2) does: only when nothing was sent before it
 		}
@@ -51,7 +48,7 @@ func TestReplyThatCanNotBeSent(t *testing.T) {
 		var want []int
 		for port := range 7 {
 			from := netip.AddrPortFrom(home.Addr(), uint16(port))
-			b.answer(&datagram{from: from, sender: net.UDPAddrFromAddrPort(from)}, []byte("reply"))
+			b.answer(&datagram{from: from}, []byte("reply"))
 			if port != bad {
 				want = append(want, port)
 			}

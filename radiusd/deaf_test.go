@@ -83,7 +83,7 @@ func (s *deaf) reply(r *nas.Request) (p *nas.Response, at time.Time) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return p, x.answered
+	return p, s.exchanges.kept.places[x.place-s.exchanges.kept.number].since
 }
 
 func signedLogin() *nas.Request {

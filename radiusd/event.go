@@ -73,6 +73,7 @@ func (e *Event) level() slog.Level {
 type field struct {
 	key    string
 	text   string
+	addr   netip.Addr // counts where it is valid
 	n      int64
 	number bool // n counts
 }
@@ -82,7 +83,7 @@ func (e *Event) fields(yield func(field) bool) {
 	_ = yield(field{key: "client", text: e.Client}) &&
 		yield(field{key: "user", text: e.User}) &&
 		yield(field{key: "service", text: e.Service}) &&
-		yield(field{key: "user_ip", text: addrOrNone(e.UserIP)}) &&
+		yield(field{key: "user_ip", addr: e.UserIP}) &&
 		yield(field{key: "code", text: e.Code}) &&
 		yield(field{key: "reason", text: string(e.Reason)}) &&
 		yield(field{key: "factor", text: string(e.Factor)}) &&
@@ -96,9 +97,12 @@ func (e *Event) fields(yield func(field) bool) {
 // line is the same for slog.
 func (e *Event) line() (line []slog.Attr) {
 	for f := range e.fields {
-		if f.number {
+		switch {
+		case f.number:
 			line = append(line, slog.Int64(f.key, f.n))
-		} else {
+		case f.addr.IsValid():
+			line = append(line, slog.String(f.key, f.addr.String()))
+		default:
 			line = append(line, slog.String(f.key, f.text))
 		}
 	}

@@ -40,20 +40,16 @@ type exchange struct {
 	authenticator [16]byte
 	client        *Client
 	authentic     bool                    // its packet had a valid Message-Authenticator
+	turn          uint64                  // of the read that brought it
 	abandon       context.CancelCauseFunc // of the login; nil for one that is answered at once
 
 	// Guarded by exchanges.mu:
-	asking   asking
-	older    *exchange // another generation on the same slot; see claim
-	reply    []byte    // nil while in progress
-	answered time.Time
-	gone     bool // abandoned, or forgotten
+	asking *asking   // nil until it waits
+	older  *exchange // another generation on the same slot; see claim
+	reply  []byte    // nil while in progress
+	place  uint64    // of the reply among those that are kept
+	gone   bool      // abandoned, or forgotten
 }
-
-const (
-	replyLife  = 30 * time.Second // how long a reply is kept for repetitions; RFC 5080 §2.2.2 says 5 to 30 s
-	maxReplies = 1 << 16          // kept replies, at most
-)
 
 // exchanges are the requests in progress and the replies that are kept.
 type exchanges struct {
@@ -61,8 +57,7 @@ type exchanges struct {
 
 	mu       sync.Mutex // guards everything below
 	bySlot   map[slot]*exchange
-	kept     []*exchange // answered ones, oldest first, from first on
-	first    int
+	kept     kept
 	inFlight int
 	idle     *sync.Cond // signalled when inFlight falls to 0
 }
@@ -77,9 +72,9 @@ func newExchanges(maxInFlight int) *exchanges {
 // gets the kept reply, or nothing while that one is in progress. resumes says that x answers a challenge.
 //
 // A new authenticator on a slot means that the client gave the old request up: the old login is abandoned, never
-// answered. But a packet that anybody could have sent must not cancel a push that rings (RFC 5080 §3), nor push out a
-// reply that an authentic request is owed again: without a valid Message-Authenticator they go on side by side, two in
-// progress at most.
+// answered, and one that another reader has overtaken is not even begun. But a packet that anybody could have sent must
+// not cancel a push that rings (RFC 5080 §3), nor push out a reply that an authentic request is owed again: without a
+// valid Message-Authenticator they go on side by side, two in progress at most.
 func (t *exchanges) take(x *exchange, resumes bool, now time.Time) (reply []byte, why dropped) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -94,6 +89,10 @@ func (t *exchanges) take(x *exchange, resumes bool, now time.Time) (reply []byte
 	}
 	if !room(t.inFlight, t.maxInFlight, resumes) || !room(traffic.inFlight, perClient(t.maxInFlight), resumes) {
 		return nil, overloaded
+	}
+	if newest != nil && newest.authentic && newest.turn > x.turn { // one reader is quicker than another
+		traffic.replays.add(x.authenticator, now)
+		return nil, overtaken
 	}
 	if newest != nil && !t.supersede(x, now) {
 		return nil, tooManyGenerations
@@ -117,6 +116,9 @@ func (newest *exchange) generation(authenticator [16]byte) *exchange {
 
 // repeated is called with exchanges.mu held, when another copy of x has come.
 func (x *exchange) repeated(now time.Time) (reply []byte, why dropped) {
+	if x.reply == nil && !x.waits() { // another reader will answer it in a moment
+		return nil, inProgress
+	}
 	x.client.traffic.patience.repeated(x, now)
 	if x.reply == nil {
 		return nil, inProgress
@@ -147,7 +149,7 @@ func (t *exchanges) supersede(x *exchange, now time.Time) bool {
 		return false
 	}
 	for _, y := range leave {
-		if y.reply == nil {
+		if y.waits() {
 			x.client.traffic.patience.superseded(y, now)
 		}
 		t.abandon(y)
@@ -165,8 +167,15 @@ func (t *exchanges) waits(x *exchange, user string, abandon context.CancelCauseF
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	x.abandon = abandon
+	if x.gone { // another reader has taken in the client's next request already
+		abandon(policy.ErrAbandoned)
+		return
+	}
 	x.client.traffic.enter(x, user, now)
 }
+
+// waits reports, with exchanges.mu held, whether x is in progress and not about to be answered at once.
+func (x *exchange) waits() bool { return x.reply == nil && x.asking != nil }
 
 // room keeps the last sixteenth for answers to challenges: a user half-way through comes before a new one.
 func room(taken, limit int, resumes bool) bool {
@@ -185,9 +194,13 @@ func (t *exchanges) abandon(x *exchange) {
 		return
 	}
 	x.gone = true
-	if x.reply == nil {
-		t.leave(x)
-		x.abandon(policy.ErrAbandoned) // not nil: who is answered at once is answered before the next packet is read
+	if x.reply != nil {
+		t.kept.release(x)
+		return
+	}
+	t.leave(x)
+	if x.abandon != nil {
+		x.abandon(policy.ErrAbandoned)
 	}
 }
 
@@ -207,15 +220,13 @@ func (t *exchanges) finish(x *exchange, reply []byte, now time.Time) bool {
 	if x.gone || x.reply != nil {
 		return false
 	}
-	x.reply, x.answered = reply, now
-	if x.abandon != nil {
+	x.reply = reply
+	if x.asking != nil {
 		x.client.traffic.patience.answered(x, now)
 	}
 	t.leave(x)
-	t.kept = append(t.kept, x)
-	if len(t.kept)-t.first > maxReplies {
-		t.dropOldest()
-	}
+	t.kept.add(x, now)
+	t.expire(now)
 	return true
 }
 
@@ -235,24 +246,11 @@ func (t *exchanges) discard(x *exchange) bool {
 
 // expire is called with mu held.
 func (t *exchanges) expire(now time.Time) {
-	for t.first < len(t.kept) && now.Sub(t.kept[t.first].answered) >= replyLife {
-		t.dropOldest()
-	}
-}
-
-// dropOldest is called with mu held and something kept.
-func (t *exchanges) dropOldest() {
-	x := t.kept[t.first]
-	t.kept[t.first] = nil
-	t.first++
-	if t.first > len(t.kept)/2 && t.first > 1024 {
-		t.kept = append(t.kept[:0], t.kept[t.first:]...)
-		clear(t.kept[len(t.kept):cap(t.kept)])
-		t.first = 0
-	}
-	if !x.gone {
-		x.gone = true
-		t.unlink(x)
+	for t.kept.due(now) {
+		if x := t.kept.next(); x != nil {
+			x.gone = true
+			t.unlink(x)
+		}
 	}
 }
 
@@ -286,5 +284,5 @@ func (t *exchanges) wait() {
 func (t *exchanges) load() (inFlight, kept int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.inFlight, len(t.kept) - t.first
+	return t.inFlight, t.kept.len()
 }

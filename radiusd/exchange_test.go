@@ -12,7 +12,7 @@ var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 
 // exchangeNo returns an exchange on a slot of its own.
 func exchangeNo(n int, c *Client) *exchange {
-	x := &exchange{client: c, abandon: func(error) {}}
+	x := &exchange{client: c, abandon: func(error) {}, asking: &asking{}}
 	x.slot.socket = uint32(n)
 	binary.BigEndian.PutUint64(x.authenticator[:], uint64(n)+1)
 	return x
@@ -71,6 +71,46 @@ func TestD4_ReplyLife(t *testing.T) {
 	}
 }
 
+// TestOvertaken: of two requests on a slot the one that was read first comes second. It was given up when the other was
+// sent, so nobody is asked about it; but where the other could be anybody's both go on.
+func TestOvertaken(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		newer, older uint64 // turns
+		authentic    bool   // the newer one is
+		want         dropped
+	}{
+		{"overtaken", 2, 1, true, overtaken},
+		{"in order", 1, 2, true, passed},
+		{"read together", 1, 1, true, passed},
+		{"by what anybody could have sent", 2, 1, false, passed},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			table := newExchanges(10)
+			first, second := exchangeNo(1, clientOfTraffic()), exchangeNo(1, nil)
+			first.turn, second.turn = tt.newer, tt.older
+			first.authentic, second.authentic = tt.authentic, true
+			second.client, second.authenticator[15] = first.client, 0xff
+			gaveUp := false
+			table.claim(first, false, start)
+			table.waits(first, "jo", func(error) { gaveUp = true }, start)
+			if got := table.claim(second, false, start); got != tt.want {
+				t.Fatalf("%v, want %v", got, tt.want)
+			}
+			if tt.want == passed {
+				return
+			}
+			if gaveUp || !table.finish(first, []byte("reply"), start) {
+				t.Error("the newer one is not answered")
+			}
+			if again := table.claim(second, false, start); again != replayed {
+				t.Errorf("its copy: %v", again)
+			}
+			check(t, table, []*Client{first.client})
+		})
+	}
+}
+
 // TestD12_KeptRepliesAreBounded: the oldest go first, and never one that is in progress.
 func TestD12_KeptRepliesAreBounded(t *testing.T) {
 	const pending, more = 1000, 5000
@@ -89,8 +129,8 @@ func TestD12_KeptRepliesAreBounded(t *testing.T) {
 	if inFlight, kept := table.load(); inFlight != pending || kept != maxReplies || len(table.bySlot) != pending+maxReplies {
 		t.Errorf("%d in flight, %d kept, %d slots", inFlight, kept, len(table.bySlot))
 	}
-	if len(table.kept) > 3*maxReplies {
-		t.Errorf("the list has %d places for %d replies", len(table.kept), maxReplies)
+	if len(table.kept.places) > 3*maxReplies {
+		t.Errorf("the list has %d places for %d replies", len(table.kept.places), maxReplies)
 	}
 	known := func(n int) bool {
 		x := exchangeNo(n, c)
@@ -135,7 +175,7 @@ func TestExchangesAtRandom(t *testing.T) {
 		now = now.Add(time.Duration(dice.IntN(200)) * time.Millisecond)
 		switch dice.IntN(4) {
 		case 0, 1:
-			x := &exchange{client: clients[dice.IntN(2)], authentic: dice.IntN(2) == 0}
+			x := &exchange{client: clients[dice.IntN(2)], authentic: dice.IntN(2) == 0, asking: &asking{}}
 			x.abandon = func(error) { abandoned[x] = true }
 			x.slot.identifier = byte(dice.IntN(10))
 			rand.Read(x.authenticator[:])
@@ -197,8 +237,12 @@ func check(t *testing.T, table *exchanges, clients []*Client) {
 		t.Fatalf("%d in flight by the slots, %d by the table, %d by the clients", inFlight, table.inFlight, perClient)
 	}
 	alive := 0
-	for _, x := range table.kept[table.first:] {
-		if !x.gone {
+	for i, p := range table.kept.places {
+		switch x := p.exchange; {
+		case x == nil:
+		case i < table.kept.first || x.gone || x.place != table.kept.number+uint64(i):
+			t.Fatal("an exchange that is gone keeps its place")
+		default:
 			alive++
 		}
 	}

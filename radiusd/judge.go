@@ -1,7 +1,6 @@
 package radiusd
 
 import (
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -15,11 +14,11 @@ import (
 // datagram is one received datagram and what has been learnt of it.
 type datagram struct {
 	listener *listener
-	batch    *batch       // that it was read with; nil when its reply leaves alone
-	sender   *net.UDPAddr // from, as batch wants it
+	batch    *batch // that it was read with; nil when its reply leaves alone
 	from     netip.AddrPort
 	to       netip.Addr // the address that was asked; invalid when the socket is bound to it
 	at       time.Time
+	turn     uint64 // of the read that brought it, among those of its listener
 
 	client    *Client
 	packet    packet

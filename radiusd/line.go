@@ -70,6 +70,8 @@ func (e *Event) appendText(b []byte, level slog.Level) []byte {
 		switch {
 		case f.number:
 			b = strconv.AppendInt(b, f.n, 10)
+		case f.addr.IsValid():
+			b = f.addr.AppendTo(b)
 		case bare(f.text):
 			b = append(b, f.text...)
 		default:
@@ -98,11 +100,14 @@ func (e *Event) appendJSON(b []byte, level slog.Level) []byte {
 	b = append(b, `","msg":"login"`...)
 	for f := range e.fields {
 		b = append(append(append(b, `,"`...), f.key...), `":`...)
-		if f.number {
+		switch {
+		case f.number:
 			b = strconv.AppendInt(b, f.n, 10)
-			continue
+		case f.addr.IsValid():
+			b = append(f.addr.AppendTo(append(b, '"')), '"')
+		default:
+			b = appendJSONString(b, f.text)
 		}
-		b = appendJSONString(b, f.text)
 	}
 	return append(b, "}\n"...)
 }

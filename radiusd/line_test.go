@@ -46,6 +46,7 @@ func TestLines(t *testing.T) {
 		func(e *Event) { e.Client, e.Service = "the vpn", "" },
 		func(e *Event) { e.Client = "tab\there" },
 		func(e *Event) { e.User, e.UserIP = `a=b "c" \d`, netip.Addr{} },
+		func(e *Event) { e.UserIP = netip.MustParseAddr("2001:db8::7") },
 		func(e *Event) { e.User = visible("jürgen\x1b[2J\u2028\xff\x7f\u00a0") },
 		func(e *Event) { e.Reason = policy.BadSecret },
 		func(e *Event) { e.Reason, e.Err = policy.DuoUnavailable, "duo: dial: refused" },

@@ -106,7 +106,7 @@ const minPatience = time.Second
 func (p *patience) asksAnew(x *exchange, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a, end := &x.asking, now
+	a, end := x.asking, now
 	switch typical := p.intervals.median(); {
 	case now.Sub(a.first) < minPatience:
 		return
@@ -124,7 +124,7 @@ func (p *patience) asksAnew(x *exchange, now time.Time) {
 func (p *patience) answered(x *exchange, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a := &x.asking
+	a := x.asking
 	if a.interval == 0 {
 		return
 	}

@@ -33,7 +33,7 @@ func (t *exchanges) pending() (list []PendingLogin) {
 	}
 	for _, x := range t.bySlot {
 		for ; x != nil; x = x.older {
-			if x.reply == nil && !x.gone && x.abandon != nil {
+			if x.waits() {
 				list = append(list, PendingLogin{x.client.Name, x.asking.user, x.asking.first, x.asking.copies})
 			}
 		}

@@ -29,6 +29,7 @@ const (
 	statusUnable
 	inProgress
 	tooManyGenerations
+	overtaken
 	replayed
 	overloaded
 	panicked
@@ -53,6 +54,7 @@ var reasonNames = [reasons]string{
 	statusUnable:              "Status-Server while Duo can't be asked",
 	inProgress:                "repeated while in progress",
 	tooManyGenerations:        "a third request on one Identifier",
+	overtaken:                 "given up for a newer one on its Identifier",
 	replayed:                  "replayed",
 	overloaded:                "too many logins in progress",
 	panicked:                  "panic",
@@ -85,7 +87,7 @@ type drops struct {
 // add counts one drop and reports how many there were since the last that was due for a log line; 0 when none is due.
 func (d *drops) add(why dropped, now time.Time) (since uint64) {
 	count := d.counts[why].Add(1)
-	if why == inProgress {
+	if why == inProgress || why == overtaken {
 		return 0 // what every client does
 	}
 	d.mu.Lock()

@@ -3,7 +3,6 @@ package radiusd
 import (
 	"encoding/binary"
 	"errors"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -87,7 +86,7 @@ func appendMessage(b []byte, message string, rest int) []byte {
 
 // begin returns the head of a reply, with the Request Authenticator in its header and a Message-Authenticator of zeros.
 func (p *packet) begin(c *Client, code radius.Code) []byte {
-	b := make([]byte, headerLength, 128)
+	b := make([]byte, headerLength, 64)
 	b[0], b[1] = byte(code), p.identifier()
 	copy(b[4:], p.b[4:20])
 	if !c.OmitReplyAuthenticator {
@@ -157,11 +156,4 @@ func plain(message string) string {
 		}
 		return r
 	}, message)
-}
-
-func addrOrNone(ip netip.Addr) string {
-	if !ip.IsValid() {
-		return ""
-	}
-	return ip.String()
 }

@@ -180,7 +180,7 @@ func (s *Server) receive(d *datagram, b, oob []byte) {
 
 // admit starts the login of a believed Access-Request, unless it repeats another.
 func (s *Server) admit(d *datagram, settings *Settings) dropped {
-	x := &exchange{slot: d.slot(), authenticator: d.packet.authenticator(), client: d.client, authentic: d.authentic}
+	x := &exchange{slot: d.slot(), authenticator: d.packet.authenticator(), client: d.client, authentic: d.authentic, turn: d.turn}
 	reply, why := s.exchanges.take(x, d.packet.resumes(), d.at)
 	if reply != nil {
 		d.answer(reply)
@@ -207,7 +207,7 @@ func (s *Server) begin(l *login) {
 	ctx, abandon := context.WithCancelCause(s.logins)
 	s.exchanges.waits(x, string(d.packet.value(d.packet.userName)), abandon, d.at)
 	d.packet.b = append([]byte(nil), d.packet.b...) // the read loop's buffer is used again
-	d.batch, d.sender = nil, nil
+	d.batch = nil
 	d.listener.logins.Add(1)
 	s.crew.Go(func() { l.run(ctx) })
 }

@@ -36,23 +36,23 @@ type Counts struct {
 
 // enter is called with exchanges.mu held, as a user's login begins to wait.
 func (t *traffic) enter(x *exchange, user string, now time.Time) {
-	x.asking.user, x.asking.first, x.asking.last = user, now, now
+	x.asking = &asking{user: user, first: now, last: now}
 	if user == "" { // two of them need not be one user
 		return
 	}
-	if other := t.byUser[x.asking.user]; other != nil {
+	if other := t.byUser[user]; other != nil {
 		t.patience.asksAnew(other, now)
 	}
 	if t.byUser == nil {
 		t.byUser = make(map[string]*exchange)
 	}
-	t.byUser[x.asking.user] = x
+	t.byUser[user] = x
 }
 
 // leave is called with exchanges.mu held, once for every exchange that was in flight.
 func (t *traffic) leave(x *exchange) {
 	t.inFlight--
-	if t.byUser[x.asking.user] == x {
+	if x.asking != nil && t.byUser[x.asking.user] == x {
 		delete(t.byUser, x.asking.user)
 	}
 }

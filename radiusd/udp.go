@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -21,12 +22,16 @@ type listener struct {
 	wildcard bool // the reply must name the address to leave from
 	v6       bool
 
-	reading sync.WaitGroup
-	logins  sync.WaitGroup     // that will reply through this socket
-	retired atomic.Bool        // the loop is to end
-	ended   chan struct{}      // closed when it has
-	rounds  chan chan struct{} // who asks whether it is alive
+	turn    sync.Mutex // held by the reader that reads; guards turns
+	turns   uint64
+	readers []*reader
+	reading sync.WaitGroup // of the readers' loops
+	logins  sync.WaitGroup // that will reply through this socket
+	retired atomic.Bool    // the loops are to end
 }
+
+// maxReaders is how many read one socket, at most: one a processor, up to this.
+const maxReaders = 4
 
 const receiveBuffer = 4 << 20 // octets: what comes in while the loop is busy
 
@@ -68,7 +73,9 @@ func (s *Server) Listen(addresses []netip.AddrPort) error {
 	}
 	s.listeners = wanted
 	for _, l := range opened {
-		l.reading.Go(func() { s.read(l) })
+		for _, r := range l.readers {
+			l.reading.Go(func() { s.read(l, r) })
+		}
 	}
 	return nil
 }
@@ -105,15 +112,27 @@ func (s *Server) listen(a netip.AddrPort) (*listener, error) {
 	}
 	conn.SetReadBuffer(receiveBuffer) // as much as the system allows
 	local := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
-	l := &listener{conn: conn, wildcard: local.IsUnspecified(), v6: local.Is6(),
-		ended: make(chan struct{}), rounds: make(chan chan struct{}, 1)}
-	if l.wildcard {
-		if err := l.askDestination(); err != nil {
-			conn.Close()
-			return nil, err
-		}
+	l := &listener{conn: conn, wildcard: local.IsUnspecified(), v6: local.Is6()}
+	if err := l.prepare(); err != nil {
+		conn.Close()
+		return nil, err
 	}
 	return l, nil
+}
+
+// prepare gives l its readers.
+func (l *listener) prepare() error {
+	for range min(runtime.GOMAXPROCS(0), maxReaders) {
+		b, err := newBatch(l)
+		if err != nil {
+			return err
+		}
+		l.readers = append(l.readers, newReader(b))
+	}
+	if l.wildcard {
+		return l.askDestination()
+	}
+	return nil
 }
 
 func open(a netip.AddrPort) (*net.UDPConn, error) {
@@ -180,16 +199,16 @@ func (l *listener) send(b []byte, to netip.AddrPort, from netip.Addr) {
 	l.conn.WriteMsgUDPAddrPort(b, source(from), to)
 }
 
-// read is the listener's loop; it ends with retire.
-func (s *Server) read(l *listener) {
-	defer close(l.ended)
-	b := newBatch(l)
+// read is the loop of one of the listener's readers; it ends with retire.
+func (s *Server) read(l *listener, r *reader) {
+	defer close(r.ended)
 	pause := time.Duration(0)
 	for {
-		received, err := b.read()
+		received, err := r.batch.read()
+		r.comeRound()
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			if !l.comeRound() {
+			if !l.goesOn() {
 				return
 			}
 			continue
@@ -202,6 +221,6 @@ func (s *Server) read(l *listener) {
 			continue
 		}
 		pause = 0
-		s.receiveAll(l, b, received)
+		s.receiveAll(l, r.batch, received)
 	}
 }

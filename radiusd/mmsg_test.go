@@ -1,0 +1,140 @@
+package radiusd
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestBatchConn: what is read is what was sent, by whom, also when the next read brings fewer; what is written arrives.
+func TestBatchConn(t *testing.T) {
+	for name, wrap := range map[string]func(*net.UDPConn, bool) (batchConn, error){
+		"many at once": newBatchConn,
+		"one by one": func(conn *net.UDPConn, wildcard bool) (batchConn, error) {
+			return &oneByOne{conn: conn, room: emptyMessage(wildcard)}, nil
+		},
+	} {
+		for _, listen := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"} {
+			t.Run(name+" "+listen, func(t *testing.T) {
+				l := &listener{wildcard: netip.MustParseAddrPort(listen).Addr().IsUnspecified(), v6: listen[0] == '['}
+				conn, err := open(netip.MustParseAddrPort(listen))
+				if err != nil {
+					t.Skip(err)
+				}
+				defer conn.Close()
+				if l.conn = conn; l.wildcard {
+					if err := l.askDestination(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				c, err := wrap(conn, l.wildcard)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, n := range []int{atOnce + 3, 2, 1, 5} {
+					exchangeDatagrams(t, l, c, n)
+				}
+			})
+		}
+	}
+}
+
+// exchangeDatagrams sends n to l, from as many sockets, and each back.
+func exchangeDatagrams(t *testing.T, l *listener, c batchConn, n int) {
+	t.Helper()
+	local := l.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), local.Port())
+	if local.Addr() == netip.IPv6Loopback() {
+		to = local
+	}
+	senders := map[netip.AddrPort]*net.UDPConn{}
+	for i := range n {
+		s, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		from := s.LocalAddr().(*net.UDPAddr).AddrPort()
+		senders[from] = s
+		if _, err := s.Write(bytes.Repeat([]byte(from.String()), 1+i%3)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	var out []message
+	for len(out) < n {
+		list, err := c.read()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range list {
+			from := netip.AddrPortFrom(m.peer.Addr().Unmap(), m.peer.Port())
+			if !bytes.HasPrefix(m.b, []byte(from.String())) || senders[from] == nil {
+				t.Fatalf("%q from %v", m.b, m.peer)
+			}
+			if dst := l.destination(m.oob); l.wildcard && dst.Unmap() != to.Addr() {
+				t.Fatalf("it was sent to %v, not %v", dst, to)
+			}
+			out = append(out, message{b: fmt.Appendf(nil, "to %v", from), oob: source(l.destination(m.oob)), peer: m.peer})
+		}
+	}
+	for left := out; len(left) > 0; {
+		n, err := c.write(left)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left = left[n:]
+	}
+	for from, s := range senders {
+		s.SetReadDeadline(time.Now().Add(10 * time.Second))
+		b := make([]byte, 100)
+		n, err := s.Read(b)
+		if err != nil || string(b[:n]) != fmt.Sprintf("to %v", from) {
+			t.Errorf("%v got %q: %v", from, b[:n], err)
+		}
+	}
+}
+
+// TestBatchConnTooLarge: a datagram that is larger than a packet may be is seen to be.
+func TestBatchConnTooLarge(t *testing.T) {
+	conn, err := open(netip.MustParseAddrPort("127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	c, err := newBatchConn(conn, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := net.DialUDP("udp", nil, conn.LocalAddr().(*net.UDPAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var sizes []int
+	for _, size := range []int{0, maxLength, maxLength + 1, 9000} {
+		if _, err := s.Write(make([]byte, size)); err != nil {
+			t.Fatal(err)
+		}
+		list, err := c.read()
+		if err != nil || len(list) != 1 {
+			t.Fatal(len(list), err)
+		}
+		sizes = append(sizes, len(list[0].b))
+	}
+	if want := []int{0, maxLength, maxLength + 1, maxLength + 1}; !slices.Equal(sizes, want) {
+		t.Errorf("got %v octets, want %v", sizes, want)
+	}
+	// What can't be sent says so, and takes nothing with it.
+	if n, err := c.write([]message{{b: []byte("x"), peer: netip.MustParseAddrPort("[2001:db8::1]:9")}}); n != 0 || err == nil {
+		t.Errorf("sent %d: %v", n, err)
+	}
+	conn.SetReadDeadline(past)
+	if _, err := c.read(); err == nil {
+		t.Error("read what is not there")
+	}
+}
