@@ -73,8 +73,8 @@ const (
 // the last hour, whichever is less. What it keeps of each are 64 keyed bits: that a new one has those of another will
 // not happen, and nobody can make it so; whole ones would take twice the memory, which is slow where it is not in a cache.
 type replays struct {
-	young, old map[uint64]struct{}
-	since      time.Time // when young began
+	young, old marks
+	since      time.Time // when young began; zero: it is empty
 }
 
 var replaySeed = maphash.MakeSeed()
@@ -84,37 +84,33 @@ func mark(authenticator [16]byte) uint64 { return maphash.Bytes(replaySeed, auth
 func (r *replays) seen(authenticator [16]byte, now time.Time) bool {
 	r.turn(now)
 	m := mark(authenticator)
-	if _, ok := r.young[m]; ok {
-		return true
-	}
-	_, ok := r.old[m]
-	return ok
+	return r.young.has(m) || r.old.has(m)
 }
 
 func (r *replays) add(authenticator [16]byte, now time.Time) {
-	if r.young == nil {
-		r.young, r.since = make(map[uint64]struct{}), now
+	if r.since.IsZero() {
+		r.since = now
 	}
-	r.young[mark(authenticator)] = struct{}{}
+	r.young.add(mark(authenticator))
 }
 
 func (r *replays) forget(authenticator [16]byte) {
 	m := mark(authenticator)
-	delete(r.young, m)
-	delete(r.old, m)
+	r.young.remove(m)
+	r.old.remove(m)
 }
 
 // turn begins a new generation when it is time.
 func (r *replays) turn(now time.Time) {
 	age := now.Sub(r.since)
 	switch {
-	case r.young == nil:
+	case r.since.IsZero():
 	case age >= 2*replayLife:
-		r.young, r.old = nil, nil
+		*r = replays{}
 	case age >= replayLife:
-		r.young, r.old = nil, r.young
-	case len(r.young) >= replayMemory:
-		clear(r.old)
+		*r = replays{old: r.young}
+	case r.young.used >= replayMemory:
+		r.old.clear()
 		r.young, r.old, r.since = r.old, r.young, now // the room that the old one has grown to is used again
 	}
 }

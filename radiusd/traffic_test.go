@@ -26,13 +26,13 @@ func TestD8_ReplayMemory(t *testing.T) {
 				t.Fatalf("minute %d: what came %d minutes ago is forgotten", minute, back)
 			}
 		}
-		if len(r.young)+len(r.old) > 122 {
-			t.Fatalf("minute %d: %d remembered", minute, len(r.young)+len(r.old))
+		if r.young.used+r.old.used > 122 {
+			t.Fatalf("minute %d: %d remembered", minute, r.young.used+r.old.used)
 		}
 	}
 	long := start.Add(24 * time.Hour)
-	if r.seen(authenticatorNo(299), long) || len(r.old) != 0 {
-		t.Errorf("remembered for a day: %d", len(r.old))
+	if r.seen(authenticatorNo(299), long) || r.old.used != 0 {
+		t.Errorf("remembered for a day: %d", r.old.used)
 	}
 }
 
@@ -44,8 +44,8 @@ func TestD8_ReplayMemoryIsBounded(t *testing.T) {
 			t.Fatalf("%d: seen before it came", n)
 		}
 		r.add(authenticatorNo(n), start)
-		if n%10_000 == 0 && len(r.young)+len(r.old) > 2*replayMemory {
-			t.Fatalf("%d remembered", len(r.young)+len(r.old))
+		if n%10_000 == 0 && r.young.used+r.old.used > 2*replayMemory {
+			t.Fatalf("%d remembered", r.young.used+r.old.used)
 		}
 	}
 	for n := all - replayMemory; n < all; n++ {
