@@ -14,8 +14,8 @@ require (
 	github.com/spf13/cobra v1.10.2 // commands, help, shell completion
 	github.com/spf13/pflag v1.0.9 // the flags of cobra's commands, for their manual
 	golang.org/x/crypto v0.58.0 // bcrypt, argon2id
-	golang.org/x/net v0.62.0 // datagrams by the batch and the address that each was sent to; HTTP/2 frames to Duo
-	golang.org/x/sys v0.49.0 // network namespaces, in tests only
+	golang.org/x/net v0.62.0 // the address that a datagram was sent to; HTTP/2 frames to Duo
+	golang.org/x/sys v0.49.0 // recvmmsg and sendmmsg; network namespaces, in tests
 	golang.org/x/term v0.47.0 // a password without echo, for the login command
 	golang.org/x/text v0.43.0 // NFC: one canonical form of user names
 	layeh.com/radius v0.0.0-20231213012653-1006025d24f8 // RADIUS codes and attribute types

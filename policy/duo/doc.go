@@ -12,11 +12,10 @@
 // ring it twice.
 //
 // Signing, HTTP/2 and the reading of the answers' JSON are our own, HTTP/2 on the parts of golang.org/x/net/http2
-// (frames, header decoding). Duo's SDK
-// takes no context, repeats a 429 with an empty body, reads what comes without a limit, and brings only its list of
-// roots; a test holds that we send what it would. net/http's HTTP/2 client costs a goroutine and some 9 KB a request and
-// writes every frame by itself. The three calls of a login, 64 at once, on the client's side of a connection to a Duo
-// that only answers (BenchmarkLean, 2 cores):
+// (frames, header decoding). Duo's SDK takes no context, repeats a 429 with an empty body, reads what comes without a
+// limit, and brings only its list of roots; a test holds that we send what it would. net/http's HTTP/2 client costs a
+// goroutine and some 9 KB a request and writes every frame by itself. The three calls of a login, 64 at once, on the
+// client's side of a connection to a Duo that only answers (BenchmarkLean, 2 cores):
 //
 //	                                        CPU      allocated  objects
 //	SDK, http.Client, net/http's HTTP/2     220 µs   38 KB      394
