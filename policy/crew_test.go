@@ -2,7 +2,6 @@ package policy
 
 import (
 	"context"
-	"runtime"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -13,7 +12,6 @@ import (
 func TestCrew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, end := context.WithCancel(t.Context())
-		before := runtime.NumGoroutine()
 		crew := NewCrew(ctx)
 		var ran atomic.Int32
 		together := func(n int) {
@@ -32,7 +30,7 @@ func TestCrew(t *testing.T) {
 		}
 		waiting := func(want int) {
 			t.Helper()
-			if got := runtime.NumGoroutine() - before; got != want {
+			if got := int(crew.idle.Load()); got != want {
 				t.Errorf("%d goroutines wait, want %d", got, want)
 			}
 		}

@@ -104,7 +104,7 @@ func (p *Policy) Settle(ctx context.Context, a Attempt, answer func(Verdict)) {
 		l.run(ctx, answer)
 		return
 	}
-	p.memory.startsAt(a.Client.Application).pass(func() {
+	p.memory.startsAt(a.Client.Application).pass(ctx, func() {
 		defer func() {
 			if p := recover(); p != nil {
 				answer(l.panicked(p))

@@ -1,6 +1,9 @@
 package policy
 
-import "sync"
+import (
+	"context"
+	"sync"
+)
 
 // startsAtOnce is how many logins may be on their way to Duo at once, of those for which nobody else is asked before. At
 // nine o'clock more come in a second than are worked off in one, and each on its way takes ten times the memory of one
@@ -11,26 +14,61 @@ const startsAtOnce = 4096
 type turnstile struct {
 	mu     sync.Mutex // guards all
 	inside int
-	queue  []func() // from first on
+	queue  []*turn // from first on
 	first  int
 }
 
-// pass runs f, or has it run later by another goroutine that passes.
-func (t *turnstile) pass(f func()) {
-	for f = t.enter(f); f != nil; f = t.leave() {
-		f()
+// turn is a place in the queue.
+type turn struct {
+	f      func() // nil: it runs already
+	heeded func() bool
+}
+
+// pass runs f, or has it run later by another goroutine that passes. When ctx ends f waits no more: it has nothing to do
+// then but to say so.
+func (t *turnstile) pass(ctx context.Context, f func()) {
+	if t.enter(ctx, f) {
+		t.work(f)
 	}
 }
 
-// enter returns f where there is room, else nil.
-func (t *turnstile) enter(f func()) func() {
+// work runs f and what waits behind it.
+func (t *turnstile) work(f func()) {
+	finished := false
+	defer func() {
+		if !finished { // f panics
+			go t.work(t.leave())
+		}
+	}()
+	for ; f != nil; f = t.leave() {
+		f()
+	}
+	finished = true
+}
+
+// enter reports whether there is room.
+func (t *turnstile) enter(ctx context.Context, f func()) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.inside == startsAtOnce {
-		t.queue = append(t.queue, f)
-		return nil
+	if t.inside < startsAtOnce {
+		t.inside++
+		return true
 	}
-	t.inside++
+	w := &turn{f: f}
+	w.heeded = context.AfterFunc(ctx, func() {
+		if f := t.quit(w); f != nil {
+			f()
+		}
+	})
+	t.queue = append(t.queue, w)
+	return false
+}
+
+// quit returns w's function, unless it runs already.
+func (t *turnstile) quit(w *turn) (f func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f, w.f = w.f, nil
 	return f
 }
 
@@ -38,12 +76,21 @@ func (t *turnstile) enter(f func()) func() {
 func (t *turnstile) leave() (f func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.first == len(t.queue) {
-		t.inside--
-		t.queue, t.first = t.queue[:0], 0
-		return nil
+	for f == nil && t.first < len(t.queue) {
+		w := t.queue[t.first]
+		t.queue[t.first] = nil
+		t.first++
+		if f, w.f = w.f, nil; f != nil {
+			w.heeded()
+		}
 	}
-	f, t.queue[t.first] = t.queue[t.first], nil
-	t.first++
+	if t.first > len(t.queue)/2 {
+		rest := copy(t.queue, t.queue[t.first:])
+		clear(t.queue[rest:])
+		t.queue, t.first = t.queue[:rest], 0
+	}
+	if f == nil {
+		t.inside--
+	}
 	return f
 }

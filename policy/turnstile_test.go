@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 )
@@ -14,7 +15,7 @@ func TestTurnstile(t *testing.T) {
 		for range 2 {
 			let, ran := make(chan struct{}), make(chan int, startsAtOnce+more)
 			for n := range startsAtOnce + more {
-				go turnstile.pass(func() { ran <- n; <-let })
+				go turnstile.pass(t.Context(), func() { ran <- n; <-let })
 				if n >= startsAtOnce-1 {
 					synctest.Wait() // they come one after the other
 				}
@@ -37,6 +38,44 @@ func TestTurnstile(t *testing.T) {
 			if len(ran) != 0 || turnstile.inside != 0 || len(turnstile.queue) != 0 {
 				t.Fatalf("%d more ran, %d are inside, %d in line", len(ran), turnstile.inside, len(turnstile.queue))
 			}
+		}
+	})
+}
+
+// TestTurnstileGivenUp: who waits in line no longer than its context is run once, at once, and not again when its turn
+// would have come; what panics leaves its place to others.
+func TestTurnstileGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var turnstile turnstile
+		let := make(chan struct{})
+		for range startsAtOnce {
+			go turnstile.pass(t.Context(), func() { <-let })
+		}
+		synctest.Wait()
+		ran := 0
+		ctx, end := context.WithCancel(t.Context())
+		turnstile.pass(ctx, func() { ran++ })
+		synctest.Wait()
+		if ran != 0 {
+			t.Fatal("there was no room")
+		}
+		end()
+		synctest.Wait()
+		if ran != 1 {
+			t.Errorf("ran %d times when it was given up", ran)
+		}
+		close(let)
+		synctest.Wait()
+		if ran != 1 || turnstile.inside != 0 || len(turnstile.queue) != 0 {
+			t.Errorf("ran %d times; %d inside, %d in line", ran, turnstile.inside, len(turnstile.queue))
+		}
+		func() {
+			defer func() { recover() }()
+			turnstile.pass(t.Context(), func() { panic("the answer breaks") })
+		}()
+		synctest.Wait()
+		if turnstile.inside != 0 {
+			t.Errorf("%d inside after a panic", turnstile.inside)
 		}
 	})
 }

@@ -90,7 +90,7 @@ func (t *exchanges) take(x *exchange, resumes bool, now time.Time) (reply []byte
 	if !room(t.inFlight, t.maxInFlight, resumes) || !room(traffic.inFlight, perClient(t.maxInFlight), resumes) {
 		return nil, overloaded
 	}
-	if newest != nil && newest.authentic && newest.turn > x.turn { // one reader is quicker than another
+	if newest.overtakes(x) {
 		traffic.replays.add(x.authenticator, now)
 		return nil, overtaken
 	}
@@ -112,6 +112,17 @@ func (newest *exchange) generation(authenticator [16]byte) *exchange {
 		}
 	}
 	return nil
+}
+
+// overtakes reports whether one of newest and those behind it was read after x and takes its place: one reader is quicker
+// than another.
+func (newest *exchange) overtakes(x *exchange) bool {
+	for y := newest; y != nil; y = y.older {
+		if y.turn > x.turn && (y.authentic || !x.authentic && y.reply != nil) {
+			return true
+		}
+	}
+	return false
 }
 
 // repeated is called with exchanges.mu held, when another copy of x has come.
@@ -162,16 +173,17 @@ func (t *exchanges) supersede(x *exchange, now time.Time) bool {
 	return true
 }
 
-// waits notes that x is not answered at once: a login by user, which abandon ends.
-func (t *exchanges) waits(x *exchange, user string, abandon context.CancelCauseFunc, now time.Time) {
+// waits notes that x is not answered at once: a login by user, which abandon ends. It reports false where another reader
+// has taken in the client's next request already.
+func (t *exchanges) waits(x *exchange, user string, abandon context.CancelCauseFunc, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	x.abandon = abandon
-	if x.gone { // another reader has taken in the client's next request already
-		abandon(policy.ErrAbandoned)
-		return
+	if x.gone {
+		return false
 	}
+	x.abandon = abandon
 	x.client.traffic.enter(x, user, now)
+	return true
 }
 
 // waits reports, with exchanges.mu held, whether x is in progress and not about to be answered at once.

@@ -111,6 +111,35 @@ func TestOvertaken(t *testing.T) {
 	}
 }
 
+// TestOvertakenByTwo: what stands between the late one and the one that has taken its place does not help it.
+func TestOvertakenByTwo(t *testing.T) {
+	table, c := newExchanges(10), clientOfTraffic()
+	named := func(turn uint64, authentic bool) *exchange {
+		x := exchangeNo(1, c)
+		x.turn, x.authentic, x.authenticator[15] = turn, authentic, byte(turn)
+		return x
+	}
+	newer, anybody := named(5, true), named(6, false)
+	for _, x := range []*exchange{newer, anybody} {
+		if why := table.claim(x, false, start); why != passed {
+			t.Fatal(why)
+		}
+	}
+	if why := table.claim(named(4, true), false, start); why != overtaken || newer.gone {
+		t.Errorf("%v, and the newer one is gone: %v", why, newer.gone)
+	}
+	if why := table.claim(named(3, false), false, start); why != overtaken {
+		t.Errorf("what anybody could have sent: %v", why)
+	}
+	table, c = newExchanges(10), clientOfTraffic()
+	answered := named(6, false)
+	table.claim(answered, false, start)
+	table.finish(answered, []byte("reply"), start)
+	if why := table.claim(named(5, false), false, start); why != overtaken || answered.gone {
+		t.Errorf("%v, and the kept reply is gone: %v", why, answered.gone)
+	}
+}
+
 // TestD12_KeptRepliesAreBounded: the oldest go first, and never one that is in progress.
 func TestD12_KeptRepliesAreBounded(t *testing.T) {
 	const pending, more = 1000, 5000

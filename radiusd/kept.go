@@ -42,8 +42,9 @@ func (k *kept) next() *exchange {
 	k.first++
 	if k.first > len(k.places)/2 && k.first > 1024 {
 		k.number += uint64(k.first)
-		k.places = append(k.places[:0], k.places[k.first:]...)
-		k.first = 0
+		rest := copy(k.places, k.places[k.first:])
+		clear(k.places[rest:])
+		k.places, k.first = k.places[:rest], 0
 	}
 	return x
 }

@@ -61,9 +61,10 @@ func (f *flight) hold(i int, m *message) {
 	h.Namelen = unix.SizeofSockaddrInet6
 }
 
-// call reports whether it has been made: not where it would have to wait.
+// call reports whether it has been made: not where it would have to wait. It never waits, so the scheduler need not know
+// of it; whoever shares an inherited socket may have made it a blocking one.
 func (f *flight) call(number, fd uintptr) bool {
-	n, _, errno := unix.RawSyscall6(number, fd, uintptr(unsafe.Pointer(&f.headers)), uintptr(f.want), 0, 0, 0)
+	n, _, errno := unix.RawSyscall6(number, fd, uintptr(unsafe.Pointer(&f.headers)), uintptr(f.want), unix.MSG_DONTWAIT, 0, 0)
 	switch errno {
 	case 0:
 		f.n, f.err = int(n), nil

@@ -205,7 +205,12 @@ func (s *Server) admit(d *datagram, settings *Settings) dropped {
 func (s *Server) begin(l *login) {
 	x, d := l.exchange, &l.datagram
 	ctx, abandon := context.WithCancelCause(s.logins)
-	s.exchanges.waits(x, string(d.packet.value(d.packet.userName)), abandon, d.at)
+	user := string(d.packet.value(d.packet.userName))
+	if !s.exchanges.waits(x, user, abandon, d.at) {
+		abandon(nil)
+		l.reply(policy.Verdict{Reason: policy.Abandoned, User: user})
+		return
+	}
 	d.packet.b = append([]byte(nil), d.packet.b...) // the read loop's buffer is used again
 	d.batch = nil
 	d.listener.logins.Add(1)

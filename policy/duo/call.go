@@ -77,14 +77,15 @@ func (r *response) repeat(ctx context.Context, until time.Time, try int) (time.D
 	if r.status != http.StatusTooManyRequests {
 		return 0, false
 	}
-	delay := r.wait(time.Now(), try) + jitter()
+	delay := r.wait(time.Now(), try)
+	if delay > longestWait { // as long as may be: nothing can be added to it
+		return 0, false
+	}
+	delay += jitter()
 	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
 		until = deadline
 	}
-	if time.Until(until) <= delay || delay > longestWait+maxJitter {
-		return 0, false
-	}
-	return delay, true
+	return delay, time.Until(until) > delay
 }
 
 // wait is how long to wait before the try-th repetition: what Duo says, in seconds or as a date, but never less than a
@@ -100,8 +101,6 @@ func (r *response) wait(now time.Time, try int) time.Duration {
 	}
 	return firstDelay << min(try, 6) // the last of them is more than longestWait
 }
-
-const maxJitter = 255 * time.Millisecond
 
 // jitter keeps those who were refused together from coming again together.
 func jitter() time.Duration {

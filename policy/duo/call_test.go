@@ -79,3 +79,27 @@ func TestLateRequest(t *testing.T) {
 		}
 	}
 }
+
+// TestRepeatInTime: a 429 is repeated where there is time for the wait that it asks for, which may be for ever.
+func TestRepeatInTime(t *testing.T) {
+	for _, tt := range []struct {
+		retryAfter string
+		left       time.Duration
+		again      bool
+	}{
+		{"2", time.Minute, true},
+		{"2", time.Second, false},
+		{"32", time.Hour, true},
+		{"33", time.Hour, false},
+		{"Fri, 31 Dec 9999 23:59:59 GMT", time.Hour, false},
+		{"-1", time.Minute, true},
+	} {
+		for range 50 {
+			r := &response{status: 429, retryAfter: [2]string{tt.retryAfter}}
+			delay, again := r.repeat(t.Context(), time.Now().Add(tt.left), 0)
+			if again != tt.again || again && (delay < time.Second || delay >= tt.left) {
+				t.Fatalf("Retry-After %s, %v left: again %v, after %v", tt.retryAfter, tt.left, again, delay)
+			}
+		}
+	}
+}

@@ -143,6 +143,9 @@ func (c *conn) start(r *request) (*stream, error) {
 	c.asking(time.Now())
 	c.block = r.appendBlock(c.block[:0])
 	c.head(s, c.block)
+	if cap(c.block) > keptBuffer {
+		c.block = nil
+	}
 	c.send(s)
 	c.wake.Signal()
 	return s, nil

@@ -115,7 +115,8 @@ var kinds = map[byte]string{'"': "string", '{': "object", '[': "array", 't': "bo
 
 // value goes past any, and returns it as it is written.
 func (c *cursor) value() string {
-	first, from := c.peek(), c.at
+	first := c.peek()
+	from := c.at
 	switch first {
 	case '{':
 		for more := c.enter('{', '}'); more; more = c.more('}') {
