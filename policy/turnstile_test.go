@@ -79,3 +79,54 @@ func TestTurnstileGivenUp(t *testing.T) {
 		}
 	})
 }
+
+// TestWhoWaitsInLine: where Duo hangs and the room is taken, who waits in line is answered when its time is over, its
+// client gone or the daemon ended, and Duo is not asked; who asks another first, and who asks another application, does
+// not wait in that line.
+func TestWhoWaitsInLine(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		cause error
+		want  Reason
+	}{
+		{"its client has gone", ErrAbandoned, Abandoned},
+		{"the daemon ends", context.Canceled, ShuttingDown},
+		{"its time is over", context.DeadlineExceeded, NoAnswer},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.memory.startsAt(w.client.Application).inside = startsAtOnce
+				w.answers(allows(0), allows(0))
+				w.wants(w.login("pw"), "accept approved push T1") // by its first factor
+				w.client.FirstFactor = nil
+				other := w.attempt("", from(cafe), func(a *Attempt) {
+					c := *a.Client
+					c.Application = "another"
+					a.Client = &c
+				})
+				if v := w.policy.Decide(w.Context(), other); v.Reason != Approved {
+					w.Errorf("at another application: %s", line(v))
+				}
+				preauths, auths := w.duo.counts()
+				ctx, end := context.WithCancelCause(w.Context())
+				heard := make(chan Verdict, 2)
+				w.policy.Settle(ctx, w.attempt("", as("bob")), func(v Verdict) { heard <- v })
+				synctest.Wait()
+				if len(heard) > 0 {
+					w.Fatal("it did not wait")
+				}
+				end(tt.cause)
+				synctest.Wait()
+				if len(heard) != 1 {
+					w.Fatalf("%d answers", len(heard))
+				}
+				if v := <-heard; v.Outcome != Reject || v.Reason != tt.want {
+					w.Errorf("got %s, want %s", line(v), tt.want)
+				}
+				if p, a := w.duo.counts(); p != preauths || a != auths {
+					w.Errorf("Duo was asked: %d preauths and %d auths more", p-preauths, a-auths)
+				}
+			})
+		})
+	}
+}
