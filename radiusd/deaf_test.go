@@ -75,7 +75,9 @@ func (s *deaf) reply(r *nas.Request) (p *nas.Response, at time.Time) {
 	s.t.Helper()
 	s.exchanges.mu.Lock()
 	defer s.exchanges.mu.Unlock()
-	x := s.exchanges.bySlot[slot{from: home.Addr().As16(), port: home.Port(), identifier: r.Identifier}]
+	request, _ := walk(r.Bytes())
+	asked := datagram{listener: s.l, from: home, packet: request}
+	x, _ := s.exchanges.bySlot.get(uint64(asked.slot()))
 	if x == nil || x.reply == nil {
 		return nil, time.Time{}
 	}

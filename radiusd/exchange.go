@@ -2,6 +2,7 @@ package radiusd
 
 import (
 	"context"
+	"encoding/binary"
 	"hash/maphash"
 	"sync"
 	"time"
@@ -9,29 +10,28 @@ import (
 	"duoradiusd/policy"
 )
 
-// slot is what tells one request of a client from another and a repetition from a new one (RFC 5080 §2.2.2). The
-// Request Authenticator is compared, not part of it: a new one on the same slot takes the old one's place. It holds no
-// pointers, so that the map of all slots is quick to hash and nothing for the garbage collector to look through.
-type slot struct {
-	zone       uint64 // of a link-local address
-	socket     uint32 // the receiving listener
-	from, to   [16]byte
-	port       uint16
-	identifier byte
-}
+// slot is what tells one request of a client from another and a repetition from a new one (RFC 5080 §2.2.2), as 64 keyed
+// bits: that two have the same will not happen, and nobody can make it so. The Request Authenticator is compared, not part
+// of it: a new one on the same slot takes the old one's place.
+type slot uint64
 
-var zoneSeed = maphash.MakeSeed()
+var slotSeed = maphash.MakeSeed()
 
-// slot returns d's place. to tells apart what was sent to different addresses of a wildcard socket.
+// slot returns d's place. The address that was asked tells apart what was sent to different ones of a wildcard socket.
 func (d *datagram) slot() slot {
-	s := slot{socket: uint32(d.listener.number), from: d.from.Addr().As16(), port: d.from.Port(), identifier: d.packet.identifier()}
+	var b [47]byte
+	from := d.from.Addr()
+	*(*[16]byte)(b[:]) = from.As16()
 	if d.to.IsValid() {
-		s.to = d.to.As16()
+		*(*[16]byte)(b[16:]) = d.to.As16()
 	}
-	if zone := d.from.Addr().Zone(); zone != "" {
-		s.zone = maphash.String(zoneSeed, zone)
+	binary.NativeEndian.PutUint16(b[32:], d.from.Port())
+	binary.NativeEndian.PutUint32(b[34:], uint32(d.listener.number))
+	b[38] = d.packet.identifier()
+	if zone := from.Zone(); zone != "" {
+		binary.NativeEndian.PutUint64(b[39:], maphash.String(slotSeed, zone))
 	}
-	return s
+	return slot(maphash.Bytes(slotSeed, b[:]))
 }
 
 // exchange is one Access-Request, its repetitions and its reply.
@@ -56,14 +56,14 @@ type exchanges struct {
 	maxInFlight int
 
 	mu       sync.Mutex // guards everything below
-	bySlot   map[slot]*exchange
+	bySlot   table[*exchange]
 	kept     kept
 	inFlight int
 	idle     *sync.Cond // signalled when inFlight falls to 0
 }
 
 func newExchanges(maxInFlight int) *exchanges {
-	t := &exchanges{maxInFlight: maxInFlight, bySlot: make(map[slot]*exchange)}
+	t := &exchanges{maxInFlight: maxInFlight}
 	t.idle = sync.NewCond(&t.mu)
 	return t
 }
@@ -79,26 +79,26 @@ func (t *exchanges) take(x *exchange, resumes bool, now time.Time) (reply []byte
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.expire(now)
-	newest := t.bySlot[x.slot]
+	newest, _ := t.bySlot.get(uint64(x.slot))
 	if y := newest.generation(x.authenticator); y != nil {
 		return y.repeated(now)
 	}
-	traffic := x.client.traffic
-	if traffic.replays.seen(x.authenticator, now) {
+	traffic, mark := x.client.traffic, mark(x.authenticator)
+	if traffic.replays.seen(mark, now) {
 		return nil, replayed
 	}
 	if !room(t.inFlight, t.maxInFlight, resumes) || !room(traffic.inFlight, perClient(t.maxInFlight), resumes) {
 		return nil, overloaded
 	}
 	if newest.overtakes(x) {
-		traffic.replays.add(x.authenticator, now)
+		traffic.replays.add(mark, now)
 		return nil, overtaken
 	}
-	if newest != nil && !t.supersede(x, now) {
+	if newest != nil && !t.supersede(x, newest, now) {
 		return nil, tooManyGenerations
 	}
-	traffic.replays.add(x.authenticator, now)
-	t.bySlot[x.slot] = x
+	traffic.replays.add(mark, now)
+	t.bySlot.put(uint64(x.slot), x)
 	t.inFlight++
 	traffic.inFlight++
 	return nil, passed
@@ -137,16 +137,16 @@ func (x *exchange) repeated(now time.Time) (reply []byte, why dropped) {
 	return x.reply, passed
 }
 
-// supersede parts the older exchanges on x's slot into those that x takes the place of and those that stay behind it. It
-// reports false, and nothing has changed, when there is no room for x.
-func (t *exchanges) supersede(x *exchange, now time.Time) bool {
-	if y := t.bySlot[x.slot]; y.older == nil && y.reply != nil && (x.authentic || !y.authentic) { // as nearly always
+// supersede parts newest and those behind it, which are on x's slot, into those that x takes the place of and those that
+// stay behind it. It reports false, and nothing has changed, when there is no room for x.
+func (t *exchanges) supersede(x, newest *exchange, now time.Time) bool {
+	if y := newest; y.older == nil && y.reply != nil && (x.authentic || !y.authentic) { // as nearly always
 		t.abandon(y)
 		return true
 	}
 	var stay, leave []*exchange
 	pending := 0
-	for y := t.bySlot[x.slot]; y != nil; y = y.older {
+	for y := newest; y != nil; y = y.older {
 		if !x.authentic && (y.reply == nil || y.authentic) {
 			stay = append(stay, y)
 		} else {
@@ -252,7 +252,7 @@ func (t *exchanges) discard(x *exchange) bool {
 	x.gone = true
 	t.leave(x)
 	t.unlink(x)
-	x.client.traffic.replays.forget(x.authenticator)
+	x.client.traffic.replays.forget(mark(x.authenticator))
 	return true
 }
 
@@ -268,11 +268,13 @@ func (t *exchanges) expire(now time.Time) {
 
 // unlink is called with mu held.
 func (t *exchanges) unlink(x *exchange) {
-	newest := t.bySlot[x.slot]
+	newest, _ := t.bySlot.get(uint64(x.slot))
+	if newest == x && x.older == nil {
+		t.bySlot.remove(uint64(x.slot))
+		return
+	}
 	if newest == x {
-		if t.bySlot[x.slot] = x.older; x.older == nil {
-			delete(t.bySlot, x.slot)
-		}
+		t.bySlot.put(uint64(x.slot), x.older)
 		return
 	}
 	for y := newest; y != nil; y = y.older {

@@ -13,7 +13,7 @@ var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 // exchangeNo returns an exchange on a slot of its own.
 func exchangeNo(n int, c *Client) *exchange {
 	x := &exchange{client: c, abandon: func(error) {}, asking: &asking{}}
-	x.slot.socket = uint32(n)
+	x.slot = slot(10 + n)
 	binary.BigEndian.PutUint64(x.authenticator[:], uint64(n)+1)
 	return x
 }
@@ -29,7 +29,8 @@ func (t *exchanges) repeated(s slot, authenticator [16]byte, now time.Time) (rep
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.expire(now)
-	x := t.bySlot[s].generation(authenticator)
+	newest, _ := t.bySlot.get(uint64(s))
+	x := newest.generation(authenticator)
 	if x == nil {
 		return nil, passed, false
 	}
@@ -61,8 +62,8 @@ func TestD4_ReplyLife(t *testing.T) {
 	if reply, _, known := table.repeated(x.slot, x.authenticator, answered.Add(30*time.Second)); reply != nil || known {
 		t.Errorf("after 30 s: %q", reply)
 	}
-	if inFlight, kept := table.load(); inFlight != 0 || kept != 0 || len(table.bySlot) != 0 {
-		t.Errorf("%d in flight, %d kept, %d slots", inFlight, kept, len(table.bySlot))
+	if inFlight, kept := table.load(); inFlight != 0 || kept != 0 || table.bySlot.len() != 0 {
+		t.Errorf("%d in flight, %d kept, %d slots", inFlight, kept, table.bySlot.len())
 	}
 	// Then only the memory of Authenticators stands between it and another push.
 	again := exchangeNo(1, x.client)
@@ -155,8 +156,8 @@ func TestD12_KeptRepliesAreBounded(t *testing.T) {
 		}
 		table.finish(x, []byte("reply"), start)
 	}
-	if inFlight, kept := table.load(); inFlight != pending || kept != maxReplies || len(table.bySlot) != pending+maxReplies {
-		t.Errorf("%d in flight, %d kept, %d slots", inFlight, kept, len(table.bySlot))
+	if inFlight, kept := table.load(); inFlight != pending || kept != maxReplies || table.bySlot.len() != pending+maxReplies {
+		t.Errorf("%d in flight, %d kept, %d slots", inFlight, kept, table.bySlot.len())
 	}
 	if len(table.kept.places) > 3*maxReplies {
 		t.Errorf("the list has %d places for %d replies", len(table.kept.places), maxReplies)
@@ -173,8 +174,8 @@ func TestD12_KeptRepliesAreBounded(t *testing.T) {
 		}
 	}
 	table.expire(start.Add(replyLife))
-	if inFlight, kept := table.load(); inFlight != pending || kept != 0 || len(table.bySlot) != pending {
-		t.Errorf("later: %d in flight, %d kept, %d slots", inFlight, kept, len(table.bySlot))
+	if inFlight, kept := table.load(); inFlight != pending || kept != 0 || table.bySlot.len() != pending {
+		t.Errorf("later: %d in flight, %d kept, %d slots", inFlight, kept, table.bySlot.len())
 	}
 }
 
@@ -206,7 +207,7 @@ func TestExchangesAtRandom(t *testing.T) {
 		case 0, 1:
 			x := &exchange{client: clients[dice.IntN(2)], authentic: dice.IntN(2) == 0, asking: &asking{}}
 			x.abandon = func(error) { abandoned[x] = true }
-			x.slot.identifier = byte(dice.IntN(10))
+			x.slot = slot(10 + dice.IntN(10))
 			rand.Read(x.authenticator[:])
 			before := table.inFlight
 			if why := table.claim(x, dice.IntN(4) == 0, now); why == passed {
@@ -241,7 +242,8 @@ func TestExchangesAtRandom(t *testing.T) {
 func check(t *testing.T, table *exchanges, clients []*Client) {
 	t.Helper()
 	inFlight, linked := 0, 0
-	for s, x := range table.bySlot {
+	for x := range table.bySlot.all() {
+		s := x.slot
 		generations, authentic := 0, 0
 		for ; x != nil; x = x.older {
 			if linked++; x.slot != s || x.gone {

@@ -31,7 +31,7 @@ func (t *exchanges) pending() (list []PendingLogin) {
 	if t.inFlight == 0 {
 		return nil
 	}
-	for _, x := range t.bySlot {
+	for x := range t.bySlot.all() {
 		for ; x != nil; x = x.older {
 			if x.waits() {
 				list = append(list, PendingLogin{x.client.Name, x.asking.user, x.asking.first, x.asking.copies})

@@ -73,7 +73,7 @@ const (
 // the last hour, whichever is less. What it keeps of each are 64 keyed bits: that a new one has those of another will
 // not happen, and nobody can make it so; whole ones would take twice the memory, which is slow where it is not in a cache.
 type replays struct {
-	young, old marks
+	young, old table[struct{}]
 	since      time.Time // when young began; zero: it is empty
 }
 
@@ -81,23 +81,26 @@ var replaySeed = maphash.MakeSeed()
 
 func mark(authenticator [16]byte) uint64 { return maphash.Bytes(replaySeed, authenticator[:]) }
 
-func (r *replays) seen(authenticator [16]byte, now time.Time) bool {
+func (r *replays) seen(mark uint64, now time.Time) bool {
 	r.turn(now)
-	m := mark(authenticator)
-	return r.young.has(m) || r.old.has(m)
+	_, young := r.young.get(mark)
+	if young {
+		return true
+	}
+	_, old := r.old.get(mark)
+	return old
 }
 
-func (r *replays) add(authenticator [16]byte, now time.Time) {
+func (r *replays) add(mark uint64, now time.Time) {
 	if r.since.IsZero() {
 		r.since = now
 	}
-	r.young.add(mark(authenticator))
+	r.young.put(mark, struct{}{})
 }
 
-func (r *replays) forget(authenticator [16]byte) {
-	m := mark(authenticator)
-	r.young.remove(m)
-	r.old.remove(m)
+func (r *replays) forget(mark uint64) {
+	r.young.remove(mark)
+	r.old.remove(mark)
 }
 
 // turn begins a new generation when it is time.

@@ -17,12 +17,12 @@ func TestD8_ReplayMemory(t *testing.T) {
 	var r replays
 	for minute := range 300 { // one a minute, for five hours
 		now := start.Add(time.Duration(minute) * time.Minute)
-		if r.seen(authenticatorNo(minute), now) {
+		if r.seen(mark(authenticatorNo(minute)), now) {
 			t.Fatalf("minute %d: seen before it came", minute)
 		}
-		r.add(authenticatorNo(minute), now)
+		r.add(mark(authenticatorNo(minute)), now)
 		for back := range min(minute, 60) {
-			if !r.seen(authenticatorNo(minute-back), now) {
+			if !r.seen(mark(authenticatorNo(minute-back)), now) {
 				t.Fatalf("minute %d: what came %d minutes ago is forgotten", minute, back)
 			}
 		}
@@ -31,7 +31,7 @@ func TestD8_ReplayMemory(t *testing.T) {
 		}
 	}
 	long := start.Add(24 * time.Hour)
-	if r.seen(authenticatorNo(299), long) || r.old.used != 0 {
+	if r.seen(mark(authenticatorNo(299)), long) || r.old.used != 0 {
 		t.Errorf("remembered for a day: %d", r.old.used)
 	}
 }
@@ -40,22 +40,22 @@ func TestD8_ReplayMemoryIsBounded(t *testing.T) {
 	var r replays
 	const all = 3*replayMemory + 1000
 	for n := range all {
-		if r.seen(authenticatorNo(n), start) {
+		if r.seen(mark(authenticatorNo(n)), start) {
 			t.Fatalf("%d: seen before it came", n)
 		}
-		r.add(authenticatorNo(n), start)
+		r.add(mark(authenticatorNo(n)), start)
 		if n%10_000 == 0 && r.young.used+r.old.used > 2*replayMemory {
 			t.Fatalf("%d remembered", r.young.used+r.old.used)
 		}
 	}
 	for n := all - replayMemory; n < all; n++ {
-		if !r.seen(authenticatorNo(n), start) {
+		if !r.seen(mark(authenticatorNo(n)), start) {
 			t.Fatalf("%d of %d is forgotten", n, all)
 		}
 	}
-	r.forget(authenticatorNo(all - 1))
-	r.forget(authenticatorNo(all - 2000))
-	if r.seen(authenticatorNo(all-1), start) || r.seen(authenticatorNo(all-2000), start) {
+	r.forget(mark(authenticatorNo(all - 1)))
+	r.forget(mark(authenticatorNo(all - 2000)))
+	if r.seen(mark(authenticatorNo(all-1)), start) || r.seen(mark(authenticatorNo(all-2000)), start) {
 		t.Error("seen after it was forgotten")
 	}
 }

@@ -63,6 +63,15 @@ func towards(s *server, people []identity) load {
 		every: time.Second, twice: 100}
 }
 
+// prepare has every source sign its requests.
+func (l load) prepare(sources []*source) {
+	var wg sync.WaitGroup
+	for _, s := range sources {
+		wg.Go(s.prepare)
+	}
+	wg.Wait()
+}
+
 // run makes the logins.
 func (l load) run(ctx context.Context) (*tally, error) {
 	l.sources = max(l.sources, 1)
@@ -73,8 +82,10 @@ func (l load) run(ctx context.Context) (*tally, error) {
 			return nil, err
 		}
 		defer s.conn.Close()
+		s.load = &l
 		sources[i] = s
 	}
+	l.prepare(sources)
 	before := ownCPU()
 	l.start = time.Now()
 	l.end = l.start.Add(l.duration)
@@ -87,7 +98,6 @@ func (l load) run(ctx context.Context) (*tally, error) {
 	errs := make([]error, len(sources))
 	var wg sync.WaitGroup
 	for i, s := range sources {
-		s.load = &l
 		wg.Go(func() { errs[i] = s.run(ctx) })
 	}
 	wg.Wait()

@@ -16,6 +16,7 @@ import (
 type slot struct {
 	busy   bool
 	packet [][]byte // one, in the form that is sent
+	own    []byte   // room for one that was not in stock
 	login  int
 	sent   time.Time // first
 	again  time.Time // when it is sent again
@@ -29,9 +30,9 @@ type source struct {
 	conn   *net.UDPConn
 	batch  *ipv4.PacketConn
 	scribe *scribe
+	stock  stock
 
 	slots    [256]slot
-	next     byte // Identifier to try next: they are counted up, as NASes do
 	pending  int
 	begun    int // logins
 	out      []ipv4.Message
@@ -97,8 +98,10 @@ func (s *source) run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// login is the number of the next one: the sources take turns.
-func (s *source) login() int { return s.number + s.begun*s.load.sources }
+// login is the number of this source's k-th: the sources take turns.
+func (s *source) login(k int) int { return s.number + k*s.load.sources }
+
+func (s *source) who(login int) identity { return s.load.crowd[login%len(s.load.crowd)] }
 
 // startOf is when a login of a paced load is due.
 func (s *source) startOf(login int) time.Time {
@@ -108,7 +111,7 @@ func (s *source) startOf(login int) time.Time {
 // over reports whether no more logins begin.
 func (s *source) over(now time.Time) bool {
 	if s.load.count > 0 {
-		return s.login() >= s.load.count
+		return s.login(s.begun) >= s.load.count
 	}
 	return !now.Before(s.load.end)
 }
@@ -118,7 +121,7 @@ func (s *source) due(now time.Time) bool {
 		return false
 	}
 	if s.load.rate > 0 {
-		return !now.Before(s.startOf(s.login()))
+		return !now.Before(s.startOf(s.login(s.begun)))
 	}
 	share := s.load.inFlight / s.load.sources
 	if s.number < s.load.inFlight%s.load.sources {
@@ -127,20 +130,23 @@ func (s *source) due(now time.Time) bool {
 	return s.pending < share
 }
 
+// begin sends the next request. Identifiers are counted up, as NASes do; one that is in use is passed over.
 func (s *source) begin(now time.Time) {
-	for s.slots[s.next].busy {
-		s.next++
+	identifier := byte(s.begun)
+	for s.slots[identifier].busy {
+		identifier++
 	}
-	n := s.login()
-	sl := &s.slots[s.next]
-	who := s.load.crowd[n%len(s.load.crowd)]
-	sl.packet[0] = s.scribe.request(sl.packet[0], s.next, who, uint32(n))
+	n := s.login(s.begun)
+	sl := &s.slots[identifier]
+	if sl.packet[0] = s.stock.request(s.begun, identifier); sl.packet[0] == nil {
+		sl.own = s.scribe.request(sl.own, identifier, s.who(n), uint32(n))
+		sl.packet[0] = sl.own
+	}
 	sl.busy, sl.login, sl.sent, sl.again, sl.copies = true, n, now, now.Add(s.load.every), 0
 	s.send(sl)
 	if s.load.twice > 0 && n%s.load.twice == s.load.twice-1 {
 		s.send(sl) // an impatient NAS, or a network that doubles
 	}
-	s.next++
 	s.begun++
 	s.tally.begun = now
 	s.pending++
@@ -180,7 +186,7 @@ func (s *source) flush() error {
 func (s *source) wake(now time.Time) time.Time {
 	until := s.checked.Add(lookover)
 	if s.load.rate > 0 && !s.over(now) && s.pending < len(s.slots) {
-		if due := s.startOf(s.login()); due.Before(until) {
+		if due := s.startOf(s.login(s.begun)); due.Before(until) {
 			until = due
 		}
 	}
