@@ -25,14 +25,16 @@ type batchConn interface {
 	write(list []message) (n int, err error)
 }
 
-// batch is the datagrams that are read together, and the replies that are known at once, which leave together. It
-// belongs to one of the listener's readers.
+// batch is the datagrams that are read together, and the replies that are known at once, which leave together as their
+// lines in the log do. It belongs to one of the listener's readers.
 type batch struct {
 	conn     batchConn
 	listener *listener
-	reads    bool   // it is this reader's turn
-	turn     uint64 // of the last read
+	reads    bool     // it is this reader's turn
+	turn     uint64   // of the last read
+	datagram datagram // the one that is received; it is used again for the next
 	out      []message
+	lines    []byte // of the log, of the logins that were answered at once
 }
 
 func newBatch(l *listener) (*batch, error) {
@@ -88,7 +90,11 @@ func (s *Server) receiveAll(l *listener, b *batch, received []message) {
 	now := time.Now()
 	for i := range received {
 		m := &received[i]
-		s.receive(&datagram{listener: l, batch: b, from: m.peer, at: now, turn: b.turn}, m.b, m.oob)
+		b.datagram = datagram{listener: l, batch: b, from: m.peer, at: now, turn: b.turn}
+		s.receive(&b.datagram, m.b, m.oob)
+	}
+	if s.Lines != nil {
+		s.Lines.flush(b)
 	}
 	b.flush()
 }

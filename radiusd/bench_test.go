@@ -62,7 +62,7 @@ func BenchmarkAnswer(b *testing.B) {
 			p, _ := walk(request().ProxyState("proxy").Bytes())
 			b.ReportAllocs()
 			for b.Loop() {
-				p.answer(c, v)
+				p.answer(nil, c, &v)
 			}
 		})
 	}

@@ -17,7 +17,7 @@ var errNoEAP = errors.New("radiusd: the EAP conversation has no packet that fits
 
 // appendEAP appends the EAP packet of a reply, cut into EAP-Messages (RFC 3579 §3.1). Its code must say the same as the
 // reply's (§2.6.3); no Reply-Message stands beside it (§2.6.5).
-func (p *packet) appendEAP(b []byte, v policy.Verdict, rest int) ([]byte, error) {
+func (p *packet) appendEAP(b []byte, v *policy.Verdict, rest int) ([]byte, error) {
 	code := byte(eapFailure)
 	switch v.Outcome {
 	case policy.Accept:

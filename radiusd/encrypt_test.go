@@ -27,7 +27,7 @@ func answered(t *testing.T, r *nas.Request, v policy.Verdict) (*nas.Response, er
 	if why != passed {
 		t.Fatal(why)
 	}
-	b, err := p.answer(testClient(), v)
+	b, err := p.answer(nil, testClient(), &v)
 	if err != nil {
 		return nil, err
 	}

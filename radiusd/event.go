@@ -33,7 +33,7 @@ type Event struct {
 }
 
 // end counts the login, tells it, and writes its one line.
-func (l *login) end(v policy.Verdict, code string, now time.Time) {
+func (l *login) end(v *policy.Verdict, code string, now time.Time) {
 	s, c := l.server, l.exchange.client
 	e := Event{
 		Time: now, Client: c.Name, ClientAddr: l.datagram.host(), User: visible(v.User), Service: c.Login.Service,
@@ -44,14 +44,14 @@ func (l *login) end(v policy.Verdict, code string, now time.Time) {
 		e.Err = visible(fmt.Sprint(v.Err))
 	}
 	if v.Reason == policy.Relayed && l.datagram.packet.eap.present() { // one of many rounds of one login
-		s.log().LogAttrs(context.Background(), slog.LevelDebug, "round", e.line()...)
+		s.log().LogAttrs(context.Background(), slog.LevelDebug, "round", e.attrs()...)
 		return
 	}
 	s.outcomes.add(v.Reason)
 	if s.Lines != nil {
-		s.Lines.write(&e)
+		s.Lines.write(&e, l.datagram.batch)
 	} else if log, level := s.log(), e.level(); log.Enabled(context.Background(), level) {
-		log.LogAttrs(context.Background(), level, "login", e.line()...)
+		log.LogAttrs(context.Background(), level, "login", e.attrs()...)
 	}
 	if s.OnLogin != nil {
 		s.OnLogin(e)
@@ -69,44 +69,31 @@ func (e *Event) level() slog.Level {
 	return slog.LevelInfo
 }
 
-// field is one key of a login's line, and its value.
-type field struct {
-	key    string
-	text   string
-	addr   netip.Addr // counts where it is valid
-	n      int64
-	number bool // n counts
-}
-
-// fields are the login in the log: the same keys in the same order.
-func (e *Event) fields(yield func(field) bool) {
-	_ = yield(field{key: "client", text: e.Client}) &&
-		yield(field{key: "user", text: e.User}) &&
-		yield(field{key: "service", text: e.Service}) &&
-		yield(field{key: "user_ip", addr: e.UserIP}) &&
-		yield(field{key: "code", text: e.Code}) &&
-		yield(field{key: "reason", text: string(e.Reason)}) &&
-		yield(field{key: "factor", text: string(e.Factor)}) &&
-		yield(field{key: "txid", text: e.Txid}) &&
-		yield(field{key: "first_factor_ms", n: e.FirstTook.Milliseconds(), number: true}) &&
-		yield(field{key: "duo_ms", n: e.DuoTook.Milliseconds(), number: true}) &&
-		(e.Reason != policy.BadSecret || yield(field{key: "hint", text: "the password can't be decoded: is this client's secret right?"})) &&
-		(e.Err == "" || yield(field{key: "error", text: e.Err}))
-}
-
-// line is the same for slog.
-func (e *Event) line() (line []slog.Attr) {
-	for f := range e.fields {
-		switch {
-		case f.number:
-			line = append(line, slog.Int64(f.key, f.n))
-		case f.addr.IsValid():
-			line = append(line, slog.String(f.key, f.addr.String()))
-		default:
-			line = append(line, slog.String(f.key, f.text))
-		}
+// tell has l say the same as ever, in the same order.
+func (e *Event) tell(l *line) {
+	l.text("client", e.Client)
+	l.text("user", e.User)
+	l.text("service", e.Service)
+	l.addr("user_ip", e.UserIP)
+	l.text("code", e.Code)
+	l.text("reason", string(e.Reason))
+	l.text("factor", string(e.Factor))
+	l.text("txid", e.Txid)
+	l.number("first_factor_ms", e.FirstTook.Milliseconds())
+	l.number("duo_ms", e.DuoTook.Milliseconds())
+	if e.Reason == policy.BadSecret {
+		l.text("hint", "the password can't be decoded: is this client's secret right?")
 	}
-	return line
+	if e.Err != "" {
+		l.text("error", e.Err)
+	}
+}
+
+// attrs is the same for slog.
+func (e *Event) attrs() []slog.Attr {
+	l := line{form: asAttrs}
+	e.tell(&l)
+	return l.attrs
 }
 
 // visible replaces what a terminal might obey. slog quotes most of it, but as text not DEL and as JSON not C1.

@@ -34,6 +34,9 @@ func (d *datagram) slot() slot {
 	return slot(maphash.Bytes(slotSeed, b[:]))
 }
 
+// usualReply is the length of a reply that says little, in octets.
+const usualReply = 64
+
 // exchange is one Access-Request, its repetitions and its reply.
 type exchange struct {
 	slot          slot
@@ -49,6 +52,8 @@ type exchange struct {
 	reply  []byte    // nil while in progress
 	place  uint64    // of the reply among those that are kept
 	gone   bool      // abandoned, or forgotten
+
+	room [usualReply]byte // of the reply that is given at once, if it is no longer
 }
 
 // exchanges are the requests in progress and the replies that are kept.

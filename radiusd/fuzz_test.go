@@ -57,7 +57,7 @@ func FuzzWalk(f *testing.F) {
 			p.authentic(c)
 		}
 		for _, v := range []policy.Verdict{{}, challenge} {
-			reply, err := p.answer(c, v)
+			reply, err := p.answer(nil, c, &v)
 			if err != nil {
 				if v.Outcome == policy.Reject {
 					t.Fatalf("a reject can't be built: %v", err)

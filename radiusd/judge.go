@@ -1,6 +1,7 @@
 package radiusd
 
 import (
+	"bytes"
 	"net/netip"
 	"slices"
 	"strings"
@@ -32,6 +33,14 @@ func (d *datagram) answer(reply []byte) {
 		return
 	}
 	d.listener.send(reply, d.from, d.to)
+}
+
+// kept is d for a login that goes on when the read loop uses its buffers again.
+func (d *datagram) kept() *datagram {
+	k := *d
+	k.batch = nil
+	k.packet.b = bytes.Clone(d.packet.b)
+	return &k
 }
 
 // host is the address that asks, in the one form that it is known by.

@@ -4,7 +4,9 @@ import (
 	"encoding/hex"
 	"io"
 	"log/slog"
+	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +17,7 @@ import (
 // Lines writes the line of each login, octet for octet as slog's TextHandler or JSONHandler does. Through slog the line
 // costs more than all else that a remembered login does.
 type Lines struct {
-	To    io.Writer // is given one line at a time, from many goroutines at once
+	To    io.Writer // is given whole lines, from many goroutines at once
 	JSON  bool
 	Level slog.Level // of the lowest that are written
 
@@ -44,72 +46,125 @@ func (l *Lines) appendTime(b []byte, t time.Time) []byte {
 	return append(b, now.zone...)
 }
 
-func (l *Lines) write(e *Event) {
-	level := e.level()
-	if level < l.Level {
+// write writes the line of e, or has it leave with b, the batch that its request came with; nil for none.
+func (l *Lines) write(e *Event, b *batch) {
+	if e.level() < l.Level {
+		return
+	}
+	if b != nil {
+		b.lines = l.append(b.lines, e)
 		return
 	}
 	buffer, ok := l.buffers.Get().(*[]byte)
 	if !ok {
 		buffer = new([]byte)
 	}
-	if l.JSON {
-		*buffer = e.appendJSON((*buffer)[:0], level)
-	} else {
-		*buffer = e.appendText(l.appendTime((*buffer)[:0], e.Time), level)
-	}
+	*buffer = l.append((*buffer)[:0], e)
 	l.To.Write(*buffer) // there is nowhere to say that it failed
 	l.buffers.Put(buffer)
 }
 
-func (e *Event) appendText(b []byte, level slog.Level) []byte {
-	b = append(b, level.String()...)
-	b = append(b, " msg=login"...)
-	for f := range e.fields {
-		b = append(append(append(b, ' '), f.key...), '=')
-		switch {
-		case f.number:
-			b = strconv.AppendInt(b, f.n, 10)
-		case f.addr.IsValid():
-			b = f.addr.AppendTo(b)
-		case bare(f.text):
-			b = append(b, f.text...)
-		default:
-			b = strconv.AppendQuote(b, f.text)
+// flush writes the lines of b.
+func (l *Lines) flush(b *batch) {
+	if len(b.lines) > 0 {
+		l.To.Write(b.lines)
+		b.lines = b.lines[:0]
+	}
+}
+
+func (l *Lines) append(b []byte, e *Event) []byte {
+	if l.JSON {
+		to := line{form: asJSON, b: append(b, `{"time":"`...)}
+		to.b = e.Time.AppendFormat(to.b, time.RFC3339Nano)
+		to.b = append(to.b, `","level":"`...)
+		to.b = append(to.b, e.level().String()...)
+		to.b = append(to.b, `","msg":"login"`...)
+		e.tell(&to)
+		return append(to.b, "}\n"...)
+	}
+	to := line{form: asText, b: l.appendTime(b, e.Time)}
+	to.b = append(to.b, e.level().String()...)
+	to.b = append(to.b, " msg=login"...)
+	e.tell(&to)
+	return append(to.b, '\n')
+}
+
+// line is what a login's line says, in one of the forms that it has.
+type line struct {
+	form  form
+	b     []byte      // of text and JSON
+	attrs []slog.Attr // of slog
+}
+
+type form int
+
+const (
+	asText form = iota
+	asJSON
+	asAttrs
+)
+
+func (l *line) text(key, s string) {
+	switch l.form {
+	case asAttrs:
+		l.attrs = append(l.attrs, slog.String(key, s))
+	case asJSON:
+		l.key(key)
+		l.b = appendJSONString(l.b, s)
+	case asText:
+		l.key(key)
+		if bare(s) {
+			l.b = append(l.b, s...)
+		} else {
+			l.b = strconv.AppendQuote(l.b, s)
 		}
 	}
-	return append(b, '\n')
+}
+
+func (l *line) addr(key string, a netip.Addr) {
+	switch {
+	case !a.IsValid():
+		l.text(key, "")
+	case l.form == asAttrs:
+		l.attrs = append(l.attrs, slog.String(key, a.String()))
+	case l.form == asJSON:
+		l.key(key)
+		l.b = append(a.AppendTo(append(l.b, '"')), '"')
+	default:
+		l.key(key)
+		l.b = a.AppendTo(l.b)
+	}
+}
+
+func (l *line) number(key string, n int64) {
+	if l.form == asAttrs {
+		l.attrs = append(l.attrs, slog.Int64(key, n))
+		return
+	}
+	l.key(key)
+	l.b = strconv.AppendInt(l.b, n, 10)
+}
+
+func (l *line) key(key string) {
+	if l.form == asJSON {
+		l.b = append(append(append(l.b, `,"`...), key...), `":`...)
+	} else {
+		l.b = append(append(append(l.b, ' '), key...), '=')
+	}
 }
 
 // bare reports whether slog writes s without quotes.
 func bare(s string) bool {
-	for _, r := range s {
-		plain := '!' <= r && r <= '~' || r > '~' && r != utf8.RuneError && unicode.IsPrint(r)
-		if !plain || r == '=' || r == '"' {
-			return false
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c > '~' || c == '=' || c == '"' {
+			return c > '~' && !strings.ContainsFunc(s, quoted)
 		}
 	}
 	return s != ""
 }
 
-func (e *Event) appendJSON(b []byte, level slog.Level) []byte {
-	b = append(b, `{"time":"`...)
-	b = e.Time.AppendFormat(b, time.RFC3339Nano)
-	b = append(b, `","level":"`...)
-	b = append(b, level.String()...)
-	b = append(b, `","msg":"login"`...)
-	for f := range e.fields {
-		b = append(append(append(b, `,"`...), f.key...), `":`...)
-		switch {
-		case f.number:
-			b = strconv.AppendInt(b, f.n, 10)
-		case f.addr.IsValid():
-			b = append(f.addr.AppendTo(append(b, '"')), '"')
-		default:
-			b = appendJSONString(b, f.text)
-		}
-	}
-	return append(b, "}\n"...)
+func quoted(r rune) bool {
+	return r <= ' ' || r == '=' || r == '"' || r == utf8.RuneError || !unicode.IsPrint(r)
 }
 
 func appendJSONString(b []byte, s string) []byte {

@@ -21,14 +21,14 @@ func bySlog(e *Event, asJSON bool) string {
 		h = slog.NewJSONHandler(&b, nil)
 	}
 	r := slog.NewRecord(e.Time, e.level(), "login", 0)
-	r.AddAttrs(e.line()...)
+	r.AddAttrs(e.attrs()...)
 	h.Handle(context.Background(), r)
 	return b.String()
 }
 
 func byLines(e *Event, asJSON bool) string {
 	var b bytes.Buffer
-	(&Lines{To: &b, JSON: asJSON}).write(e)
+	(&Lines{To: &b, JSON: asJSON}).write(e, nil)
 	return b.String()
 }
 
@@ -86,7 +86,7 @@ func TestLinesOfOneSecondAndTheNext(t *testing.T) {
 			e := someEvent()
 			e.Time = e.Time.Add(after).In(in)
 			b.Reset()
-			if l.write(e); b.String() != bySlog(e, false) {
+			if l.write(e, nil); b.String() != bySlog(e, false) {
 				t.Errorf("got  %swant %s", b.String(), bySlog(e, false))
 			}
 		}
@@ -113,11 +113,11 @@ func TestLinesLevel(t *testing.T) {
 	var b bytes.Buffer
 	l := &Lines{To: &b, Level: slog.LevelWarn}
 	e := someEvent()
-	if l.write(e); b.Len() > 0 {
+	if l.write(e, nil); b.Len() > 0 {
 		t.Errorf("written: %s", b.String())
 	}
 	e.Reason = policy.Fraud
-	if l.write(e); !bytes.Contains(b.Bytes(), []byte("level=WARN msg=login")) {
+	if l.write(e, nil); !bytes.Contains(b.Bytes(), []byte("level=WARN msg=login")) {
 		t.Errorf("not written: %q", b.String())
 	}
 }
@@ -127,6 +127,6 @@ func BenchmarkLine(b *testing.B) {
 	e := someEvent()
 	b.ReportAllocs()
 	for b.Loop() {
-		l.write(e)
+		l.write(e, nil)
 	}
 }

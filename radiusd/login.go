@@ -16,8 +16,9 @@ type login struct {
 	server   *Server
 	settings *Settings
 	exchange *exchange
-	datagram datagram
+	datagram *datagram
 	userIP   netip.Addr // the user's own; invalid when the client did not tell
+	room     []byte     // for the reply, where no other can be given; nil: it is made
 }
 
 // margin is how long before the client gives up the decision must be there.
@@ -38,10 +39,11 @@ func (l *login) run(ctx context.Context) {
 	})
 	l.settle(ctx, func(v policy.Verdict) {
 		if v.Outcome == policy.Reject && !v.Immediate {
-			l.holdBack(ctx, func() { l.reply(v); end() })
+			held := v
+			l.holdBack(ctx, func() { l.reply(&held); end() })
 			return
 		}
-		l.reply(v)
+		l.reply(&v)
 		end()
 	})
 }
@@ -52,7 +54,7 @@ func (l *login) overdue() {
 	if l.server.logins.Err() != nil {
 		reason = policy.ShuttingDown
 	}
-	l.reply(policy.Verdict{Reason: reason})
+	l.reply(&policy.Verdict{Reason: reason})
 }
 
 // settle gives the Verdict to answer, now or later.
@@ -138,18 +140,18 @@ func (l *login) holdBack(ctx context.Context, do func()) {
 }
 
 // reply answers the exchange, once: signs, keeps, sends, logs.
-func (l *login) reply(v policy.Verdict) {
-	x, d := l.exchange, &l.datagram
+func (l *login) reply(v *policy.Verdict) {
+	x, d := l.exchange, l.datagram
 	if v.Outcome == policy.Discard {
 		if l.server.exchanges.discard(x) {
 			l.end(v, "none", time.Now())
 		}
 		return
 	}
-	b, err := d.packet.answer(x.client, v)
+	b, err := d.packet.answer(l.room, x.client, v)
 	if err != nil {
-		v = policy.Verdict{Reason: policy.Unanswerable, User: v.User, Err: err}
-		b, _ = d.packet.answer(x.client, v)
+		v = &policy.Verdict{Reason: policy.Unanswerable, User: v.User, Err: err}
+		b, _ = d.packet.answer(l.room, x.client, v)
 	}
 	now := time.Now()
 	if !l.server.exchanges.finish(x, b, now) {

@@ -40,7 +40,7 @@ const (
 )
 
 // span is where an attribute's value stands in a packet. The zero span is an absent attribute: no value stands at 0.
-type span struct{ at, length int }
+type span struct{ at, length uint16 }
 
 func (s span) present() bool { return s.at != 0 }
 
@@ -82,7 +82,7 @@ func walk(b []byte) (p packet, why dropped) {
 		if count++; count > maxAttributes {
 			return p, tooManyAttributes
 		}
-		if why := p.note(kind, span{at + 2, size - 2}); why != passed {
+		if why := p.note(kind, span{uint16(at + 2), uint16(size - 2)}); why != passed {
 			return p, why
 		}
 		at += size
@@ -122,7 +122,7 @@ func (p *packet) note(kind byte, value span) dropped {
 	case typeARAPPassword:
 		p.arap = true
 	case typeProxyState:
-		p.proxyState += 2 + value.length
+		p.proxyState += 2 + int(value.length)
 	case typeVendorSpecific:
 		p.msCHAP = p.msCHAP || isMSCHAP(p.value(value))
 	}

@@ -35,9 +35,10 @@ var errNoRoom = errors.New("radiusd: the reply's attributes are longer than a pa
 
 // answer builds the signed reply to an Access-Request: Message-Authenticator first, so that no chosen prefix can be
 // put before it (CVE-2024-3596), then what the Verdict says, then every Proxy-State as it came and in order
-// (RFC 2865 §5.33). A reject can always be built.
-func (p *packet) answer(c *Client, v policy.Verdict) ([]byte, error) {
-	b := p.begin(c, outcomeCode(v.Outcome))
+// (RFC 2865 §5.33). A reject can always be built. It lies in room, or where that is nil
+// or too small, in room of its own.
+func (p *packet) answer(room []byte, c *Client, v *policy.Verdict) ([]byte, error) {
+	b := p.begin(room, c, outcomeCode(v.Outcome))
 	tail, err := p.appendAttributes(nil, c, v.Attributes)
 	if err != nil {
 		return nil, err
@@ -61,7 +62,7 @@ func (p *packet) answer(c *Client, v policy.Verdict) ([]byte, error) {
 }
 
 // appendChallenge appends what the client needs to answer a challenge.
-func (p *packet) appendChallenge(b []byte, v policy.Verdict) []byte {
+func (p *packet) appendChallenge(b []byte, v *policy.Verdict) []byte {
 	b = appendAttribute(b, typeState, v.State)
 	if v.Wait > 0 {
 		b = appendInteger(b, typeSessionTimeout, uint32(v.Wait/time.Second))
@@ -85,10 +86,12 @@ func appendMessage(b []byte, message string, rest int) []byte {
 }
 
 // begin returns the head of a reply, with the Request Authenticator in its header and a Message-Authenticator of zeros.
-func (p *packet) begin(c *Client, code radius.Code) []byte {
-	b := make([]byte, headerLength, 64)
-	b[0], b[1] = byte(code), p.identifier()
-	copy(b[4:], p.b[4:20])
+func (p *packet) begin(room []byte, c *Client, code radius.Code) []byte {
+	if room == nil {
+		room = make([]byte, 0, usualReply)
+	}
+	b := append(room, byte(code), p.identifier(), 0, 0)
+	b = append(b, p.b[4:headerLength]...)
 	if !c.OmitReplyAuthenticator {
 		b = appendAttribute(b, typeMessageAuthenticator, string(zeros[:]))
 	}

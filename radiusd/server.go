@@ -191,28 +191,26 @@ func (s *Server) admit(d *datagram, settings *Settings) dropped {
 	}
 	userIP := d.packet.userIP(d.client.userIP)
 	if quick, ok := settings.Decider.(Quick); ok {
-		l := login{server: s, exchange: x, datagram: *d, userIP: userIP}
+		l := login{server: s, exchange: x, datagram: d, userIP: userIP, room: x.room[:0]}
 		if v, ok := l.quick(quick); ok {
-			l.reply(v)
+			l.reply(&v)
 			return passed
 		}
 	}
-	s.begin(&login{server: s, settings: settings, exchange: x, datagram: *d, userIP: userIP})
+	s.begin(&login{server: s, settings: settings, exchange: x, datagram: d.kept(), userIP: userIP})
 	return passed
 }
 
 // begin has l decided in its own time.
 func (s *Server) begin(l *login) {
-	x, d := l.exchange, &l.datagram
+	x, d := l.exchange, l.datagram
 	ctx, abandon := context.WithCancelCause(s.logins)
 	user := string(d.packet.value(d.packet.userName))
 	if !s.exchanges.waits(x, user, abandon, d.at) {
 		abandon(nil)
-		l.reply(policy.Verdict{Reason: policy.Abandoned, User: user})
+		l.reply(&policy.Verdict{Reason: policy.Abandoned, User: user})
 		return
 	}
-	d.packet.b = append([]byte(nil), d.packet.b...) // the read loop's buffer is used again
-	d.batch = nil
 	d.listener.logins.Add(1)
 	s.crew.Go(func() { l.run(ctx) })
 }

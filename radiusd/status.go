@@ -17,6 +17,6 @@ func (s *Server) answerStatus(d *datagram) dropped {
 	if s.Able != nil && !s.Able() {
 		return statusUnable
 	}
-	d.answer(finish(d.packet.begin(d.client, radius.CodeAccessAccept), d.client))
+	d.answer(finish(d.packet.begin(nil, d.client, radius.CodeAccessAccept), d.client))
 	return passed
 }

@@ -60,7 +60,7 @@ func TestRFC5997_6_1(t *testing.T) {
 		t.Error("a wrong secret is taken")
 	}
 	c := &Client{Secret: []byte(rfcSecret), OmitReplyAuthenticator: true}
-	if got, want := finish(p.begin(c, radius.CodeAccessAccept), c), vector(t, "rfc5997-6.1-access-accept.hex"); !bytes.Equal(got, want) {
+	if got, want := finish(p.begin(nil, c, radius.CodeAccessAccept), c), vector(t, "rfc5997-6.1-access-accept.hex"); !bytes.Equal(got, want) {
 		t.Errorf("got % x, want % x", got, want)
 	}
 }
@@ -77,7 +77,7 @@ func TestSealAgainstLayeh(t *testing.T) {
 				t.Fatal(why)
 			}
 			for range 3 { // the keyed hash is used again
-				reply, err := p.answer(c, v)
+				reply, err := p.answer(nil, c, &v)
 				if err != nil {
 					t.Fatal(err)
 				}

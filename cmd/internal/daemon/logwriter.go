@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"sync"
@@ -31,19 +32,19 @@ func NewLogWriter(to io.Writer) *LogWriter {
 	return &LogWriter{to: to, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
-// Write takes one line in; it never waits, and never fails.
-func (w *LogWriter) Write(line []byte) (int, error) {
+// Write takes lines in; it never waits, and never fails.
+func (w *LogWriter) Write(lines []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.closed || len(w.backlog)+len(line) > maxBacklog {
-		w.lost++
-		return len(line), nil
+	if w.closed || len(w.backlog)+len(lines) > maxBacklog {
+		w.lost += bytes.Count(lines, []byte{'\n'})
+		return len(lines), nil
 	}
 	if len(w.backlog) == 0 {
 		w.rouse()
 	}
-	w.backlog = append(w.backlog, line...)
-	return len(line), nil
+	w.backlog = append(w.backlog, lines...)
+	return len(lines), nil
 }
 
 func (w *LogWriter) rouse() {
