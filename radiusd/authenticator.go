@@ -6,16 +6,22 @@ import (
 	"hash"
 )
 
-// mac returns a keyed HMAC-MD5 of the client's, to be given back with release.
-func (c *Client) mac() hash.Hash {
-	if h, ok := c.macs.Get().(hash.Hash); ok {
-		h.Reset()
-		return h
-	}
-	return hmac.New(md5.New, c.Secret)
+// mac is an HMAC-MD5 that is keyed with a client's secret.
+type mac struct {
+	hash.Hash
+	sum [16]byte // room
 }
 
-func (c *Client) release(h hash.Hash) { c.macs.Put(h) }
+// mac returns one of the client's, to be given back with release.
+func (c *Client) mac() *mac {
+	if m, ok := c.macs.Get().(*mac); ok {
+		m.Reset()
+		return m
+	}
+	return &mac{Hash: hmac.New(md5.New, c.Secret)}
+}
+
+func (c *Client) release(m *mac) { c.macs.Put(m) }
 
 var zeros [16]byte
 
@@ -23,13 +29,12 @@ var zeros [16]byte
 // packet with that field zeroed (RFC 3579 §3.2).
 func (p *packet) authentic(c *Client) bool {
 	at := p.messageAuthenticator.at
-	h := c.mac()
-	defer c.release(h)
-	h.Write(p.b[:at])
-	h.Write(zeros[:])
-	h.Write(p.b[at+16:])
-	var sum [16]byte
-	return hmac.Equal(h.Sum(sum[:0]), p.b[at:at+16])
+	m := c.mac()
+	defer c.release(m)
+	m.Write(p.b[:at])
+	m.Write(zeros[:])
+	m.Write(p.b[at+16:])
+	return hmac.Equal(m.Sum(m.sum[:0]), p.b[at:at+16])
 }
 
 // seal signs a reply that holds the Request Authenticator in its header and, unless it was left out, a zeroed
@@ -37,10 +42,10 @@ func (p *packet) authentic(c *Client) bool {
 // all (RFC 2865 §3).
 func (c *Client) seal(reply []byte) {
 	if len(reply) >= headerLength+18 && reply[headerLength] == typeMessageAuthenticator {
-		h := c.mac()
-		h.Write(reply)
-		h.Sum(reply[:headerLength+2])
-		c.release(h)
+		m := c.mac()
+		m.Write(reply)
+		m.Sum(reply[:headerLength+2])
+		c.release(m)
 	}
 	h := md5.New()
 	h.Write(reply)

@@ -37,7 +37,7 @@ type Client struct {
 	Login *policy.Client
 
 	userIP  []addressSource
-	macs    sync.Pool // of hash.Hash, keyed with Secret
+	macs    sync.Pool // of *mac, keyed with Secret
 	traffic *traffic  // shared by all Clients of that name, so that it survives a reload
 }
 
