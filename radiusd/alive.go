@@ -65,7 +65,7 @@ func (r *reader) comeRound() {
 func (l *listener) alive(ctx context.Context) error {
 	for _, r := range l.readers {
 		if !l.comesRound(ctx, r) {
-			return fmt.Errorf("radiusd: reading from %s: %w", l.conn.LocalAddr(), ctx.Err())
+			return fmt.Errorf("radiusd: reading from %s: %w", l.socket.local(), ctx.Err())
 		}
 	}
 	return nil
@@ -83,9 +83,9 @@ func (l *listener) comesRound(ctx context.Context, r *reader) bool {
 		select {
 		case asks <- round:
 			asks = nil
-			l.conn.SetReadDeadline(past) // wakes a loop; what has come in stays where it is
+			l.socket.SetReadDeadline(past) // wakes a loop; what has come in stays where it is
 		case <-again.C:
-			l.conn.SetReadDeadline(past)
+			l.socket.SetReadDeadline(past)
 		case <-round:
 			return true
 		case <-r.ended: // and nobody takes out what another has put in there
@@ -102,9 +102,9 @@ var past = time.Unix(1, 0)
 // goesOn reports whether a loop that the deadline has woken is to go on.
 func (l *listener) goesOn() bool {
 	// The deadline goes first: that of a retire between here and the question below comes after it.
-	l.conn.SetReadDeadline(time.Time{})
+	l.socket.SetReadDeadline(time.Time{})
 	if l.retired.Load() {
-		l.conn.SetReadDeadline(past) // for the other readers
+		l.socket.SetReadDeadline(past) // for the other readers
 		return false
 	}
 	return true

@@ -1,7 +1,6 @@
 package radiusd
 
 import (
-	"net"
 	"net/netip"
 	"time"
 )
@@ -37,10 +36,7 @@ type batch struct {
 	lines    []byte // of the log, of the logins that were answered at once
 }
 
-func newBatch(l *listener) (*batch, error) {
-	conn, err := newBatchConn(l.conn, l.wildcard)
-	return &batch{conn: conn, listener: l}, err
-}
+func newBatch(l *listener) *batch { return &batch{conn: l.socket.batches(l.wildcard), listener: l} }
 
 // many is how many datagrams are worth the price of waking another reader.
 const many = 24
@@ -106,28 +102,4 @@ func emptyMessage(wildcard bool) message {
 		m.oob = make([]byte, 256)
 	}
 	return m
-}
-
-var _ batchConn = (*oneByOne)(nil)
-
-// oneByOne is for systems that can't do several at once.
-type oneByOne struct {
-	conn *net.UDPConn
-	room message
-	last [1]message
-}
-
-func (o *oneByOne) read() ([]message, error) {
-	n, nn, _, from, err := o.conn.ReadMsgUDPAddrPort(o.room.b, o.room.oob)
-	if err != nil {
-		return nil, err
-	}
-	o.last[0] = message{o.room.b[:n], o.room.oob[:nn], from}
-	return o.last[:], nil
-}
-
-func (o *oneByOne) write(list []message) (int, error) {
-	m := &list[0]
-	_, _, err := o.conn.WriteMsgUDPAddrPort(m.b, m.oob, m.peer)
-	return 1, err
 }

@@ -62,7 +62,7 @@ func newDeaf(t testing.TB, decide deciderFunc, rejectDelay time.Duration, client
 	s := &Server{Logger: slog.New(slog.DiscardHandler)}
 	s.Use(Settings{Clients: list, Decider: decide, RejectDelay: rejectDelay})
 	t.Cleanup(func() { s.giveUp(context.Canceled) })
-	return &deaf{Server: s, t: t, l: &listener{conn: &net.UDPConn{}}} // which answers each send with an error
+	return &deaf{Server: s, t: t, l: &listener{socket: watched{&net.UDPConn{}}}} // which answers each send with an error
 }
 
 // take has the server receive a datagram now.

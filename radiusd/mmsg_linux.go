@@ -2,11 +2,11 @@ package radiusd
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
 	"strconv"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -14,13 +14,16 @@ import (
 
 // mmsg reads and writes with recvmmsg(2) and sendmmsg(2). The addresses of what is read and written cost no memory.
 type mmsg struct {
-	raw     syscall.RawConn
+	socket  *quiet
 	in, out flight
 	rooms   [atOnce]message
 	list    [atOnce]message // what was read
 	zone    zone            // of the last link-local address
 
-	reading, writing func(fd uintptr) (done bool) // in and out; made once, for a closure costs memory too
+	// Made once, for a closure costs memory too:
+	receiving func(epoll uintptr) (done bool)
+	reading   func(fd uintptr)
+	writing   func(fd uintptr)
 }
 
 // flight is what one system call reads or writes.
@@ -32,20 +35,19 @@ type flight struct {
 	err     error
 }
 
-func newBatchConn(conn *net.UDPConn, wildcard bool) (batchConn, error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	m := &mmsg{raw: raw}
+func newMMsg(q *quiet, wildcard bool) *mmsg {
+	m := &mmsg{socket: q}
 	m.in.want = atOnce
 	for i := range m.rooms {
 		m.rooms[i] = emptyMessage(wildcard)
 		m.in.hold(i, &m.rooms[i])
 	}
-	m.reading = func(fd uintptr) bool { return m.in.call(unix.SYS_RECVMMSG, fd) }
-	m.writing = func(fd uintptr) bool { return m.out.call(unix.SYS_SENDMMSG, fd) }
-	return m, nil
+	m.receiving = m.receive
+	m.reading = func(fd uintptr) { m.in.call(unix.SYS_RECVMMSG, fd) }
+	m.writing = func(fd uintptr) {
+		insist(fd, func() error { return m.out.call(unix.SYS_SENDMMSG, fd) })
+	}
+	return m
 }
 
 // hold has the i-th header lead to m's octets.
@@ -61,17 +63,27 @@ func (f *flight) hold(i int, m *message) {
 	h.Namelen = unix.SizeofSockaddrInet6
 }
 
-// call reports whether it has been made: not where it would have to wait. It never waits, so the scheduler need not know
-// of it; whoever shares an inherited socket may have made it a blocking one.
-func (f *flight) call(number, fd uintptr) bool {
+// call makes a system call that never waits, so the scheduler need not know of it.
+func (f *flight) call(number, fd uintptr) error {
 	n, _, errno := unix.RawSyscall6(number, fd, uintptr(unsafe.Pointer(&f.headers)), uintptr(f.want), unix.MSG_DONTWAIT, 0, 0)
-	switch errno {
-	case 0:
-		f.n, f.err = int(n), nil
-	case unix.EAGAIN:
-		return false
-	default:
+	f.n, f.err = int(n), nil
+	if errno != 0 {
 		f.n, f.err = 0, errno
+	}
+	return f.err
+}
+
+// receive reports whether there was something to read. If not the bell will ring for it.
+func (m *mmsg) receive(epoll uintptr) (done bool) {
+	if m.socket.armed {
+		m.socket.disarm(epoll)
+	}
+	if err := m.socket.raw.Control(m.reading); err != nil {
+		m.in.err = err
+	}
+	if m.in.err == unix.EAGAIN {
+		m.in.err = m.socket.arm(epoll, unix.EPOLL_CTL_MOD)
+		return m.in.err != nil
 	}
 	return true
 }
@@ -83,8 +95,11 @@ func (m *mmsg) read() ([]message, error) {
 		h.SetControllen(len(m.rooms[i].oob))
 	}
 	m.in.n = 0
-	if err := m.raw.Read(m.reading); err != nil {
+	switch err := m.socket.ringing.Read(m.receiving); {
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, err
+	case err != nil:
+		return nil, net.ErrClosed // a file that was closed says so in another word
 	}
 	if m.in.err != nil {
 		return nil, os.NewSyscallError("recvmmsg", m.in.err)
@@ -102,7 +117,7 @@ func (m *mmsg) write(list []message) (int, error) {
 		m.out.hold(i, &list[i])
 		m.out.headers[i].Hdr.Namelen = m.zone.put(&m.out.peers[i], list[i].peer)
 	}
-	if err := m.raw.Write(m.writing); err != nil {
+	if err := m.socket.raw.Control(m.writing); err != nil {
 		return 0, err
 	}
 	return m.out.n, os.NewSyscallError("sendmmsg", m.out.err)

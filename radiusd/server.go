@@ -141,7 +141,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 	case <-time.After(time.Second): // a factor heeds no context
 	}
 	for _, l := range listeners {
-		l.conn.Close()
+		l.socket.Close()
 	}
 	s.save()
 }

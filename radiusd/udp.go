@@ -18,7 +18,7 @@ import (
 // listener is one UDP socket.
 type listener struct {
 	number   int
-	conn     *net.UDPConn
+	socket   socket
 	wildcard bool // the reply must name the address to leave from
 	v6       bool
 
@@ -57,7 +57,7 @@ func (s *Server) Listen(addresses []netip.AddrPort) error {
 		l, err := s.listen(a)
 		if err != nil {
 			for _, l := range opened {
-				l.conn.Close()
+				l.socket.Close()
 			}
 			return err
 		}
@@ -83,11 +83,11 @@ func (s *Server) Listen(addresses []netip.AddrPort) error {
 // retire has l read no more, and closes it once its logins are answered. It is called with mu held.
 func (s *Server) retire(l *listener) {
 	l.retired.Store(true)
-	l.conn.SetReadDeadline(past)
+	l.socket.SetReadDeadline(past)
 	s.retired.Go(func() {
 		l.reading.Wait()
 		l.logins.Wait()
-		l.conn.Close()
+		l.socket.Close()
 	})
 }
 
@@ -96,7 +96,7 @@ func (s *Server) Addresses() (list []netip.AddrPort) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range s.listeners {
-		list = append(list, l.conn.LocalAddr().(*net.UDPAddr).AddrPort())
+		list = append(list, l.socket.local())
 	}
 	return list
 }
@@ -112,27 +112,26 @@ func (s *Server) listen(a netip.AddrPort) (*listener, error) {
 	}
 	conn.SetReadBuffer(receiveBuffer) // as much as the system allows
 	local := conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr()
-	l := &listener{conn: conn, wildcard: local.IsUnspecified(), v6: local.Is6()}
-	if err := l.prepare(); err != nil {
+	l := &listener{wildcard: local.IsUnspecified(), v6: local.Is6()}
+	if err := l.takeOver(conn); err != nil {
 		conn.Close()
 		return nil, err
+	}
+	for range min(runtime.GOMAXPROCS(0), maxReaders) {
+		l.readers = append(l.readers, newReader(newBatch(l)))
 	}
 	return l, nil
 }
 
-// prepare gives l its readers.
-func (l *listener) prepare() error {
-	for range min(runtime.GOMAXPROCS(0), maxReaders) {
-		b, err := newBatch(l)
-		if err != nil {
+// takeOver makes conn l's socket.
+func (l *listener) takeOver(conn *net.UDPConn) (err error) {
+	if l.wildcard {
+		if err := l.askDestination(conn); err != nil {
 			return err
 		}
-		l.readers = append(l.readers, newReader(b))
 	}
-	if l.wildcard {
-		return l.askDestination()
-	}
-	return nil
+	l.socket, err = newSocket(conn)
+	return err
 }
 
 func open(a netip.AddrPort) (*net.UDPConn, error) {
@@ -152,11 +151,11 @@ func open(a netip.AddrPort) (*net.UDPConn, error) {
 
 // askDestination has the system tell with each datagram which address it was sent to. On a host with several
 // addresses a reply would otherwise leave from the one that routing prefers, and the client would not know it.
-func (l *listener) askDestination() error {
+func (l *listener) askDestination(conn *net.UDPConn) error {
 	if l.v6 {
-		return ipv6.NewPacketConn(l.conn).SetControlMessage(ipv6.FlagDst|ipv6.FlagInterface, true)
+		return ipv6.NewPacketConn(conn).SetControlMessage(ipv6.FlagDst|ipv6.FlagInterface, true)
 	}
-	return ipv4.NewPacketConn(l.conn).SetControlMessage(ipv4.FlagDst, true)
+	return ipv4.NewPacketConn(conn).SetControlMessage(ipv4.FlagDst, true)
 }
 
 func (l *listener) destination(oob []byte) netip.Addr {
@@ -196,7 +195,7 @@ func source(addr netip.Addr) []byte {
 // send sends a reply from the address that was asked. That it may be lost is the protocol's business: the client asks
 // again and gets it again.
 func (l *listener) send(b []byte, to netip.AddrPort, from netip.Addr) {
-	l.conn.WriteMsgUDPAddrPort(b, source(from), to)
+	l.socket.send(message{b: b, oob: source(from), peer: to})
 }
 
 // read is the loop of one of the listener's readers; it ends with retire.
@@ -216,7 +215,7 @@ func (s *Server) read(l *listener, r *reader) {
 			return
 		case err != nil:
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.log().Error("reading", "address", l.conn.LocalAddr().String(), "error", err, "again_in", pause)
+			s.log().Error("reading", "address", l.socket.local().String(), "error", err, "again_in", pause)
 			time.Sleep(pause)
 			continue
 		}

@@ -2,6 +2,7 @@ package radiusd
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -12,11 +13,9 @@ import (
 
 // TestBatchConn: what is read is what was sent, by whom, also when the next read brings fewer; what is written arrives.
 func TestBatchConn(t *testing.T) {
-	for name, wrap := range map[string]func(*net.UDPConn, bool) (batchConn, error){
-		"many at once": newBatchConn,
-		"one by one": func(conn *net.UDPConn, wildcard bool) (batchConn, error) {
-			return &oneByOne{conn: conn, room: emptyMessage(wildcard)}, nil
-		},
+	for name, wrap := range map[string]func(*net.UDPConn) (socket, error){
+		"many at once": newSocket,
+		"one by one":   func(conn *net.UDPConn) (socket, error) { return watched{conn}, nil },
 	} {
 		for _, listen := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"} {
 			t.Run(name+" "+listen, func(t *testing.T) {
@@ -26,17 +25,31 @@ func TestBatchConn(t *testing.T) {
 					t.Skip(err)
 				}
 				defer conn.Close()
-				if l.conn = conn; l.wildcard {
-					if err := l.askDestination(); err != nil {
+				if l.wildcard {
+					if err := l.askDestination(conn); err != nil {
 						t.Fatal(err)
 					}
 				}
-				c, err := wrap(conn, l.wildcard)
-				if err != nil {
+				if l.socket, err = wrap(conn); err != nil {
 					t.Fatal(err)
 				}
+				defer l.socket.Close()
+				c := l.socket.batches(l.wildcard)
 				for _, n := range []int{atOnce + 3, 2, 1, 5} {
 					exchangeDatagrams(t, l, c, n)
+				}
+				l.socket.SetReadDeadline(time.Time{})
+				ended := make(chan error, 1)
+				go func() {
+					_, err := c.read()
+					ended <- err
+				}()
+				l.socket.Close()
+				if err := <-ended; !errors.Is(err, net.ErrClosed) {
+					t.Errorf("a closed socket says %v", err)
+				}
+				if err := l.socket.send(message{b: []byte("x"), peer: home}); err == nil {
+					t.Error("a closed socket sends")
 				}
 			})
 		}
@@ -46,7 +59,7 @@ func TestBatchConn(t *testing.T) {
 // exchangeDatagrams sends n to l, from as many sockets, and each back.
 func exchangeDatagrams(t *testing.T, l *listener, c batchConn, n int) {
 	t.Helper()
-	local := l.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	local := l.socket.local()
 	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), local.Port())
 	if local.Addr() == netip.IPv6Loopback() {
 		to = local
@@ -64,7 +77,7 @@ func exchangeDatagrams(t *testing.T, l *listener, c batchConn, n int) {
 			t.Fatal(err)
 		}
 	}
-	l.conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	l.socket.SetReadDeadline(time.Now().Add(10 * time.Second))
 	var out []message
 	for len(out) < n {
 		list, err := c.read()
@@ -105,12 +118,13 @@ func TestBatchConnTooLarge(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	c, err := newBatchConn(conn, false)
+	listening, err := newSocket(conn)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := net.DialUDP("udp", nil, conn.LocalAddr().(*net.UDPAddr))
+	defer listening.Close()
+	c := listening.batches(false)
+	s, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(listening.local()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +147,7 @@ func TestBatchConnTooLarge(t *testing.T) {
 	if n, err := c.write([]message{{b: []byte("x"), peer: netip.MustParseAddrPort("[2001:db8::1]:9")}}); n != 0 || err == nil {
 		t.Errorf("sent %d: %v", n, err)
 	}
-	conn.SetReadDeadline(past)
+	listening.SetReadDeadline(past)
 	if _, err := c.read(); err == nil {
 		t.Error("read what is not there")
 	}
