@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 )
 
 // errMissing says that a rival is not installed.
@@ -23,6 +24,9 @@ type bench struct {
 	self     string // this program, which is some of the rivals too
 	profiles string // the folder of profiles; "": none are made
 	people   []identity
+	waited   time.Duration // for the machine to be left alone
+
+	fakeMachine func() machineTime // for tests; nil: the system tells
 	progress io.Writer
 
 	mu        sync.Mutex // guards what follows

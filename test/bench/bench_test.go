@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 }
 
 // tiny is a run that measures nothing, but goes through all the machinery.
-var tiny = scale{"tiny", 1, 50 * time.Millisecond, []int{32}, 40, 1, 300, 60, 200 * time.Millisecond, 500, 50}
+var tiny = scale{"tiny", 1, 50 * time.Millisecond, []int{32}, 40, 1, 300, 60, 2, 200 * time.Millisecond, 0, 500, 50}
 
 // sure are the verdicts that hold on any machine, however busy: what was counted, not timed.
 var sure = []string{"one push each", "at most 2048 connections"}

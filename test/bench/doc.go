@@ -20,6 +20,11 @@
 // Its one rule: only ratios count. The servers of a row take turns, several rounds of it; each figure is the median of
 // its rounds, and each ratio the median of the ratios round by round: what else the machine did, it did to both.
 //
+// On a virtual machine the hypervisor may give the processors to others. What it took the system tells (steal, in
+// proc_stat(5)): a turn that lost more than half a hundredth of the machine is taken again, after a pause, as long as the
+// run has patience left (five minutes with --quick, else fifteen). Which turns count is settled by that alone, never by what
+// was measured in them; how many were taken again, and how many count all the same, stands below the table.
+//
 // A rival does the whole work: its call is signed, the Duo verifies that, and it accepts whom Duo allows and nobody else.
 // It has what makes it fast: threads, kept connections, no log. FreeRADIUS asks Duo in three ways, each by one
 // synchronous call for a login where ours makes three:

@@ -32,29 +32,20 @@ func (b *bench) latency(ctx context.Context) error {
 	}
 	var p50, p99, floor50, floor99 []float64
 	ours, bare := &rounds{}, &rounds{}
-	for again := range b.scale.Again {
-		b.say("%s: %d logins at %d/s, %d of %d", row, n, rate, again+1, b.scale.Again)
-		f, err := b.paced(ctx, floor, people, rate, bare)
+	for turn := range b.scale.Turns {
+		b.say("%s: %d logins at %d/s, %d of %d", row, n, rate, turn+1, b.scale.Turns)
+		f, err := calmly(ctx, b, row, func() (pacing, error) { return b.paced(ctx, floor, people, rate) })
 		if err != nil {
 			return err
 		}
-		floor50, floor99 = append(floor50, quantile(f, 0.5).Seconds()), append(floor99, quantile(f, 0.99).Seconds())
-		if err := duo.forget(ctx); err != nil {
-			return err
-		}
-		took, err := b.paced(ctx, s, people, rate, ours)
+		bare.add(f.outcome)
+		floor50, floor99 = append(floor50, quantile(f.took, 0.5).Seconds()), append(floor99, quantile(f.took, 0.99).Seconds())
+		p, err := calmly(ctx, b, row, func() (pacing, error) { return b.added(ctx, s, duo, people, rate) })
 		if err != nil {
 			return err
 		}
-		seen, err := duo.sightings(ctx)
-		if err != nil {
-			return err
-		}
-		added := make([]time.Duration, n)
-		for i, who := range people {
-			added[i] = took[i] - seen.OwnTimes[who.name]
-		}
-		p50, p99 = append(p50, quantile(added, 0.5).Seconds()), append(p99, quantile(added, 0.99).Seconds())
+		ours.add(p.outcome)
+		p50, p99 = append(p50, quantile(p.took, 0.5).Seconds()), append(p99, quantile(p.took, 0.99).Seconds())
 	}
 	b.report.Figures = append(b.report.Figures, ours.figure(row, s, 0), bare.figure(row, floor, 0))
 	got := seconds(median(p99))
@@ -66,17 +57,41 @@ func (b *bench) latency(ctx context.Context) error {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// paced has everybody log in once, at a rate, and returns how long it took each.
-func (b *bench) paced(ctx context.Context, s *server, people []identity, rate float64, into *rounds) ([]time.Duration, error) {
+// pacing is what became of logins at a rate, and how long it took each.
+type pacing struct {
+	outcome
+	took []time.Duration
+}
+
+// paced has everybody log in once, at a rate.
+func (b *bench) paced(ctx context.Context, s *server, people []identity, rate float64) (pacing, error) {
 	l := towards(s, people)
 	l.rate, l.count, l.byLogin = rate, len(people), make([]time.Duration, len(people))
-	t, cpu, err := b.round(ctx, s, l)
+	o, err := b.round(ctx, s, l)
 	if err != nil {
-		return nil, err
+		return pacing{}, err
 	}
-	if t.accepted != len(people) {
-		return nil, fmt.Errorf("%s accepted %d of %d logins", s.title, t.accepted, len(people))
+	if o.accepted != len(people) {
+		return pacing{}, fmt.Errorf("%s accepted %d of %d logins", s.title, o.accepted, len(people))
 	}
-	into.add(t, cpu)
-	return l.byLogin, nil
+	return pacing{o, l.byLogin}, nil
+}
+
+// added is paced, less what Duo itself took.
+func (b *bench) added(ctx context.Context, s *server, duo *fakeDuo, people []identity, rate float64) (pacing, error) {
+	if err := duo.forget(ctx); err != nil {
+		return pacing{}, err
+	}
+	p, err := b.paced(ctx, s, people, rate)
+	if err != nil {
+		return pacing{}, err
+	}
+	seen, err := duo.sightings(ctx)
+	if err != nil {
+		return pacing{}, err
+	}
+	for i, who := range people {
+		p.took[i] -= seen.OwnTimes[who.name]
+	}
+	return p, nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"slices"
-	"time"
 )
 
 // median returns the middle of a list, the mean of the two in the middle where there are two; 0 of none.
@@ -73,15 +72,15 @@ type rounds struct {
 	lost, copies    int
 }
 
-func (r *rounds) add(t *tally, cpu time.Duration) {
+func (r *rounds) add(t outcome) {
 	r.lost += t.lost + t.refused
 	r.copies += t.copies
 	if t.accepted == 0 {
 		return
 	}
 	r.rate = append(r.rate, float64(t.accepted)/t.elapsed.Seconds())
-	r.cpu = append(r.cpu, cpu.Seconds()*1000/float64(t.accepted))
-	r.load = append(r.load, t.cpu.Seconds()*1000/float64(t.accepted))
+	r.cpu = append(r.cpu, t.cpu.Seconds()*1000/float64(t.accepted))
+	r.load = append(r.load, t.tally.cpu.Seconds()*1000/float64(t.accepted))
 }
 
 func (r *rounds) figure(row string, s *server, inFlight int) figure {

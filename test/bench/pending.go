@@ -22,15 +22,15 @@ func (b *bench) pending(ctx context.Context) error {
 	return b.waiting(ctx, "pending pushes, HTTP/1.1", b.scale.Pending1, true)
 }
 
-// wait is the worst of several times that n pushes were begun at once.
-type wait struct {
+// worst is the worst of several times that n pushes were begun at once.
+type worst struct {
 	accepted, pushes        int
 	starting, slowest       time.Duration
 	peak                    float64
 	connections, handshakes int
 }
 
-func (w *wait) add(t *tally, seen sightings, peak float64) {
+func (w *worst) add(t *tally, seen sightings, peak float64) {
 	w.accepted = min(w.accepted, t.accepted)
 	w.pushes = max(w.pushes, seen.Pushes)
 	w.starting = max(w.starting, t.starting)
@@ -46,43 +46,62 @@ func (b *bench) waiting(ctx context.Context, row string, n int, http1 bool) erro
 		return err
 	}
 	people := crowd(n)
-	worst := wait{accepted: n}
+	sum := worst{accepted: n}
 	all, beside := &rounds{}, &rounds{}
-	var s *server
+	var last *server
 	for again := range b.scale.Again {
 		b.say("%s: %d begun within a second, %d of %d", row, n, again+1, b.scale.Again)
-		if s != nil {
-			s.stop()
-		}
-		if s, err = b.ours(ctx, titleOurs, configuration(duo, "0s")); err != nil { // cold: it has no connection yet
-			return err
-		}
-		if err := duo.forget(ctx); err != nil {
-			return err
-		}
-		l := towards(s, people)
-		l.rate, l.count, l.sources = float64(n), n, max(n/150, 1)
-		l.every, l.patience = 5*time.Second, 40*time.Second
-		before := duo.cpu()
-		t, cpu, err := b.round(ctx, s, l)
+		w, err := calmly(ctx, b, row, func() (w waited, err error) {
+			w, err = b.wait(ctx, duo, people, last)
+			last = w.server
+			return w, err
+		})
 		if err != nil {
 			return err
 		}
-		seen, err := duo.sightings(ctx)
-		if err != nil {
-			return err
-		}
-		all.add(t, cpu)
-		beside.add(t, duo.cpu()-before)
-		worst.add(t, seen, s.peak())
+		all.add(w.outcome)
+		beside.add(outcome{w.tally, w.duo})
+		sum.add(w.tally, w.seen, last.peak())
 	}
-	b.report.Figures = append(b.report.Figures, all.figure(row, s, n),
+	b.report.Figures = append(b.report.Figures, all.figure(row, last, n),
 		beside.figure(row, &server{process: duo.process, title: "(Duo, beside it)"}, n))
-	b.judgeWait(row, worst, n, http1)
+	b.judgeWait(row, sum, n, http1)
 	return nil
 }
 
-func (b *bench) judgeWait(row string, w wait, n int, http1 bool) {
+// waited is what became of pushes that waited at the same time.
+type waited struct {
+	outcome
+	server *server
+	duo    time.Duration // processor time
+	seen   sightings
+}
+
+// wait has everybody begin a push within a second, on a daemon that is cold: it has no connection yet.
+func (b *bench) wait(ctx context.Context, duo *fakeDuo, people []identity, last *server) (w waited, err error) {
+	if last != nil {
+		last.stop()
+	}
+	if w.server, err = b.ours(ctx, titleOurs, configuration(duo, "0s")); err != nil {
+		return w, err
+	}
+	if err := duo.forget(ctx); err != nil {
+		return w, err
+	}
+	n := len(people)
+	l := towards(w.server, people)
+	l.rate, l.count, l.sources = float64(n), n, max(n/150, 1)
+	l.every, l.patience = 5*time.Second, 40*time.Second
+	before := duo.cpu()
+	if w.outcome, err = b.round(ctx, w.server, l); err != nil {
+		return w, err
+	}
+	w.duo = duo.cpu() - before
+	w.seen, err = duo.sightings(ctx)
+	return w, err
+}
+
+func (b *bench) judgeWait(row string, w worst, n int, http1 bool) {
 	b.judge(verdict{row, fmt.Sprintf("%d begun in 1 s, all answered within %.0f s", n, answeredIn.Seconds()),
 		fmt.Sprintf("%d, begun in %.1f s, the last answered after %.1f s", w.accepted, w.starting.Seconds(), w.slowest.Seconds()),
 		w.accepted == n && w.slowest <= answeredIn})

@@ -13,17 +13,19 @@ type scale struct {
 	Measure  time.Duration `json:"measure"`    // one server's turn
 	InFlight []int         `json:"in_flight"`  // of closed loops
 	Users    int           `json:"users"`      // who log in
-	Again    int           `json:"again"`      // how often pending pushes are made, and latency measured
+	Again    int           `json:"again"`      // how often pending pushes are made
 	Pending  int           `json:"pending"`    // pushes, over HTTP/2
 	Pending1 int           `json:"pending_h1"` // over HTTP/1.1
-	Pace     time.Duration `json:"pace"`       // of logins at a rate
+	Turns    int           `json:"turns"`      // of the rows with logins at a rate: one by turns with the other
+	Pace     time.Duration `json:"pace"`       // one such turn
+	Patience time.Duration `json:"patience"`   // with a machine that is disturbed: what turns that don't count may take, in all
 	Flood    int           `json:"flood"`      // packets a second from unknown sources
 	Listed   int           `json:"listed"`     // users in the large configuration
 }
 
 var (
-	quick = scale{"quick", 3, 1500 * time.Millisecond, []int{64, 256}, 1000, 1, 20_000, 5_000, 4 * time.Second, 20_000, 100_000}
-	full  = scale{"full", 5, 5 * time.Second, []int{64, 256}, 1000, 3, 20_000, 5_000, 10 * time.Second, 20_000, 100_000}
+	quick = scale{"quick", 3, 1500 * time.Millisecond, []int{64, 256}, 1000, 1, 20_000, 5_000, 5, 2 * time.Second, 5 * time.Minute, 20_000, 100_000}
+	full  = scale{"full", 5, 5 * time.Second, []int{64, 256}, 1000, 3, 20_000, 5_000, 7, 4 * time.Second, 15 * time.Minute, 20_000, 100_000}
 )
 
 // needFiles raises the limit of open files as far as it may go, and says whether that is enough. Children inherit it.

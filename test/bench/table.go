@@ -17,6 +17,8 @@ type report struct {
 	Go        string    `json:"go"`
 	LoadFirst string    `json:"load_before"` // of the machine, by the minute
 	LoadLast  string    `json:"load_after"`
+	Repeated  int       `json:"repeated"`  // turns that were taken again, because the machine was disturbed
+	Disturbed int       `json:"disturbed"` // turns that count, though it was
 	Figures   []figure  `json:"figures"`
 	Verdicts  []verdict `json:"verdicts"`
 	Notes     []string  `json:"notes,omitempty"`
@@ -64,6 +66,10 @@ func (r *report) text(w io.Writer) error {
 			reached = "NO"
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", v.Row, v.Target, v.Measured, reached)
+	}
+	if r.Repeated > 0 {
+		fmt.Fprintf(t, "\n%d turns were taken again, and %d count, in which the hypervisor gave more than %.1f %% of the machine to others\n",
+			r.Repeated, r.Disturbed, 100*disturbing)
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(t, "\n%s\n", n)

@@ -40,18 +40,11 @@ func (b *bench) turns(ctx context.Context, row string, servers []*server, people
 		for i := range servers {
 			s := servers[(i+round)%len(servers)]
 			for _, n := range inFlight {
-				l := towards(s, people)
-				l.inFlight, l.duration = n, b.scale.Measure
-				profiled := make(chan error, 1)
-				go func() { profiled <- b.profile(ctx, s, row, l.duration) }()
-				t, cpu, err := b.round(ctx, s, l)
-				if err := errors.Join(err, <-profiled); err != nil {
+				o, err := calmly(ctx, b, row, func() (outcome, error) { return b.turn(ctx, row, s, people, n) })
+				if err != nil {
 					return err
 				}
-				if t.accepted == 0 {
-					return fmt.Errorf("%s accepted nobody: %d rejects, %d without a reply", s.title, t.refused, t.lost)
-				}
-				got[s][n].add(t, cpu)
+				got[s][n].add(o)
 			}
 		}
 	}
@@ -63,31 +56,53 @@ func (b *bench) turns(ctx context.Context, row string, servers []*server, people
 	return nil
 }
 
-// round puts a load on s and returns what became of it, and the processor time that s took for it.
-func (b *bench) round(ctx context.Context, s *server, l load) (*tally, time.Duration, error) {
+// turn has s carry so many logins at a time, for a while.
+func (b *bench) turn(ctx context.Context, row string, s *server, people []identity, inFlight int) (outcome, error) {
+	l := towards(s, people)
+	l.inFlight, l.duration = inFlight, b.scale.Measure
+	profiled := make(chan error, 1)
+	go func() { profiled <- b.profile(ctx, s, row, l.duration) }()
+	o, err := b.round(ctx, s, l)
+	if err := errors.Join(err, <-profiled); err != nil {
+		return outcome{}, err
+	}
+	if o.accepted == 0 {
+		return outcome{}, fmt.Errorf("%s accepted nobody: %d rejects, %d without a reply", s.title, o.refused, o.lost)
+	}
+	return o, nil
+}
+
+// outcome is what became of a load, and the processor time that its server took for it.
+type outcome struct {
+	*tally
+	cpu time.Duration
+}
+
+// round puts a load on s.
+func (b *bench) round(ctx context.Context, s *server, l load) (outcome, error) {
 	before := s.cpu()
 	t, err := l.run(ctx)
 	if alive := s.running(); alive != nil {
-		return nil, 0, alive
+		return outcome{}, alive
 	}
 	if err != nil {
-		return nil, 0, fmt.Errorf("%s: %w", s.title, err)
+		return outcome{}, fmt.Errorf("%s: %w", s.title, err)
 	}
 	took := s.cpu() - before
 	s.forget()
-	return t, took, nil
+	return outcome{t, took}, nil
 }
 
 // prime logs everybody in once.
 func (b *bench) prime(ctx context.Context, s *server, people []identity) error {
 	l := towards(s, people)
 	l.inFlight, l.count, l.twice = 32, len(people), 0
-	t, _, err := b.round(ctx, s, l)
+	o, err := b.round(ctx, s, l)
 	if err != nil {
 		return err
 	}
-	if t.accepted != len(people) {
-		return fmt.Errorf("%s accepted %d of %d first logins", s.title, t.accepted, len(people))
+	if o.accepted != len(people) {
+		return fmt.Errorf("%s accepted %d of %d first logins", s.title, o.accepted, len(people))
 	}
 	return nil
 }

@@ -37,40 +37,74 @@ func (b *bench) unknown(ctx context.Context) error {
 		people[i] = b.people[i%len(b.people)]
 	}
 	quiet, loud := &rounds{}, &rounds{}
-	before, err := b.paced(ctx, s, people, besideRate, quiet)
-	if err != nil {
-		return err
-	}
-	if _, err := b.paced(ctx, s, people, besideRate, &rounds{}); err != nil { // what logins take of memory, they have
+	if _, err := b.paced(ctx, s, people, besideRate); err != nil { // what logins take of memory, they have
 		return err
 	}
 	b.settle(s)
-	b.say("%s: %d packets/s beside %d logins/s", unknownRow, b.scale.Flood, besideRate)
 	resident := s.resident()
+	var f flooded
+	var p99, beside, more []float64
+	for turn := range b.scale.Turns {
+		b.say("%s: %d packets/s beside %d logins/s, %d of %d", unknownRow, b.scale.Flood, besideRate, turn+1, b.scale.Turns)
+		alone, err := calmly(ctx, b, unknownRow, func() (pacing, error) { return b.paced(ctx, s, people, besideRate) })
+		if err != nil {
+			return err
+		}
+		quiet.add(alone.outcome)
+		b.settle(s)
+		together, err := calmly(ctx, b, unknownRow, func() (outcome, error) { return b.flooded(ctx, s, people, &f) })
+		if err != nil {
+			return err
+		}
+		loud.add(together)
+		p, q := quantile(alone.took, 0.99).Seconds(), quantile(together.took, 0.99).Seconds()
+		p99, beside, more = append(p99, p), append(beside, q), append(more, q-p)
+	}
+	grown := s.resident() - resident
+	b.report.Figures = append(b.report.Figures, quiet.figure(unknownRow+", none", s, 0), loud.figure(unknownRow, s, 0))
+
+	perSecond := float64(f.sent) / f.took.Seconds()
+	b.judge(verdict{unknownRow, fmt.Sprintf("%d packets/s, flat memory", b.scale.Flood),
+		fmt.Sprintf("%.0f/s sent, %+.1f MB", perSecond, grown), grown < flat && perSecond > 0.8*float64(b.scale.Flood)})
+	all := time.Since(f.since)
+	b.judge(verdict{unknownRow, "at most one log line in 10 s", fmt.Sprintf("%d in %.1f s", f.lines, all.Seconds()),
+		f.lines <= int(all.Seconds()/10)+1})
+	b.judge(verdict{unknownRow, "logins unaffected: all answered, p99 within 1 ms of that without",
+		fmt.Sprintf("%d of %d, p99 %s, without %s", f.accepted, f.logins, milliseconds(seconds(median(beside))), milliseconds(seconds(median(p99)))),
+		f.accepted == f.logins && seconds(median(more)) <= slack})
+	return nil
+}
+
+// flooded is what a flood was, and what became of the logins beside it.
+type flooded struct {
+	sent             int
+	logins, accepted int
+	lines            int           // of the log that tell of no login
+	took             time.Duration // of the flood
+	since            time.Time     // when it began first
+}
+
+// flooded has everybody log in at a rate, beside packets from unknown sources.
+func (b *bench) flooded(ctx context.Context, s *server, people []identity, sum *flooded) (outcome, error) {
 	stop := b.startFlood(ctx, s)
 	start, spent := time.Now(), s.cpu()
+	if sum.since.IsZero() {
+		sum.since = start
+	}
 	l := towards(s, people)
 	l.rate, l.count = besideRate, len(people)
 	t, err := l.run(ctx)
-	took := time.Since(start)
+	sum.took += time.Since(start)
 	sent, floodErr := stop()
 	if err := errors.Join(err, floodErr); err != nil {
-		return err
+		return outcome{}, err
 	}
-	loud.add(t, s.cpu()-spent)
-	grown, extra := s.resident()-resident, b.settle(s)-t.accepted
-	b.report.Figures = append(b.report.Figures, quiet.figure(unknownRow+", none", s, 0), loud.figure(unknownRow, s, 0))
-
-	perSecond := float64(sent) / took.Seconds()
-	b.judge(verdict{unknownRow, fmt.Sprintf("%d packets/s, flat memory", b.scale.Flood),
-		fmt.Sprintf("%.0f/s sent, %+.1f MB", perSecond, grown), grown < flat && perSecond > 0.8*float64(b.scale.Flood)})
-	b.judge(verdict{unknownRow, "at most one log line in 10 s", fmt.Sprintf("%d in %.1f s", extra, took.Seconds()),
-		extra <= int(took.Seconds()/10)+1})
-	p, q := quantile(before, 0.99), quantile(t.took, 0.99)
-	b.judge(verdict{unknownRow, "logins unaffected: all answered, p99 within 1 ms of that without",
-		fmt.Sprintf("%d of %d, p99 %s, without %s", t.accepted, len(people), milliseconds(q), milliseconds(p)),
-		t.accepted == len(people) && q <= p+slack})
-	return nil
+	o := outcome{t, s.cpu() - spent}
+	sum.sent += sent
+	sum.logins += len(people)
+	sum.accepted += t.accepted
+	sum.lines += b.settle(s) - t.accepted
+	return o, nil
 }
 
 // settle waits until the log of s, which is written in the background, is complete, empties it, and returns how many

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestMachineTime(t *testing.T) {
+	before := parseMachineTime("cpu  100 0 50 800 0 0 10 40 7 0")
+	after := parseMachineTime("cpu  150 0 60 880 0 0 10 60 9 0")
+	if before != (machineTime{1000, 40}) || after.stolenSince(before) != 0.125 {
+		t.Errorf("%+v, %v", before, after.stolenSince(before))
+	}
+	for _, odd := range []string{"", "cpu", "cpu 1 2 3", "cpu x"} {
+		if got := parseMachineTime(odd); got.stolen != 0 || got.stolenSince(got) != 0 {
+			t.Errorf("%q: %+v", odd, got)
+		}
+	}
+	if readMachineTime().all <= 0 {
+		t.Error("nothing of this machine")
+	}
+}
+
+// TestCalmly: a turn that was disturbed is taken again until one is not, or patience is at its end; what its result is makes
+// no difference.
+func TestCalmly(t *testing.T) {
+	for _, tt := range []struct {
+		patience           time.Duration
+		disturbed          int // of the first turns
+		turns, left, taken int
+	}{
+		{time.Minute, 0, 1, 0, 0},
+		{time.Minute, 3, 4, 0, 3},
+		{0, 3, 1, 1, 0},
+		{4 * time.Second, 99, 4, 1, 3}, // after 1, 2 and 4 s
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := &bench{scale: scale{Patience: tt.patience}, progress: &strings.Builder{}}
+			n := 0
+			b.fakeMachine = func() machineTime {
+				return machineTime{all: float64(1000 * n), stolen: float64(6 * min(n, tt.disturbed))}
+			}
+			got, err := calmly(t.Context(), b, "row", func() (int, error) { n++; return -n, nil })
+			if got != -tt.turns || err != nil || b.report.Disturbed != tt.left || b.report.Repeated != tt.taken {
+				t.Errorf("%+v: the turn that counts is %d, %v; %+v", tt, -got, err, b.report)
+			}
+		})
+	}
+}
+
+// TestCalmlyEnds: with an error, and when nobody waits any more.
+func TestCalmlyEnds(t *testing.T) {
+	b := &bench{scale: scale{Patience: time.Hour}, progress: &strings.Builder{}}
+	n := 0.0
+	b.fakeMachine = func() machineTime { n++; return machineTime{all: n, stolen: n} }
+	want := errors.New("broken")
+	if _, err := calmly(t.Context(), b, "row", func() (int, error) { return 0, want }); err != want {
+		t.Errorf("got %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := calmly(ctx, b, "row", func() (int, error) { return 0, nil }); err != context.Canceled {
+		t.Errorf("got %v", err)
+	}
+}
