@@ -7,8 +7,8 @@ import (
 
 // startsAtOnce is how many logins may be on their way to Duo at once, of those for which nobody else is asked before. At
 // nine o'clock more come in a second than are worked off in one, and each on its way takes ten times the memory of one
-// that waits for its turn. Where Duo takes a whole second for preauth it is still four thousand logins a second.
-const startsAtOnce = 4096
+// that waits for its turn. Where Duo takes a whole second for preauth it is still two thousand logins a second.
+const startsAtOnce = 2048
 
 // turnstile lets a number of functions run at once. Those who come when there are enough leave theirs to those inside.
 type turnstile struct {

@@ -22,14 +22,16 @@ func lendMemory() (stop func()) {
 		return func() {}
 	}
 	var mu sync.Mutex // guards what follows
-	percent, stopped := mostPct, false
-	before := debug.SetGCPercent(percent)
+	stopped := false
+	lent := terms{mostPct, ceiling(0)}
+	before := lent.set()
 	afterEachCollection(func() (again bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		if now := garbagePercent(inUse()); now != percent && !stopped {
-			percent = now
-			debug.SetGCPercent(percent)
+		used := inUse()
+		if now := (terms{garbagePercent(used), ceiling(used)}); now != lent && !stopped {
+			lent = now
+			lent.set()
 		}
 		return !stopped
 	})
@@ -37,8 +39,26 @@ func lendMemory() (stop func()) {
 		mu.Lock()
 		defer mu.Unlock()
 		stopped = true
-		debug.SetGCPercent(before)
+		before.set()
 	}
+}
+
+// terms are on which the collector gets memory.
+type terms struct {
+	percent int
+	ceiling int64 // octets: near it the collector goes to work, whatever percent says
+}
+
+// set puts t into force, and returns what was.
+func (t terms) set() (before terms) {
+	return terms{debug.SetGCPercent(t.percent), debug.SetMemoryLimit(t.ceiling)}
+}
+
+// ceiling is for a machine that is too busy to see to percent in time: what was lent when little was in use must not be
+// taken when much is. It goes by 64 MB, as each change stops the world.
+func ceiling(inUse uint64) int64 {
+	const step = 64 << 20
+	return max(roomy+step, int64(min(inUse, 1<<40)/100*130)/step*step+step)
 }
 
 // garbagePercent is how much garbage may gather beside what is in use. It goes by quarters: each change stops the world

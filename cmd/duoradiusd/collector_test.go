@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"runtime"
 	"runtime/debug"
 	"testing"
@@ -33,12 +34,29 @@ func TestLendMemory(t *testing.T) {
 	held := make([]byte, 400<<20)
 	held[0] = 1
 	settles(t, leastPct)
+	if got := debug.SetMemoryLimit(-1); got != ceiling(inUse()) || got < 400<<20 {
+		t.Errorf("a limit of %d MB", got>>20)
+	}
 	runtime.KeepAlive(held)
 	held = nil
 	settles(t, mostPct)
 	stop()
 	if got := debug.SetGCPercent(100); got != 100 {
 		t.Errorf("after stop: %d", got)
+	}
+	if got := debug.SetMemoryLimit(-1); got != math.MaxInt64 {
+		t.Errorf("after stop: a limit of %d", got)
+	}
+}
+
+// TestCeiling: it is above what is in use and its garbage, and not far above.
+func TestCeiling(t *testing.T) {
+	for _, inUse := range []uint64{0, 1 << 20, 200 << 20, 280 << 20, 320 << 20, 500 << 20, 4 << 30} {
+		all := inUse + inUse*uint64(garbagePercent(inUse))/100
+		got := uint64(ceiling(inUse))
+		if got < all+all/20 || got > max(384<<20, inUse/100*140+64<<20) {
+			t.Errorf("%d MB for %d in use, %d with garbage", got>>20, inUse>>20, all>>20)
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ type bench struct {
 	waited   time.Duration // for the machine to be left alone
 
 	fakeMachine func() machineTime // for tests; nil: the system tells
-	progress io.Writer
+	progress    io.Writer
 
 	mu        sync.Mutex // guards what follows
 	processes []*process
