@@ -56,8 +56,8 @@ func TestQuantile(t *testing.T) {
 // TestRounds: logins that were not accepted do not make a server fast, and a round without any counts for nothing.
 func TestRounds(t *testing.T) {
 	r := &rounds{}
-	r.add(outcome{&tally{accepted: 2000, refused: 1, lost: 2, copies: 3, elapsed: time.Second}, 40 * time.Millisecond})
-	r.add(outcome{&tally{accepted: 0, refused: 500, elapsed: time.Second}, time.Millisecond})
+	r.add(outcome{tally: &tally{accepted: 2000, refused: 1, lost: 2, copies: 3, elapsed: time.Second}, cpu: 40 * time.Millisecond})
+	r.add(outcome{tally: &tally{accepted: 0, refused: 500, elapsed: time.Second}, cpu: time.Millisecond})
 	if len(r.rate) != 1 || r.rate[0] != 2000 || math.Abs(r.cpu[0]-0.02) > 1e-9 || r.lost != 503 || r.copies != 3 {
 		t.Errorf("got %+v", r)
 	}

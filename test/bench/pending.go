@@ -60,7 +60,7 @@ func (b *bench) waiting(ctx context.Context, row string, n int, http1 bool) erro
 			return err
 		}
 		all.add(w.outcome)
-		beside.add(outcome{w.tally, w.duo})
+		beside.add(outcome{tally: w.tally, cpu: w.duo})
 		sum.add(w.tally, w.seen, last.peak())
 	}
 	b.report.Figures = append(b.report.Figures, all.figure(row, last, n),

@@ -72,15 +72,29 @@ func (b *bench) turn(ctx context.Context, row string, s *server, people []identi
 	return o, nil
 }
 
-// outcome is what became of a load, and the processor time that its server took for it.
+// outcome is what became of a load, and what its server took for it.
 type outcome struct {
 	*tally
-	cpu time.Duration
+	cpu   time.Duration
+	grown float64 // MB of memory
+}
+
+// usage is what a server has taken since it was started.
+type usage struct {
+	cpu      time.Duration
+	resident float64
+}
+
+func (s *server) now() usage { return usage{s.cpu(), s.resident()} }
+
+func (s *server) since(before usage, t *tally) outcome {
+	now := s.now()
+	return outcome{t, now.cpu - before.cpu, now.resident - before.resident}
 }
 
 // round puts a load on s.
 func (b *bench) round(ctx context.Context, s *server, l load) (outcome, error) {
-	before := s.cpu()
+	before := s.now()
 	t, err := l.run(ctx)
 	if alive := s.running(); alive != nil {
 		return outcome{}, alive
@@ -88,9 +102,9 @@ func (b *bench) round(ctx context.Context, s *server, l load) (outcome, error) {
 	if err != nil {
 		return outcome{}, fmt.Errorf("%s: %w", s.title, err)
 	}
-	took := s.cpu() - before
+	o := s.since(before, t)
 	s.forget()
-	return outcome{t, took}, nil
+	return o, nil
 }
 
 // prime logs everybody in once.

@@ -40,9 +40,8 @@ func (b *bench) unknown(ctx context.Context) error {
 	if _, err := b.paced(ctx, s, people, besideRate); err != nil { // what logins take of memory, they have
 		return err
 	}
-	b.settle(s)
-	resident := s.resident()
 	var f flooded
+	var grown float64 // MB, beside what it grew by without packets from unknown sources
 	var p99, beside, more []float64
 	for turn := range b.scale.Turns {
 		b.say("%s: %d packets/s beside %d logins/s, %d of %d", unknownRow, b.scale.Flood, besideRate, turn+1, b.scale.Turns)
@@ -57,15 +56,15 @@ func (b *bench) unknown(ctx context.Context) error {
 			return err
 		}
 		loud.add(together)
+		grown += together.grown - alone.grown
 		p, q := quantile(alone.took, 0.99).Seconds(), quantile(together.took, 0.99).Seconds()
 		p99, beside, more = append(p99, p), append(beside, q), append(more, q-p)
 	}
-	grown := s.resident() - resident
 	b.report.Figures = append(b.report.Figures, quiet.figure(unknownRow+", none", s, 0), loud.figure(unknownRow, s, 0))
 
 	perSecond := float64(f.sent) / f.took.Seconds()
 	b.judge(verdict{unknownRow, fmt.Sprintf("%d packets/s, flat memory", b.scale.Flood),
-		fmt.Sprintf("%.0f/s sent, %+.1f MB", perSecond, grown), grown < flat && perSecond > 0.8*float64(b.scale.Flood)})
+		fmt.Sprintf("%.0f/s sent, %+.1f MB beside without", perSecond, grown), grown < flat && perSecond > 0.8*float64(b.scale.Flood)})
 	all := time.Since(f.since)
 	b.judge(verdict{unknownRow, "at most one log line in 10 s", fmt.Sprintf("%d in %.1f s", f.lines, all.Seconds()),
 		f.lines <= int(all.Seconds()/10)+1})
@@ -87,7 +86,7 @@ type flooded struct {
 // flooded has everybody log in at a rate, beside packets from unknown sources.
 func (b *bench) flooded(ctx context.Context, s *server, people []identity, sum *flooded) (outcome, error) {
 	stop := b.startFlood(ctx, s)
-	start, spent := time.Now(), s.cpu()
+	start, before := time.Now(), s.now()
 	if sum.since.IsZero() {
 		sum.since = start
 	}
@@ -99,7 +98,7 @@ func (b *bench) flooded(ctx context.Context, s *server, people []identity, sum *
 	if err := errors.Join(err, floodErr); err != nil {
 		return outcome{}, err
 	}
-	o := outcome{t, s.cpu() - spent}
+	o := s.since(before, t)
 	sum.sent += sent
 	sum.logins += len(people)
 	sum.accepted += t.accepted
