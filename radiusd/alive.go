@@ -74,7 +74,7 @@ func (l *listener) alive(ctx context.Context) error {
 // wakeAgain is how long one that was not woken waits for another try: one reader may wake in the place of another.
 const wakeAgain = 20 * time.Millisecond
 
-// comesRound reports whether r's loop comes round before ctx ends, or has ended.
+// comesRound reports whether r's loop comes round before ctx ends, or has ended as it should.
 func (l *listener) comesRound(ctx context.Context, r *reader) bool {
 	round, asks := make(chan struct{}), r.rounds
 	again := time.NewTicker(wakeAgain)
@@ -89,7 +89,7 @@ func (l *listener) comesRound(ctx context.Context, r *reader) bool {
 		case <-round:
 			return true
 		case <-r.ended: // and nobody takes out what another has put in there
-			return true
+			return l.retired.Load()
 		case <-ctx.Done():
 			return false
 		}

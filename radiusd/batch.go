@@ -1,7 +1,9 @@
 package radiusd
 
 import (
+	"errors"
 	"net/netip"
+	"syscall"
 	"time"
 )
 
@@ -68,10 +70,14 @@ func (b *batch) answer(d *datagram, reply []byte) {
 	b.out = append(b.out, message{b: reply, oob: source(d.to), peer: d.from})
 }
 
-// flush sends the replies. One that can't be sent is lost, which is the protocol's business, and keeps none behind it.
+// flush sends the replies. One that can't be sent is lost, which is the protocol's business, and keeps none behind it; where
+// the system has no room for one, it has none for the others, and waiting for each would hold up what is to be read.
 func (b *batch) flush() {
 	for left := b.out; len(left) > 0; {
 		n, err := b.conn.write(left)
+		if errors.Is(err, syscall.EAGAIN) {
+			break
+		}
 		if err != nil {
 			n = 1
 		}

@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"os"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -58,6 +60,26 @@ func TestReplyThatCanNotBeSent(t *testing.T) {
 		if !slices.Equal(p.sent, want) {
 			t.Errorf("%d: sent to %v, want %v", bad, p.sent, want)
 		}
+	}
+}
+
+// crammed is a batchConn of a system that has no room.
+type crammed struct{ picky }
+
+func (c *crammed) write([]message) (int, error) {
+	c.sent = append(c.sent, 1)
+	return 0, os.NewSyscallError("sendmmsg", syscall.EAGAIN)
+}
+
+// TestNoRoomForReplies: each would be waited for, so the first is the last that is tried.
+func TestNoRoomForReplies(t *testing.T) {
+	c := &crammed{}
+	b := &batch{conn: c}
+	for range 3 {
+		b.answer(&datagram{from: home}, []byte("reply"))
+	}
+	if b.flush(); len(c.sent) != 1 || len(b.out) != 0 {
+		t.Errorf("%d tries, %d left", len(c.sent), len(b.out))
 	}
 }
 

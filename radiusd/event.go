@@ -69,7 +69,7 @@ func (e *Event) level() slog.Level {
 	return slog.LevelInfo
 }
 
-// tell has l say the same as ever, in the same order.
+// tell has l say what the line of a login says, always in this order.
 func (e *Event) tell(l *line) {
 	l.text("client", e.Client)
 	l.text("user", e.User)
@@ -89,7 +89,7 @@ func (e *Event) tell(l *line) {
 	}
 }
 
-// attrs is the same for slog.
+// attrs are the line of a login for slog.
 func (e *Event) attrs() []slog.Attr {
 	l := line{form: asAttrs}
 	e.tell(&l)

@@ -10,8 +10,8 @@ import (
 	"duoradiusd/policy"
 )
 
-// slot is what tells one request of a client from another and a repetition from a new one (RFC 5080 §2.2.2), as 64 keyed
-// bits: that two have the same will not happen, and nobody can make it so. The Request Authenticator is compared, not part
+// slot is what tells one request of a client from another and a repetition from a new one (RFC 5080 §2.2.2), as 64 bits
+// whose key is ours alone: of a hundred thousand no two will have the same. The Request Authenticator is compared, not part
 // of it: a new one on the same slot takes the old one's place.
 type slot uint64
 
@@ -48,7 +48,7 @@ type exchange struct {
 
 	// Guarded by exchanges.mu:
 	asking *asking   // nil until it waits
-	older  *exchange // another generation on the same slot; see claim
+	older  *exchange // another generation on the same slot; see take
 	reply  []byte    // nil while in progress
 	place  uint64    // of the reply among those that are kept
 	gone   bool      // abandoned, or forgotten

@@ -15,6 +15,7 @@ func (s *Server) Hold() (release func()) {
 // EndedLoop returns what asks whether a listener whose loop has ended is alive.
 func EndedLoop(conn *net.UDPConn) func(context.Context) error {
 	l := &listener{socket: watched{conn}, readers: []*reader{newReader(nil)}}
+	l.retired.Store(true)
 	close(l.readers[0].ended)
 	return l.alive
 }

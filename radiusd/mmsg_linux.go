@@ -2,7 +2,6 @@ package radiusd
 
 import (
 	"encoding/binary"
-	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -78,13 +77,15 @@ func (m *mmsg) receive(epoll uintptr) (done bool) {
 	if m.socket.armed {
 		m.socket.disarm(epoll)
 	}
-	if err := m.socket.raw.Control(m.reading); err != nil {
+	if err := m.socket.fileConn.Control(m.reading); err != nil {
 		m.in.err = err
+		return true
 	}
 	if m.in.err == unix.EAGAIN {
 		m.in.err = m.socket.arm(epoll, unix.EPOLL_CTL_MOD)
 		return m.in.err != nil
 	}
+	m.in.err = os.NewSyscallError("recvmmsg", m.in.err)
 	return true
 }
 
@@ -95,14 +96,14 @@ func (m *mmsg) read() ([]message, error) {
 		h.SetControllen(len(m.rooms[i].oob))
 	}
 	m.in.n = 0
-	switch err := m.socket.ringing.Read(m.receiving); {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, err
+	err := m.socket.bellConn.Read(m.receiving)
+	switch {
+	case m.socket.closed.Load():
+		return nil, net.ErrClosed // a file says so in another word
 	case err != nil:
-		return nil, net.ErrClosed // a file that was closed says so in another word
-	}
-	if m.in.err != nil {
-		return nil, os.NewSyscallError("recvmmsg", m.in.err)
+		return nil, err
+	case m.in.err != nil:
+		return nil, m.in.err
 	}
 	for i := range m.in.n {
 		h, room := &m.in.headers[i], &m.rooms[i]
@@ -117,7 +118,7 @@ func (m *mmsg) write(list []message) (int, error) {
 		m.out.hold(i, &list[i])
 		m.out.headers[i].Hdr.Namelen = m.zone.put(&m.out.peers[i], list[i].peer)
 	}
-	if err := m.socket.raw.Control(m.writing); err != nil {
+	if err := m.socket.fileConn.Control(m.writing); err != nil {
 		return 0, err
 	}
 	return m.out.n, os.NewSyscallError("sendmmsg", m.out.err)

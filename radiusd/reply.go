@@ -35,8 +35,8 @@ var errNoRoom = errors.New("radiusd: the reply's attributes are longer than a pa
 
 // answer builds the signed reply to an Access-Request: Message-Authenticator first, so that no chosen prefix can be
 // put before it (CVE-2024-3596), then what the Verdict says, then every Proxy-State as it came and in order
-// (RFC 2865 §5.33). A reject can always be built. It lies in room, or where that is nil
-// or too small, in room of its own.
+// (RFC 2865 §5.33). A reject can always be built. It lies in
+// room, or where that is nil or too small, in room of its own.
 func (p *packet) answer(room []byte, c *Client, v *policy.Verdict) ([]byte, error) {
 	b := p.begin(room, c, outcomeCode(v.Outcome))
 	tail, err := p.appendAttributes(nil, c, v.Attributes)

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,8 +20,9 @@ type quiet struct {
 	armed bool     // belongs to the reader whose turn it is
 	file  *os.File // the socket, which the runtime does not watch
 
-	ringing, raw syscall.RawConn // of bell, of file
-	addr         netip.AddrPort
+	bellConn, fileConn syscall.RawConn
+	addr               netip.AddrPort
+	closed             atomic.Bool
 }
 
 // newSocket takes conn over, and closes it.
@@ -31,8 +33,8 @@ func newSocket(conn *net.UDPConn) (socket, error) {
 		return nil, err
 	}
 	q := &quiet{file: file, addr: watched{conn}.local()}
-	if q.raw, err = file.SyscallConn(); err == nil {
-		err = q.hang()
+	if q.fileConn, err = file.SyscallConn(); err == nil {
+		err = q.hangBell()
 	}
 	if err != nil {
 		file.Close()
@@ -64,15 +66,18 @@ func unwatched(conn *net.UDPConn) (file *os.File, err error) {
 	return file, err
 }
 
-// hang makes the bell.
-func (q *quiet) hang() error {
+// hangBell makes the bell.
+func (q *quiet) hangBell() error {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
 	unix.SetNonblock(epoll, true) // so that the runtime watches it
 	q.bell = os.NewFile(uintptr(epoll), "epoll")
-	if q.ringing, err = q.bell.SyscallConn(); err == nil {
+	if q.bellConn, err = q.bell.SyscallConn(); err == nil {
+		err = q.bell.SetReadDeadline(time.Time{}) // which fails where the runtime does not watch it
+	}
+	if err == nil {
 		err = q.arm(uintptr(epoll), unix.EPOLL_CTL_ADD)
 	}
 	if err != nil {
@@ -83,7 +88,7 @@ func (q *quiet) hang() error {
 
 // arm has the bell ring for the next datagram, or at once if there is one.
 func (q *quiet) arm(epoll uintptr, operation int) (err error) {
-	controlled := q.raw.Control(func(fd uintptr) {
+	controlled := q.fileConn.Control(func(fd uintptr) {
 		e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT}
 		err = os.NewSyscallError("epoll_ctl", unix.EpollCtl(int(epoll), operation, int(fd), &e))
 	})
@@ -94,11 +99,11 @@ func (q *quiet) arm(epoll uintptr, operation int) (err error) {
 	return err
 }
 
-// disarm takes in the ring, if there was one: only then is it the last (EPOLLONESHOT).
+// disarm takes in the ring, if there was one: with it the bell is disarmed (EPOLLONESHOT), and not before.
 func (q *quiet) disarm(epoll uintptr) {
 	var rung [1]unix.EpollEvent
-	unix.EpollWait(int(epoll), rung[:], 0)
-	q.armed = false
+	n, _ := unix.EpollWait(int(epoll), rung[:], 0)
+	q.armed = n == 0
 }
 
 func (q *quiet) local() netip.AddrPort { return q.addr }
@@ -107,7 +112,7 @@ func (q *quiet) batches(wildcard bool) batchConn { return newMMsg(q, wildcard) }
 
 func (q *quiet) send(m message) (err error) {
 	to := sockaddr(m.peer)
-	controlled := q.raw.Control(func(fd uintptr) {
+	controlled := q.fileConn.Control(func(fd uintptr) {
 		err = insist(fd, func() error {
 			_, err := unix.SendmsgN(int(fd), m.b, m.oob, to, unix.MSG_DONTWAIT)
 			return err
@@ -144,6 +149,7 @@ func insist(fd uintptr, send func() error) error {
 func (q *quiet) SetReadDeadline(t time.Time) error { return q.bell.SetReadDeadline(t) }
 
 func (q *quiet) Close() error {
+	q.closed.Store(true)
 	q.bell.Close()
 	return q.file.Close()
 }

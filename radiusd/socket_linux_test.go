@@ -37,6 +37,9 @@ func TestQuietRingsOnce(t *testing.T) {
 		}
 	}
 	rings("nothing came", false)
+	if q.disarm(epoll); !q.armed {
+		t.Error("disarmed before it rang: it will ring once more than is known")
+	}
 	send()
 	rings("armed", true)
 	q.disarm(epoll)

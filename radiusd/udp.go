@@ -123,7 +123,7 @@ func (s *Server) listen(a netip.AddrPort) (*listener, error) {
 	return l, nil
 }
 
-// takeOver makes conn l's socket.
+// takeOver makes conn's socket l's; conn itself is closed then.
 func (l *listener) takeOver(conn *net.UDPConn) (err error) {
 	if l.wildcard {
 		if err := l.askDestination(conn); err != nil {

@@ -14,7 +14,7 @@
 //
 // Each box is a process of its own, so that what the system says of its processor time and memory is its own. The
 // load is made by this process: sockets on many loopback addresses, Message-Authenticator on, Identifiers used again,
-// copies of what is not answered. Every reply is verified. The load is the same for all, and its own processor time
+// copies of what is not answered; what it sends is signed before a turn begins (stock.go). Every reply is verified. The load is the same for all, and its own processor time
 // stands in the table, for it shares the machine.
 //
 // Its one rule: only ratios count. The servers of a row take turns, several rounds of it; each figure is the median of

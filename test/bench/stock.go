@@ -20,7 +20,9 @@ func (s *source) prepare() {
 	s.stock = make(stock, (n+s.load.sources-1)/s.load.sources*roomOf)
 	for k := range len(s.stock) / roomOf {
 		place := s.stock[k*roomOf:]
-		s.scribe.request(place[:0:roomOf], byte(k), s.who(s.login(k)), uint32(s.login(k)))
+		if b := s.scribe.request(place[:0:roomOf], byte(k), s.who(s.login(k)), uint32(s.login(k))); len(b) > roomOf {
+			panic("a request is longer than its place")
+		}
 	}
 }
 

@@ -67,7 +67,7 @@ func (r *report) text(w io.Writer) error {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", v.Row, v.Target, v.Measured, reached)
 	}
-	if r.Repeated > 0 {
+	if r.Repeated+r.Disturbed > 0 {
 		fmt.Fprintf(t, "\n%d turns were taken again, and %d count, in which the hypervisor gave more than %.1f %% of the machine to others\n",
 			r.Repeated, r.Disturbed, 100*disturbing)
 	}
