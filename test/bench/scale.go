@@ -24,7 +24,7 @@ type scale struct {
 }
 
 var (
-	quick = scale{"quick", 3, 1500 * time.Millisecond, []int{64, 256}, 1000, 1, 20_000, 5_000, 5, 2 * time.Second, 5 * time.Minute, 20_000, 100_000}
+	quick = scale{"quick", 5, time.Second, []int{64, 256}, 1000, 1, 20_000, 5_000, 5, 2 * time.Second, 5 * time.Minute, 20_000, 100_000}
 	full  = scale{"full", 5, 5 * time.Second, []int{64, 256}, 1000, 3, 20_000, 5_000, 7, 4 * time.Second, 15 * time.Minute, 20_000, 100_000}
 )
 
