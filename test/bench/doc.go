@@ -1,6 +1,6 @@
 // Command bench measures the daemon beside its rivals, in one run and on one machine:
 //
-//	go run ./test/bench --quick           two minutes and a half
+//	go run ./test/bench --quick           three minutes, more where the machine is disturbed
 //	go run ./test/bench                   a quarter of an hour at most
 //	go run ./test/bench --only push       one row; with a comma between, several
 //	go run ./test/bench --profile FOLDER  with profiles of what the daemon's time goes into
