@@ -14,11 +14,13 @@
 //
 // Each box is a process of its own, so that what the system says of its processor time and memory is its own. The
 // load is made by this process: sockets on many loopback addresses, Message-Authenticator on, Identifiers used again,
-// copies of what is not answered; what it sends is signed before a turn begins (stock.go). Every reply is verified. The load is the same for all, and its own processor time
-// stands in the table, for it shares the machine.
+// copies of what is not answered. What it sends is signed before a turn begins, and what it receives is verified when the
+// turn is over, every reply (stock.go): a NAS has processors of its own. The load is the same for all, and its own
+// processor time stands in the table, for it shares the machine.
 //
-// Its one rule: only ratios count. The servers of a row take turns, several rounds of it; each figure is the median of
-// its rounds, and each ratio the median of the ratios round by round: what else the machine did, it did to both.
+// Its one rule: only ratios count. The servers of a row take turns, many rounds of it; each figure is the median of its
+// rounds, and each ratio the median of the ratios round by round. The turns are short, a fifth of a second, because the
+// speed of a virtual machine changes from one second to the next: what else the machine did, it did to both.
 //
 // On a virtual machine the hypervisor may give the processors to others. What it took the system tells (steal, in
 // proc_stat(5)): a turn that lost more than half a hundredth of the machine is taken again, after a pause, as long as the

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"net/netip"
-	"sync"
 	"time"
 )
 
@@ -63,15 +62,6 @@ func towards(s *server, people []identity) load {
 		every: time.Second, twice: 100}
 }
 
-// prepare has every source sign its requests.
-func (l load) prepare(sources []*source) {
-	var wg sync.WaitGroup
-	for _, s := range sources {
-		wg.Go(s.prepare)
-	}
-	wg.Wait()
-}
-
 // run makes the logins.
 func (l load) run(ctx context.Context) (*tally, error) {
 	l.sources = max(l.sources, 1)
@@ -85,7 +75,7 @@ func (l load) run(ctx context.Context) (*tally, error) {
 		s.load = &l
 		sources[i] = s
 	}
-	l.prepare(sources)
+	each(sources, (*source).prepare)
 	before := ownCPU()
 	l.start = time.Now()
 	l.end = l.start.Add(l.duration)
@@ -95,20 +85,15 @@ func (l load) run(ctx context.Context) (*tally, error) {
 	if l.rate == 0 && l.count > 0 {
 		l.end = l.start.Add(time.Minute)
 	}
-	errs := make([]error, len(sources))
-	var wg sync.WaitGroup
-	for i, s := range sources {
-		wg.Go(func() { errs[i] = s.run(ctx) })
-	}
-	wg.Wait()
-	sum := &tally{}
-	for i, s := range sources {
-		if errs[i] != nil {
-			return nil, errs[i]
+	each(sources, func(s *source) { s.err = s.run(ctx) })
+	sum := &tally{cpu: ownCPU() - before}
+	each(sources, (*source).verify)
+	for _, s := range sources {
+		if s.err != nil {
+			return nil, s.err
 		}
 		sum.add(&s.tally)
 	}
-	sum.cpu = ownCPU() - before
 	sum.starting = sum.begun.Sub(l.start)
 	if sum.elapsed = sum.last.Sub(l.start); sum.accepted == 0 {
 		sum.elapsed = time.Since(l.start)

@@ -66,6 +66,9 @@ func main() {
 	if *short {
 		s = quick
 	}
+	if *profiles != "" {
+		s = s.profiled()
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	r, err := run(ctx, s, *only, *profiles, os.Stderr)

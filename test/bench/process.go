@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // process is a program under measurement. What it prints goes to a file, as it would with a system's journal.
@@ -101,32 +103,21 @@ func (p *process) running() error {
 	}
 }
 
-// ticks is USER_HZ, the unit of /proc/PID/stat: 100 on every system that Go knows.
-const ticks = 100
-
-// cpu returns the processor time of all its threads so far.
-func (p *process) cpu() time.Duration {
-	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
-	return processorTime(b)
-}
+// cpu returns the processor time of all its threads so far; 0 once it has ended.
+func (p *process) cpu() time.Duration { return processorTime(p.cmd.Process.Pid) }
 
 // ownCPU is the processor time of this process so far, which makes the load.
-func ownCPU() time.Duration {
-	var u syscall.Rusage
-	syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
+func ownCPU() time.Duration { return processorTime(os.Getpid()) }
 
-// processorTime adds up utime and stime (proc(5)), which count behind the name: it may hold spaces and parentheses.
-func processorTime(stat []byte) time.Duration {
-	_, rest, _ := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
+// processorTime reads a process's clock (clock_getcpuclockid(3)): /proc/PID/stat counts hundredths of a second, too
+// coarse for a turn that lasts twenty.
+func processorTime(pid int) time.Duration {
+	const schedulers = 2 // CPUCLOCK_SCHED: user and system
+	var t unix.Timespec
+	if unix.ClockGettime(int32(^pid<<3|schedulers), &t) != nil {
 		return 0
 	}
-	user, _ := strconv.ParseInt(fields[11], 10, 64)
-	system, _ := strconv.ParseInt(fields[12], 10, 64)
-	return time.Duration(user+system) * time.Second / ticks
+	return time.Duration(t.Nano())
 }
 
 // peak is the most memory that it has held, in MB.

@@ -4,23 +4,20 @@ import (
 	"math"
 	"os"
 	"testing"
-	"time"
 )
 
-// TestProcessorTime: the name of a program may hold whatever it likes.
+// TestProcessorTime: that of who works grows, and who has ended has none.
 func TestProcessorTime(t *testing.T) {
-	for _, tt := range []struct {
-		stat string
-		want time.Duration
-	}{
-		{"123 (duoradiusd) S 1 2 3 4 5 6 7 8 9 10 150 25 0 0 20 0 9 0", 1750 * time.Millisecond},
-		{"123 (a) b (c 1 2) R 1 2 3 4 5 6 7 8 9 10 1 0 7 7 20 0 9 0", 10 * time.Millisecond},
-		{"", 0},
-		{"123 (short) S 1 2", 0},
-	} {
-		if got := processorTime([]byte(tt.stat)); got != tt.want {
-			t.Errorf("%q: %v, want %v", tt.stat, got, tt.want)
-		}
+	before := ownCPU()
+	for ownCPU() <= before {
+	}
+	p, err := launch(t.TempDir()+"/log", nil, "/bin/true")
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.ended
+	if got := p.cpu(); got != 0 {
+		t.Errorf("a process that has ended has taken %v", got)
 	}
 }
 
@@ -45,8 +42,8 @@ func TestProcess(t *testing.T) {
 	if line, err := p.says(t.Context(), "read"); err != nil || line != "ready" {
 		t.Fatalf("it said %q, %v", line, err)
 	}
-	if p.peak() <= 0 || p.resident() <= 0 {
-		t.Errorf("peak %v MB, resident %v MB", p.peak(), p.resident())
+	if p.peak() <= 0 || p.resident() <= 0 || p.cpu() <= 0 {
+		t.Errorf("peak %v MB, resident %v MB, %v", p.peak(), p.resident(), p.cpu())
 	}
 	if n := p.lines(); n != 1 {
 		t.Errorf("%d lines", n)

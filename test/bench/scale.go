@@ -24,9 +24,15 @@ type scale struct {
 }
 
 var (
-	quick = scale{"quick", 5, time.Second, []int{64, 256}, 1000, 1, 20_000, 5_000, 5, 2 * time.Second, 5 * time.Minute, 20_000, 100_000}
-	full  = scale{"full", 5, 5 * time.Second, []int{64, 256}, 1000, 3, 20_000, 5_000, 7, 4 * time.Second, 15 * time.Minute, 20_000, 100_000}
+	quick = scale{"quick", 20, 200 * time.Millisecond, []int{64, 256}, 1000, 1, 20_000, 5_000, 5, 2 * time.Second, 5 * time.Minute, 20_000, 100_000}
+	full  = scale{"full", 75, 200 * time.Millisecond, []int{64, 256}, 1000, 3, 20_000, 5_000, 7, 4 * time.Second, 15 * time.Minute, 20_000, 100_000}
 )
+
+// profiled is s with turns that are as long as the shortest profile, and as many as make one.
+func (s scale) profiled() scale {
+	s.Rounds, s.Measure = 5, 2*time.Second
+	return s
+}
 
 // needFiles raises the limit of open files as far as it may go, and says whether that is enough. Children inherit it.
 func needFiles(n uint64) error {

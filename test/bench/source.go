@@ -14,13 +14,14 @@ import (
 
 // slot is one of a source's 256 Identifiers.
 type slot struct {
-	busy   bool
-	packet [][]byte // one, in the form that is sent
-	own    []byte   // room for one that was not in stock
-	login  int
-	sent   time.Time // first
-	again  time.Time // when it is sent again
-	copies int
+	busy    bool
+	packet  [][]byte // one, in the form that is sent
+	stocked bool
+	own     []byte // room for one that was not in stock
+	login   int
+	sent    time.Time // first
+	again   time.Time // when it is sent again
+	copies  int
 }
 
 // source is one socket of a NAS.
@@ -40,6 +41,7 @@ type source struct {
 	deadline time.Time // set on the socket
 	checked  time.Time // when it was last seen to what is to be sent again
 	tally    tally
+	err      error // that it ended with
 }
 
 const (
@@ -138,7 +140,8 @@ func (s *source) begin(now time.Time) {
 	}
 	n := s.login(s.begun)
 	sl := &s.slots[identifier]
-	if sl.packet[0] = s.stock.request(s.begun, identifier); sl.packet[0] == nil {
+	sl.packet[0] = s.stock.request(s.begun, identifier)
+	if sl.stocked = sl.packet[0] != nil; !sl.stocked {
 		sl.own = s.scribe.request(sl.own, identifier, s.who(n), uint32(n))
 		sl.packet[0] = sl.own
 	}
@@ -212,6 +215,12 @@ func (s *source) receive(until time.Time) error {
 	return nil
 }
 
+// lay puts by the Access-Accepts of a closed loop, to be verified after it. At a rate a late one might be taken for the reply
+// to a newer request with the same Identifier.
+func (s *source) lay(sl *slot, reply []byte) bool {
+	return sl.stocked && s.load.inFlight > 0 && reply[0] == accessAccept && lay(reply, sl.packet[0])
+}
+
 // take takes a reply. One to a request that is done, because its copy was answered too, is late.
 func (s *source) take(reply []byte, now time.Time) {
 	if len(reply) < headerLength {
@@ -220,7 +229,7 @@ func (s *source) take(reply []byte, now time.Time) {
 	}
 	sl := &s.slots[reply[1]]
 	code := reply[0]
-	if !sl.busy || !s.scribe.right(reply, sl.packet[0], s.load.bare) {
+	if !sl.busy || !s.lay(sl, reply) && !s.scribe.right(reply, sl.packet[0], s.load.bare) {
 		s.tally.late++
 		return
 	}

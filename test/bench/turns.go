@@ -36,10 +36,12 @@ func (b *bench) turns(ctx context.Context, row string, servers []*server, people
 		}
 	}
 	for round := range b.scale.Rounds {
-		b.say("%s: round %d of %d", row, round+1, b.scale.Rounds)
-		for i := range servers {
-			s := servers[(i+round)%len(servers)]
-			for _, n := range inFlight {
+		if round%5 == 0 {
+			b.say("%s: round %d of %d", row, round+1, b.scale.Rounds)
+		}
+		for _, n := range inFlight {
+			for i := range servers {
+				s := servers[(i+round)%len(servers)]
 				o, err := calmly(ctx, b, row, func() (outcome, error) { return b.turn(ctx, row, s, people, n) })
 				if err != nil {
 					return err

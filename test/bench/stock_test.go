@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+	"time"
+)
+
+// sourceOf is a source without a socket, which has begun so many logins.
+func sourceOf(t *testing.T, l load, begun int) *source {
+	t.Helper()
+	l.sources, l.crowd, l.inFlight = 1, crowd(3), begun
+	s := &source{load: &l, scribe: newScribe()}
+	for i := range s.slots {
+		s.slots[i].packet = make([][]byte, 1)
+	}
+	s.prepare()
+	for range begun {
+		s.begin(time.Now())
+	}
+	return s
+}
+
+// TestStock: a request is the same whether it was signed before the turn or when it is due.
+func TestStock(t *testing.T) {
+	s := sourceOf(t, load{count: 300}, 200)
+	if n := s.stock.len(); n != 300 {
+		t.Fatalf("%d requests in stock", n)
+	}
+	for i, m := range s.out {
+		b := m.Buffers[0]
+		if at := find(b, typeMessageAuthenticator); b[1] != byte(i) || at != headerLength+2 || newScribe().respond(nil, bytes.Clone(b)) == nil {
+			t.Fatalf("request %d: % x", i, b)
+		}
+	}
+	if s.stock.request(300, byte(300%256)) != nil || s.stock.request(7, 8) != nil {
+		t.Error("a request that is not in stock")
+	}
+}
+
+// TestVerify: each reply is verified, in the turn or after it, and one that is not right makes nobody logged in.
+func TestVerify(t *testing.T) {
+	for _, signed := range []int{0, 300} { // of them before the turn
+		s := sourceOf(t, load{count: signed, duration: 0}, 20)
+		wrong := 0
+		for i, m := range s.out {
+			reply := s.scribe.respond(nil, bytes.Clone(m.Buffers[0]))
+			if i%4 == 3 {
+				reply[len(reply)-1-i]++
+				wrong++
+			}
+			s.take(bytes.Clone(reply), time.Now())
+			s.take(reply, time.Now()) // a copy's
+		}
+		s.verify()
+		s.tally.lost += s.pending
+		if s.tally.accepted != 20-wrong || s.tally.lost != wrong {
+			t.Errorf("%d signed before: %d accepted, %d lost, want %d lost", signed, s.tally.accepted, s.tally.lost, wrong)
+		}
+	}
+}
+
+// TestLongReply: one that has no room where its request was is verified at once.
+func TestLongReply(t *testing.T) {
+	s := sourceOf(t, load{count: 300}, 1)
+	reply := bytes.Repeat([]byte{accessAccept}, 200)
+	reply[1] = 0
+	s.take(reply, time.Now())
+	if s.tally.late != 1 || s.pending != 1 {
+		t.Errorf("a wrong long reply: %+v", s.tally)
+	}
+}
