@@ -22,6 +22,7 @@ type quiet struct {
 
 	bellConn, fileConn syscall.RawConn
 	addr               netip.AddrPort
+	trains             atomic.Bool // replies may leave in trains
 	closed             atomic.Bool
 }
 
@@ -40,6 +41,7 @@ func newSocket(conn *net.UDPConn) (socket, error) {
 		file.Close()
 		return nil, err
 	}
+	q.trains.Store(runsTrains(q.fileConn))
 	return q, nil
 }
 
