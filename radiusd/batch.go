@@ -13,10 +13,9 @@ const atOnce = 32
 
 // message is a datagram as it comes from the system, or goes to it.
 type message struct {
-	b     []byte
-	oob   []byte // control messages
-	peer  netip.AddrPort
-	again bool // a reply that was sent before
+	b    []byte
+	oob  []byte // control messages
+	peer netip.AddrPort
 }
 
 // batchConn reads and writes several datagrams at once, where the system can, and at least one.
@@ -64,6 +63,11 @@ func (b *batch) read() (received []message, err error) {
 func (b *batch) yield() {
 	b.reads = false
 	b.listener.turn.Unlock()
+}
+
+// answer has a reply leave to d's sender with the others.
+func (b *batch) answer(d *datagram, reply []byte) {
+	b.out = append(b.out, message{b: reply, oob: source(d.to), peer: d.from})
 }
 
 // flush sends the replies. One that can't be sent is lost, which is the protocol's business, and keeps none behind it; where

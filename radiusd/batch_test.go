@@ -50,7 +50,7 @@ func TestReplyThatCanNotBeSent(t *testing.T) {
 		var want []int
 		for port := range 7 {
 			from := netip.AddrPortFrom(home.Addr(), uint16(port))
-			(&datagram{from: from, batch: b}).answer([]byte("reply"))
+			b.answer(&datagram{from: from}, []byte("reply"))
 			if port != bad {
 				want = append(want, port)
 			}
@@ -76,37 +76,10 @@ func TestNoRoomForReplies(t *testing.T) {
 	c := &crammed{}
 	b := &batch{conn: c}
 	for range 3 {
-		(&datagram{from: home, batch: b}).answer([]byte("reply"))
+		b.answer(&datagram{from: home}, []byte("reply"))
 	}
 	if b.flush(); len(c.sent) != 1 || len(b.out) != 0 {
 		t.Errorf("%d tries, %d left", len(c.sent), len(b.out))
-	}
-}
-
-// sorting is a batchConn that tells what was sent before.
-type sorting struct {
-	picky
-	again []bool
-}
-
-func (s *sorting) write(list []message) (int, error) {
-	for _, m := range list {
-		s.again = append(s.again, m.again)
-	}
-	return len(list), nil
-}
-
-// TestReplyThatIsSentAgain: it is known as such, whether its request came with the first or later.
-func TestReplyThatIsSentAgain(t *testing.T) {
-	s := newDeaf(t, allow, 0)
-	s.Use(Settings{Clients: s.settings.Load().Clients, Decider: quickFunc{allow}})
-	conn := &sorting{}
-	b := &batch{conn: conn, listener: s.l}
-	one, two := message{b: signedLogin().Bytes(), peer: home}, message{b: signedLogin().Bytes(), peer: netip.AddrPortFrom(home.Addr(), home.Port()+1)}
-	s.receiveAll(s.l, b, []message{one, one, two})
-	s.receiveAll(s.l, b, []message{two})
-	if want := []bool{false, true, false, true}; !slices.Equal(conn.again, want) {
-		t.Errorf("sent again: %v, want %v", conn.again, want)
 	}
 }
 

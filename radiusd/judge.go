@@ -26,20 +26,13 @@ type datagram struct {
 	authentic bool // has a valid Message-Authenticator
 }
 
-// answer sends the reply, from the address that was asked. That it may be lost is the protocol's business: the client asks
-// again and gets it again.
-func (d *datagram) answer(reply []byte) { d.send(message{b: reply, peer: d.from}) }
-
-// repeat sends a reply that was sent before.
-func (d *datagram) repeat(reply []byte) { d.send(message{b: reply, peer: d.from, again: true}) }
-
-func (d *datagram) send(reply message) {
-	reply.oob = source(d.to)
+// answer sends the reply.
+func (d *datagram) answer(reply []byte) {
 	if d.batch != nil {
-		d.batch.out = append(d.batch.out, reply)
+		d.batch.answer(d, reply)
 		return
 	}
-	d.listener.socket.send(reply)
+	d.listener.send(reply, d.from, d.to)
 }
 
 // kept is d for a login that goes on when the read loop uses its buffers again.

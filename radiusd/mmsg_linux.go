@@ -13,12 +13,11 @@ import (
 
 // mmsg reads and writes with recvmmsg(2) and sendmmsg(2). The addresses of what is read and written cost no memory.
 type mmsg struct {
-	socket *quiet
-	in     flight
-	out    departure
-	rooms  [atOnce]message
-	list   [atOnce]message // what was read
-	zone   zone            // of the last link-local address
+	socket  *quiet
+	in, out flight
+	rooms   [atOnce]message
+	list    [atOnce]message // what was read
+	zone    zone            // of the last link-local address
 
 	// Made once, for a closure costs memory too:
 	receiving func(epoll uintptr) (done bool)
@@ -108,9 +107,21 @@ func (m *mmsg) read() ([]message, error) {
 	}
 	for i := range m.in.n {
 		h, room := &m.in.headers[i], &m.rooms[i]
-		m.list[i] = message{b: room.b[:h.Len], oob: room.oob[:h.Hdr.Controllen], peer: m.zone.peer(&m.in.peers[i])}
+		m.list[i] = message{room.b[:h.Len], room.oob[:h.Hdr.Controllen], m.zone.peer(&m.in.peers[i])}
 	}
 	return m.list[:m.in.n], nil
+}
+
+func (m *mmsg) write(list []message) (int, error) {
+	m.out.want = min(len(list), atOnce)
+	for i := range m.out.want {
+		m.out.hold(i, &list[i])
+		m.out.headers[i].Hdr.Namelen = m.zone.put(&m.out.peers[i], list[i].peer)
+	}
+	if err := m.socket.fileConn.Control(m.writing); err != nil {
+		return 0, err
+	}
+	return m.out.n, os.NewSyscallError("sendmmsg", m.out.err)
 }
 
 // zone is the last link-local zone that was met: its number for the system, its name for us.

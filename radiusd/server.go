@@ -183,7 +183,7 @@ func (s *Server) admit(d *datagram, settings *Settings) dropped {
 	x := &exchange{slot: d.slot(), authenticator: d.packet.authenticator(), client: d.client, authentic: d.authentic, turn: d.turn}
 	reply, why := s.exchanges.take(x, d.packet.resumes(), d.at)
 	if reply != nil {
-		d.repeat(reply)
+		d.answer(reply)
 		return passed
 	}
 	if why != passed {

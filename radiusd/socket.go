@@ -47,7 +47,7 @@ func (o *oneByOne) read() ([]message, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.last[0] = message{b: o.room.b[:n], oob: o.room.oob[:nn], peer: from}
+	o.last[0] = message{o.room.b[:n], o.room.oob[:nn], from}
 	return o.last[:], nil
 }
 

@@ -22,7 +22,6 @@ type quiet struct {
 
 	bellConn, fileConn syscall.RawConn
 	addr               netip.AddrPort
-	trains             atomic.Bool // replies may leave in trains
 	closed             atomic.Bool
 }
 
@@ -41,7 +40,6 @@ func newSocket(conn *net.UDPConn) (socket, error) {
 		file.Close()
 		return nil, err
 	}
-	q.trains.Store(runsTrains(q.fileConn))
 	return q, nil
 }
 

@@ -192,6 +192,12 @@ func source(addr netip.Addr) []byte {
 	return nil
 }
 
+// send sends a reply from the address that was asked. That it may be lost is the protocol's business: the client asks
+// again and gets it again.
+func (l *listener) send(b []byte, to netip.AddrPort, from netip.Addr) {
+	l.socket.send(message{b: b, oob: source(from), peer: to})
+}
+
 // read is the loop of one of the listener's readers; it ends with retire.
 func (s *Server) read(l *listener, r *reader) {
 	defer close(r.ended)
