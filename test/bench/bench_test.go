@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 }
 
 // tiny is a run that measures nothing, but goes through all the machinery.
-var tiny = scale{"tiny", 1, 50 * time.Millisecond, []int{32}, 40, 1, 300, 60, 2, 200 * time.Millisecond, 0, 500, 50}
+var tiny = scale{"tiny", 1, 2, 50 * time.Millisecond, []int{32}, 40, 1, 300, 60, 2, 200 * time.Millisecond, 0, 500, 50}
 
 // sure are the verdicts that hold on any machine, however busy: what was counted, not timed.
 var sure = []string{"one push each", "at most 2048 connections"}
@@ -78,7 +78,7 @@ func TestInterrupted(t *testing.T) {
 	}
 	time.AfterFunc(50*time.Millisecond, cancel)
 	l := towards(floor, b.people)
-	l.inFlight, l.duration = 8, time.Minute
+	l.inFlight, l.duration = 8, 2*time.Second
 	if _, err := l.run(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("the load ended with %v", err)
 	}

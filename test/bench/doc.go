@@ -14,17 +14,18 @@
 //
 // Each box is a process of its own, so that what the system says of its processor time and memory is its own. The
 // load is made by this process: sockets on many loopback addresses, Message-Authenticator on, Identifiers used again,
-// copies of what is not answered. What it sends is signed before a turn begins, and what it receives is verified when the
-// turn is over, every reply (stock.go): a NAS has processors of its own. The load is the same for all, and its own
-// processor time stands in the table, for it shares the machine.
+// copies of what is not answered. Every reply is verified. Where servers take turns, what the load sends is signed before
+// a turn begins and the Access-Accepts are verified when it is over (stock.go): a NAS has processors of its own. The load
+// is the same for all, and its own processor time stands in the table, for it shares the machine.
 //
-// Its one rule: only ratios count. The servers of a row take turns, many rounds of it; each figure is the median of its
-// rounds, and each ratio the median of the ratios round by round. The turns are short, a fifth of a second, because the
-// speed of a virtual machine changes from one second to the next: what else the machine did, it did to both.
+// Its one rule: only ratios count. The servers of a row take turns of a fifth of a second, because the speed of a virtual
+// machine changes from one second to the next: what else the machine did, it did to both. Several turns of each, whose
+// order is drawn, are a round: all that a server did in it, what it does only now and then included. Each figure is the
+// median of the rounds, each ratio the median of the ratios round by round.
 //
 // On a virtual machine the hypervisor may give the processors to others. What it took the system tells (steal, in
-// proc_stat(5)): a turn that lost more than half a hundredth of the machine is taken again, after a pause, as long as the
-// run has patience left (five minutes with --quick, else fifteen). Which turns count is settled by that alone, never by what
+// proc_stat(5)): a turn that lost more than half a hundredth of the machine, one tick of the system's in a short one, is
+// taken again, after a pause, as long as the run has patience left (five minutes with --quick, else fifteen). Which turns count is settled by that alone, never by what
 // was measured in them; how many were taken again, and how many count all the same, stands below the table.
 //
 // A rival does the whole work: its call is signed, the Duo verifies that, and it accepts whom Duo allows and nobody else.

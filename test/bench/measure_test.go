@@ -63,6 +63,18 @@ func TestRounds(t *testing.T) {
 	}
 }
 
+// TestSlices: the turns of a round count as one, each as much as it did.
+func TestSlices(t *testing.T) {
+	sum := outcome{tally: &tally{}}
+	sum.add(outcome{tally: &tally{accepted: 300, lost: 1, elapsed: time.Second, cpu: 4 * time.Second}, cpu: 3 * time.Second})
+	sum.add(outcome{tally: &tally{accepted: 100, copies: 2, elapsed: 3 * time.Second, cpu: 4 * time.Second}, cpu: time.Second})
+	r := &rounds{}
+	r.add(sum)
+	if r.rate[0] != 100 || r.cpu[0] != 10 || r.load[0] != 20 || r.lost != 1 || r.copies != 2 {
+		t.Errorf("got %+v", r)
+	}
+}
+
 // TestVersus: each round beside its own neighbour, so that a slow quarter of a minute counts for both.
 func TestVersus(t *testing.T) {
 	for _, tt := range []struct {

@@ -10,6 +10,7 @@ import (
 type scale struct {
 	Name     string        `json:"name"`
 	Rounds   int           `json:"rounds"`     // of the rows whose servers take turns
+	Slices   int           `json:"slices"`     // turns that each server has in a round
 	Measure  time.Duration `json:"measure"`    // one server's turn
 	InFlight []int         `json:"in_flight"`  // of closed loops
 	Users    int           `json:"users"`      // who log in
@@ -24,13 +25,13 @@ type scale struct {
 }
 
 var (
-	quick = scale{"quick", 20, 200 * time.Millisecond, []int{64, 256}, 1000, 1, 20_000, 5_000, 5, 2 * time.Second, 5 * time.Minute, 20_000, 100_000}
-	full  = scale{"full", 75, 200 * time.Millisecond, []int{64, 256}, 1000, 3, 20_000, 5_000, 7, 4 * time.Second, 15 * time.Minute, 20_000, 100_000}
+	quick = scale{"quick", 5, 4, 200 * time.Millisecond, []int{64, 256}, 1000, 1, 20_000, 5_000, 5, 2 * time.Second, 5 * time.Minute, 20_000, 100_000}
+	full  = scale{"full", 15, 5, 200 * time.Millisecond, []int{64, 256}, 1000, 3, 20_000, 5_000, 7, 4 * time.Second, 15 * time.Minute, 20_000, 100_000}
 )
 
-// profiled is s with turns that are as long as the shortest profile, and as many as make one.
+// profiled is s with turns that are long enough for a profile, of which the last is kept.
 func (s scale) profiled() scale {
-	s.Rounds, s.Measure = 5, 2*time.Second
+	s.Name, s.Rounds, s.Slices, s.Measure = "profiled", 2, 1, 5*time.Second
 	return s
 }
 

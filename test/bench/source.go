@@ -16,12 +16,13 @@ import (
 type slot struct {
 	busy    bool
 	packet  [][]byte // one, in the form that is sent
-	stocked bool
-	own     []byte // room for one that was not in stock
+	stocked bool     // it lies in the stock, with room for its reply
+	own     []byte   // room for one that does not
 	login   int
 	sent    time.Time // first
 	again   time.Time // when it is sent again
-	copies  int
+	times   int       // that it was sent
+	doubted bool      // a late reply may be to the request before this
 }
 
 // source is one socket of a NAS.
@@ -145,7 +146,8 @@ func (s *source) begin(now time.Time) {
 		sl.own = s.scribe.request(sl.own, identifier, s.who(n), uint32(n))
 		sl.packet[0] = sl.own
 	}
-	sl.busy, sl.login, sl.sent, sl.again, sl.copies = true, n, now, now.Add(s.load.every), 0
+	sl.doubted = sl.times > 1
+	sl.busy, sl.login, sl.sent, sl.again, sl.times = true, n, now, now.Add(s.load.every), 0
 	s.send(sl)
 	if s.load.twice > 0 && n%s.load.twice == s.load.twice-1 {
 		s.send(sl) // an impatient NAS, or a network that doubles
@@ -162,7 +164,6 @@ func (s *source) repeat(now time.Time) {
 		sl := &s.slots[i]
 		if sl.busy && now.After(sl.again) {
 			sl.again = now.Add(s.load.every)
-			sl.copies++
 			s.tally.copies++
 			s.send(sl)
 		}
@@ -170,6 +171,7 @@ func (s *source) repeat(now time.Time) {
 }
 
 func (s *source) send(sl *slot) {
+	sl.times++
 	s.out = append(s.out, ipv4.Message{Buffers: sl.packet})
 }
 
@@ -215,10 +217,9 @@ func (s *source) receive(until time.Time) error {
 	return nil
 }
 
-// lay puts by the Access-Accepts of a closed loop, to be verified after it. At a rate a late one might be taken for the reply
-// to a newer request with the same Identifier.
-func (s *source) lay(sl *slot, reply []byte) bool {
-	return sl.stocked && s.load.inFlight > 0 && reply[0] == accessAccept && lay(reply, sl.packet[0])
+// putBy puts by an Access-Accept of a closed loop, to be verified after it. It reports false where it must be verified now.
+func (s *source) putBy(sl *slot, reply []byte) bool {
+	return sl.stocked && !sl.doubted && s.load.inFlight > 0 && reply[0] == accessAccept && lay(reply, sl.packet[0])
 }
 
 // take takes a reply. One to a request that is done, because its copy was answered too, is late.
@@ -229,7 +230,7 @@ func (s *source) take(reply []byte, now time.Time) {
 	}
 	sl := &s.slots[reply[1]]
 	code := reply[0]
-	if !sl.busy || !s.lay(sl, reply) && !s.scribe.right(reply, sl.packet[0], s.load.bare) {
+	if !sl.busy || !s.putBy(sl, reply) && !s.scribe.right(reply, sl.packet[0], s.load.bare) {
 		s.tally.late++
 		return
 	}

@@ -8,8 +8,10 @@ import (
 const (
 	roomOf   = 144     // octets that a request has, at most
 	quickest = 200_000 // logins a second that a load is ready for; what goes beyond is signed when it is due
-	answered = 0       // in the place of a request's code
 )
+
+// answered is, in a request's place, the code of one that has its reply there.
+const answered = 0
 
 // stock is a source's requests, signed before the first is sent, and the replies to them, verified after the last has come:
 // the machine is for the servers that are measured, and these signatures cost half of what the floor takes for a login.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 )
 
@@ -26,7 +27,7 @@ func (b *bench) field(row string, list ...starting) (servers []*server, err erro
 	return servers, nil
 }
 
-// turns has each of servers carry a load in turn, several rounds, each beginning with another one.
+// turns has each of servers carry a load in turn, several rounds.
 func (b *bench) turns(ctx context.Context, row string, servers []*server, people []identity, inFlight []int) error {
 	got := make(map[*server]map[int]*rounds)
 	for _, s := range servers {
@@ -36,17 +37,14 @@ func (b *bench) turns(ctx context.Context, row string, servers []*server, people
 		}
 	}
 	for round := range b.scale.Rounds {
-		if round%5 == 0 {
-			b.say("%s: round %d of %d", row, round+1, b.scale.Rounds)
-		}
+		b.say("%s: round %d of %d", row, round+1, b.scale.Rounds)
 		for _, n := range inFlight {
-			for i := range servers {
-				s := servers[(i+round)%len(servers)]
-				o, err := calmly(ctx, b, row, func() (outcome, error) { return b.turn(ctx, row, s, people, n) })
-				if err != nil {
-					return err
-				}
-				got[s][n].add(o)
+			did, err := b.alternately(ctx, row, servers, people, n)
+			if err != nil {
+				return err
+			}
+			for s, o := range did {
+				got[s][n].add(*o)
 			}
 		}
 	}
@@ -56,6 +54,26 @@ func (b *bench) turns(ctx context.Context, row string, servers []*server, people
 		}
 	}
 	return nil
+}
+
+// alternately has servers take the turns of one round, in an order that is drawn for each slice: what one leaves to be done
+// later must not always meet the same other. It returns what each did in all.
+func (b *bench) alternately(ctx context.Context, row string, servers []*server, people []identity, inFlight int) (map[*server]*outcome, error) {
+	did := make(map[*server]*outcome)
+	for _, s := range servers {
+		did[s] = &outcome{tally: &tally{}}
+	}
+	for range b.scale.Slices {
+		for _, i := range rand.Perm(len(servers)) {
+			s := servers[i]
+			o, err := calmly(ctx, b, row, func() (outcome, error) { return b.turn(ctx, row, s, people, inFlight) })
+			if err != nil {
+				return nil, err
+			}
+			did[s].add(o)
+		}
+	}
+	return did, nil
 }
 
 // turn has s carry so many logins at a time, for a while.
@@ -85,6 +103,14 @@ type outcome struct {
 type usage struct {
 	cpu      time.Duration
 	resident float64
+}
+
+// add adds what became of another load, one after this.
+func (o *outcome) add(p outcome) {
+	o.tally.add(p.tally)
+	o.elapsed += p.elapsed
+	o.tally.cpu += p.tally.cpu
+	o.cpu += p.cpu
 }
 
 func (s *server) now() usage { return usage{s.cpu(), s.resident()} }
