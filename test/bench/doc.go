@@ -1,7 +1,7 @@
 // Command bench measures the daemon beside its rivals, in one run and on one machine:
 //
 //	go run ./test/bench --quick           three minutes, more where the machine is disturbed
-//	go run ./test/bench                   a quarter of an hour at most
+//	go run ./test/bench                   eight minutes
 //	go run ./test/bench --only push       one row; with a comma between, several
 //	go run ./test/bench --profile FOLDER  with profiles of what the daemon's time goes into
 //
@@ -25,8 +25,9 @@
 //
 // On a virtual machine the hypervisor may give the processors to others. What it took the system tells (steal, in
 // proc_stat(5)): a turn that lost more than half a hundredth of the machine, one tick of the system's in a short one, is
-// taken again, after a pause, as long as the run has patience left (five minutes with --quick, else fifteen). Which turns count is settled by that alone, never by what
-// was measured in them; how many were taken again, and how many count all the same, stands below the table.
+// taken again, after a pause, as long as the run has patience left (five minutes with --quick, else fifteen). Which turns
+// count is settled by that alone, never by what was measured in them; how many were taken again, and how many count all
+// the same, stands below the table.
 //
 // A rival does the whole work: its call is signed, the Duo verifies that, and it accepts whom Duo allows and nobody else.
 // It has what makes it fast: threads, kept connections, no log. FreeRADIUS asks Duo in three ways, each by one

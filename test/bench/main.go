@@ -57,7 +57,7 @@ func main() {
 	if yes, err := serve(os.Args[1:]); yes {
 		fail(err)
 	}
-	short := flag.Bool("quick", false, "three minutes instead of fifteen")
+	short := flag.Bool("quick", false, "three minutes instead of eight")
 	only := flag.String("only", "", "only these `ROWS`, with commas between: "+strings.Join(rowNames(), ", "))
 	asJSON := flag.Bool("json", false, "print JSON, for programs")
 	profiles := flag.String("profile", "", "also write CPU profiles of the daemon into this `FOLDER`, for go tool pprof; that costs some of the speed")

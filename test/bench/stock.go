@@ -14,7 +14,7 @@ const (
 const answered = 0
 
 // stock is a source's requests, signed before the first is sent, and the replies to them, verified after the last has come:
-// the machine is for the servers that are measured, and these signatures cost half of what the floor takes for a login.
+// the machine is for the servers that are measured, and these signatures cost a third of what the floor takes for a login.
 type stock []byte
 
 // prepare signs as many requests as this source will send, one in a place, the Identifiers counted up.
