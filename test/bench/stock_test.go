@@ -60,6 +60,30 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// TestLateCopy: the reply to the copy of an earlier request is not taken for that to the one that has its Identifier now.
+func TestLateCopy(t *testing.T) {
+	s := sourceOf(t, load{count: 300, twice: 1}, 1) // each request is sent twice
+	late := s.scribe.respond(nil, bytes.Clone(s.out[0].Buffers[0]))
+	s.take(bytes.Clone(late), time.Now())
+	for s.begun < 256 {
+		s.begin(time.Now())
+		s.take(s.scribe.respond(nil, bytes.Clone(s.out[len(s.out)-1].Buffers[0])), time.Now())
+	}
+	s.begin(time.Now())
+	newer := bytes.Clone(s.out[len(s.out)-1].Buffers[0])
+	if newer[1] != late[1] {
+		t.Fatalf("the Identifiers are %d and %d", newer[1], late[1])
+	}
+	s.take(late, time.Now())
+	if s.pending != 1 || s.tally.late != 1 {
+		t.Errorf("a late copy's reply is taken for another's: %d pending, %d late", s.pending, s.tally.late)
+	}
+	s.take(s.scribe.respond(nil, newer), time.Now())
+	if s.verify(); s.tally.accepted != 257 || s.tally.lost != 0 {
+		t.Errorf("%d accepted, %d lost", s.tally.accepted, s.tally.lost)
+	}
+}
+
 // TestLongReply: one that has no room where its request was is verified at once.
 func TestLongReply(t *testing.T) {
 	s := sourceOf(t, load{count: 300}, 1)
