@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/netip"
+	"sync"
 	"time"
 )
 
@@ -99,4 +100,13 @@ func (l load) run(ctx context.Context) (*tally, error) {
 		sum.elapsed = time.Since(l.start)
 	}
 	return sum, nil
+}
+
+// each has all sources do something at the same time.
+func each(sources []*source, do func(*source)) {
+	var wg sync.WaitGroup
+	for _, s := range sources {
+		wg.Go(func() { do(s) })
+	}
+	wg.Wait()
 }

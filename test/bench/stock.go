@@ -1,9 +1,6 @@
 package main
 
-import (
-	"encoding/binary"
-	"sync"
-)
+import "encoding/binary"
 
 const (
 	roomOf   = 144     // octets that a request has, at most
@@ -70,13 +67,4 @@ func (s *source) verify() {
 			s.tally.lost++
 		}
 	}
-}
-
-// each has all sources do something at the same time.
-func each(sources []*source, do func(*source)) {
-	var wg sync.WaitGroup
-	for _, s := range sources {
-		wg.Go(func() { do(s) })
-	}
-	wg.Wait()
 }
