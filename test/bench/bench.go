@@ -24,7 +24,7 @@ type bench struct {
 	self     string // this program, which is some of the rivals too
 	profiles string // the folder of profiles; "": none are made
 	people   []identity
-	waited   time.Duration // for the machine to be left alone
+	waited   map[string]time.Duration // by row, for the machine to be left alone
 
 	fakeMachine func() machineTime // for tests; nil: the system tells
 	progress    io.Writer

@@ -25,9 +25,9 @@
 //
 // On a virtual machine the hypervisor may give the processors to others. What it took the system tells (steal, in
 // proc_stat(5)): a turn that lost more than half a hundredth of the machine, one tick of the system's in a short one, is
-// taken again, after a pause, as long as the run has patience left (five minutes with --quick, else fifteen). Which turns
-// count is settled by that alone, never by what was measured in them; how many were taken again, and how many count all
-// the same, stands below the table.
+// taken again, after a pause, as long as its row has patience left (two minutes with --quick, else five). Which turns count
+// is settled by that alone, never by what was measured in them; how many were taken again, and in which rows some count
+// all the same, stands below the table: such a row is to be measured again.
 //
 // A rival does the whole work: its call is signed, the Duo verifies that, and it accepts whom Duo allows and nobody else.
 // It has what makes it fast: threads, kept connections, no log. FreeRADIUS asks Duo in three ways, each by one

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // serveWord is the first argument of this program where it is a part of a run.
@@ -113,7 +114,8 @@ func run(ctx context.Context, s scale, only, profiles string, progress io.Writer
 	if err != nil {
 		return nil, err
 	}
-	b := &bench{scale: s, dir: dir, self: self, profiles: profiles, people: crowd(s.Users), progress: progress, report: newReport(s)}
+	b := &bench{scale: s, dir: dir, self: self, profiles: profiles, people: crowd(s.Users), progress: progress,
+		waited: make(map[string]time.Duration), report: newReport(s)}
 	defer b.end()
 	if err := b.build(ctx); err != nil {
 		return nil, err

@@ -19,14 +19,14 @@ type scale struct {
 	Pending1 int           `json:"pending_h1"` // over HTTP/1.1
 	Turns    int           `json:"turns"`      // of the rows with logins at a rate: one by turns with the other
 	Pace     time.Duration `json:"pace"`       // one such turn
-	Patience time.Duration `json:"patience"`   // with a machine that is disturbed: what turns that don't count may take, in all
+	Patience time.Duration `json:"patience"`   // with a machine that is disturbed: what a row's turns that don't count may take
 	Flood    int           `json:"flood"`      // packets a second from unknown sources
 	Listed   int           `json:"listed"`     // users in the large configuration
 }
 
 var (
-	quick = scale{"quick", 5, 4, 200 * time.Millisecond, []int{64, 256}, 1000, 1, 20_000, 5_000, 5, 2 * time.Second, 5 * time.Minute, 20_000, 100_000}
-	full  = scale{"full", 15, 5, 200 * time.Millisecond, []int{64, 256}, 1000, 3, 20_000, 5_000, 7, 4 * time.Second, 15 * time.Minute, 20_000, 100_000}
+	quick = scale{"quick", 5, 4, 200 * time.Millisecond, []int{64, 256}, 1000, 1, 20_000, 5_000, 5, 2 * time.Second, 2 * time.Minute, 20_000, 100_000}
+	full  = scale{"full", 15, 5, 200 * time.Millisecond, []int{64, 256}, 1000, 3, 20_000, 5_000, 7, 4 * time.Second, 5 * time.Minute, 20_000, 100_000}
 )
 
 // profiled is s with turns that are long enough for a profile, of which the last is kept.

@@ -15,7 +15,7 @@ const disturbing = 0.005
 // longestPause is between a turn that was disturbed and the next try: who disturbs does so for a while.
 const longestPause = 16 * time.Second
 
-// calmly takes a turn, and takes it again as long as the machine was disturbed meanwhile and the run has patience left.
+// calmly takes a turn, and takes it again as long as the machine was disturbed meanwhile and the row has patience left.
 // Whether it counts is not seen from its result.
 func calmly[T any](ctx context.Context, b *bench, row string, turn func() (T, error)) (T, error) {
 	for pause := time.Second; ; pause = min(2*pause, longestPause) {
@@ -25,8 +25,8 @@ func calmly[T any](ctx context.Context, b *bench, row string, turn func() (T, er
 		if err != nil || stolen <= disturbing {
 			return result, err
 		}
-		if b.waited >= b.scale.Patience {
-			b.report.Disturbed++
+		if b.waited[row] >= b.scale.Patience {
+			b.report.Disturbed[row]++
 			return result, nil
 		}
 		b.report.Repeated++
@@ -36,7 +36,7 @@ func calmly[T any](ctx context.Context, b *bench, row string, turn func() (T, er
 		case <-ctx.Done():
 			return result, ctx.Err()
 		}
-		b.waited += time.Since(start)
+		b.waited[row] += time.Since(start)
 	}
 }
 

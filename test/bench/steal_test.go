@@ -25,6 +25,30 @@ func TestMachineTime(t *testing.T) {
 	}
 }
 
+func calmBench(patience time.Duration) *bench {
+	s := scale{Patience: patience}
+	return &bench{scale: s, progress: &strings.Builder{}, waited: make(map[string]time.Duration), report: newReport(s)}
+}
+
+// TestPatience: a row that has spent its own leaves the next one its.
+func TestPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := calmBench(4 * time.Second)
+		n := 0.0
+		b.fakeMachine = func() machineTime { n++; return machineTime{all: n, stolen: n} }
+		for _, row := range []string{"one", "one", "two"} {
+			if _, err := calmly(t.Context(), b, row, func() (int, error) { return 0, nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var text strings.Builder
+		b.report.text(&text)
+		if b.report.Repeated != 6 || !strings.Contains(text.String(), "one is to be measured again: in 2 turns") || !strings.Contains(text.String(), "two is to be measured again: in 1 turns") {
+			t.Errorf("%d taken again; %s", b.report.Repeated, &text)
+		}
+	})
+}
+
 // TestCalmly: a turn that was disturbed is taken again until one is not, or patience is at its end; what its result is makes
 // no difference.
 func TestCalmly(t *testing.T) {
@@ -39,13 +63,13 @@ func TestCalmly(t *testing.T) {
 		{4 * time.Second, 99, 4, 1, 3}, // after 1, 2 and 4 s
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			b := &bench{scale: scale{Patience: tt.patience}, progress: &strings.Builder{}}
+			b := calmBench(tt.patience)
 			n := 0
 			b.fakeMachine = func() machineTime {
 				return machineTime{all: float64(1000 * n), stolen: float64(6 * min(n, tt.disturbed))}
 			}
 			got, err := calmly(t.Context(), b, "row", func() (int, error) { n++; return -n, nil })
-			if got != -tt.turns || err != nil || b.report.Disturbed != tt.left || b.report.Repeated != tt.taken {
+			if got != -tt.turns || err != nil || b.report.Disturbed["row"] != tt.left || b.report.Repeated != tt.taken {
 				t.Errorf("%+v: the turn that counts is %d, %v; %+v", tt, -got, err, b.report)
 			}
 		})
@@ -54,7 +78,7 @@ func TestCalmly(t *testing.T) {
 
 // TestCalmlyEnds: with an error, and when nobody waits any more.
 func TestCalmlyEnds(t *testing.T) {
-	b := &bench{scale: scale{Patience: time.Hour}, progress: &strings.Builder{}}
+	b := calmBench(time.Hour)
 	n := 0.0
 	b.fakeMachine = func() machineTime { n++; return machineTime{all: n, stolen: n} }
 	want := errors.New("broken")

@@ -4,24 +4,26 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
 
 // report is what a run found.
 type report struct {
-	Scale     scale     `json:"scale"`
-	Cores     int       `json:"cores"`
-	Go        string    `json:"go"`
-	LoadFirst string    `json:"load_before"` // of the machine, by the minute
-	LoadLast  string    `json:"load_after"`
-	Repeated  int       `json:"repeated"`  // turns that were taken again, because the machine was disturbed
-	Disturbed int       `json:"disturbed"` // turns that count, though it was
-	Figures   []figure  `json:"figures"`
-	Verdicts  []verdict `json:"verdicts"`
-	Notes     []string  `json:"notes,omitempty"`
+	Scale     scale          `json:"scale"`
+	Cores     int            `json:"cores"`
+	Go        string         `json:"go"`
+	LoadFirst string         `json:"load_before"` // of the machine, by the minute
+	LoadLast  string         `json:"load_after"`
+	Repeated  int            `json:"repeated"`  // turns that were taken again, because the machine was disturbed
+	Disturbed map[string]int `json:"disturbed"` // by row, turns that count, though it was
+	Figures   []figure       `json:"figures"`
+	Verdicts  []verdict      `json:"verdicts"`
+	Notes     []string       `json:"notes,omitempty"`
 }
 
 func loadAverage() string {
@@ -31,7 +33,7 @@ func loadAverage() string {
 }
 
 func newReport(s scale) report {
-	return report{Scale: s, Cores: runtime.NumCPU(), Go: runtime.Version(), LoadFirst: loadAverage()}
+	return report{Scale: s, Cores: runtime.NumCPU(), Go: runtime.Version(), LoadFirst: loadAverage(), Disturbed: make(map[string]int)}
 }
 
 func (r *report) json(w io.Writer) error {
@@ -67,9 +69,12 @@ func (r *report) text(w io.Writer) error {
 		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", v.Row, v.Target, v.Measured, reached)
 	}
-	if r.Repeated+r.Disturbed > 0 {
-		fmt.Fprintf(t, "\n%d turns were taken again, and %d count, in which the hypervisor gave more than %.1f %% of the machine to others\n",
-			r.Repeated, r.Disturbed, 100*disturbing)
+	if r.Repeated > 0 {
+		fmt.Fprintf(t, "\n%d turns were taken again, in which the hypervisor gave more than %.1f %% of the machine to others\n", r.Repeated, 100*disturbing)
+	}
+	for _, row := range slices.Sorted(maps.Keys(r.Disturbed)) {
+		fmt.Fprintf(t, "\n%s is to be measured again: in %d turns that count the hypervisor gave more than %.1f %% of the machine to others\n",
+			row, r.Disturbed[row], 100*disturbing)
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(t, "\n%s\n", n)
