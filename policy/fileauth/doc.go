@@ -3,6 +3,6 @@
 //	Authenticate ─▶ file changed? ─▶ find the user, else a stand-in ─▶ wait for a turn ─▶ hash ─▶ yes, ErrRejected
 //	                 (reread, whole or not at all)
 //
-// Its one rule: every password that is asked about costs one hash, whoever the user is, so that the time of an answer
-// does not tell which names are in the file.
+// Every password that is checked costs one hash, also for a user who is not in the file. So the time of an answer does not
+// tell which names are in the file.
 package fileauth

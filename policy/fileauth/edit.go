@@ -13,15 +13,15 @@ import (
 	"duoradiusd/policy"
 )
 
-// Edit is what became of a file.
+// Edit is the result of a change to a file.
 type Edit struct {
-	Made     bool  // there was none
+	Made     bool  // the file did not exist before
 	Known    bool  // the user was in it
-	Problems error // the lines for which a daemon refuses the file, by the defaults of [username]; nil: none
+	Problems error // the lines for which a daemon refuses the file, with the defaults of [username]; nil: none
 }
 
-// Set gives a user this password: in the line that the user has, or in a new one at the end. Every other line stays as
-// it is. A reader sees the old file or the new one.
+// Set gives a user this password, in the user's own line or in a new line at the end. Every other line stays as it is. A
+// reader sees either the whole old file or the whole new one.
 func Set(path, user, password string) (Edit, error) {
 	if err := CheckName(user); err != nil {
 		return Edit{}, err
@@ -33,7 +33,7 @@ func Set(path, user, password string) (Edit, error) {
 	return edit(path, user, user+":"+stored)
 }
 
-// Delete takes a user's line away. It is an error when there is none.
+// Delete removes a user's line. It returns an error if there is none.
 func Delete(path, user string) (Edit, error) {
 	if user == "" {
 		return Edit{}, errors.New("an empty user name; want one")
@@ -41,7 +41,7 @@ func Delete(path, user string) (Edit, error) {
 	return edit(path, user, "")
 }
 
-// CheckName refuses a name that no line can hold, or that no login can have.
+// CheckName returns an error for a name that no line can hold or that no login can have.
 func CheckName(user string) error {
 	_, ok := policy.Names{}.Canonical(user)
 	switch {
@@ -55,7 +55,7 @@ func CheckName(user string) error {
 	return nil
 }
 
-// edit puts line in the place of the user's, or nothing for "".
+// edit replaces the user's line by line, or removes it if line is "".
 func edit(path, user, line string) (Edit, error) {
 	path, err := follow(path)
 	if err != nil {
@@ -88,8 +88,8 @@ func edit(path, user, line string) (Edit, error) {
 	return e, folder.Sync()
 }
 
-// follow returns the path of the file itself where path is a symbolic link, so that the link stays one. There need not
-// be a file yet.
+// follow returns the path of the file that a symbolic link leads to, so that the link itself is not replaced. The file need
+// not exist yet.
 func follow(path string) (string, error) {
 	for range 40 { // as many as Linux follows
 		to, err := os.Readlink(path)
@@ -106,7 +106,7 @@ func follow(path string) (string, error) {
 
 const lockPatience = 10 * time.Second
 
-// lock holds a folder, so that of two changes at once none is lost, until it is closed.
+// lock locks a folder until it is closed, so that two changes at the same time are both made.
 func lock(path string) (*os.File, error) {
 	folder, err := os.Open(path)
 	if err != nil {
@@ -124,8 +124,8 @@ func lock(path string) (*os.File, error) {
 	}
 }
 
-// replace puts line in the place of the user's first line, and nothing in that of a further one, which would make the
-// file unusable, or bring back another password with the first gone. Without any, line comes last.
+// replace replaces the user's first line by line and removes further lines of the user. A second line would make the file
+// unusable, or bring back an old password when the first is deleted. If the user has no line, line is appended.
 func replace(content, user, line string) (changed string, known bool) {
 	content, mark := strings.TrimPrefix(content, "\ufeff"), strings.HasPrefix(content, "\ufeff")
 	var b strings.Builder
@@ -151,7 +151,7 @@ func replace(content, user, line string) (changed string, known bool) {
 	return b.String(), known
 }
 
-// nameIn returns whose line it is, even if its hash is none; "" for a comment.
+// nameIn returns the user name of a line, even if its hash is malformed, and "" for a comment.
 func nameIn(line string) string {
 	line = strings.Trim(line, " \t\r\n")
 	name, _, ok := strings.Cut(line, ":")
@@ -161,8 +161,8 @@ func nameIn(line string) string {
 	return name
 }
 
-// install replaces the file at path, whole, by one of the same mode and owner; before is nil where there was none. The
-// folder is not yet written to the disk.
+// install replaces the whole file at path by one of the same mode and owner. before describes the old file; it is nil if
+// there was none. The caller syncs the folder.
 func install(path, content string, before os.FileInfo) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.new") // mode 0600
 	if err != nil {
@@ -184,7 +184,7 @@ func install(path, content string, before os.FileInfo) error {
 	return os.Rename(f.Name(), path)
 }
 
-// resemble gives f the owner, the group and the mode that the file had before.
+// resemble gives f the owner, the group and the mode of the old file.
 func resemble(f *os.File, before os.FileInfo) error {
 	now, err := f.Stat()
 	if err != nil {

@@ -19,14 +19,14 @@ const (
 	interval = time.Second // between two looks at the file
 )
 
-// turns bounds the hashes that are computed at once, in all files together: each may take maxMemory.
+// turns bounds how many hashes are computed at once, for all files together, because each may need maxMemory.
 var turns = make(chan struct{}, 2*runtime.GOMAXPROCS(0))
 
 // File is a first factor in a file of user:hash lines. Open makes one; it may be used by several goroutines at once.
 type File struct {
-	// OnReload is told what became of each new content: nil, or why the old one stays in force. The same complaint is
-	// made once. It is called from within Authenticate, one call at a time; nil: nobody is told. Set it before the
-	// first Authenticate.
+	// OnReload is called after each new content of the file was read: with nil, or with the reason why the old content
+	// stays in use. The same error is reported once. It is called within Authenticate, one call at a time. It may be nil.
+	// Set it before the first Authenticate.
 	OnReload func(error)
 
 	path      string
@@ -44,9 +44,9 @@ type File struct {
 
 var _ policy.FirstFactor = (*File)(nil)
 
-// Open reads the file at path, a user:hash line each; blank lines and lines that begin with # are skipped. canonical is
-// applied to each name, so that the file's names meet those that Authenticate is given; nil leaves them as written. The
-// error names every bad line, and never what stands there.
+// Open reads the file at path, one user:hash a line; blank lines and lines that begin with # are skipped. canonical is
+// applied to each name, so that it equals the name that Authenticate is given; nil leaves names as written. The error names
+// every bad line by its number and never quotes it.
 func Open(path string, canonical func(string) string) (*File, error) {
 	f := &File{path: path, canonical: canonical, now: time.Now, turns: turns, matches: hash.matches}
 	f.looked = f.now()
@@ -80,20 +80,20 @@ func (f *File) Authenticate(ctx context.Context, r policy.FirstRequest) (policy.
 	if !known {
 		h = t.unknown
 	}
-	// The hash comes first: a stranger's answer must take its time too.
+	// The hash is computed first, so that the answer for an unknown user takes the same time.
 	if right := f.matches(h, r.Password); !right || !known {
 		return policy.Account{}, policy.ErrRejected
 	}
 	return policy.Account{}, nil
 }
 
-// refresh rereads the file if it has changed. While one login does, the others go on with the old content.
+// refresh reads the file again if it has changed. While one login does that, the others use the old content.
 func (f *File) refresh() {
 	if !f.mu.TryLock() {
 		return
 	}
 	defer f.mu.Unlock()
-	// A clock that was set back looks at once rather than not for a long while.
+	// After the clock was set back the file is looked at once, and not only after a long time.
 	now := f.now()
 	if since := now.Sub(f.looked); since >= 0 && since < interval {
 		return
@@ -114,7 +114,7 @@ func (f *File) refresh() {
 	f.reported = complaint
 }
 
-// read puts the file's content in force, whole, or leaves the old one. f.mu is held, or f not yet shared.
+// read puts the whole content of the file into use, or keeps the old content. f.mu is held, or f is not shared yet.
 func (f *File) read() error {
 	f.seen = nil
 	content, info, err := readFile(f.path)
@@ -130,7 +130,7 @@ func (f *File) read() error {
 	return nil
 }
 
-// readFile returns a file's content and what it looked like then.
+// readFile returns the content of a file, and its size and time of change at that moment.
 func readFile(path string) (string, os.FileInfo, error) {
 	info, err := os.Stat(path) // before opening, which would wait for a pipe's writer
 	if err != nil {
@@ -166,7 +166,7 @@ func readFile(path string) (string, os.FileInfo, error) {
 	return content.String(), before, nil
 }
 
-// same reports whether two looks at a file promise the same content.
+// same reports whether a file looks unchanged: the same file, size and time of change.
 func same(a, b os.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// The bounds within which a file may set the price of a login.
+// The bounds for the parameters of the hashes in a file. They limit what one login may cost.
 const (
 	minBcryptCost = bcrypt.MinCost
 	maxBcryptCost = 14         // about a second
@@ -33,7 +33,7 @@ const bcryptLimit = 72
 
 const wantHash = "want bcrypt ($2y$...) or argon2id ($argon2id$...)"
 
-// kind is an algorithm with its parameters: two hashes of one kind take the same time.
+// kind is an algorithm with its parameters. Two hashes of one kind take the same time.
 type kind struct {
 	cost    int    // bcrypt's; 0: argon2id, with the parameters below
 	memory  uint32 // KiB
@@ -56,7 +56,8 @@ type hash struct {
 	want []byte // argon2id's key, or the whole of bcrypt's string
 }
 
-// What Hash makes: the OWASP Password Storage Cheat Sheet's parameters, about 30 ms of one core and 19 MiB a login.
+// The parameters that Hash uses are those of the OWASP Password Storage Cheat Sheet. A login takes about 30 ms of one core
+// and 19 MiB.
 const (
 	ownMemory  = 19 * 1024 // KiB
 	ownTime    = 2
@@ -68,8 +69,8 @@ const (
 // maxPassword is what a User-Password attribute holds (RFC 2865 §5.2).
 const maxPassword = 128
 
-// Hash returns what stands behind the colon for a password: argon2id as a PHC string. It refuses a password that no
-// login could bring.
+// Hash returns the argon2id hash of a password as a PHC string, which a line holds after the colon. It returns an error for
+// a password that no login can carry.
 func Hash(password string) (string, error) {
 	switch {
 	case password == "":
@@ -89,7 +90,7 @@ func Hash(password string) (string, error) {
 		b64.EncodeToString(salt), b64.EncodeToString(key)), nil
 }
 
-// standIn returns a hash of kind k that stands in for a user who is not in the file.
+// standIn returns a hash of kind k that is used for users who are not in the file. No password matches it.
 func standIn(k kind) hash {
 	if k.cost > 0 {
 		return hash{kind: k, want: fmt.Appendf(nil, "$2a$%02d$%s", k.cost, strings.Repeat(".", 53))}
@@ -97,13 +98,13 @@ func standIn(k kind) hash {
 	return hash{kind: k, salt: make([]byte, 16), want: make([]byte, 32)}
 }
 
-// matches reports whether password is the one that h was made of. Its time depends on h's kind alone.
+// matches reports whether h is a hash of password. Its time depends only on the kind of h.
 func (h hash) matches(password string) bool {
 	if h.cost == 0 {
 		got := argon2.IDKey([]byte(password), h.salt, h.time, h.memory, h.threads, uint32(len(h.want)))
 		return subtle.ConstantTimeCompare(got, h.want) == 1
 	}
-	// What lies beyond the limit would not count, so that a wrong password could pass; nor was it ever set.
+	// bcrypt ignores what lies beyond the limit, so a wrong password could match. Such a password never matches.
 	long := len(password) > bcryptLimit
 	if long {
 		password = password[:bcryptLimit]
@@ -112,7 +113,7 @@ func (h hash) matches(password string) bool {
 	return err == nil && !long
 }
 
-// parseHash reads what stands behind the colon. Its errors never quote it.
+// parseHash parses the hash of a line. Its errors never quote it.
 func parseHash(s string) (hash, error) {
 	switch {
 	case hasAnyPrefix(s, "$2a$", "$2b$", "$2y$"):
@@ -125,7 +126,7 @@ func parseHash(s string) (hash, error) {
 	return hash{}, fmt.Errorf("%s; %s", describe(s), wantHash)
 }
 
-// describe names the formats that other programs leave in such files.
+// describe names the format of a hash that other programs write into such files.
 func describe(s string) string {
 	switch {
 	case hasAnyPrefix(s, "$apr1$", "$1$"):
@@ -144,7 +145,7 @@ func describe(s string) string {
 	return "a crypt hash or a plain password"
 }
 
-// parseBcrypt reads $2y$CC$ and 22 letters of salt and 31 of hash.
+// parseBcrypt parses $2y$COST$ and the 22 letters of salt and 31 of hash behind it.
 func parseBcrypt(s string) (hash, error) {
 	tail, ok := strings.CutPrefix(s[4:], s[4:min(len(s), 6)]+"$")
 	if !ok || len(tail) != 53 || strings.Trim(tail, bcryptAlphabet) != "" {
@@ -159,7 +160,7 @@ func parseBcrypt(s string) (hash, error) {
 
 const bcryptAlphabet = "./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-// parseArgon2id reads the PHC string $argon2id$v=19$m=M,t=T,p=P$SALT$HASH.
+// parseArgon2id parses the PHC string $argon2id$v=19$m=M,t=T,p=P$SALT$HASH.
 func parseArgon2id(s string) (hash, error) {
 	malformed := errors.New("malformed argon2id hash; want $argon2id$v=19$m=KIB,t=TIME,p=THREADS$SALT$HASH")
 	part := strings.Split(s, "$")
@@ -185,7 +186,7 @@ func parseArgon2id(s string) (hash, error) {
 	return hash{kind: k, salt: salt, want: want}, nil
 }
 
-// parseArgon2idKind reads m=M,t=T,p=P, in this order, as the PHC string format has it.
+// parseArgon2idKind parses m=M,t=T,p=P, in this order, as the PHC string format demands.
 func parseArgon2idKind(s string) (kind, error) {
 	var n [3]uint64
 	part := strings.Split(s, ",")

@@ -8,13 +8,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxErrors bounds the report on a file that is something else altogether.
+// maxErrors bounds the report on a file of another format.
 const maxErrors = 1000
 
 // table is the content of a file.
 type table struct {
 	users   map[string]entry
-	unknown hash // stands in for a user who is not here
+	unknown hash // used for users who are not in the file
 }
 
 type entry struct {
@@ -22,7 +22,7 @@ type entry struct {
 	line int
 }
 
-// parse reads a whole file, or returns all that is wrong with it, a line each.
+// parse parses a whole file, or returns everything that is wrong with it, one error a line.
 func parse(path, content string, canonical func(string) string) (*table, error) {
 	if canonical == nil {
 		canonical = func(name string) string { return name }
@@ -68,8 +68,8 @@ func (t *table) add(name string, e entry) error {
 	return nil
 }
 
-// commonest returns the kind of most hashes, so that a stranger takes as long as most users do; of several the
-// costliest. Without any it is bcrypt's usual one.
+// commonest returns the kind that most hashes have, so that an unknown user takes as long as most users do. Of several it
+// returns the costliest, and for an empty file bcrypt with its usual cost.
 func commonest(kinds map[kind]int) kind {
 	best := kind{cost: 10}
 	for k, n := range kinds {
@@ -80,8 +80,8 @@ func commonest(kinds map[kind]int) kind {
 	return best
 }
 
-// parseLine reads one line. A comment or blank line has no name. Errors never quote the line: it may hold a secret
-// wherever it is malformed.
+// parseLine parses one line. A comment or blank line has no name. Errors never quote the line, because a malformed line may
+// hold a secret anywhere.
 func parseLine(line string) (string, hash, error) {
 	line = strings.Trim(line, " \t\r\n")
 	if line == "" || line[0] == '#' {

@@ -30,7 +30,7 @@ func BenchmarkFloor(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer conn.Close()
-	packet := begin(codeAccessRequest)
+	packet := newPacket(codeAccessRequest)
 	(&secret{text: []byte(shared)}).seal(packet)
 	buffer := make([]byte, 4096)
 	for b.Loop() {

@@ -9,30 +9,30 @@ import (
 	"time"
 )
 
-// ServerCheck is what a server said to Status-Server.
+// ServerCheck is a server's answer to Status-Server.
 type ServerCheck struct {
 	Server string // as configured
 	Addr   netip.AddrPort
 	Took   time.Duration
 	Err    error // nil: it answers, and the secret is right
 
-	// Unclear says of an Err that the server may be well all the same: one that does not know Status-Server is silent, and
-	// so is one that drops what a wrong secret signed.
+	// Unclear says that the server may work in spite of Err. A server that does not know Status-Server stays silent, as
+	// does a server that drops requests signed with a wrong secret.
 	Unclear bool
 }
 
-// Check sends Status-Server to each server (RFC 5997), all at once, and waits for Config.Timeout at most. It rings no
-// phone and counts as nobody's login. A server that does not know Status-Server is silent.
+// Check sends Status-Server (RFC 5997) to all servers at the same time and waits at most Config.Timeout. It rings no phone
+// and counts as no login. A server that does not know Status-Server stays silent.
 func (u *Upstream) Check(ctx context.Context) []ServerCheck {
 	list := make([]ServerCheck, len(u.servers))
-	if err := u.enter(); err != nil {
+	if err := u.startRequest(); err != nil {
 		for i, s := range u.servers {
 			list[i] = ServerCheck{Server: s.name, Err: u.failed(err)}
 		}
 		return list
 	}
-	defer u.news.flush()
-	defer u.leave()
+	defer u.reports.flush()
+	defer u.endRequest()
 	ctx, cancel := context.WithTimeout(ctx, u.config.Timeout)
 	defer cancel()
 	var wg sync.WaitGroup
@@ -43,13 +43,13 @@ func (u *Upstream) Check(ctx context.Context) []ServerCheck {
 	return list
 }
 
-// check asks with a new packet each time: a Status-Server is not repeated as it was (RFC 5997 §4.1).
+// check builds a new packet for each try, because a Status-Server must not be retransmitted unchanged (RFC 5997 §4.1).
 func (s *server) check(ctx context.Context) (c ServerCheck) {
 	c.Server = s.name
 	begun := time.Now()
-	c.Addr, c.Err = s.locate(ctx)
+	c.Addr, c.Err = s.resolve(ctx)
 	for c.Err == nil {
-		b := appendAttribute(begin(codeStatusServer), typeNASIdentifier, []byte("duoradiusd"))
+		b := appendAttribute(newPacket(codeStatusServer), typeNASIdentifier, []byte("duoradiusd"))
 		sent := time.Now()
 		reply, err := s.exchange(ctx, c.Addr, b, true)
 		switch {

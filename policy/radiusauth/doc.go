@@ -1,14 +1,15 @@
-// Package radiusauth is a first factor behind RADIUS: users are who an upstream server says that they are.
+// Package radiusauth is a first factor that asks upstream RADIUS servers.
 //
-//	Authenticate ─▶ request (the client's, anew) ─▶ order ─▶ server ─▶ socket (256 Identifiers) ─▶ the wire
-//	                                                  ▲ silent? the next │
-//	Account, Refusal, AskBack ◀─ reply (filtered, decrypted) ◀─ judge (form, code, authenticators)
+//	Authenticate ─▶ request.go ─▶ failover.go ─▶ server.go ─▶ socket.go (256 Identifiers) ─▶ the wire
+//	                (a new        (next server
+//	                 request)      if silent)
+//	Account, Refusal, AskBack ◀─ reply.go (filter, decrypt) ◀─ validate.go (form, code, authenticators)
 //
-// Its one rule: one server at a time. A login reaches a second server only after the first was silent, and the answer
-// to a server's challenge reaches that server alone, because a server may ring a phone or count a failure for each
-// request that it reads.
+// A login asks one server at a time. It asks a second server only after the first one was silent, and the answer to a
+// challenge goes only to the server that sent the challenge. A server may ring a phone or count a wrong password for each
+// request that it reads, so asking several servers at once would do harm.
 //
-// An EAP peer is named in the clear by an identity that a tunnelled method need not keep to. For those the user is who
-// the upstream's Access-Accept names in User-Name, so the upstream must put there the name of inside the tunnel, or
-// refuse a login whose two names differ.
+// With a tunnelled EAP method the identity outside of the tunnel need not be the user's name. The name of such a user is
+// the User-Name of the upstream's Access-Accept. The upstream must put the name from inside the tunnel there, or reject
+// logins whose two names differ.
 package radiusauth

@@ -68,7 +68,7 @@ func TestU3Jitter(t *testing.T) {
 		{0.1, []float64{2.2, 4.62, 9.702, 17.6}},
 		{-0.1, []float64{1.8, 3.42, 6.498, 12.3462}},
 	} {
-		s := schedule{rand: func() float64 { return tt.rand }}
+		s := retransmission{rand: func() float64 { return tt.rand }}
 		for i, want := range tt.want {
 			if wait, again := s.next(); !again || math.Abs(wait.Seconds()-want) > 1e-6 {
 				t.Errorf("rand %v: wait %d is %v, %v, want %vs", tt.rand, i, wait, again, want)
@@ -105,7 +105,7 @@ func TestU3Retry(t *testing.T) {
 			t.Errorf("got %s after %v, want yes after 2s", got, time.Since(begun))
 		}
 		synctest.Wait()
-		if h := u.Health()[0]; h.Down || h.Discarded[unexpected.String()] != 1 {
+		if h := u.Health()[0]; h.Down || h.Discarded[replyUnexpected.String()] != 1 {
 			t.Errorf("health %+v, want up, and one reply that nothing waited for", h)
 		}
 		u.Close()
@@ -159,26 +159,26 @@ func TestU4Reuse(t *testing.T) {
 	k := newSocket(nil, netip.MustParseAddrPort(one), nil)
 	var calls []*call
 	for range 256 {
-		c := newCall(begin(codeAccessRequest))
-		if !k.begin(c) {
+		c := newCall(newPacket(codeAccessRequest))
+		if !k.assign(c) {
 			t.Fatal("no Identifier")
 		}
 		calls = append(calls, c)
 	}
-	if k.begin(newCall(begin(codeAccessRequest))) {
+	if k.assign(newCall(newPacket(codeAccessRequest))) {
 		t.Error("a 257th Identifier")
 	}
 	for _, i := range []int{200, 3, 77} {
-		k.end(calls[i])
+		k.release(calls[i])
 	}
 	for _, want := range []byte{200, 3, 77} {
-		c := newCall(begin(codeAccessRequest))
-		if k.begin(c); c.packet[1] != want {
+		c := newCall(newPacket(codeAccessRequest))
+		if k.assign(c); c.packet[1] != want {
 			t.Errorf("Identifier %d, want %d", c.packet[1], want)
 		}
 	}
-	k.end(calls[9])
-	if k.retire(); k.begin(newCall(begin(codeAccessRequest))) {
+	k.release(calls[9])
+	if k.retire(); k.assign(newCall(newPacket(codeAccessRequest))) {
 		t.Error("a retired socket takes a request")
 	}
 }
@@ -324,7 +324,7 @@ func TestNew(t *testing.T) {
 	if err != nil || u.config.Timeout != 5*time.Second {
 		t.Fatal(u, err)
 	}
-	if got := fmt.Sprint(u.servers[0].place.addr, u.servers[1].place.addr); got != "[2001:db8::1]:1812 192.0.2.1:1812" {
+	if got := fmt.Sprint(u.servers[0].resolution.addr, u.servers[1].resolution.addr); got != "[2001:db8::1]:1812 192.0.2.1:1812" {
 		t.Error(got)
 	}
 }
@@ -360,9 +360,9 @@ func (c *brokenOnce) Write(b []byte) (int, error) {
 func TestRefusedBefore(t *testing.T) {
 	conn := &brokenOnce{}
 	k := newSocket(nil, netip.MustParseAddrPort(one), conn)
-	before, now := newCall(begin(codeAccessRequest)), newCall(begin(codeAccessRequest))
-	k.begin(before)
-	k.begin(now)
+	before, now := newCall(newPacket(codeAccessRequest)), newCall(newPacket(codeAccessRequest))
+	k.assign(before)
+	k.assign(now)
 	k.send(now)
 	if conn.sent != 2 || len(now.unreachable) != 0 || len(before.unreachable) != 1 {
 		t.Errorf("written %d times; told to this one %d, to the other %d", conn.sent, len(now.unreachable), len(before.unreachable))

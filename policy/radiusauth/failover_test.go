@@ -39,11 +39,11 @@ func TestFailover(t *testing.T) {
 		if n := len(first.queries()); n != 2 {
 			t.Errorf("the silent server got %d packets, want 2", n)
 		}
-		time.Sleep(lastFor)
+		time.Sleep(avoidFor)
 		login("yes", 5*time.Second) // one finds out that it is silent still
 		login("yes", 0)
 		first.does(nil)
-		time.Sleep(lastFor)
+		time.Sleep(avoidFor)
 		login("yes", 0)
 		if n := len(second.queries()); n != 4 {
 			t.Errorf("the second got %d, want 4", n)
@@ -178,7 +178,7 @@ func TestOneFindsOut(t *testing.T) {
 		defer u.Close()
 		u.Authenticate(t.Context(), pap("jo", "x"))
 		before := len(first.queries())
-		time.Sleep(lastFor)
+		time.Sleep(avoidFor)
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() { u.Authenticate(t.Context(), pap("jo", "x")) })
@@ -214,7 +214,7 @@ func TestStateGoesBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		first.does(nil) // is well again
-		time.Sleep(lastFor)
+		time.Sleep(avoidFor)
 		r := pap("jo", "")
 		r.State = back.State
 		before := len(first.queries())

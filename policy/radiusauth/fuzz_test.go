@@ -35,14 +35,14 @@ func FuzzReply(f *testing.F) {
 		if !ok {
 			return
 		}
-		if u.secret.judge(whole, list, codeAccessRequest, authenticator, true) != sound {
+		if u.secret.validate(whole, list, codeAccessRequest, authenticator, true) != replyValid {
 			return
 		}
-		if u.secret.judge(flip(whole, 4), list, codeAccessRequest, authenticator, false) == sound {
+		if u.secret.validate(flip(whole, 4), list, codeAccessRequest, authenticator, false) == replyValid {
 			t.Error("a wrong authenticator is taken")
 		}
 		r := policy.FirstRequest{User: "jo", Typed: "jo", Method: policy.Method(method % 4)}
-		a, err := u.read(sort(bytes.Clone(whole), authenticator), r, ticket{server: one, offered: 4, spoken: 4})
+		a, err := u.interpret(parseReply(bytes.Clone(whole), authenticator), r, conversation{server: one, serverMethod: 4, peerMethod: 4})
 		mustBeLegal(t, code, a, err)
 	})
 }
@@ -119,8 +119,8 @@ func FuzzRequest(f *testing.F) {
 			t.Errorf("by %v: %v", r.Method, count)
 		}
 		_ = eapPacket(list)
-		var tk ticket
-		_ = tk.hear(eapPacket(list), "jo")
-		_, _ = redeem(r)
+		var tk conversation
+		_ = tk.fromPeer(eapPacket(list), "jo")
+		_, _ = conversationOf(r)
 	})
 }

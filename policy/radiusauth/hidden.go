@@ -16,7 +16,7 @@ var (
 	msEncryption     = policy.AttributeID{Vendor: vendorMicrosoft, Type: 7} // MS-MPPE-Encryption-Policy
 	msEncryptTypes   = policy.AttributeID{Vendor: vendorMicrosoft, Type: 8} // MS-MPPE-Encryption-Types
 	msCHAPChallenge  = policy.AttributeID{Vendor: vendorMicrosoft, Type: 11}
-	msCHAPKeys       = policy.AttributeID{Vendor: vendorMicrosoft, Type: 12} // MS-CHAP-MPPE-Keys
+	msCHAPKeys       = policy.AttributeID{Vendor: vendorMicrosoft, Type: 12} // MS-CHAP-MPPE-Keys, §2.4.1
 	msSendKey        = policy.AttributeID{Vendor: vendorMicrosoft, Type: 16}
 	msRecvKey        = policy.AttributeID{Vendor: vendorMicrosoft, Type: 17}
 	msCHAP2Response  = policy.AttributeID{Vendor: vendorMicrosoft, Type: 25}
@@ -26,8 +26,8 @@ var (
 	vendorUnreadable = policy.AttributeID{Type: typeVendorSpecific} // in a format of the vendor's own
 )
 
-// hidden names further attributes that are encrypted with the secret of two neighbours, by vendor. They mean nothing to
-// anybody else, and we can't tell how all of them are encrypted.
+// hidden lists further attributes, by vendor, that are encrypted with the secret that two RADIUS hosts share. Nobody else
+// can use them, and not all of these formats are known, so they are never passed on.
 var hidden = map[uint32][]byte{
 	0:     {214, 215},                                               // Ascend's secrets, outside its own space
 	161:   {11},                                                     // Motorola: MIP key
@@ -46,7 +46,7 @@ func isHidden(id policy.AttributeID) bool {
 	return bytes.IndexByte(hidden[id.Vendor], id.Type) >= 0
 }
 
-// encrypted reports whether the secret of two neighbours hides an attribute's value.
+// encrypted reports whether an attribute's value is encrypted with the secret that two RADIUS hosts share.
 func encrypted(id policy.AttributeID) bool {
 	switch id {
 	case tunnelPassword, msSendKey, msRecvKey, msCHAPKeys:
@@ -55,8 +55,8 @@ func encrypted(id policy.AttributeID) bool {
 	return isHidden(id)
 }
 
-// pads xors b, in place, with the chain of RFC 2865 §5.2 that begins with seed. The chain goes over what is encrypted:
-// b itself when it is decrypted, the result when it is not.
+// pads encrypts or decrypts b in place by the method of RFC 2865 §5.2, which begins with the hash of secret and seed. Each
+// further block depends on the encrypted block before it.
 func (s *secret) pads(b []byte, decrypt bool, seed ...[]byte) {
 	h := md5.New()
 	var pad [16]byte
@@ -79,8 +79,8 @@ func (s *secret) pads(b []byte, decrypt bool, seed ...[]byte) {
 	}
 }
 
-// hidePassword encrypts a password of at most 128 octets (RFC 2865 §5.2). An empty one, which answers a challenge, is
-// sixteen octets of padding.
+// hidePassword encrypts a password of at most 128 octets (RFC 2865 §5.2). An empty password, which may answer a challenge,
+// becomes sixteen octets of padding.
 func (s *secret) hidePassword(password string, authenticator []byte) []byte {
 	b := make([]byte, max(16, (len(password)+15)/16*16))
 	copy(b, password)

@@ -52,10 +52,11 @@ const (
 type attribute struct {
 	kind  byte
 	value []byte // part of the packet
-	at    int    // where the value stands among the packet's attributes
+	at    int    // offset of the value within the packet's attributes
 }
 
-// attributes walks the octets of a packet's attributes; it reports false where they are no such thing (RFC 2865 §5).
+// attributes splits the octets that follow a packet's header into attributes. ok is false if they are malformed (RFC 2865
+// §5).
 func attributes(b []byte) (list []attribute, ok bool) {
 	for at := 0; at < len(b); {
 		rest := b[at:]
@@ -68,7 +69,7 @@ func attributes(b []byte) (list []attribute, ok bool) {
 	return list, true
 }
 
-// packet returns a datagram's Length octets, what follows them being padding (RFC 2865 §3), and their attributes.
+// packet returns the packet in a datagram and its attributes. Octets after the packet's Length are padding (RFC 2865 §3).
 func packet(datagram []byte) (b []byte, list []attribute, ok bool) {
 	if len(datagram) < headerLength {
 		return nil, nil, false
@@ -82,9 +83,9 @@ func packet(datagram []byte) (b []byte, list []attribute, ok bool) {
 	return b, list, ok
 }
 
-// begin returns the head of a request: a Request Authenticator at random, and a Message-Authenticator of zeros, first
-// of the attributes whatever the upstream asks for (CVE-2024-3596).
-func begin(code byte) []byte {
+// newPacket returns the start of a request: a random Request Authenticator, and a Message-Authenticator of zeros as the
+// first attribute. The Message-Authenticator is always there, because it protects against CVE-2024-3596.
+func newPacket(code byte) []byte {
 	b := make([]byte, headerLength, 512)
 	b[0] = code
 	random(b[4:])
@@ -97,7 +98,7 @@ func appendAttribute(b []byte, kind byte, value []byte) []byte {
 
 var zeros [16]byte
 
-// secret is what is shared with the upstream servers.
+// secret is the shared secret of the upstream servers.
 type secret struct {
 	text []byte
 	macs sync.Pool // of HMAC-MD5s keyed with it
@@ -111,7 +112,7 @@ func (s *secret) mac() hash.Hash {
 	return hmac.New(md5.New, s.text)
 }
 
-// seal signs a request that begin began (RFC 3579 §3.2).
+// seal signs a request that newPacket started (RFC 3579 §3.2).
 func (s *secret) seal(b []byte) {
 	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
 	copy(b[macAt:], zeros[:])
@@ -121,7 +122,7 @@ func (s *secret) seal(b []byte) {
 	s.macs.Put(h)
 }
 
-// answers reports whether a reply's Response Authenticator is the one for a request's (RFC 2865 §3).
+// answers reports whether a reply's Response Authenticator belongs to the authenticator of the request (RFC 2865 §3).
 func (s *secret) answers(b []byte, request [16]byte) bool {
 	h := md5.New()
 	h.Write(b[:4])
@@ -131,8 +132,8 @@ func (s *secret) answers(b []byte, request [16]byte) bool {
 	return hmac.Equal(h.Sum(nil), b[4:headerLength])
 }
 
-// signed reports whether the Message-Authenticator, whose value stands at that octet of the reply b, is the one for a
-// request's authenticator (RFC 3579 §3.2).
+// signed reports whether the Message-Authenticator of the reply b, whose value starts at octet at, is right for the
+// authenticator of the request (RFC 3579 §3.2).
 func (s *secret) signed(b []byte, at int, request [16]byte) bool {
 	h := s.mac()
 	defer s.macs.Put(h)

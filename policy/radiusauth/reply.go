@@ -13,11 +13,14 @@ import (
 )
 
 const (
-	maxMessage = 4 * maxValue // octets of a text for the user
-	fullChunk  = maxValue - 3 // a Reply-Message this long was cut, maybe between runes: the next goes on
+	// maxMessage bounds a text for the user, in octets.
+	maxMessage = 4 * maxValue
+	// fullChunk is the least length of a Reply-Message that its sender may have cut, perhaps before a whole rune. The next
+	// Reply-Message then continues it.
+	fullChunk = maxValue - 3
 )
 
-// reply is what an upstream said, sorted.
+// reply is the content of an upstream's reply.
 type reply struct {
 	code          byte
 	authenticator [16]byte // of the request
@@ -26,11 +29,11 @@ type reply struct {
 	states        []string
 	users         []string
 	wait          time.Duration
-	attributes    []policy.Attribute // all but those of a hop, of EAP and for the user to read
+	attributes    []policy.Attribute // all but Proxy-State, Message-Authenticator, State, EAP-Message and Reply-Message
 }
 
-// sort reads a reply that was found right.
-func sort(b []byte, authenticator [16]byte) reply {
+// parseReply reads a reply that is already validated. authenticator is that of the request.
+func parseReply(b []byte, authenticator [16]byte) reply {
 	p := reply{code: b[0], authenticator: authenticator}
 	list, _ := attributes(b[headerLength:])
 	var message strings.Builder
@@ -53,7 +56,7 @@ func sort(b []byte, authenticator [16]byte) reply {
 		case typeMessageAuthenticator, typeProxyState:
 			continue
 		case typeVendorSpecific:
-			p.attributes = append(p.attributes, readable(a.value)...)
+			p.attributes = append(p.attributes, replyVendorSpecific(a.value)...)
 			continue
 		case typeUserName:
 			p.users = append(p.users, string(a.value))
@@ -68,7 +71,8 @@ func sort(b []byte, authenticator [16]byte) reply {
 	return p
 }
 
-// text makes of what an upstream says something that is safe to show: bounded UTF-8 without control characters.
+// text returns an upstream's message in a form that is safe to show: UTF-8 of at most maxMessage octets, without control
+// characters.
 func text(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || unicode.IsControl(r) && r != '\n' && r != '\t' {
@@ -86,8 +90,8 @@ func text(s string) string {
 	return s
 }
 
-// read turns an upstream's reply into the answer to r; t is the way so far of the conversation that it belongs to.
-func (u *Upstream) read(p reply, r policy.FirstRequest, t ticket) (policy.Account, error) {
+// interpret turns an upstream's reply into the answer to r. t is the conversation that the reply belongs to.
+func (u *Upstream) interpret(p reply, r policy.FirstRequest, t conversation) (policy.Account, error) {
 	switch p.code {
 	case codeAccessAccept:
 		return u.accept(p, r, t)
@@ -97,20 +101,20 @@ func (u *Upstream) read(p reply, r policy.FirstRequest, t ticket) (policy.Accoun
 	return policy.Account{}, p.askBack(r, t)
 }
 
-func (u *Upstream) accept(p reply, r policy.FirstRequest, t ticket) (a policy.Account, err error) {
+func (u *Upstream) accept(p reply, r policy.FirstRequest, t conversation) (a policy.Account, err error) {
 	if r.Method == policy.EAP {
 		if eapCode(p.eap) != eapSuccess { // RFC 3579 §2.6.3
 			return a, errors.New("an Access-Accept without EAP-Success")
 		}
 		a.EAP = p.eap
 		proven := false
-		if a.User, proven, err = t.user(p.users, r.Typed); err != nil {
+		if a.User, proven, err = t.provenName(p.users, r.Typed); err != nil {
 			return policy.Account{}, err
 		}
 		a.Unproven = !proven
 	}
 	for _, at := range p.attributes {
-		if isHidden(at.AttributeID) || at.Vendor == 0 && !acceptable(at.Type, at.Value) || msRequestOnly(at.AttributeID) ||
+		if isHidden(at.AttributeID) || at.Vendor == 0 && !allowedInAccept(at.Type, at.Value) || msRequestOnly(at.AttributeID) ||
 			at.AttributeID == msCHAPError {
 			continue
 		}
@@ -133,7 +137,7 @@ func (u *Upstream) accept(p reply, r policy.FirstRequest, t ticket) (a policy.Ac
 	return a, nil
 }
 
-// messages cuts a text into Reply-Messages between runes (RFC 2865 §5.18).
+// messages splits a text into Reply-Message attributes, never within a rune (RFC 2865 §5.18).
 func messages(text string) (list []policy.Attribute) {
 	for text != "" {
 		n := len(text)
@@ -147,7 +151,7 @@ func messages(text string) (list []policy.Attribute) {
 	return list
 }
 
-// isProof reports whether the client needs an attribute for the method itself to end well.
+// isProof reports whether the client needs an attribute to complete the authentication method itself.
 func isProof(id policy.AttributeID) bool {
 	switch id {
 	case msCHAP2Success, msSendKey, msRecvKey, msCHAPKeys, msEncryption, msEncryptTypes, eapKeyName:
@@ -156,7 +160,7 @@ func isProof(id policy.AttributeID) bool {
 	return false
 }
 
-// refusal keeps of an Access-Reject what it may carry (RFC 2865 §5.44, RFC 2548 §2.1.5).
+// refusal returns what an Access-Reject may carry on to the client (RFC 2865 §5.44, RFC 2548 §2.1.5).
 func (p reply) refusal() *policy.Refusal {
 	no := &policy.Refusal{Why: "the upstream rejects", Relayed: true, Message: p.message}
 	if eapCode(p.eap) == eapFailure {
@@ -170,8 +174,8 @@ func (p reply) refusal() *policy.Refusal {
 	return no
 }
 
-// askBack keeps of an Access-Challenge what it may carry (RFC 2865 §4.4, §5.44, RFC 2869 §5.10).
-func (p reply) askBack(r policy.FirstRequest, t ticket) error {
+// askBack returns what an Access-Challenge may carry on to the client (RFC 2865 §4.4, §5.44, RFC 2869 §5.10).
+func (p reply) askBack(r policy.FirstRequest, t conversation) error {
 	switch {
 	case len(p.states) > 1 || len(p.states) == 1 && len(p.states[0]) > maxValue:
 		return errors.New("an Access-Challenge with more than one State")
@@ -183,8 +187,8 @@ func (p reply) askBack(r policy.FirstRequest, t ticket) error {
 	if len(p.states) == 1 {
 		t.state = p.states[0]
 	}
-	t.offer(p.eap)
-	back := &policy.AskBack{State: t.String(), Message: p.message, EAP: p.eap, Wait: p.wait}
+	t.fromServer(p.eap)
+	back := &policy.AskBack{State: t.encode(), Message: p.message, EAP: p.eap, Wait: p.wait}
 	for _, a := range p.attributes {
 		id := a.AttributeID
 		if id.Type == typeIdleTimeout && id.Vendor == 0 || id.Type == typePrompt && id.Vendor == 0 || id == vendorUnreadable ||

@@ -13,10 +13,12 @@ import (
 
 const maxPassword = 128 // octets (RFC 2865 §5.2)
 
-func random(b []byte) { rand.Read(b) } // never fails: crypto/rand
+// random fills b with random octets. crypto/rand never returns an error.
+func random(b []byte) { rand.Read(b) }
 
-// request builds the Access-Request that hands r on, not sealed yet: who, how they prove it, the upstream's State, then
-// what else the client said. It returns policy.ErrRejected for a password that no RADIUS server can be asked about.
+// request builds the Access-Request that passes r on to an upstream; it is not signed yet. Its order is User-Name, the
+// proof of the password, the upstream's State, and the other attributes of the client. It returns policy.ErrRejected for a
+// password that RADIUS can't carry.
 func (u *Upstream) request(r policy.FirstRequest, state string) ([]byte, error) {
 	list, ok := attributes(r.Attributes)
 	if !ok {
@@ -29,9 +31,9 @@ func (u *Upstream) request(r policy.FirstRequest, state string) ([]byte, error) 
 	if name == "" || len(name) > maxValue {
 		return nil, fmt.Errorf("a User-Name of %d octets", len(name))
 	}
-	b := begin(codeAccessRequest)
+	b := newPacket(codeAccessRequest)
 	b = appendAttribute(b, typeUserName, []byte(name))
-	proof, rest, err := u.sift(r, list, b[4:headerLength])
+	proof, rest, err := u.splitAttributes(r, list, b[4:headerLength])
 	if err != nil {
 		return nil, err
 	}
@@ -46,14 +48,14 @@ func (u *Upstream) request(r policy.FirstRequest, state string) ([]byte, error) 
 	return b, nil
 }
 
-// sift parts the client's attributes into those that prove who the user is, in this method's way, and those that go on
-// unchanged. What proves anything in another way goes nowhere, nor does what is between the client and us.
-func (u *Upstream) sift(r policy.FirstRequest, list []attribute, authenticator []byte) (proof, rest []byte, err error) {
+// splitAttributes divides the client's attributes into those that prove the user's identity by this method and those that
+// are passed on unchanged. Proofs of other methods and attributes that belong to one hop are left out.
+func (u *Upstream) splitAttributes(r policy.FirstRequest, list []attribute, authenticator []byte) (proof, rest []byte, err error) {
 	named, challenged := false, false
 	for _, a := range list {
 		switch kind := a.kind; {
 		case kind == typeVendorSpecific:
-			mine, others := siftVendor(a.value, r.Method == policy.MSCHAP)
+			mine, others := splitVendorSpecific(a.value, r.Method == policy.MSCHAP)
 			proof, rest = append(proof, mine...), append(rest, others...)
 		case kind == typeCHAPPassword || kind == typeCHAPChallenge:
 			if r.Method == policy.CHAP {
@@ -64,7 +66,7 @@ func (u *Upstream) sift(r policy.FirstRequest, list []attribute, authenticator [
 			if r.Method == policy.EAP {
 				proof = appendAttribute(proof, kind, a.value)
 			}
-		case !ownToHop(kind) && !isHidden(policy.AttributeID{Type: kind}):
+		case !hopOnly(kind) && !isHidden(policy.AttributeID{Type: kind}):
 			named = named || kind == typeNASIPAddress || kind == typeNASIdentifier || kind == typeNASIPv6Address
 			rest = appendAttribute(rest, kind, a.value)
 		}
@@ -86,9 +88,9 @@ func (u *Upstream) sift(r policy.FirstRequest, list []attribute, authenticator [
 	return proof, rest, nil
 }
 
-// ownToHop reports whether an attribute of a request is of this hop alone, or proves the user in a way that is not
-// handed on: ARAP (RFC 2869 §2.2), HTTP Digest (RFC 5090).
-func ownToHop(kind byte) bool {
+// hopOnly reports whether an attribute of a request belongs to one hop, or proves the user by a method that is not passed
+// on: ARAP (RFC 2869 §2.2) and HTTP Digest (RFC 5090).
+func hopOnly(kind byte) bool {
 	switch kind {
 	case typeUserName, typeUserPassword, typeState, typeProxyState, typeMessageAuthenticator, typeTunnelPassword:
 		return true
@@ -98,13 +100,13 @@ func ownToHop(kind byte) bool {
 	return kind >= 103 && kind <= 122
 }
 
-// siftVendor parts a Vendor-Specific into what proves the user by MS-CHAP and the rest. A password change (RFC 2548
-// §2.1.6, §2.3.5) is neither: it would be done before the second factor is asked.
-func siftVendor(value []byte, msCHAP bool) (proof, rest []byte) {
+// splitVendorSpecific divides a Vendor-Specific into the proof by MS-CHAP and the rest. A password change (RFC 2548
+// §2.1.6, §2.3.5) is left out, because the upstream would make it before the second factor is asked.
+func splitVendorSpecific(value []byte, msCHAP bool) (proof, rest []byte) {
 	subs, ok := subAttributes(value)
 	if !ok {
 		if len(value) >= 4 && binary.BigEndian.Uint32(value) == vendorMicrosoft {
-			return nil, nil // somebody may read a proof in it
+			return nil, nil // an upstream may find a proof in it
 		}
 		return nil, appendAttribute(nil, typeVendorSpecific, value)
 	}
@@ -128,8 +130,8 @@ func siftVendor(value []byte, msCHAP bool) (proof, rest []byte) {
 	return proof, rest
 }
 
-// msRequestOnly reports whether an attribute is one of Microsoft's that stand in requests alone: responses, challenges
-// and changes of passwords.
+// msRequestOnly reports whether an attribute is one of Microsoft's that only requests carry: responses, challenges and
+// password changes.
 func msRequestOnly(id policy.AttributeID) bool {
 	if id.Vendor != vendorMicrosoft {
 		return false
@@ -141,7 +143,7 @@ func msRequestOnly(id policy.AttributeID) bool {
 	return false
 }
 
-// appendAddress says where the request came from.
+// appendAddress appends the client's address as NAS-IP-Address or NAS-IPv6-Address.
 func appendAddress(b []byte, ip netip.Addr) []byte {
 	switch ip = ip.Unmap(); {
 	case ip.Is4():

@@ -242,28 +242,28 @@ func TestUnfit(t *testing.T) {
 
 // TestTicket: what goes into a State comes out of it, and nothing else is taken for one.
 func TestTicket(t *testing.T) {
-	for _, want := range []ticket{
+	for _, want := range []conversation{
 		{server: "nps1.example.com:1812", addr: netip.MustParseAddrPort(one), state: "\x00\x01state"},
-		{server: strings.Repeat("x", 300), addr: netip.MustParseAddrPort("[2001:db8::1]:1812"), eap: true, offered: 25, spoken: 254},
+		{server: strings.Repeat("x", 300), addr: netip.MustParseAddrPort("[2001:db8::1]:1812"), eap: true, serverMethod: 25, peerMethod: 254},
 	} {
-		r := policy.FirstRequest{State: want.String()}
+		r := policy.FirstRequest{State: want.encode()}
 		if want.eap {
 			r.Method = policy.EAP
 		}
-		if got, err := redeem(r); err != nil || got != want {
+		if got, err := conversationOf(r); err != nil || got != want {
 			t.Errorf("got %+v, %v, want %+v", got, err, want)
 		}
-		for n := range len(want.String()) - len(want.state) {
-			r.State = want.String()[:n]
-			if _, err := redeem(r); n > 0 && err == nil {
+		for n := range len(want.encode()) - len(want.state) {
+			r.State = want.encode()[:n]
+			if _, err := conversationOf(r); n > 0 && err == nil {
 				t.Errorf("the first %d octets of a State are taken", n)
 			}
 		}
 		if r.Method = policy.EAP; want.eap {
 			r.Method = policy.MSCHAP
 		}
-		r.State = want.String()
-		if _, err := redeem(r); !errors.Is(err, policy.ErrRejected) {
+		r.State = want.encode()
+		if _, err := conversationOf(r); !errors.Is(err, policy.ErrRejected) {
 			t.Errorf("the State of another method: %v", err)
 		}
 	}

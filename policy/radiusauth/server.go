@@ -18,26 +18,26 @@ type server struct {
 	port     uint16
 
 	requests, retransmissions, replies, silences atomic.Uint64
-	discarded                                    [flaws]atomic.Uint64
+	discarded                                    [replyStatuses]atomic.Uint64
 
-	mu      sync.Mutex // guards all below
-	place   place
-	sockets []*socket // to the address in use
-	closed  bool
-	health  health
+	mu         sync.Mutex // guards all below
+	resolution resolution
+	sockets    []*socket // to the address in use
+	closed     bool
+	health     health
 }
 
-func (s *server) discard(why flaw) { s.discarded[why].Add(1) }
+func (s *server) discard(why replyStatus) { s.discarded[why].Add(1) }
 
-// join gives a call an Identifier of a socket to addr, a new one when all are taken.
-func (s *server) join(addr netip.AddrPort, c *call) (*socket, error) {
+// assign gives a call an Identifier on a socket to addr. It opens a new socket if all Identifiers are in use.
+func (s *server) assign(addr netip.AddrPort, c *call) (*socket, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, errClosed
 	}
 	for _, k := range s.sockets {
-		if k.addr == addr && k.begin(c) {
+		if k.addr == addr && k.assign(c) {
 			return k, nil
 		}
 	}
@@ -46,18 +46,18 @@ func (s *server) join(addr netip.AddrPort, c *call) (*socket, error) {
 		return nil, err
 	}
 	k := newSocket(s, addr, conn)
-	k.begin(c)
-	if addr == s.place.addr {
+	k.assign(c)
+	if addr == s.resolution.addr {
 		s.sockets = append(s.sockets, k)
 	} else {
-		k.retire() // the server has moved since; this is for one that a State leads back
+		k.retire() // the server's address has changed since; only the answer to an old challenge still goes to this one
 	}
-	s.upstream.readers.Go(k.read)
+	s.upstream.readers.Go(k.readReplies)
 	return k, nil
 }
 
-// drop is told that a socket reads no more.
-func (s *server) drop(k *socket) {
+// removeSocket removes a socket that no longer reads.
+func (s *server) removeSocket(k *socket) {
 	k.retire()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,9 +68,9 @@ func (s *server) drop(k *socket) {
 	}
 }
 
-// renew makes new sockets for the requests from now on: the old ones may be bound to an address of ours that is gone. mu
-// is held.
-func (s *server) renew() {
+// replaceSockets makes later requests use new sockets, because the old ones may be bound to a local address that no longer
+// exists. mu is held.
+func (s *server) replaceSockets() {
 	for _, k := range s.sockets {
 		k.retire()
 	}
@@ -81,26 +81,26 @@ func (s *server) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.renew()
+	s.replaceSockets()
 }
 
-// errSilent is in the error when nothing came that could be taken.
+// errSilent says that no valid reply came.
 var errSilent = errors.New("no answer")
 
-// exchange sends a packet to addr, again and again as RFC 5080 §2.2.1 has it, and returns the reply. It ends with ctx; and
-// where moveOn is true, as soon as the system says that nobody is there: it may be wrong, or a forger, so that it does not
-// end the wait where there is nobody else to ask.
+// exchange sends a packet to addr, retransmits it as RFC 5080 §2.2.1 says, and returns the reply. It ends with ctx. If
+// moveOn is true it also ends as soon as the system reports that nothing listens there (ICMP). Such a report may be wrong or
+// forged, so it does not end the wait when there is no other server to ask.
 func (s *server) exchange(ctx context.Context, addr netip.AddrPort, packet []byte, moveOn bool) ([]byte, error) {
 	c := newCall(packet)
-	k, err := s.join(addr, c)
+	k, err := s.assign(addr, c)
 	if err != nil {
 		return nil, err
 	}
-	defer k.end(c)
+	defer k.release(c)
 	s.upstream.secret.seal(c.packet)
 	s.requests.Add(1)
 	k.send(c)
-	times := schedule{rand: s.upstream.jitter}
+	times := retransmission{rand: s.upstream.jitter}
 	wait, _ := times.next()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -118,7 +118,7 @@ func (s *server) exchange(ctx context.Context, addr netip.AddrPort, packet []byt
 			return nil, c.silence(nobody)
 		case <-timer.C:
 			if packet[0] == codeStatusServer {
-				return nil, c.silence(nobody) // is not repeated as it is (RFC 5997 §4.1)
+				return nil, c.silence(nobody) // must not be retransmitted unchanged (RFC 5997 §4.1)
 			}
 			s.retransmissions.Add(1)
 			k.send(c)
@@ -129,10 +129,10 @@ func (s *server) exchange(ctx context.Context, addr netip.AddrPort, packet []byt
 	}
 }
 
-// silence says why nothing came, as far as is known.
+// silence returns an error that says why no valid reply came, as far as that is known.
 func (c *call) silence(nobody error) error {
-	switch why := flaw(c.flaw.Load()); {
-	case why != sound:
+	switch why := replyStatus(c.invalid.Load()); {
+	case why != replyValid:
 		return fmt.Errorf("%w; there came %v", errSilent, why)
 	case nobody != nil:
 		return fmt.Errorf("%w: %w", errSilent, nobody)

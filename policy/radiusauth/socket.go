@@ -10,13 +10,13 @@ import (
 	"syscall"
 )
 
-// call is a request on its way to its reply.
+// call is a request that waits for its reply.
 type call struct {
 	packet        []byte
 	authenticator [16]byte
-	reply         chan []byte  // of room for the one
-	unreachable   chan error   // the same: the system says that nobody is there
-	flaw          atomic.Int32 // of the last reply that was discarded
+	reply         chan []byte  // buffered: it gets at most one reply
+	unreachable   chan error   // buffered: the system reports that nothing listens there
+	invalid       atomic.Int32 // replyStatus of the last reply that was ignored
 }
 
 func newCall(packet []byte) *call {
@@ -24,69 +24,70 @@ func newCall(packet []byte) *call {
 		unreachable: make(chan error, 1)}
 }
 
-func (c *call) refuse(err error) {
+func (c *call) unreachableBy(err error) {
 	select {
 	case c.unreachable <- err:
 	default:
 	}
 }
 
-// socket is one port of ours towards one server's address, with a request for each of its 256 Identifiers (RFC 2865 §3)
-// at most. It is connected, so that the system takes datagrams from that server alone, and tells when nobody is there.
+// socket is one UDP port of ours that talks to one server's address. It carries at most 256 requests at once, one for each
+// Identifier (RFC 2865 §3). It is connected, so that the system drops datagrams from other hosts and reports when nothing
+// listens there.
 type socket struct {
 	server *server
 	addr   netip.AddrPort
 	conn   net.Conn
 
-	mu      sync.Mutex // guards all below
-	slots   [256]slot
-	free    [256]byte // a ring of Identifiers, that which rested longest first
-	first   int       // of free
-	resting int       // Identifiers in free
-	retired bool      // takes no more requests, closes with its last
+	mu        sync.Mutex // guards all below
+	slots     [256]slot
+	free      [256]byte // a ring of Identifiers; the one that was released first comes first
+	firstFree int       // of free
+	freeCount int       // Identifiers in free
+	retired   bool      // takes no more requests and closes after its last one
 }
 
-// slot is what an Identifier stands for.
+// slot is the state of one Identifier.
 type slot struct {
-	call    *call
-	earlier [16]byte // authenticator of the request before, whose reply may come late
+	call     *call
+	previous [16]byte // authenticator of the request before this one, whose reply may come late
 }
 
 func newSocket(s *server, addr netip.AddrPort, conn net.Conn) *socket {
-	k := &socket{server: s, addr: addr, conn: conn, resting: 256}
+	k := &socket{server: s, addr: addr, conn: conn, freeCount: 256}
 	for i := range k.free {
 		k.free[i] = byte(i)
 	}
 	return k
 }
 
-// begin gives a call an Identifier, and reports false when there is none.
-func (k *socket) begin(c *call) bool {
+// assign gives a call an Identifier. It returns false if none is free.
+func (k *socket) assign(c *call) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.retired || k.resting == 0 {
+	if k.retired || k.freeCount == 0 {
 		return false
 	}
-	identifier := k.free[k.first]
-	k.first = (k.first + 1) % len(k.free)
-	k.resting--
+	identifier := k.free[k.firstFree]
+	k.firstFree = (k.firstFree + 1) % len(k.free)
+	k.freeCount--
 	k.slots[identifier].call = c
 	c.packet[1] = identifier
 	return true
 }
 
-// end takes the Identifier back.
-func (k *socket) end(c *call) {
+// release frees the Identifier of a call.
+func (k *socket) release(c *call) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	identifier := c.packet[1]
-	k.slots[identifier] = slot{earlier: c.authenticator}
-	k.free[(k.first+k.resting)%len(k.free)] = identifier
-	k.resting++
+	k.slots[identifier] = slot{previous: c.authenticator}
+	k.free[(k.firstFree+k.freeCount)%len(k.free)] = identifier
+	k.freeCount++
 	k.closeIfDone()
 }
 
-// retire lets the socket end with the requests that it has.
+// retire lets the socket close when the requests that it carries have ended.
 func (k *socket) retire() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -95,38 +96,39 @@ func (k *socket) retire() {
 }
 
 func (k *socket) closeIfDone() {
-	if k.retired && k.resting == len(k.free) {
+	if k.retired && k.freeCount == len(k.free) {
 		k.conn.Close()
 	}
 }
 
-// send sends a call's packet. An error that an earlier datagram brought about is told to the others, and this one sent.
+// send sends a call's packet. The system may report an error here that an earlier datagram caused. Then the other calls are
+// told, and the packet is sent once more.
 func (k *socket) send(c *call) {
 	_, err := k.conn.Write(c.packet)
 	if errors.Is(err, syscall.ECONNREFUSED) {
-		k.refuse(err, c)
+		k.reportUnreachable(err, c)
 		_, err = k.conn.Write(c.packet)
 	}
 	if err != nil {
-		c.refuse(err)
+		c.unreachableBy(err)
 	}
 }
 
-// refuse tells all calls but one that nobody is there.
-func (k *socket) refuse(err error, but *call) {
+// reportUnreachable tells all calls but one that nothing listens at the server's address.
+func (k *socket) reportUnreachable(err error, but *call) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for i := range k.slots {
 		if c := k.slots[i].call; c != nil && c != but {
-			c.refuse(err)
+			c.unreachableBy(err)
 		}
 	}
 }
 
-// read takes datagrams until the socket is closed, or good for nothing.
-func (k *socket) read() {
-	defer k.server.drop(k)
-	buffer := make([]byte, maxLength+1) // so that too long a reply is seen to be
+// readReplies reads datagrams until the socket is closed or has failed too often.
+func (k *socket) readReplies() {
+	defer k.server.removeSocket(k)
+	buffer := make([]byte, maxLength+1) // one octet more, so that a reply that is too long is noticed
 	for failures := 0; failures < 100; {
 		n, err := k.conn.Read(buffer)
 		switch {
@@ -134,19 +136,19 @@ func (k *socket) read() {
 			return
 		case err != nil:
 			failures++
-			k.refuse(err, nil)
+			k.reportUnreachable(err, nil)
 		default:
 			failures = 0
-			k.take(buffer[:n])
+			k.receive(buffer[:n])
 		}
 	}
 }
 
-// take hands a reply to the call that it answers. Whatever else comes is counted, and changes nothing (RFC 2865 §3).
-func (k *socket) take(datagram []byte) {
+// receive gives a reply to the call that it answers. Any other datagram is counted and ignored (RFC 2865 §3).
+func (k *socket) receive(datagram []byte) {
 	b, list, ok := packet(datagram)
 	if !ok {
-		k.server.discard(malformed)
+		k.server.discard(replyMalformed)
 		return
 	}
 	k.mu.Lock()
@@ -154,31 +156,31 @@ func (k *socket) take(datagram []byte) {
 	k.mu.Unlock()
 	c := at.call
 	if c == nil {
-		k.server.discard(unexpected)
+		k.server.discard(replyUnexpected)
 		return
 	}
 	u := k.server.upstream
-	why := u.secret.judge(b, list, c.packet[0], c.authenticator, u.config.RequireMessageAuthenticator)
-	if why == wrongAuthenticator && u.secret.answers(b, at.earlier) {
-		why = unexpected
+	why := u.secret.validate(b, list, c.packet[0], c.authenticator, u.config.RequireMessageAuthenticator)
+	if why == replyWrongAuthenticator && u.secret.answers(b, at.previous) {
+		why = replyUnexpected
 	}
-	if why != sound {
+	if why != replyValid {
 		k.server.discard(why)
-		if why != unexpected {
-			c.flaw.Store(int32(why))
+		if why != replyUnexpected {
+			c.invalid.Store(int32(why))
 		}
 		return
 	}
-	if k.answer(b[1], c) {
-		k.server.alive()
+	if k.claim(b[1], c) {
+		k.server.answered()
 		c.reply <- append([]byte(nil), b...)
 	} else {
-		k.server.discard(unexpected)
+		k.server.discard(replyUnexpected)
 	}
 }
 
-// answer reports whether this is the first reply that a call gets: the last, too.
-func (k *socket) answer(identifier byte, c *call) bool {
+// claim reports whether this is the first reply for a call. Later ones are not wanted.
+func (k *socket) claim(identifier byte, c *call) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.slots[identifier].call != c {

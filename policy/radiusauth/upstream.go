@@ -14,7 +14,7 @@ import (
 	"duoradiusd/policy"
 )
 
-// maxInFlight bounds the requests under way at once, to all servers together.
+// maxInFlight bounds the requests that wait for their replies, to all servers together.
 const maxInFlight = 4096
 
 // Config is one set of servers that know the same users.
@@ -22,10 +22,10 @@ type Config struct {
 	Name                        string        // of the first factor, for errors; may be empty
 	Servers                     []string      // host:port, in the order in which they are asked
 	Secret                      string        //
-	RequireMessageAuthenticator bool          // of replies; where one is, it is verified in any case
+	RequireMessageAuthenticator bool          // of replies; one that is present is always verified
 	Timeout                     time.Duration // one server's time to answer; 0 = 5 s
 
-	OnHealth func(server string, err error) // told when a server falls silent and, with nil, when it answers again; may be nil
+	OnHealth func(server string, err error) // called when a server is silent and, with nil, when it answers again; may be nil
 }
 
 // Upstream is a first factor behind RADIUS. It is safe for concurrent use.
@@ -33,9 +33,9 @@ type Upstream struct {
 	config  Config
 	secret  secret
 	servers []*server
-	news    news
+	reports reports
 
-	// What tests put others in the place of.
+	// Tests replace these.
 	dial   func(netip.AddrPort) (net.Conn, error)
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	jitter func() float64
@@ -57,7 +57,7 @@ var (
 	errBusy   = fmt.Errorf("%d requests are under way already", maxInFlight)
 )
 
-// New returns an Upstream. It opens nothing, and asks no name service.
+// New returns an Upstream. It opens no socket and looks up no name.
 func New(c Config) (*Upstream, error) {
 	if len(c.Servers) == 0 {
 		return nil, errors.New("radiusauth: no server")
@@ -68,7 +68,7 @@ func New(c Config) (*Upstream, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = 5 * time.Second
 	}
-	u := &Upstream{config: c, secret: secret{text: []byte(c.Secret)}, news: news{tell: c.OnHealth}, jitter: jitter}
+	u := &Upstream{config: c, secret: secret{text: []byte(c.Secret)}, reports: reports{tell: c.OnHealth}, jitter: jitter}
 	u.dial = func(addr netip.AddrPort) (net.Conn, error) {
 		return net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(addr))
 	}
@@ -97,7 +97,7 @@ func newServer(u *Upstream, name string) (*server, error) {
 	}
 	s := &server{upstream: u, name: name, host: host, port: uint16(port)}
 	if addr, err := netip.ParseAddr(host); err == nil {
-		s.host, s.place.addr = "", netip.AddrPortFrom(addr.Unmap(), s.port)
+		s.host, s.resolution.addr = "", netip.AddrPortFrom(addr.Unmap(), s.port)
 	}
 	return s, nil
 }
@@ -110,7 +110,7 @@ func (u *Upstream) find(name string) *server {
 	return u.servers[i]
 }
 
-// Close waits for the logins under way, which end with their contexts at the latest, and closes all sockets.
+// Close waits for the logins that are in progress and then closes all sockets. A login ends with its context at the latest.
 func (u *Upstream) Close() {
 	u.mu.Lock()
 	u.closed = true
@@ -123,8 +123,8 @@ func (u *Upstream) Close() {
 	u.readers.Wait()
 }
 
-// enter admits a request, leave is its end.
-func (u *Upstream) enter() error {
+// startRequest counts a request in, and endRequest counts it out.
+func (u *Upstream) startRequest() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch {
@@ -138,7 +138,7 @@ func (u *Upstream) enter() error {
 	return nil
 }
 
-func (u *Upstream) leave() {
+func (u *Upstream) endRequest() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.inFlight--
@@ -148,14 +148,14 @@ func (u *Upstream) leave() {
 // Authenticate asks the servers about one user.
 func (u *Upstream) Authenticate(ctx context.Context, r policy.FirstRequest) (policy.Account, error) {
 	a, err := u.authenticate(ctx, r)
-	u.news.flush()
+	u.reports.flush()
 	if !isAnswer(err) {
 		return policy.Account{}, u.failed(err)
 	}
 	return a, err
 }
 
-// failed says of an error where it comes from.
+// failed adds to an error where it comes from.
 func (u *Upstream) failed(err error) error {
 	if u.config.Name == "" {
 		return fmt.Errorf("radiusauth: %w", err)
@@ -163,24 +163,24 @@ func (u *Upstream) failed(err error) error {
 	return fmt.Errorf("radiusauth: %s: %w", u.config.Name, err)
 }
 
-// isAnswer reports whether err is what an upstream, or the request itself, says to the login; any other means that
-// nobody could be asked.
+// isAnswer reports whether err is an answer to the login: a yes, a no, or a challenge. Any other error means that no server
+// could be asked.
 func isAnswer(err error) bool {
 	_, back := errors.AsType[*policy.AskBack](err)
 	return err == nil || back || errors.Is(err, policy.ErrRejected)
 }
 
 func (u *Upstream) authenticate(ctx context.Context, r policy.FirstRequest) (a policy.Account, err error) {
-	if err := u.enter(); err != nil {
+	if err := u.startRequest(); err != nil {
 		return a, err
 	}
-	defer u.leave()
-	t, err := redeem(r)
+	defer u.endRequest()
+	t, err := conversationOf(r)
 	if err != nil {
 		return a, err
 	}
 	if r.Method == policy.EAP {
-		if err := t.hear(eapPacket(r.Attributes), r.Typed); err != nil {
+		if err := t.fromPeer(eapPacket(r.Attributes), r.Typed); err != nil {
 			return a, err
 		}
 	}
@@ -192,7 +192,7 @@ func (u *Upstream) authenticate(ctx context.Context, r policy.FirstRequest) (a p
 	if err != nil {
 		return a, err
 	}
-	if a, err = u.read(got, r, t); !isAnswer(err) {
+	if a, err = u.interpret(got, r, t); !isAnswer(err) {
 		err = fmt.Errorf("ask %s: %w", t.server, err)
 	}
 	return a, err

@@ -32,17 +32,17 @@ func badMAC(q *query, list ...at) []byte {
 var forgeries = []struct {
 	name    string
 	make    func(q *query) []byte
-	want    flaw
+	want    replyStatus
 	lenient bool // taken where no Message-Authenticator is required
 }{
-	{"empty", func(*query) []byte { return []byte{} }, malformed, false},
-	{"short", func(q *query) []byte { return q.build(2)[:19] }, malformed, false},
-	{"truncated", func(q *query) []byte { b := q.build(2, at{18, "hello"}); return b[:len(b)-1] }, malformed, false},
+	{"empty", func(*query) []byte { return []byte{} }, replyMalformed, false},
+	{"short", func(q *query) []byte { return q.build(2)[:19] }, replyMalformed, false},
+	{"truncated", func(q *query) []byte { b := q.build(2, at{18, "hello"}); return b[:len(b)-1] }, replyMalformed, false},
 	{"Length under 20", func(q *query) []byte {
 		b := q.build(2)
 		binary.BigEndian.PutUint16(b[2:], 19)
 		return b
-	}, malformed, false},
+	}, replyMalformed, false},
 	{"Length over 4096", func(q *query) []byte {
 		b := append(q.build(2), octets(at{25, strings.Repeat("x", 253)})...)
 		for len(b) < 4097 {
@@ -50,59 +50,59 @@ var forgeries = []struct {
 		}
 		binary.BigEndian.PutUint16(b[2:], 4097)
 		return sign(b, q)
-	}, malformed, false},
+	}, replyMalformed, false},
 	{"attribute of length 0", func(q *query) []byte {
 		b := q.build(2, at{18, "hello"})
 		b[39] = 0
 		return sign(b, q)
-	}, malformed, false},
+	}, replyMalformed, false},
 	{"attribute of length 1", func(q *query) []byte {
 		b := q.build(2, at{18, "hello"})
 		b[39] = 1
 		return sign(b, q)
-	}, malformed, false},
+	}, replyMalformed, false},
 	{"attribute past the end", func(q *query) []byte {
 		b := q.build(2, at{18, "hello"})
 		b[39] = 8
 		return sign(b, q)
-	}, malformed, false},
+	}, replyMalformed, false},
 	{"attribute of one octet", func(q *query) []byte {
 		b := append(q.build(2), 18)
 		binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
 		return sign(b, q)
-	}, malformed, false},
-	{"type 0", func(q *query) []byte { return q.build(2, at{0, "hello"}) }, malformed, false},
-	{"Message-Authenticator of 17 octets", func(q *query) []byte { return unmac(q, 2, at{80, strings.Repeat("x", 17)}) }, malformed, false},
-	{"two Message-Authenticators", func(q *query) []byte { return q.build(2, at{80, strings.Repeat("x", 16)}) }, malformed, false},
+	}, replyMalformed, false},
+	{"type 0", func(q *query) []byte { return q.build(2, at{0, "hello"}) }, replyMalformed, false},
+	{"Message-Authenticator of 17 octets", func(q *query) []byte { return unmac(q, 2, at{80, strings.Repeat("x", 17)}) }, replyMalformed, false},
+	{"two Message-Authenticators", func(q *query) []byte { return q.build(2, at{80, strings.Repeat("x", 16)}) }, replyMalformed, false},
 	{"other Identifier", func(q *query) []byte {
 		b := bytes.Clone(q.bare(2, at{80, string(make([]byte, 16))}))
 		b[1]++
 		return sign(b, q)
-	}, unexpected, false},
-	{"Access-Request", func(q *query) []byte { return q.build(1) }, illegalCode, false},
-	{"Accounting-Response", func(q *query) []byte { return q.build(5) }, illegalCode, false},
-	{"code 0", func(q *query) []byte { return q.build(0) }, illegalCode, false},
-	{"code 255", func(q *query) []byte { return q.build(255) }, illegalCode, false},
-	{"no Message-Authenticator", func(q *query) []byte { return unmac(q, 2) }, unsigned, true},
-	{"EAP without Message-Authenticator", func(q *query) []byte { return unmac(q, 2, at{79, "\x03\x01\x00\x04"}) }, unsigned, false},
-	{"wrong Message-Authenticator", func(q *query) []byte { return badMAC(q) }, wrongSignature, false},
+	}, replyUnexpected, false},
+	{"Access-Request", func(q *query) []byte { return q.build(1) }, replyWrongCode, false},
+	{"Accounting-Response", func(q *query) []byte { return q.build(5) }, replyWrongCode, false},
+	{"code 0", func(q *query) []byte { return q.build(0) }, replyWrongCode, false},
+	{"code 255", func(q *query) []byte { return q.build(255) }, replyWrongCode, false},
+	{"no Message-Authenticator", func(q *query) []byte { return unmac(q, 2) }, replyUnsigned, true},
+	{"EAP without Message-Authenticator", func(q *query) []byte { return unmac(q, 2, at{79, "\x03\x01\x00\x04"}) }, replyUnsigned, false},
+	{"wrong Message-Authenticator", func(q *query) []byte { return badMAC(q) }, replyWrongMessageAuthenticator, false},
 	{"another's Message-Authenticator", func(q *query) []byte {
 		b := q.build(2)
 		b[0] = 3
 		return respond(append(b[:4], append(q.Authenticator[:], b[20:]...)...), q)
-	}, wrongSignature, false},
-	{"wrong Response Authenticator", func(q *query) []byte { return flip(q.build(2), 4) }, wrongAuthenticator, false},
-	{"Reject made an Accept", func(q *query) []byte { b := q.build(3); b[0] = 2; return b }, wrongAuthenticator, false},
-	{"attribute changed", func(q *query) []byte { return flip(q.build(2, at{25, "staff"}), 42) }, wrongAuthenticator, false},
+	}, replyWrongMessageAuthenticator, false},
+	{"wrong Response Authenticator", func(q *query) []byte { return flip(q.build(2), 4) }, replyWrongAuthenticator, false},
+	{"Reject made an Accept", func(q *query) []byte { b := q.build(3); b[0] = 2; return b }, replyWrongAuthenticator, false},
+	{"attribute changed", func(q *query) []byte { return flip(q.build(2, at{25, "staff"}), 42) }, replyWrongAuthenticator, false},
 	{"another secret", func(q *query) []byte {
 		other := *q
 		other.secret = "not-the-secret"
 		return other.build(2)
-	}, wrongAuthenticator, false},
+	}, replyWrongAuthenticator, false},
 	{"Request Authenticator of another", func(q *query) []byte {
 		other := &query{Packet: &radius.Packet{Identifier: q.Identifier, Authenticator: [16]byte{1}}, secret: q.secret}
 		return other.build(2)
-	}, wrongAuthenticator, false},
+	}, replyWrongAuthenticator, false},
 }
 
 // TestU5Forgeries: each is as if it had not come. The good reply, a second later, counts; no timer moves.
@@ -116,7 +116,7 @@ func TestU5Forgeries(t *testing.T) {
 	}
 }
 
-func forged(t *testing.T, make func(q *query) []byte, want flaw, required, taken bool) {
+func forged(t *testing.T, make func(q *query) []byte, want replyStatus, required, taken bool) {
 	w := newWorld(t)
 	f := w.serve(one)
 	f.does(func(q *query) {
@@ -232,7 +232,7 @@ func TestLate(t *testing.T) {
 		if want := "radiusauth: ask " + one + " for 1s: no answer"; got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		if h := u.Health()[0]; h.Discarded[unexpected.String()] != 1 || len(h.Discarded) != 1 {
+		if h := u.Health()[0]; h.Discarded[replyUnexpected.String()] != 1 || len(h.Discarded) != 1 {
 			t.Errorf("discarded %v", h.Discarded)
 		}
 	})

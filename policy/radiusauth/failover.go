@@ -9,14 +9,14 @@ import (
 	"duoradiusd/policy"
 )
 
-// unanswered is why a server did not answer; the next may be asked.
+// unanswered says why a server did not answer. The next server may be asked.
 type unanswered struct{ error }
 
 func (e unanswered) Unwrap() error { return e.error }
 
-// candidates returns the servers that may be asked, in that order: those that were silent lately come last. The answer to
-// a challenge goes to the server that issued it.
-func (u *Upstream) candidates(t ticket) ([]*server, error) {
+// candidates returns the servers to ask, in order. Servers that were silent lately come last. The answer to a challenge goes
+// only to the server that sent the challenge.
+func (u *Upstream) candidates(t conversation) ([]*server, error) {
 	if t.server != "" {
 		if s := u.find(t.server); s != nil {
 			return []*server{s}, nil
@@ -26,7 +26,7 @@ func (u *Upstream) candidates(t ticket) ([]*server, error) {
 	var first, last []*server
 	now := time.Now()
 	for _, s := range u.servers {
-		if s.turn(now, u.config.Timeout) {
+		if s.isDue(now, u.config.Timeout) {
 			first = append(first, s)
 		} else {
 			last = append(last, s)
@@ -35,8 +35,8 @@ func (u *Upstream) candidates(t ticket) ([]*server, error) {
 	return append(first, last...), nil
 }
 
-// askAll asks one server after the other until one answers, and notes in t which did.
-func (u *Upstream) askAll(ctx context.Context, servers []*server, r policy.FirstRequest, t *ticket) (reply, error) {
+// askAll asks one server after the other until one answers, and notes in t which one did.
+func (u *Upstream) askAll(ctx context.Context, servers []*server, r policy.FirstRequest, t *conversation) (reply, error) {
 	var all error
 	for i, s := range servers {
 		got, err := u.ask(ctx, s, r, t, len(servers)-i)
@@ -55,18 +55,18 @@ func (u *Upstream) askAll(ctx context.Context, servers []*server, r policy.First
 	return reply{}, all
 }
 
-// ask asks one server, left being how many there are still to ask, itself among them.
-func (u *Upstream) ask(ctx context.Context, s *server, r policy.FirstRequest, t *ticket, left int) (reply, error) {
+// ask asks one server. left counts the servers that are still to be asked, this one included.
+func (u *Upstream) ask(ctx context.Context, s *server, r policy.FirstRequest, t *conversation, left int) (reply, error) {
 	b, err := u.request(r, t.state)
 	if err != nil {
 		return reply{}, err
 	}
 	begun := time.Now()
-	mine, cancel := context.WithTimeout(ctx, u.share(ctx, left))
+	mine, cancel := context.WithTimeout(ctx, u.timeShare(ctx, left))
 	defer cancel()
 	addr := t.addr
 	if t.server == "" {
-		addr, err = s.locate(mine)
+		addr, err = s.resolve(mine)
 	}
 	var got []byte
 	if err == nil {
@@ -74,19 +74,19 @@ func (u *Upstream) ask(ctx context.Context, s *server, r policy.FirstRequest, t 
 	}
 	if err == nil {
 		t.server, t.addr = s.name, addr
-		return sort(got, [16]byte(b[4:headerLength])), nil
+		return parseReply(got, [16]byte(b[4:headerLength])), nil
 	}
 	took := time.Since(begun)
 	err = fmt.Errorf("ask %s for %v: %w", s.name, took.Round(time.Millisecond), err)
-	// Where the login ended before the server had its time, nothing is known of the server.
-	if patient := took >= min(u.config.Timeout, firstWait); patient || ctx.Err() == nil && mine.Err() == nil {
-		s.silent(addr, begun, err)
+	// If the login ended before the server had its time, its silence says nothing about the server.
+	if patient := took >= min(u.config.Timeout, initialWait); patient || ctx.Err() == nil && mine.Err() == nil {
+		s.unanswered(addr, begun, err)
 	}
 	return reply{}, unanswered{err}
 }
 
-// share is a server's part of the time that there is, so that those after it get theirs.
-func (u *Upstream) share(ctx context.Context, left int) time.Duration {
+// timeShare is how long one server may take, so that the servers after it get their share of the login's time.
+func (u *Upstream) timeShare(ctx context.Context, left int) time.Duration {
 	end, ok := ctx.Deadline()
 	if !ok {
 		return u.config.Timeout

@@ -219,7 +219,7 @@ func TestChoose(t *testing.T) {
 		{[]netip.Addr{a}, a, a, a},
 		{[]netip.Addr{b}, a, none, b},
 	} {
-		if got := choose(tt.found, tt.current, tt.avoid); got != tt.want {
+		if got := chooseAddress(tt.found, tt.current, tt.avoid); got != tt.want {
 			t.Errorf("%+v: got %v", tt, got)
 		}
 	}

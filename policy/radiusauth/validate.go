@@ -1,0 +1,63 @@
+package radiusauth
+
+// replyStatus says what is wrong with a reply. A reply that is not valid is counted by its status and then ignored. The
+// set is closed.
+type replyStatus int32
+
+const (
+	replyValid replyStatus = iota
+	replyMalformed
+	replyUnexpected // no request waits for it: it is late, or a copy
+	replyWrongCode
+	replyUnsigned
+	replyWrongMessageAuthenticator
+	replyWrongAuthenticator // usually the secret is wrong
+
+	replyStatuses // how many there are
+)
+
+// String returns the text that tells an administrator why no valid reply came.
+func (f replyStatus) String() string {
+	return [...]string{"", "a malformed reply", "a reply that nothing waited for", "a reply with the wrong code",
+		"a reply without Message-Authenticator", "a reply with a wrong Message-Authenticator",
+		"a reply with a wrong authenticator: is the secret right?"}[f]
+}
+
+// codeAnswers reports whether the code of a reply answers the code of a request (RFC 2865 §3). RFC 5997 §4.2 allows only
+// Access-Accept in answer to Status-Server, but FreeRADIUS can be configured to send Access-Reject when it is not healthy.
+func codeAnswers(request, reply byte) bool {
+	switch reply {
+	case codeAccessAccept, codeAccessReject:
+		return true
+	}
+	return reply == codeAccessChallenge && request == codeAccessRequest
+}
+
+// validate reports whether the reply b answers a request with this code and authenticator. list holds the attributes of b.
+// Checks that need no secret come first, because they are cheaper.
+func (s *secret) validate(b []byte, list []attribute, code byte, request [16]byte, signatureWanted bool) replyStatus {
+	if !codeAnswers(code, b[0]) {
+		return replyWrongCode
+	}
+	mac := 0 // offset of the Message-Authenticator's value; 0: none
+	for _, a := range list {
+		switch a.kind {
+		case typeMessageAuthenticator:
+			if mac != 0 || len(a.value) != 16 {
+				return replyMalformed // RFC 3579 §3.2
+			}
+			mac = headerLength + a.at
+		case typeEAPMessage:
+			signatureWanted = true // RFC 3579 §3.2
+		}
+	}
+	switch {
+	case mac == 0 && signatureWanted:
+		return replyUnsigned
+	case !s.answers(b, request):
+		return replyWrongAuthenticator
+	case mac != 0 && !s.signed(b, mac, request):
+		return replyWrongMessageAuthenticator
+	}
+	return replyValid
+}
