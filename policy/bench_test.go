@@ -83,15 +83,15 @@ func BenchmarkDecideRules(b *testing.B) {
 	}
 }
 
-// BenchmarkQuick is the way of most logins behind a client that has checked the first factor.
-func BenchmarkQuick(b *testing.B) {
+// BenchmarkDecideAtOnce is the way of most logins behind a client that has checked the first factor.
+func BenchmarkDecideAtOnce(b *testing.B) {
 	for _, name := range []string{"alice", `EXAMPLE\Alice`} {
 		b.Run(name, func(b *testing.B) {
 			p, a := benched(b, nil, 100_000)
 			a.User, a.At = name, time.Now()
 			b.ReportAllocs()
 			for b.Loop() {
-				if v, ok := p.Quick(a); !ok || v.Reason != Remembered {
+				if v, ok := p.DecideAtOnce(a); !ok || v.Reason != Remembered {
 					b.Fatal(line(v))
 				}
 			}
@@ -99,8 +99,8 @@ func BenchmarkQuick(b *testing.B) {
 	}
 }
 
-// BenchmarkQuickMany is the same in the morning: everybody comes, each once, in no order.
-func BenchmarkQuickMany(b *testing.B) {
+// BenchmarkDecideAtOnceMany is the same in the morning: everybody comes, each once, in no order.
+func BenchmarkDecideAtOnceMany(b *testing.B) {
 	const users = 50_000
 	p, a := benched(b, nil, users)
 	p.memory.Approvals.Resize(users)
@@ -117,20 +117,20 @@ func BenchmarkQuickMany(b *testing.B) {
 	n := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		if v, ok := p.Quick(list[n%users]); !ok || v.Reason != Remembered {
+		if v, ok := p.DecideAtOnce(list[n%users]); !ok || v.Reason != Remembered {
 			b.Fatal(line(v))
 		}
 		n++
 	}
 }
 
-// BenchmarkQuickNot is what the look costs those who must ask Duo.
-func BenchmarkQuickNot(b *testing.B) {
+// BenchmarkDecideAtOnceNot is what the look costs those who must ask Duo.
+func BenchmarkDecideAtOnceNot(b *testing.B) {
 	p, a := benched(b, nil, 100_000)
 	a.User = "user7"
 	b.ReportAllocs()
 	for b.Loop() {
-		if v, ok := p.Quick(a); ok {
+		if v, ok := p.DecideAtOnce(a); ok {
 			b.Fatal(line(v))
 		}
 	}

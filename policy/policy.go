@@ -154,9 +154,9 @@ func (l *login) settle(ctx context.Context) Verdict {
 	return l.known(ctx, asked)
 }
 
-// Quick settles a login for which nobody is to be asked: behind a client that has checked the first factor, one that is
+// DecideAtOnce settles a login for which nobody is to be asked: behind a client that has checked the first factor, one that is
 // remembered or exempt. It reports false for all others, which are Decide's, and has done nothing then.
-func (p *Policy) Quick(a Attempt) (Verdict, bool) {
+func (p *Policy) DecideAtOnce(a Attempt) (Verdict, bool) {
 	if a.Client.FirstFactor != nil || a.Method != Password || a.State != "" {
 		return Verdict{}, false
 	}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestQuickAt: what counts is the time when the packet came.
-func TestQuickAt(t *testing.T) {
+// TestDecideAtOnceAt: what counts is the time when the packet came.
+func TestDecideAtOnceAt(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.FirstFactor, w.client.Remember = nil, time.Hour
 		w.answers(allows(0))
@@ -18,22 +18,22 @@ func TestQuickAt(t *testing.T) {
 		}{{time.Time{}, true}, {time.Now().Add(time.Hour - 1), true}, {time.Now().Add(time.Hour), false}} {
 			a := w.attempt("")
 			a.At = tt.at
-			if v, ok := w.policy.Quick(a); ok != tt.want {
+			if v, ok := w.policy.DecideAtOnce(a); ok != tt.want {
 				t.Errorf("at %v: %v, %s", tt.at, ok, line(v))
 			}
 		}
 	})
 }
 
-// TestQuick: it settles what Decide would settle without asking anybody, and leaves the rest untouched.
-func TestQuick(t *testing.T) {
+// TestDecideAtOnce: it settles what Decide would settle without asking anybody, and leaves the rest untouched.
+func TestDecideAtOnce(t *testing.T) {
 	remembered := func(w *world) { w.answers(allows(0)); w.wants(w.login(""), "accept approved push T1") }
 	for _, tt := range []struct {
 		name     string
 		prepare  func(w *world)
 		password string
 		change   func(*Attempt)
-		want     string // of Quick; "" when it leaves it to Decide
+		want     string // of DecideAtOnce; "" when it leaves it to Decide
 	}{
 		{"nothing remembered", func(*world) {}, "", nil, ""},
 		{"remembered", remembered, "", nil, "accept remembered"},
@@ -60,7 +60,7 @@ func TestQuick(t *testing.T) {
 					tt.change(&a)
 				}
 				preauths, auths := w.duo.counts()
-				v, ok := w.policy.Quick(a)
+				v, ok := w.policy.DecideAtOnce(a)
 				if ok != (tt.want != "") || ok && line(v) != tt.want {
 					t.Errorf("%v, %s; want %q", ok, line(v), tt.want)
 				}

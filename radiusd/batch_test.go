@@ -162,7 +162,7 @@ type halting struct {
 	reading chan struct{}
 }
 
-func (h halting) Quick(a policy.Attempt) (policy.Verdict, bool) {
+func (h halting) DecideAtOnce(a policy.Attempt) (policy.Verdict, bool) {
 	if a.User == "halt" {
 		h.reading <- struct{}{}
 		<-h.letGo

@@ -113,13 +113,15 @@ func BenchmarkLogin(b *testing.B) {
 	s.l.logins.Wait()
 }
 
-// quickFunc is a Decider that knows everything at once.
-type quickFunc struct{ deciderFunc }
+// immediate is a Decider that knows everything at once.
+type immediate struct{ deciderFunc }
 
-func (q quickFunc) Quick(a policy.Attempt) (policy.Verdict, bool) { return q.deciderFunc(nil, a), true }
+func (q immediate) DecideAtOnce(a policy.Attempt) (policy.Verdict, bool) {
+	return q.deciderFunc(nil, a), true
+}
 
-// BenchmarkQuickLogin is a login whose approval is remembered, but for the sockets and the policy.
-func BenchmarkQuickLogin(b *testing.B) {
+// BenchmarkLoginAtOnce is a login whose approval is remembered, but for the sockets and the policy.
+func BenchmarkLoginAtOnce(b *testing.B) {
 	requests := make([][]byte, 1<<15)
 	for i := range requests {
 		requests[i] = request().Bytes()
@@ -127,7 +129,7 @@ func BenchmarkQuickLogin(b *testing.B) {
 	fresh := func() *deaf {
 		s := newDeaf(b, allow, 0)
 		settings := *s.settings.Load()
-		settings.Decider = quickFunc{allow}
+		settings.Decider = immediate{allow}
 		s.Use(settings)
 		return s
 	}

@@ -22,8 +22,10 @@ var (
 // deciderFunc is a Decider.
 type deciderFunc func(context.Context, policy.Attempt) policy.Verdict
 
-func (f deciderFunc) Settle(ctx context.Context, a policy.Attempt, answer func(policy.Verdict)) {
-	answer(f(ctx, a))
+func (f deciderFunc) Decide(ctx context.Context, a policy.Attempt) policy.Verdict { return f(ctx, a) }
+
+func (f deciderFunc) DecideAtOnce(policy.Attempt) (policy.Verdict, bool) {
+	return policy.Verdict{}, false
 }
 
 func allow(context.Context, policy.Attempt) policy.Verdict {

@@ -40,17 +40,20 @@ type call struct {
 	verdict chan policy.Verdict
 }
 
-func (d *decider) Settle(ctx context.Context, a policy.Attempt, answer func(policy.Verdict)) {
+func (d *decider) DecideAtOnce(policy.Attempt) (policy.Verdict, bool) {
+	return policy.Verdict{}, false
+}
+
+func (d *decider) Decide(ctx context.Context, a policy.Attempt) policy.Verdict {
 	d.mu.Lock()
 	d.attempts = append(d.attempts, a)
 	d.mu.Unlock()
 	if d.decide != nil {
-		answer(d.decide(ctx, a))
-		return
+		return d.decide(ctx, a)
 	}
 	c := &call{Attempt: a, ctx: ctx, verdict: make(chan policy.Verdict, 1)}
 	d.held <- c
-	go func() { answer(c.wait()) }()
+	return c.wait()
 }
 
 func (c *call) wait() policy.Verdict {

@@ -3,7 +3,6 @@ package radiusd
 import (
 	"context"
 	"net/netip"
-	"sync"
 	"time"
 
 	"layeh.com/radius"
@@ -24,31 +23,24 @@ type login struct {
 // margin is how long before the client gives up the decision must be there.
 func margin(timeout time.Duration) time.Duration { return min(timeout/10, time.Second) }
 
-// run has the login settled. It ends with exactly one reply, unless the login was abandoned or is to be discarded; until
-// then no goroutine need wait.
+// run decides the login and answers it. It sends exactly one reply, unless the login was abandoned or is to be discarded.
 func (l *login) run(ctx context.Context) {
+	defer l.datagram.listener.logins.Done()
+	defer l.exchange.abandon(nil)
 	c := l.exchange.client
 	ctx, cancel := context.WithDeadline(ctx, l.datagram.at.Add(c.DecideWithin()))
-	// Should a factor not heed ctx, the client is answered all the same.
-	heeded := context.AfterFunc(ctx, func() { time.AfterFunc(margin(c.Timeout)/2, l.overdue) })
-	end := sync.OnceFunc(func() {
-		heeded()
-		cancel()
-		l.exchange.abandon(nil)
-		l.datagram.listener.logins.Done()
-	})
-	l.settle(ctx, func(v policy.Verdict) {
-		if v.Outcome == policy.Reject && !v.Immediate {
-			held := v
-			l.holdBack(ctx, func() { l.reply(&held); end() })
-			return
-		}
-		l.reply(&v)
-		end()
-	})
+	defer cancel()
+	// A Decider that does not return when ctx ends must not keep the client from its answer.
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(margin(c.Timeout)/2, l.overdue) })
+	defer stop()
+	v := l.decide(ctx)
+	if v.Outcome == policy.Reject && !v.Immediate {
+		l.waitForRejectDelay(ctx)
+	}
+	l.reply(&v)
 }
 
-// overdue answers in the place of a Decider that did not answer when its context ended.
+// overdue answers in the place of a Decider that did not return when its context ended.
 func (l *login) overdue() {
 	reason := policy.NoAnswer
 	if l.server.logins.Err() != nil {
@@ -57,23 +49,21 @@ func (l *login) overdue() {
 	l.reply(&policy.Verdict{Reason: reason})
 }
 
-// settle gives the Verdict to answer, now or later.
-func (l *login) settle(ctx context.Context, answer func(policy.Verdict)) {
+func (l *login) decide(ctx context.Context) (v policy.Verdict) {
 	defer func() {
 		if p := recover(); p != nil {
-			answer(l.panicked(p))
+			v = l.panicked(p)
 		}
 	}()
 	a, v, ok := l.attempt()
 	if !ok {
-		answer(v)
-		return
+		return v
 	}
-	l.settings.Decider.Settle(ctx, a, answer)
+	return l.settings.Decider.Decide(ctx, a)
 }
 
-// quick decides at once, if that can be.
-func (l *login) quick(decider Quick) (v policy.Verdict, ok bool) {
+// decideAtOnce reports false where the login has to wait, or there is nothing to decide.
+func (l *login) decideAtOnce() (v policy.Verdict, ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
 			v, ok = l.panicked(p), true
@@ -83,7 +73,7 @@ func (l *login) quick(decider Quick) (v policy.Verdict, ok bool) {
 	if !ok {
 		return v, false
 	}
-	return decider.Quick(a)
+	return l.settings.Decider.DecideAtOnce(a)
 }
 
 // panicked makes a panic a reject.
@@ -123,20 +113,18 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 	return a, v, true
 }
 
-// holdBack does it when a reject may leave.
-func (l *login) holdBack(ctx context.Context, do func()) {
+// waitForRejectDelay returns when a reject may leave, or when ctx ends.
+func (l *login) waitForRejectDelay(ctx context.Context) {
 	wait := time.Until(l.datagram.at.Add(l.settings.rejectDelay(l.exchange.client)))
 	if wait <= 0 {
-		do()
 		return
 	}
-	do = sync.OnceFunc(do)
-	timer := time.AfterFunc(wait, do)
-	context.AfterFunc(ctx, func() {
-		if timer.Stop() {
-			do()
-		}
-	})
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // reply answers the exchange, once: signs, keeps, sends, logs.

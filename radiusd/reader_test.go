@@ -72,7 +72,7 @@ func TestReadersSideBySide(t *testing.T) {
 // half knows those at once who are called quick.
 type half struct{ deciderFunc }
 
-func (h half) Quick(a policy.Attempt) (policy.Verdict, bool) {
+func (h half) DecideAtOnce(a policy.Attempt) (policy.Verdict, bool) {
 	if a.User != "quick" {
 		return policy.Verdict{}, false
 	}

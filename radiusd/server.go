@@ -15,17 +15,14 @@ import (
 	"duoradiusd/policy"
 )
 
-// Decider settles logins. policy.Policy is one.
+// Decider decides logins. policy.Policy is one.
 type Decider interface {
-	// Settle gives the login's Verdict to answer, once, before it returns or later, and before ctx ends. The cause of ctx
-	// is policy.ErrAbandoned when the client stopped listening.
-	Settle(ctx context.Context, a policy.Attempt, answer func(policy.Verdict))
-}
-
-// Quick is a Decider that knows some verdicts at once, without asking anybody: such logins cost no goroutine. It reports
-// false for all others, and has done nothing then.
-type Quick interface {
-	Quick(a policy.Attempt) (policy.Verdict, bool)
+	// Decide returns the login's Verdict, and may wait for it until ctx ends. The cause of ctx is policy.ErrAbandoned when
+	// the client stopped listening.
+	Decide(ctx context.Context, a policy.Attempt) policy.Verdict
+	// DecideAtOnce returns the Verdict of a login for which nobody needs to be asked, without waiting: the goroutine that
+	// reads the socket calls it. It reports false for all other logins, which are Decide's, and has changed nothing then.
+	DecideAtOnce(a policy.Attempt) (policy.Verdict, bool)
 }
 
 // Settings are what a change of configuration replaces, whole.
@@ -50,7 +47,6 @@ type Server struct {
 	outcomes  outcomes
 	start     sync.Once
 	exchanges *exchanges
-	crew      *policy.Crew
 	logins    context.Context // ends when pending logins must be rejected
 	giveUp    context.CancelCauseFunc
 	retired   sync.WaitGroup // listeners that are removed and may have logins to answer; added to with mu held
@@ -75,7 +71,6 @@ func (s *Server) init() {
 		}
 		s.exchanges = newExchanges(s.MaxInFlight)
 		s.logins, s.giveUp = context.WithCancelCause(context.Background())
-		s.crew = policy.NewCrew(s.logins)
 		s.listeners = make(map[netip.AddrPort]*listener)
 		s.traffic = make(map[string]*traffic)
 	})
@@ -190,18 +185,16 @@ func (s *Server) admit(d *datagram, settings *Settings) dropped {
 		return why
 	}
 	userIP := d.packet.userIP(d.client.userIP)
-	if quick, ok := settings.Decider.(Quick); ok {
-		l := login{server: s, exchange: x, datagram: d, userIP: userIP, room: x.room[:0]}
-		if v, ok := l.quick(quick); ok {
-			l.reply(&v)
-			return passed
-		}
+	l := login{server: s, settings: settings, exchange: x, datagram: d, userIP: userIP, room: x.room[:0]}
+	if v, ok := l.decideAtOnce(); ok {
+		l.reply(&v)
+		return passed
 	}
 	s.begin(&login{server: s, settings: settings, exchange: x, datagram: d.kept(), userIP: userIP})
 	return passed
 }
 
-// begin has l decided in its own time.
+// begin has l decided by a goroutine of its own.
 func (s *Server) begin(l *login) {
 	x, d := l.exchange, l.datagram
 	ctx, abandon := context.WithCancelCause(s.logins)
@@ -212,7 +205,7 @@ func (s *Server) begin(l *login) {
 		return
 	}
 	d.listener.logins.Add(1)
-	s.crew.Go(func() { l.run(ctx) })
+	go l.run(ctx)
 }
 
 // rejectDelay is how long after its request a reject may leave: guessing must cost time, and a jitter keeps the time
