@@ -1,11 +1,10 @@
-// Package admin shows what the daemon does: numbers for Prometheus, its health for whoever balances load, and a page
-// for people.
+// Package admin serves the daemon's metrics to Prometheus, its health to load balancers, and a status page to people.
 //
 //	radiusd.Server, policy.Memory, Duo, first factors ──(asked when somebody looks)──▶ /metrics  /  /readyz
 //	radiusd.Event ──(as each login ends)──▶ Observe ─▶ metrics, the last 200 logins ──────▲      ▲
 //
-// Its one rule: whoever looks changes nothing. The one thing that can be done here is to forget an approval, which costs
-// its user one more push.
+// Its one rule: looking changes nothing. The only change that can be made here is to forget an approval, which costs its
+// user one more push.
 package admin
 
 import (
@@ -18,7 +17,7 @@ import (
 	"duoradiusd/radiusd"
 )
 
-// Daemon is what is looked at. All of its functions are set, and may be called by several goroutines at once.
+// Daemon is the daemon that is shown. All of its functions are set, and may be called by several goroutines at once.
 type Daemon struct {
 	Version      string
 	Server       *radiusd.Server
@@ -52,7 +51,7 @@ type FirstFactor struct {
 	Err    string // why it is not
 }
 
-// Admin watches a daemon.
+// Admin shows one daemon.
 type Admin struct {
 	daemon  Daemon
 	metrics *metrics
@@ -62,7 +61,7 @@ type Admin struct {
 	started time.Time
 }
 
-// New returns an Admin of d. Its Observe is to be told of every login from the first on.
+// New returns an Admin of d. The caller passes the end of every login to Observe, from the first login on.
 func New(d Daemon) *Admin {
 	a := &Admin{daemon: d, metrics: newMetrics(d), token: rand.Text(), names: []string{"localhost"}, started: time.Now()}
 	if name, err := os.Hostname(); err == nil {
@@ -71,7 +70,7 @@ func New(d Daemon) *Admin {
 	return a
 }
 
-// Observe takes in the end of a login. It is quick: every login waits for it.
+// Observe records the end of a login. It must be quick, because every login waits for it.
 func (a *Admin) Observe(e radiusd.Event) {
 	a.metrics.observe(&e)
 	a.recent.add(&e)

@@ -17,11 +17,11 @@ import (
 
 const namespace = "duoradiusd"
 
-// buckets reach from an approval that is remembered to a push that is answered at the last moment.
+// buckets are in seconds, from a remembered approval to a push that is answered at the last moment.
 var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 30, 45, 60}
 
-// metrics is what Prometheus is told. The labels' values are from the configuration or of closed sets, never from the
-// network: nobody who logs in can make a series.
+// metrics holds the series that logins change. The labels' values come from the configuration or from closed sets, never
+// from the network: nobody who logs in can make a series.
 type metrics struct {
 	daemon   Daemon
 	registry *prometheus.Registry
@@ -50,8 +50,8 @@ type ending struct {
 	reason policy.Reason
 }
 
-// awaited are the endings whose first one already matters to somebody. By Prometheus' account a counter that appears as
-// 1 has not increased, so these appear as 0.
+// awaited are the endings whose first occurrence must already raise an alert. To Prometheus a counter that appears with the
+// value 1 has not increased, so these series appear with 0.
 var awaited = []ending{
 	{"Access-Accept", policy.Approved},
 	{"Access-Accept", policy.FailedOpen},
@@ -79,7 +79,7 @@ func newMetrics(d Daemon) *metrics {
 		first: histogram("first_factor_duration_seconds", "The part of a login that the first factor took, where it was asked."),
 		duo:   histogram("duo_duration_seconds", "The part of a login that Duo and the user took, where they were asked."),
 	}
-	m.registry.MustRegister(m.logins, m.hits, m.whole, m.first, m.duo, newLooker(d),
+	m.registry.MustRegister(m.logins, m.hits, m.whole, m.first, m.duo, newCollector(d),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info", Help: "What was built; always 1.",
 			ConstLabels: prometheus.Labels{"version": d.Version, "goversion": runtime.Version()}}, func() float64 { return 1 }))
@@ -109,8 +109,8 @@ func (m *metrics) observe(e *radiusd.Event) {
 // maxTxid bounds what an exemplar may hold; Duo's have 36 characters. Beyond 128 client_golang panics.
 const maxTxid = 64
 
-// observe leaves an exemplar, which leads from the series to one of its logins: by the txid it is found in the log, on
-// the status page and at Duo.
+// observe leaves an exemplar with Duo's txid. By it one of the series' logins is found in the log, on the status page and in
+// Duo's Admin Panel.
 func observe(o prometheus.Observer, seconds float64, txid string) {
 	with, ok := o.(prometheus.ExemplarObserver)
 	if !ok || txid == "" || len(txid) > maxTxid {

@@ -143,15 +143,15 @@ func BenchmarkObserveParallel(b *testing.B) {
 // TestRecent: the newest first, and no more than there is room for.
 func TestRecent(t *testing.T) {
 	var r recent
-	for i := range 3*remembered + 7 {
-		if list := r.list(); len(list) != min(i, remembered) || i > 0 && list[0].Took != time.Duration(i-1) {
+	for i := range 3*keptLogins + 7 {
+		if list := r.list(); len(list) != min(i, keptLogins) || i > 0 && list[0].Took != time.Duration(i-1) {
 			t.Fatalf("after %d: %d, the newest is %v", i, len(list), list[0].Took)
 		}
 		e := event(func(e *radiusd.Event) { e.Took = time.Duration(i) })
 		r.add(&e)
 	}
-	if list := r.list(); list[remembered-1].Took != 2*remembered+7 {
-		t.Errorf("the oldest is %d", list[remembered-1].Took)
+	if list := r.list(); list[keptLogins-1].Took != 2*keptLogins+7 {
+		t.Errorf("the oldest is %d", list[keptLogins-1].Took)
 	}
 }
 

@@ -109,12 +109,12 @@ func TestPage_Hostile(t *testing.T) {
 // TestPage_Long: what may be long is cut, and the page says so.
 func TestPage_Long(t *testing.T) {
 	h := newHouse(t)
-	for i := range 3 * remembered {
+	for i := range 3 * keptLogins {
 		h.Observe(event(func(e *radiusd.Event) { e.User = fmt.Sprintf("user%d.", i) }))
 	}
 	page := h.get("/")
-	if n := strings.Count(page, `<td data-label="Answer"`); n != remembered {
-		t.Errorf("%d logins, want %d", n, remembered)
+	if n := strings.Count(page, `<td data-label="Answer"`); n != keptLogins {
+		t.Errorf("%d logins, want %d", n, keptLogins)
 	}
 	reads(t, page, "user599.", "user400.")
 	if strings.Contains(page, "user399.") {

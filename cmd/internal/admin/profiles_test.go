@@ -11,7 +11,7 @@ import (
 
 const gzip = "\x1f\x8b" // its first octets (RFC 1952 §2.3.1)
 
-// TestProfiles: they are there where the daemon is told to, behind the same door as the rest.
+// TestProfiles: they are there where the daemon is told to, with the same checks as the other pages.
 func TestProfiles(t *testing.T) {
 	page := header("Sec-Fetch-Site", "same-origin")
 	for _, tt := range []struct {

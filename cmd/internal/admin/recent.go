@@ -6,19 +6,19 @@ import (
 	"duoradiusd/radiusd"
 )
 
-const remembered = 200 // logins
+const keptLogins = 200
 
-// recent is the last logins.
+// recent holds the last logins, in a ring.
 type recent struct {
 	mu   sync.Mutex // guards all
-	ring [remembered]radiusd.Event
+	ring [keptLogins]radiusd.Event
 	n    int // how many there ever were
 }
 
 func (r *recent) add(e *radiusd.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ring[r.n%remembered] = *e
+	r.ring[r.n%keptLogins] = *e
 	r.n++
 }
 
@@ -26,9 +26,9 @@ func (r *recent) add(e *radiusd.Event) {
 func (r *recent) list() []radiusd.Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	list := make([]radiusd.Event, 0, min(r.n, remembered))
-	for i := r.n - 1; i >= max(0, r.n-remembered); i-- {
-		list = append(list, r.ring[i%remembered])
+	list := make([]radiusd.Event, 0, min(r.n, keptLogins))
+	for i := r.n - 1; i >= max(0, r.n-keptLogins); i-- {
+		list = append(list, r.ring[i%keptLogins])
 	}
 	return list
 }

@@ -8,14 +8,14 @@ import (
 	"duoradiusd/radiusd"
 )
 
-// looker is the numbers that others keep: it asks for them at each scrape.
-type looker struct {
+// collector is a prometheus.Collector of the numbers that other packages keep. It asks for them at each scrape.
+type collector struct {
 	daemon Daemon
-	one    []single
+	single []single                    // metrics without labels
 	desc   map[string]*prometheus.Desc // of those with labels
 }
 
-// single is a metric without labels.
+// single is a metric without labels, and the function that reads its value.
 type single struct {
 	desc  *prometheus.Desc
 	kind  prometheus.ValueType
@@ -27,12 +27,12 @@ const (
 	counter = prometheus.CounterValue
 )
 
-func newLooker(d Daemon) *looker {
-	l := &looker{daemon: d, desc: make(map[string]*prometheus.Desc)}
+func newCollector(d Daemon) *collector {
+	c := &collector{daemon: d, desc: make(map[string]*prometheus.Desc)}
 	add := func(kind prometheus.ValueType, name, help string, value func() float64) {
-		l.one = append(l.one, single{prometheus.NewDesc(namespace+"_"+name, help, nil, nil), kind, value})
+		c.single = append(c.single, single{prometheus.NewDesc(namespace+"_"+name, help, nil, nil), kind, value})
 	}
-	add(gauge, "ready", "1 when logins can be answered, 0 when not.", func() float64 { return one(d.Ready() == nil) })
+	add(gauge, "ready", "1 when logins can be answered, 0 when not.", func() float64 { return boolean(d.Ready() == nil) })
 	add(gauge, "logins_in_flight", "Logins in progress.", func() float64 { n, _ := d.Server.Pending(); return float64(n) })
 	add(gauge, "replies_kept", "Replies kept for repetitions of their requests.", func() float64 { _, n := d.Server.Pending(); return float64(n) })
 	add(gauge, "pushes_pending", "Pushes, calls and passcode checks that wait for Duo's answer.",
@@ -58,55 +58,56 @@ func newLooker(d Daemon) *looker {
 		{"duo_degraded_total", "How often a Duo application became slow or could not be asked.", []string{"application"}},
 		{"first_factor_up", "1 when a server of a first factor answers, 0 when not.", []string{"first_factor", "server"}},
 	} {
-		l.desc[v.name] = prometheus.NewDesc(namespace+"_"+v.name, v.help, v.labels, nil)
+		c.desc[v.name] = prometheus.NewDesc(namespace+"_"+v.name, v.help, v.labels, nil)
 	}
-	return l
+	return c
 }
 
-func (l *looker) Describe(to chan<- *prometheus.Desc) {
-	for _, s := range l.one {
+func (c *collector) Describe(to chan<- *prometheus.Desc) {
+	for _, s := range c.single {
 		to <- s.desc
 	}
-	for _, d := range l.desc {
+	for _, d := range c.desc {
 		to <- d
 	}
 }
 
-func (l *looker) Collect(to chan<- prometheus.Metric) {
-	for _, s := range l.one {
+func (c *collector) Collect(to chan<- prometheus.Metric) {
+	for _, s := range c.single {
 		to <- prometheus.MustNewConstMetric(s.desc, s.kind, s.value())
 	}
 	send := func(name string, kind prometheus.ValueType, value float64, labels ...string) {
-		to <- prometheus.MustNewConstMetric(l.desc[name], kind, value, labels...)
+		to <- prometheus.MustNewConstMetric(c.desc[name], kind, value, labels...)
 	}
-	drops := l.daemon.Server.Drops()
+	drops := c.daemon.Server.Drops()
 	for _, reason := range radiusd.DropReasons() {
 		send("dropped_total", counter, float64(drops[reason]), reason)
 	}
-	for _, c := range l.daemon.Server.Clients() {
-		send("requests_total", counter, float64(c.Authenticated), c.Name, "valid")
-		send("requests_total", counter, float64(c.Unauthenticated), c.Name, "absent")
-		send("requests_total", counter, float64(c.Wrong), c.Name, "wrong")
-		send("duplicates_total", counter, float64(c.Patience.Silent), c.Name, "silence")
-		send("duplicates_total", counter, float64(c.Patience.Served), c.Name, "reply")
-		send("given_up_total", counter, float64(c.Patience.GaveUp), c.Name)
-		if c.Patience.After > 0 {
-			send("client_patience_seconds", gauge, c.Patience.After.Seconds(), c.Name)
+	for _, client := range c.daemon.Server.Clients() {
+		send("requests_total", counter, float64(client.Authenticated), client.Name, "valid")
+		send("requests_total", counter, float64(client.Unauthenticated), client.Name, "absent")
+		send("requests_total", counter, float64(client.Wrong), client.Name, "wrong")
+		send("duplicates_total", counter, float64(client.Patience.Silent), client.Name, "silence")
+		send("duplicates_total", counter, float64(client.Patience.Served), client.Name, "reply")
+		send("given_up_total", counter, float64(client.Patience.GaveUp), client.Name)
+		if client.Patience.After > 0 {
+			send("client_patience_seconds", gauge, client.Patience.After.Seconds(), client.Name)
 		}
 	}
-	for _, a := range l.daemon.Applications() {
+	for _, a := range c.daemon.Applications() {
 		name := cmp.Or(a.Name, "[duo]")
 		for _, state := range []string{"up", "slow", "down"} {
-			send("duo_state", gauge, one(a.State == state), name, state)
+			send("duo_state", gauge, boolean(a.State == state), name, state)
 		}
 		send("duo_degraded_total", counter, float64(a.Degraded), name)
 	}
-	for _, f := range l.daemon.FirstFactors() {
-		send("first_factor_up", gauge, one(f.Up), f.Name, f.Server)
+	for _, f := range c.daemon.FirstFactors() {
+		send("first_factor_up", gauge, boolean(f.Up), f.Name, f.Server)
 	}
 }
 
-func one(b bool) float64 {
+// boolean is a truth value as Prometheus has it.
+func boolean(b bool) float64 {
 	if b {
 		return 1
 	}

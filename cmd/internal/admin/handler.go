@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// Handler serves everything. Whatever method a path does not have is answered by 405.
+// Handler serves all pages. A method that a path does not have is answered by 405.
 func (a *Admin) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", a.page)
@@ -25,12 +25,12 @@ func (a *Admin) Handler() http.Handler {
 		mux.HandleFunc("GET /debug/pprof/profile", ownPage(pprof.Profile))
 		mux.HandleFunc("GET /debug/pprof/trace", ownPage(pprof.Trace))
 	}
-	return a.door(mux)
+	return a.checkHost(mux)
 }
 
-// ownPage refuses what a page from elsewhere has a browser ask for, as far as browsers tell: they do to localhost and over
-// HTTPS. That page could read nothing (see door), but a profile costs something for as long as it is made, and only one is
-// made at a time.
+// ownPage refuses requests that another site's page makes a browser send. Browsers name the site (Sec-Fetch-Site) to
+// localhost and over HTTPS only. Such a page could read nothing (see checkHost), but a profile costs processor time while it
+// is made, and only one can be made at a time.
 func ownPage(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		switch r.Header.Get("Sec-Fetch-Site") {
@@ -42,9 +42,10 @@ func ownPage(next http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// door lets nobody in who was led here by a page from elsewhere. A name that resolves to this machine for a moment (DNS
-// rebinding) would make a stranger's page one of ours: nobody can do so with an address.
-func (a *Admin) door(next http.Handler) http.Handler {
+// checkHost sets the security headers and refuses requests for a host name that is not this machine's. With DNS rebinding, a
+// stranger's name resolves to this machine for a moment, and the browser takes the stranger's page and ours for one site.
+// An address in place of a name can't be rebound.
+func (a *Admin) checkHost(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policyOfPage)
@@ -62,8 +63,8 @@ func (a *Admin) door(next http.Handler) http.Handler {
 	})
 }
 
-// knows reports whether host, with a port or without, is a name or an address that nobody else can lend us. Every browser
-// tells one; some health checks do not.
+// knows reports whether host, with a port or without, is an address, localhost or this machine's name. Every browser sends a
+// host; some health checks send none.
 func (a *Admin) knows(host string) bool {
 	if host == "" {
 		return true
@@ -90,10 +91,10 @@ func (a *Admin) ready(w http.ResponseWriter, _ *http.Request) {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// maxForm is in octets: a token, and a name that may be percent-encoded throughout.
+// maxForm bounds a form, in octets: a token, and a name whose every octet may be percent-encoded.
 const maxForm = 4 << 10
 
-// forget takes away a user's approvals, by the form on the page and by nothing else.
+// forget removes a user's approvals. Only the form on the page can do it.
 func (a *Admin) forget(w http.ResponseWriter, r *http.Request) {
 	if err := http.NewCrossOriginProtection().Check(r); err != nil {
 		http.Error(w, "Another page's form is not ours.", http.StatusForbidden)
