@@ -49,7 +49,6 @@ func serve(c *cobra.Command, file string, profiles bool) error {
 	if profiles && config.Admin.Address == "" {
 		return errors.New("--pprof: no [admin] address in the configuration; want one to serve the profiles at")
 	}
-	defer lendMemory()()
 	lines := daemon.NewLogWriter(c.ErrOrStderr())
 	go lines.Run()
 	defer lines.Close()
