@@ -7,15 +7,17 @@ import (
 )
 
 // A SecondFactor's errors, told apart; wrapped by those that it returns. Any other error is an answer that could not
-// be understood.
+// be understood. Only ErrUnavailable is an outage of Duo's.
 var (
 	ErrUnavailable   = errors.New("policy: Duo can't be asked")
-	ErrMisconfigured = errors.New("policy: Duo does not accept these keys or this clock")
+	ErrMisconfigured = errors.New("policy: wrong keys, clock, certificate, API host or proxy settings")
 	ErrRefused       = errors.New("policy: Duo refused the call")
+	ErrOverloaded    = errors.New("policy: this machine has no connection left to ask Duo over")
+	ErrCutShort      = errors.New("policy: the time was up before Duo had a fair chance to answer")
 )
 
-// SecondFactor is Duo's Auth API, in its own words (https://duo.com/docs/authapi). Errors wrap one of ErrUnavailable,
-// ErrMisconfigured and ErrRefused, or are unknown answers; none of them is ever an allow.
+// SecondFactor is Duo's Auth API, in its own words (https://duo.com/docs/authapi). Errors wrap one of those above, or are
+// unknown answers; none of them is ever an allow.
 type SecondFactor interface {
 	// Preauth asks whether the user may log in and with which devices.
 	Preauth(ctx context.Context, r PreauthRequest) (Preauth, error)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -35,92 +34,77 @@ func (c *Client) Check(ctx context.Context) (time.Time, error) {
 }
 
 func (c *Client) time(ctx context.Context, path string) (time.Time, error) {
-	resp, err := c.insist(ctx, c.request(http.MethodGet, path, nil))
+	a, err := c.insist(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return time.Time{}, err
 	}
-	var out clock
-	if err := decode(path, resp, into{clock: &out}); err != nil {
-		return time.Time{}, err
-	}
-	if out.time <= 0 {
-		return time.Time{}, &Error{Path: path, Err: errors.New("no time in the answer")}
-	}
-	return time.Unix(out.time, 0), nil
+	return clock(path, a)
 }
 
-// clock is the answer of /ping and of /check.
-type clock struct{ time int64 }
-
-func (a *clock) read(c *cursor) {
-	o := c.object()
-	for o.next() {
-		if o.is("time") {
-			a.time = c.integer()
-		}
+// clock reads the answer of /ping and of /check.
+func clock(path string, a *answer) (time.Time, error) {
+	out, err := decode[struct {
+		Time int64 `json:"time"`
+	}](path, a)
+	if err != nil {
+		return time.Time{}, err
 	}
+	if out.Time <= 0 {
+		return time.Time{}, &Error{Path: path, Err: errors.New("no time in the answer")}
+	}
+	return time.Unix(out.Time, 0), nil
+}
+
+// insist is call for what does no harm when Duo hears it twice: it asks again when the connection broke before anything
+// came back. One broken connection is no outage.
+func (c *Client) insist(ctx context.Context, method, path string, params url.Values) (*answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.config.APITimeout)
+	defer cancel()
+	a, err := c.call(ctx, method, path, params)
+	if noReply(err) && ctx.Err() == nil {
+		return c.call(ctx, method, path, params)
+	}
+	return a, err
 }
 
 // preauth is the answer of /preauth.
 type preauth struct {
-	result string
-	policy.Preauth
+	Result    string   `json:"result"`
+	StatusMsg string   `json:"status_msg"`
+	EnrollURL string   `json:"enroll_portal_url"`
+	Txid      string   `json:"txid"`
+	Code      string   `json:"verification_code"`
+	Devices   []device `json:"devices"`
 }
 
-func (p *preauth) read(c *cursor) {
-	o := c.object()
-	for o.next() {
-		o.text("result", &p.result)
-		o.text("status_msg", &p.Message)
-		o.text("enroll_portal_url", &p.EnrollURL)
-		o.text("txid", &p.Txid)
-		o.text("verification_code", &p.Code)
-		if o.is("devices") {
-			p.readDevices(c)
-		}
-	}
+type device struct {
+	ID           string   `json:"device"`
+	Type         string   `json:"type"`
+	Name         string   `json:"name"`
+	DisplayName  string   `json:"display_name"`
+	Number       string   `json:"number"`
+	Capabilities []string `json:"capabilities"`
+	NextCode     string   `json:"sms_nextcode"`
 }
 
-func (p *preauth) readDevices(c *cursor) {
-	for more := c.enter('[', ']'); more; more = c.more(']') {
-		p.Devices = append(p.Devices, policy.Device{})
-		readDevice(c, &p.Devices[len(p.Devices)-1])
-	}
-}
-
-func readDevice(c *cursor, d *policy.Device) {
-	var name string
-	o := c.object()
-	for o.next() {
-		o.text("device", &d.ID)
-		o.text("type", &d.Type)
-		o.text("name", &name)
-		o.text("display_name", &d.Name)
-		o.text("number", &d.Number)
-		if o.is("capabilities") {
-			d.Capabilities = c.strings()
-		}
-		o.text("sms_nextcode", &d.NextCode)
-	}
-	d.Name = cmp.Or(d.Name, name)
-}
-
-// Preauth implements policy.SecondFactor.
+// Preauth implements policy.SecondFactor. While Duo is known to be down it fails at once.
 func (c *Client) Preauth(ctx context.Context, r policy.PreauthRequest) (policy.Preauth, error) {
 	if err := c.spared(); err != nil {
 		return policy.Preauth{}, err
 	}
-	p := make(params, 0, 3)
-	p.identify(r.User)
-	p.add("ipaddr", dottedQuad(r.IP))
+	p := url.Values{}
+	identify(p, r.User)
+	set(p, "ipaddr", c.config.UserIP.text(r.IP))
 	if r.VerifiedPush {
-		p.add("client_supports_verified_push", "1")
+		p.Set("client_supports_verified_push", "1")
 	}
 	start := time.Now()
-	resp, err := c.insist(ctx, c.request(http.MethodPost, preauthPath, p))
-	var out preauth
+	late := time.AfterFunc(fairChance, c.suspect) // a ping beside it tells whether it is Duo, or this call
+	defer late.Stop()
+	a, err := c.insist(ctx, http.MethodPost, preauthPath, p)
+	var out *preauth
 	if err == nil {
-		err = decode(preauthPath, resp, into{preauth: &out})
+		out, err = decode[preauth](preauthPath, a)
 	}
 	c.note(err, time.Since(start))
 	if err != nil {
@@ -130,17 +114,20 @@ func (c *Client) Preauth(ctx context.Context, r policy.PreauthRequest) (policy.P
 }
 
 func (p *preauth) judge() (policy.Preauth, error) {
-	result, ok := preauthResults[p.result]
+	result, ok := preauthResults[p.Result]
 	if !ok {
-		return policy.Preauth{}, unknownResult(preauthPath, p.result)
+		return policy.Preauth{}, unknownResult(preauthPath, p.Result)
 	}
-	p.Result = result
-	p.Message, p.EnrollURL, p.Code = printable(p.Message), printable(p.EnrollURL), printable(p.Code)
-	for i := range p.Devices {
-		d := &p.Devices[i]
-		d.Name, d.Number, d.NextCode = printable(d.Name), printable(d.Number), printable(d.NextCode)
+	out := policy.Preauth{
+		Result: result, Message: printable(p.StatusMsg), EnrollURL: printable(p.EnrollURL), Txid: p.Txid, Code: printable(p.Code),
 	}
-	return p.Preauth, nil
+	for _, d := range p.Devices {
+		out.Devices = append(out.Devices, policy.Device{
+			ID: d.ID, Type: d.Type, Name: printable(cmp.Or(d.DisplayName, d.Name)), Number: printable(d.Number),
+			Capabilities: d.Capabilities, NextCode: printable(d.NextCode),
+		})
+	}
+	return out, nil
 }
 
 var preauthResults = map[string]policy.PreauthResult{
@@ -153,39 +140,25 @@ var preauthResults = map[string]policy.PreauthResult{
 // Auth implements policy.SecondFactor. A push or call is begun asynchronously and then polled for; a passcode and a
 // batch of SMS codes are one synchronous call.
 func (c *Client) Auth(ctx context.Context, r *policy.AuthRequest) (policy.AuthResult, error) {
-	p := c.transaction(ctx, r)
-	c.poll(ctx, p)
-	return p.result, p.err
-}
-
-// transaction begins one, or takes up one that has begun. It is over already where the answer has come at once.
-//
-//go:noinline
-func (c *Client) transaction(ctx context.Context, r *policy.AuthRequest) *polling {
 	if r.Began != "" {
-		return c.newPolling(r.Began)
+		return c.poll(ctx, r.Began)
 	}
 	out, err := c.begin(ctx, r)
 	if err != nil || out.Txid == "" {
-		return &polling{over: true, result: out.result(), err: err}
+		return out.result(), err
 	}
 	if r.Started != nil {
 		r.Started(out.Txid)
 	}
-	return c.newPolling(out.Txid)
+	return c.poll(ctx, out.Txid)
 }
 
 // status is the answer of /auth and of /auth_status.
-type status struct{ Txid, Result, Status, StatusMsg string }
-
-func (s *status) read(c *cursor) {
-	o := c.object()
-	for o.next() {
-		o.text("txid", &s.Txid)
-		o.text("result", &s.Result)
-		o.text("status", &s.Status)
-		o.text("status_msg", &s.StatusMsg)
-	}
+type status struct {
+	Txid      string `json:"txid"`
+	Result    string `json:"result"`
+	Status    string `json:"status"`
+	StatusMsg string `json:"status_msg"`
 }
 
 func (s *status) result() policy.AuthResult {
@@ -202,10 +175,12 @@ func (s *status) result() policy.AuthResult {
 
 // begin makes the call of /auth: it returns a transaction, or the answer.
 func (c *Client) begin(ctx context.Context, r *policy.AuthRequest) (*status, error) {
-	resp, err := c.call(ctx, c.request(http.MethodPost, authPath, authParams(r)))
-	var out status
+	limited, cancel := context.WithTimeout(ctx, c.config.APITimeout)
+	defer cancel()
+	a, err := c.call(limited, http.MethodPost, authPath, c.authParams(r))
+	var out *status
 	if err == nil {
-		err = decode(authPath, resp, into{status: &out})
+		out, err = decode[status](authPath, a)
 	}
 	if err != nil {
 		c.note(err, 0)
@@ -217,52 +192,48 @@ func (c *Client) begin(ctx context.Context, r *policy.AuthRequest) (*status, err
 		return &status{Txid: out.Txid}, nil
 	case !async && (out.Result == "allow" || out.Result == "deny"):
 		out.Txid = ""
-		return &out, nil
+		return out, nil
 	}
 	return nil, unknownResult(authPath, out.Result)
 }
 
-func authParams(r *policy.AuthRequest) params {
-	p := make(params, 0, 8)
-	p.identify(r.User)
-	p.add("factor", string(r.Factor))
-	p.add("ipaddr", dottedQuad(r.IP))
+func (c *Client) authParams(r *policy.AuthRequest) url.Values {
+	p := url.Values{}
+	identify(p, r.User)
+	set(p, "factor", string(r.Factor))
+	set(p, "ipaddr", c.config.UserIP.text(r.IP))
 	switch r.Factor {
 	case policy.Push:
-		p.add("device", r.Device)
-		p.add("async", "1")
-		p.add("pushinfo", pushInfo(r.Info))
-		p.add("display_username", r.Name)
-		p.add("txid", r.Txid)
+		set(p, "device", r.Device)
+		set(p, "async", "1")
+		set(p, "pushinfo", pushInfo(r.Info))
+		set(p, "display_username", r.Name)
+		set(p, "txid", r.Txid)
 	case policy.Phone:
-		p.add("device", r.Device)
-		p.add("async", "1")
+		set(p, "device", r.Device)
+		set(p, "async", "1")
 	case policy.SMS:
-		p.add("device", r.Device)
+		set(p, "device", r.Device)
 	case policy.Passcode:
-		p.add("passcode", r.Passcode)
+		set(p, "passcode", r.Passcode)
 	}
 	return p
 }
 
-// identify says whom a call is about: by ID where there is one, else by name, never both.
-func (p *params) identify(user policy.Identity) {
-	if user.UserID != "" {
-		p.add("user_id", user.UserID)
-		return
+// set adds a parameter that has a value.
+func set(p url.Values, name, value string) {
+	if value != "" {
+		p.Set(name, value)
 	}
-	p.add("username", user.Username)
 }
 
-var sharedSpace = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598: private to a provider
-
-// dottedQuad returns ip as Duo takes it: IPv4 only, and none that says nothing about where the user is.
-func dottedQuad(ip netip.Addr) string {
-	ip = ip.Unmap()
-	if !ip.Is4() || !ip.IsGlobalUnicast() || ip.IsPrivate() || sharedSpace.Contains(ip) {
-		return ""
+// identify says whom a call is about: by ID where there is one, else by name, never both.
+func identify(p url.Values, user policy.Identity) {
+	if user.UserID != "" {
+		p.Set("user_id", user.UserID)
+		return
 	}
-	return ip.String()
+	set(p, "username", user.Username)
 }
 
 // maxPushInfo is what Duo takes less than, in octets as encoded.

@@ -276,23 +276,6 @@ func BenchmarkLean(b *testing.B) {
 	}
 }
 
-// BenchmarkAnswers is what the three answers of a login by push cost to read: by us and, to compare, by encoding/json.
-func BenchmarkAnswers(b *testing.B) {
-	for name, read := range map[string]func(path string, body []byte) error{"ours": duo.Decode, "json": duo.DecodeByReflection} {
-		for _, path := range []string{preauthPath, authPath, statusPath} {
-			body := []byte(strings.Replace(leanAnswers[path], `"txid": ""`, `"txid": "`+leanTxid+`"`, 1))
-			b.Run(name+path, func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					if err := read(path, body); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-		}
-	}
-}
-
 // BenchmarkPendingMemory is what a pending push holds over HTTP/2: 4 000 polls that nobody answers.
 func BenchmarkPendingMemory(b *testing.B) {
 	const pushes = 4000

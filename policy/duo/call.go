@@ -1,12 +1,18 @@
 package duo
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -16,82 +22,118 @@ const (
 	longestWait = 32 * time.Second // what Duo's own clients wait at most
 )
 
-// The frames of call, and of all that is beneath it where a poll waits, are kept small, and what needs stack (to sign, to
-// encode, to decode) has returned by then: each waiting push holds a stack that doubles with what it needs.
+// answer is what came back, whole.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
 
-// call makes one API call. It repeats only what Duo refused with 429, each time signed anew, as long as ctx and its
-// time allow the wait that Duo asks for.
-func (c *Client) call(ctx context.Context, r *request) (*response, error) {
+// call makes one API call, signed by Duo's SDK. It repeats only what Duo refused with 429, each time signed anew, as long as
+// ctx allows the wait that Duo asks for.
+func (c *Client) call(ctx context.Context, method, path string, params url.Values) (*answer, error) {
+	return c.over(&exchange{ctx: ctx, pool: c.pool, poll: path == pollPath}, method, path, params)
+}
+
+func (c *Client) over(x *exchange, method, path string, params url.Values) (*answer, error) {
+	ctx := x.ctx
 	for try := 0; ; try++ {
-		c.sign(r)
-		resp, err := c.lanes.do(ctx, r)
+		a, err := c.ask(x, method, path, params)
 		if err != nil {
-			return nil, unanswered(ctx, r.path, err)
+			return nil, broken(ctx, path, explainTrust(err, c.trusts), x.wire)
 		}
-		delay, again := resp.repeat(ctx, r.until, try)
+		delay, again := a.repeat(ctx, try)
 		if !again {
-			return resp, nil
+			return a, nil
 		}
 		if !sleep(ctx, delay) {
-			return nil, unanswered(ctx, r.path, context.Cause(ctx))
+			return nil, broken(ctx, path, context.Cause(ctx), x.wire)
 		}
 	}
 }
 
-// request returns one that is given up after APITimeout.
-func (c *Client) request(method, path string, p params) *request {
-	return &request{method: method, path: path, params: p.encode(), host: c.host, agent: c.agent, until: time.Now().Add(c.config.APITimeout)}
-}
-
-func (c *Client) sign(r *request) {
-	if r.path != pingPath { // the only unsigned one
-		r.date, r.authorization = c.signer.sign(time.Now(), r.method, r.path, r.params)
+// ask makes one request by the SDK.
+func (c *Client) ask(x *exchange, method, path string, params url.Values) (*answer, error) {
+	api := *c.api // SetCustomHTTPClient changes its receiver
+	api.SetCustomHTTPClient(&http.Client{Transport: x, CheckRedirect: followNone})
+	signed := api.SignedCall
+	if path == pingPath { // the only unsigned one
+		signed = api.Call
 	}
-}
-
-// insist is call for what does no harm when Duo hears it twice: it asks again when the connection broke before anything
-// came back. One broken connection is no outage.
-func (c *Client) insist(ctx context.Context, r *request) (*response, error) {
-	resp, err := c.call(ctx, r)
-	if noReply(err) && ctx.Err() == nil && time.Now().Before(r.until) {
-		return c.call(ctx, r)
-	}
-	return resp, err
-}
-
-// unanswered is the error of a call that broke: Duo can't be asked, unless the caller has given up or Duo has said
-// more than it ever does.
-func unanswered(ctx context.Context, path string, err error) error {
-	var tooLong *http.MaxBytesError
+	resp, body, err := signed(method, path, params)
+	var limited *limitedError
+	var atURL *url.Error
 	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return &Error{Path: path, Err: context.Cause(ctx), kind: unknown}
-	case errors.As(err, &tooLong):
-		return &Error{Path: path, Err: fmt.Errorf("the answer is longer than %d octets", tooLong.Limit), kind: unknown}
+	case errors.As(err, &limited):
+		return limited.answer, nil
+	case errors.As(err, &atURL): // its text has the URL, and a poll's has the transaction
+		return nil, atURL.Err
+	case err != nil:
+		return nil, err
 	}
-	return &Error{Path: path, Err: err, kind: unreachable}
+	return &answer{resp.StatusCode, resp.Header, body}, nil
 }
 
-// repeat says whether to make the call again, and when: after a 429, where ctx, until and reason allow the wait.
-func (r *response) repeat(ctx context.Context, until time.Time, try int) (time.Duration, bool) {
-	if r.status != http.StatusTooManyRequests {
+// followNone: a redirect is an answer like any other. What is signed for Duo goes nowhere else.
+func followNone(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// exchange carries one call's requests from the SDK, which knows no context, to the pool. It is used by one goroutine.
+type exchange struct {
+	ctx  context.Context
+	pool *pool
+	poll bool
+	own  bool          // over a connection of its own
+	wire time.Duration // how long the call had a connection, or one that was being made
+}
+
+// limitedError is a 429: as an error it ends the SDK's own repetition, which would send an empty body.
+type limitedError struct{ answer *answer }
+
+func (e *limitedError) Error() string { return "429" }
+
+// RoundTrip implements http.RoundTripper.
+func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
+	var params []byte
+	if r.Body != nil {
+		defer r.Body.Close()
+		var err error
+		if params, err = io.ReadAll(r.Body); err != nil {
+			return nil, err
+		}
+	}
+	do := x.pool.do
+	if x.own {
+		do = x.pool.alone
+	}
+	a, err := do(x, r, params)
+	if err != nil {
+		return nil, err
+	}
+	if a.status == http.StatusTooManyRequests {
+		return nil, &limitedError{a}
+	}
+	return &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)), Request: r}, nil
+}
+
+// repeat says whether to make the call again, and when: after a 429, where ctx and reason allow the wait.
+func (a *answer) repeat(ctx context.Context, try int) (time.Duration, bool) {
+	if a.status != http.StatusTooManyRequests {
 		return 0, false
 	}
-	delay := r.wait(time.Now(), try)
-	if delay > longestWait { // as long as may be: nothing can be added to it
+	delay := a.wait(time.Now(), try)
+	if delay > longestWait { // nothing can be added to a date at the end of time
 		return 0, false
 	}
 	delay += jitter()
-	if deadline, ok := ctx.Deadline(); ok && deadline.Before(until) {
-		until = deadline
-	}
-	return delay, time.Until(until) > delay
+	deadline, bounded := ctx.Deadline()
+	return delay, !bounded || time.Until(deadline) > delay
 }
 
 // wait is how long to wait before the try-th repetition: what Duo says, in seconds or as a date, but never less than a
 // second; else 1 s doubled each time.
-func (r *response) wait(now time.Time, try int) time.Duration {
-	for _, value := range r.retryAfter {
+func (a *answer) wait(now time.Time, try int) time.Duration {
+	for _, name := range []string{"Retry-After", "X-Retry-After"} {
+		value := a.header.Get(name)
 		if seconds, err := strconv.Atoi(value); err == nil {
 			return max(time.Duration(min(seconds, 3600))*time.Second, firstDelay)
 		}
@@ -122,4 +164,67 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// envelope is what every answer comes in.
+type envelope[T any] struct {
+	Stat     string          `json:"stat"`
+	Response *T              `json:"response"`
+	Code     json.RawMessage `json:"code"` // a number; a string in odd cases
+	Message  string          `json:"message"`
+	Detail   string          `json:"message_detail"`
+}
+
+// decode reads an answer and judges it: HTTP status first, then stat, then what is in it. Fields that nobody asks for are
+// passed over.
+func decode[T any](path string, a *answer) (*T, error) {
+	var got envelope[T]
+	err := json.Unmarshal(a.body, &got)
+	if a.status == http.StatusOK && err == nil && got.Stat == "OK" && got.Response != nil {
+		return got.Response, nil
+	}
+	e := &Error{Path: path, Status: a.status, Message: got.Message, Detail: got.Detail}
+	e.Code, _ = strconv.Atoi(strings.Trim(string(got.Code), `"`))
+	if e.Code == badTimestamp {
+		e.Err = clockError(a.header.Get("Date"))
+	}
+	switch {
+	case a.status >= 500:
+		e.kind = unavailable
+	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
+		e.kind = misconfigured
+	case a.status >= 400:
+		e.kind = refused
+	case a.status != http.StatusOK:
+		e.Err = errors.New("not an answer of the Auth API")
+	case err != nil:
+		e.Err = malformed(err)
+	case got.Stat != "OK":
+		e.Err = fmt.Errorf("stat %.20q", got.Stat)
+	default:
+		e.Err = errors.New("no response in the answer")
+	}
+	return nil, e
+}
+
+// malformed words an error of encoding/json without the names of our types.
+func malformed(err error) error {
+	var other *json.UnmarshalTypeError
+	if errors.As(err, &other) {
+		return fmt.Errorf("%s in place of %s", other.Value, cmp.Or(other.Field, "an object"))
+	}
+	return err
+}
+
+// clockError says how far this machine's clock is from the one that wrote date; nil when date is none.
+func clockError(date string) error {
+	at, err := http.ParseTime(date)
+	if err != nil {
+		return nil
+	}
+	off := time.Since(at.Add(time.Second / 2)).Round(time.Second) // at is cut down to the second
+	if off < 0 {
+		return fmt.Errorf("it is %v behind Duo's", -off)
+	}
+	return fmt.Errorf("it is %v ahead of Duo's", off)
 }

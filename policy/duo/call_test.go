@@ -2,7 +2,7 @@ package duo
 
 import (
 	"context"
-	"errors"
+	"net/http"
 	"testing"
 	"time"
 )
@@ -37,49 +37,6 @@ func TestJitter(t *testing.T) {
 	}
 }
 
-// A poll is given up after longPoll, the last one when the push timeout is over.
-func TestPollEnds(t *testing.T) {
-	for _, left := range []time.Duration{time.Hour, longPoll + time.Second, longPoll - time.Second, time.Second} {
-		p := &polling{request: &request{}, end: time.Now().Add(left)}
-		before := time.Now()
-		p.next()
-		if p.until.After(p.end) || p.until.After(time.Now().Add(longPoll)) || left > longPoll && p.until.Before(before.Add(longPoll)) ||
-			left < longPoll && !p.until.Equal(p.end) {
-			t.Errorf("%v before the end: given up after %v", left, p.until.Sub(before))
-		}
-	}
-}
-
-// What is late does not begin: a phone would ring for nobody.
-func TestLateRequest(t *testing.T) {
-	cause := errors.New("given up")
-	over, end := context.WithCancelCause(t.Context())
-	end(cause)
-	for name, tt := range map[string]struct {
-		ctx   context.Context
-		until time.Time
-		want  error
-	}{
-		"no limit": {t.Context(), time.Time{}, nil},
-		"in time":  {t.Context(), time.Now().Add(time.Hour), nil},
-		"late":     {t.Context(), time.Now(), context.DeadlineExceeded},
-		"given up": {over, time.Time{}, cause},
-		"both":     {over, time.Now().Add(-time.Hour), cause},
-	} {
-		l := &lanes{max: 1}
-		r := &request{path: authPath, until: tt.until}
-		if got := r.late(tt.ctx); got != tt.want {
-			t.Errorf("%s: %v, want %v", name, got, tt.want)
-		}
-		if tt.want == nil {
-			continue
-		}
-		if _, err := l.do(tt.ctx, r); err != tt.want || len(l.all) != 0 {
-			t.Errorf("%s: %v with %d lanes", name, err, len(l.all))
-		}
-	}
-}
-
 // TestRepeatInTime: a 429 is repeated where there is time for the wait that it asks for, which may be for ever.
 func TestRepeatInTime(t *testing.T) {
 	for _, tt := range []struct {
@@ -95,8 +52,10 @@ func TestRepeatInTime(t *testing.T) {
 		{"-1", time.Minute, true},
 	} {
 		for range 50 {
-			r := &response{status: 429, retryAfter: [2]string{tt.retryAfter}}
-			delay, again := r.repeat(t.Context(), time.Now().Add(tt.left), 0)
+			ctx, cancel := context.WithTimeout(t.Context(), tt.left)
+			r := &answer{status: 429, header: http.Header{"Retry-After": {tt.retryAfter}}}
+			delay, again := r.repeat(ctx, 0)
+			cancel()
 			if again != tt.again || again && (delay < time.Second || delay >= tt.left) {
 				t.Fatalf("Retry-After %s, %v left: again %v, after %v", tt.retryAfter, tt.left, again, delay)
 			}

@@ -2,12 +2,15 @@ package duo
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
-	"fmt"
+	"errors"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	duoapi "github.com/duosecurity/duo_api_golang"
@@ -20,30 +23,42 @@ type Config struct {
 	SecretKey      string         //
 	APITimeout     time.Duration  // one API call, the wait for the user's answer apart; 0 = 10 s
 	PushTimeout    time.Duration  // the wait for the user's answer; 0 = 60 s
-	Proxy          *url.URL       // an HTTP CONNECT proxy; nil = none, the environment is not read
+	Proxy          *url.URL       // an HTTP CONNECT proxy, with user name and password where it wants them; nil = none, the environment is not read
 	Roots          *x509.CertPool // nil = the list that Duo's SDK carries
-	MaxConnections int            // open at once; over HTTP/1.1 each waiting push holds one; 0 = 2048
+	Trusts         string         // what Roots are, for the text of errors; "" = Duo's list
+	MaxConnections int            // open at once, over either HTTP; over HTTP/1.1 each waiting push holds one; 0 = 2048
 	UserAgent      string
+	UserIP         UserIP // which user addresses Duo is told; "" = UserIPPublic
 
 	OnHealth func(Health, error) // told of its changes, one after the other; may be nil
 }
 
+// PinnedRoots is the day of the list of roots that Duo's SDK carries.
+const PinnedRoots = "2025-04-30"
+
 // Client asks Duo on behalf of one application. It is safe for concurrent use.
 type Client struct {
 	config Config
-	host   string // as it was given, without the port
-	agent  string
-	signer *signer
-	lanes  *lanes
+	api    *duoapi.DuoApi // signs; never changed, see ask
+	pool   *pool
+	trusts string
 	health health
+	front  atomic.Pointer[Front]
 
-	ctx  context.Context // of the probes
+	ctx  context.Context // of the pings
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 }
 
-// agent is how Duo's SDK calls itself, whose way of asking this is.
-const agent = "duo_api_golang/0.2.0"
+// Front is what the last TLS handshake has shown of Duo's front end.
+type Front struct {
+	HTTP  string            // "HTTP/2" or "HTTP/1.1": what it chose of these two (ALPN, RFC 7301)
+	Root  *x509.Certificate // vouches for its certificate
+	Proxy string            // host:port; "" = none
+}
+
+// Front returns what the last TLS handshake has shown; nil where there was none.
+func (c *Client) Front() *Front { return c.front.Load() }
 
 // New returns a Client. It opens no connection.
 func New(c Config) (*Client, error) {
@@ -52,53 +67,107 @@ func New(c Config) (*Client, error) {
 		host, port = c.Host, "443"
 	}
 	if host == "" {
-		return nil, fmt.Errorf("duo: api_host is empty")
+		return nil, errors.New("duo: api_host is empty")
 	}
-	if c.APITimeout <= 0 {
-		c.APITimeout = 10 * time.Second
-	}
-	if c.PushTimeout <= 0 {
-		c.PushTimeout = 60 * time.Second
-	}
-	if c.MaxConnections <= 0 {
-		c.MaxConnections = 2048
-	}
-	client := &Client{config: c, host: host, agent: agent, health: health{changed: c.OnHealth}}
-	if c.UserAgent != "" {
-		client.agent = c.UserAgent + " " + agent
+	orDefault(&c.APITimeout, 10*time.Second)
+	orDefault(&c.PushTimeout, 60*time.Second)
+	orDefault(&c.MaxConnections, 2048)
+	client := &Client{config: c, health: health{changed: c.OnHealth}, trusts: c.Trusts}
+	switch {
+	case c.Roots == nil:
+		client.trusts = "the list that Duo's SDK carries, of " + PinnedRoots
+	case c.Trusts == "":
+		client.trusts = "a list of its own"
 	}
 	client.ctx, client.stop = context.WithCancel(context.Background())
-	client.signer = newSigner(c.IntegrationKey, c.SecretKey, host)
-	// The hook gets the SDK's own transport: the only way to reach the SDK's list of roots.
-	duoapi.NewDuoApi("", "", host, "", duoapi.SetTransport(func(t *http.Transport) {
-		tune(t, c)
-		client.lanes = &lanes{model: t, address: net.JoinHostPort(host, port), max: c.MaxConnections}
+	p := &pool{address: net.JoinHostPort(host, port), max: c.MaxConnections, timeout: max(c.APITimeout, fairChance)}
+	if c.Proxy != nil {
+		p.proxy = c.Proxy.Host
+	}
+	client.pool = p
+	// Signed is the host alone: Duo verifies without the port. The hook gets the SDK's own transport, the only way to its roots.
+	client.api = duoapi.NewDuoApi(c.IntegrationKey, c.SecretKey, host, c.UserAgent, duoapi.SetTransport(func(t *http.Transport) {
+		client.tune(t)
+		p.transport = t
 	}))
 	return client, nil
 }
 
-func tune(t *http.Transport, c Config) {
-	if c.Roots != nil {
-		t.TLSClientConfig.RootCAs = c.Roots
+func orDefault[T int | time.Duration](v *T, d T) {
+	if *v <= 0 {
+		*v = d
 	}
+}
+
+func (c *Client) tune(t *http.Transport) {
+	if c.config.Roots != nil {
+		t.TLSClientConfig.RootCAs = c.config.Roots
+	}
+	t.TLSClientConfig.VerifyConnection = c.see
 	t.Proxy = nil
-	if c.Proxy != nil {
-		t.Proxy = http.ProxyURL(c.Proxy)
+	if c.config.Proxy != nil {
+		t.Proxy = http.ProxyURL(c.config.Proxy)
+		t.OnProxyConnectResponse = tunnelOpened
 	}
-	t.DialContext = (&net.Dialer{Timeout: c.APITimeout, KeepAlive: 30 * time.Second}).DialContext
-	t.TLSClientConfig.NextProtos = []string{"h2", "http/1.1"}
-	t.TLSClientConfig.DynamicRecordSizingDisabled = true // what gathers goes in one write
-	t.TLSHandshakeTimeout = c.APITimeout
-	t.MaxConnsPerHost = 1 // see lanes
-	t.IdleConnTimeout = idleTimeout
+	t.DialContext = (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext
+	t.Protocols = new(http.Protocols)
+	t.Protocols.SetHTTP1(true)
+	t.Protocols.SetHTTP2(true)
+	t.HTTP2 = &http.HTTP2Config{
+		SendPingTimeout:               5 * time.Second,  // of silence
+		PingTimeout:                   3 * time.Second,  // then the connection is dead, and what waits on it is asked again in time
+		WriteByteTimeout:              10 * time.Second, // also of the first words, which no context bounds (golang/go#79253)
+		MaxReceiveBufferPerStream:     maxBody + 16<<10, // an answer that is too long shows itself
+		MaxReceiveBufferPerConnection: 4 << 20,
+	}
+	t.MaxResponseHeaderBytes = 64 << 10
 	t.DisableCompression = true
 }
 
-// Close ends the probes and drops the connections: those with calls under way when these are over.
+// see keeps what a handshake has shown. It is called after the certificate has been verified.
+func (c *Client) see(s tls.ConnectionState) error {
+	f := &Front{HTTP: "HTTP/1.1", Proxy: c.pool.proxy}
+	if s.NegotiatedProtocol == "h2" {
+		f.HTTP = "HTTP/2"
+	}
+	if len(s.VerifiedChains) > 0 {
+		chain := s.VerifiedChains[0]
+		f.Root = chain[len(chain)-1]
+	}
+	c.front.Store(f)
+	return nil
+}
+
+// Close ends the pings and drops the connections: those with calls under way when these are over.
 func (c *Client) Close() {
 	c.health.mu.Lock()
-	c.stop() // under the lock: no probe begins from now on
+	c.stop() // under the lock: no ping begins from now on
 	c.health.mu.Unlock()
 	c.wg.Wait()
-	c.lanes.close()
+	c.pool.close()
+}
+
+// UserIP says which user addresses Duo is told. Duo's policies by place and network have no effect where it is told none.
+type UserIP string
+
+const (
+	UserIPPublic UserIP = "public" // IPv4 that says where on the Internet the user is
+	UserIPAll    UserIP = "all"    // whatever the client says, private addresses and IPv6 too
+	UserIPNone   UserIP = "none"
+)
+
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598: private to a provider
+
+// text returns an address as Duo is told it; "" for one that it is not told.
+func (u UserIP) text(ip netip.Addr) string {
+	ip = ip.Unmap().WithZone("")
+	switch {
+	case !ip.IsValid() || ip.IsUnspecified() || u == UserIPNone:
+		return ""
+	case u == UserIPAll:
+		return ip.String()
+	case !ip.Is4() || !ip.IsGlobalUnicast() || ip.IsPrivate() || sharedSpace.Contains(ip):
+		return ""
+	}
+	return ip.String()
 }

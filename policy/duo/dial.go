@@ -1,87 +1,151 @@
 package duo
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
-	"io"
+	"fmt"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
+	"time"
 )
 
-// newLane returns a lane without a connection. Its transport dials, through the proxy where there is one, and speaks
-// HTTP/1.1; where Duo speaks HTTP/2 it hands the TLS connection to us (http.Transport, TLSNextProto).
-func (l *lanes) newLane() *lane {
-	lane, transport := &lane{}, l.model.Clone()
-	transport.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{
-		"h2": func(_ string, nc *tls.Conn) http.RoundTripper {
-			conn := newConn(nc, func(room int) { l.roomFor(lane, room) })
-			lane.way.Store(&way{conn: conn})
-			return handover{conn}
-		},
-	}
-	lane.way.Store(&way{transport: transport})
-	return lane
+const (
+	beforeKnown   = 100 // what net/http takes for the limit of requests until Duo's SETTINGS have come
+	settleTimeout = time.Second
+)
+
+// dialError is a connection that could not be made.
+type dialError struct {
+	err  error
+	took time.Duration
 }
 
-// handover is what a transport gets in place of a connection: an error that holds it.
-type handover struct{ conn *conn }
+func (e *dialError) Error() string { return e.err.Error() }
+func (e *dialError) Unwrap() error { return e.err }
 
-func (h handover) RoundTrip(*http.Request) (*http.Response, error) { return nil, h }
-func (handover) Error() string                                     { return "http2: the connection is not the transport's" }
-
-// dial makes a request over a lane's transport, which makes a connection where there is none. It returns the response, or
-// the connection that the transport has handed over.
-func (l *lanes) dial(ctx context.Context, lane *lane, r *request) (*response, *conn, error) {
-	way := lane.way.Load()
-	if way.conn != nil {
-		return nil, way.conn, nil
-	}
-	ctx, cancel := within(ctx, r.until)
+// dial makes a connection. It is bounded by a time of its own, and not by a caller's: others may have joined.
+func (p *pool) dial(c *conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), p.timeout)
 	defer cancel()
-	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { l.connected(lane) }}
-	resp, err := way.transport.RoundTrip(r.overHTTP1(httptrace.WithClientTrace(ctx, trace), l.address))
-	if over, ok := errors.AsType[handover](err); ok {
-		return nil, over.conn, nil
-	}
+	start := time.Now()
+	client, err := p.connect(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dialing--
+	c.client = client
 	if err != nil {
-		return nil, nil, err
+		c.err = &dialError{err, time.Since(start)}
+		p.strike(c)
+	} else {
+		p.begin(c, client.Available())
 	}
-	defer resp.Body.Close()
-	body := bytes.NewBuffer(make([]byte, 0, firstBody))
-	if _, err := body.ReadFrom(http.MaxBytesReader(nil, resp.Body, maxBody)); err != nil {
-		return nil, nil, err
-	}
-	return &response{
-		status:     resp.StatusCode,
-		date:       resp.Header.Get("Date"),
-		retryAfter: [2]string{resp.Header.Get("Retry-After"), resp.Header.Get("X-Retry-After")},
-		body:       body.Bytes(),
-	}, nil, nil
+	close(c.dialed)
+	p.rest(c)
+	p.admit()
 }
 
-// overHTTP1 returns the request as net/http takes it. With GetBody the transport repeats a POST by itself, but only one
-// of which nothing was written.
-func (r *request) overHTTP1(ctx context.Context, address string) *http.Request {
-	req := &http.Request{
-		Method: r.method,
-		URL:    &url.URL{Scheme: "https", Host: address, Path: r.path},
-		Host:   r.host,
-		Header: http.Header{"User-Agent": {r.agent}},
+// begin takes a new connection into use. One of HTTP/1.1 takes one request at a time.
+func (p *pool) begin(c *conn, available int) {
+	if available <= 1 {
+		p.width, c.room, c.settled = 1, 1, true
+		close(c.open)
+		return
 	}
-	if r.authorization != "" {
-		req.Header["Date"] = []string{r.date}
-		req.Header["Authorization"] = []string{r.authorization}
+	if p.width <= 1 {
+		p.width = min(available, beforeKnown)
 	}
-	if r.method == http.MethodPost {
-		req.Header["Content-Type"] = []string{formType}
-		req.ContentLength = int64(len(r.params))
-		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.params)), nil }
-		req.Body, _ = req.GetBody()
+	c.room = p.width
+	// The hook may run under the locks of its caller, ours among them, so it only starts a goroutine (golang/go#80680).
+	c.client.SetStateHook(func(*http.ClientConn) { go p.settle(c) })
+	time.AfterFunc(settleTimeout, func() { p.settle(c) })
+}
+
+// settle opens a connection over HTTP/2 to all: Duo has said how many requests it takes at once, has answered one, or has had
+// time enough to say it.
+func (p *pool) settle(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.settled {
+		return
+	}
+	c.settled = true
+	c.client.SetStateHook(nil)
+	c.room = min(c.client.Available()+c.client.InFlight(), mostStreams)
+	close(c.open)
+	if c.room == 0 {
+		p.strike(c)
 	} else {
-		req.URL.RawQuery = string(r.params)
+		p.width = c.room
 	}
-	return req.WithContext(ctx)
+	p.admit()
+}
+
+// proxyError is an error that the proxy has caused, or the way to it.
+type proxyError struct {
+	host   string // and port
+	status int    // of its answer to CONNECT (RFC 9110, 9.3.6); 0 = there was none, or 200
+	what   string
+	err    error // nil with a status
+}
+
+func (e *proxyError) Error() string {
+	text := "the proxy " + e.host + " " + e.what
+	if e.err != nil {
+		text += ": " + e.err.Error()
+	}
+	return text
+}
+
+func (e *proxyError) Unwrap() error { return e.err }
+
+// kind is that of an answer to CONNECT: only a proxy that can't reach Duo tells an outage.
+func (e *proxyError) kind() kind {
+	switch {
+	case e.status == http.StatusBadGateway, e.status == http.StatusServiceUnavailable, e.status == http.StatusGatewayTimeout:
+		return unavailable
+	case e.status >= 400 && e.status < 500:
+		return misconfigured
+	}
+	return unknown
+}
+
+// tunnel is how far a proxy has let a connection come. It travels in the context of a dial.
+type tunnel struct{ opened bool }
+
+type tunnelKey struct{}
+
+// connect makes a connection, through the proxy where there is one.
+func (p *pool) connect(ctx context.Context) (*http.ClientConn, error) {
+	t := new(tunnel)
+	client, err := p.transport.NewClientConn(context.WithValue(ctx, tunnelKey{}, t), "https", p.address)
+	if err == nil || p.proxy == "" {
+		return client, err
+	}
+	var said *proxyError
+	var noTLS tls.RecordHeaderError
+	switch {
+	case errors.As(err, &said):
+		return nil, said
+	case !t.opened:
+		return nil, &proxyError{host: p.proxy, what: "can't be reached, or does not answer CONNECT", err: err}
+	case errors.As(err, &noTLS):
+		return nil, &proxyError{host: p.proxy, what: "answers CONNECT with 200 and then speaks no TLS", err: err}
+	}
+	return nil, fmt.Errorf("through the proxy %s: %w", p.proxy, err)
+}
+
+// tunnelOpened implements http.Transport's OnProxyConnectResponse.
+func tunnelOpened(ctx context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+	if resp.StatusCode == http.StatusOK {
+		if t, ok := ctx.Value(tunnelKey{}).(*tunnel); ok {
+			t.opened = true
+		}
+		return nil
+	}
+	what := fmt.Sprintf("refuses the way to Duo with %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	if resp.StatusCode == http.StatusProxyAuthRequired {
+		what += "; are proxy_username and proxy_password right?"
+	}
+	return &proxyError{host: proxy.Host, status: resp.StatusCode, what: what}
 }

@@ -1,28 +1,17 @@
-// Package duo is Duo's Auth API v2 (https://duo.com/docs/authapi).
+// Package duo is Duo's Auth API v2 (https://duo.com/docs/authapi), through Duo's Go SDK over net/http.
 //
-//	Preauth, Auth ─▶ call ──────────▶ sign ──▶ lanes ───────────▶ conn ─────────────▶ stream
-//	                 ours to repeat:  v2,      room on a          HTTP/2: all that    the answer,
-//	                 429 only         HMAC     connection, or     gathers goes in     whole
-//	                                           a new one (dial)   one write
-//	                                             └▶ net/http's transport: dials, proxy, TLS, and HTTP/1.1 whole
+//	Preauth, Auth ──▶ call ─────────────▶ SDK ────▶ exchange ─▶ pool ──────────▶ conn
+//	(auth.go,         repeats a 429,      signs     carries     a connection     net/http's ClientConn:
+//	 poll.go)         reads the answer              the ctx     with room        HTTP/2 or HTTP/1.1
 //
-// Its one rule: /auth is written to Duo at most once a try that Duo has not refused in so many words: 429, or HTTP/2's
-// word that it has not looked at the request (REFUSED_STREAM, a stream above GOAWAY's last). What was never written at
-// all may be written again too. A connection that breaks after that leaves the phone ringing, and calling again would
-// ring it twice.
+//	call that fails ──▶ errors.go: which kind ──▶ policy's errors; an outage is a list, never the rest
+//	              └───▶ health.go: a ping beside it, shared by all: is it Duo, or this call?
 //
-// Signing, HTTP/2 and the reading of the answers' JSON are our own, HTTP/2 on the parts of golang.org/x/net/http2
-// (frames, header decoding). Duo's SDK takes no context, repeats a 429 with an empty body, reads what comes without a
-// limit, and brings only its list of roots; a test holds that we send what it would. net/http's HTTP/2 client costs a
-// goroutine and some 9 KB a request and writes every frame by itself. The three calls of a login, 64 at once, on the
-// client's side of a connection to a Duo that only answers (BenchmarkLean, 2 cores):
+// Its one rule: /auth is sent to Duo once a login. It is sent again only where Duo has certainly not looked at it: it said 429,
+// or REFUSED_STREAM, or its GOAWAY names an earlier stream as the last, or the connection had ended before the request's body
+// was even read. One that breaks after that leaves the phone ringing, and calling again would ring it twice.
 //
-//	                                        CPU      allocated  objects
-//	SDK, http.Client, net/http's HTTP/2     220 µs   38 KB      394
-//	ours                                     55 µs    8 KB       82
-//	HTTP/1.1, before and now                250 µs   37 KB      432
-//	                                        190 µs   29 KB      214
-//
-// A push that waits holds 2.2 KB and a stack of 4 KB (BenchmarkPendingMemory): one stream, no context, and frames kept
-// small from Auth down to the wait.
+// Why a pool of our own: http.Transport repeats requests by itself, dials for each one that finds no room (1 000 pushes begun
+// together were 1 700 handshakes), and has no order in its line. The SDK takes no context, repeats a 429 with an empty body
+// and reads an answer without a limit: exchange sees to these.
 package duo

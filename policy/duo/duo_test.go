@@ -191,19 +191,24 @@ func (w *world) setDark(dark bool) {
 	w.dark = dark
 }
 
-// kind says in a word which of policy's errors err is.
+// kind says in a word which of policy's errors err is, and holds that it is one of them at most.
 func kind(err error) string {
 	if err == nil {
 		return "none"
 	}
+	found := "unknown"
 	for word, target := range map[string]error{
 		"unavailable": policy.ErrUnavailable, "misconfigured": policy.ErrMisconfigured, "refused": policy.ErrRefused,
+		"overloaded": policy.ErrOverloaded, "cut short": policy.ErrCutShort,
 	} {
 		if errors.Is(err, target) {
-			return word
+			if found != "unknown" {
+				panic(fmt.Sprintf("%s and %s: %v", found, word, err))
+			}
+			found = word
 		}
 	}
-	return "unknown"
+	return found
 }
 
 // paths lists the requests that s has seen, by the last part of their path.

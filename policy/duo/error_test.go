@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"duoradiusd/policy"
@@ -171,7 +172,8 @@ func TestMisconfigured(t *testing.T) {
 	}
 }
 
-// No answer at all is Duo unavailable: refused, cut, hanging, another's certificate.
+// No answer at all: refused and cut are an outage. A certificate that is not Duo's is none, nor is a silence that was shorter
+// than fairChance.
 func TestNoAnswer(t *testing.T) {
 	for _, proto := range protocols {
 		t.Run(proto.name, func(t *testing.T) {
@@ -181,16 +183,17 @@ func TestNoAnswer(t *testing.T) {
 				name  string
 				fault fakeduo.Fault
 				edit  func(*duo.Config)
+				kind  string
 				text  string
 			}{
-				{"cut", fakeduo.Fault{Times: -1, CutBefore: true}, nil, ""},
-				{"hang", fakeduo.Fault{Times: -1, Hang: true}, hasty, "context deadline exceeded"},
-				{"trickle", fakeduo.Fault{Times: -1, Trickle: 50 * time.Millisecond}, hasty, "context deadline exceeded"},
-				{"roots", fakeduo.Fault{}, func(c *duo.Config) { c.Roots = x509.NewCertPool() },
+				{"cut", fakeduo.Fault{Times: -1, CutBefore: true}, nil, "unavailable", ""},
+				{"hang", fakeduo.Fault{Times: -1, Hang: true}, hasty, "cut short", "context deadline exceeded"},
+				{"trickle", fakeduo.Fault{Times: -1, Trickle: 50 * time.Millisecond}, hasty, "cut short", "context deadline exceeded"},
+				{"roots", fakeduo.Fault{}, func(c *duo.Config) { c.Roots = x509.NewCertPool() }, "misconfigured",
 					"tls: failed to verify certificate: x509: certificate signed by unknown authority"},
-				{"Duo's own roots", fakeduo.Fault{}, func(c *duo.Config) { c.Roots = nil },
+				{"Duo's own roots", fakeduo.Fault{}, func(c *duo.Config) { c.Roots = nil }, "misconfigured",
 					"tls: failed to verify certificate: x509: certificate signed by unknown authority"},
-				{"down", fakeduo.Fault{}, nil, "connect: connection refused"},
+				{"down", fakeduo.Fault{}, nil, "unavailable", "connect: connection refused"},
 			} {
 				if tt.name == "down" {
 					s.Down()
@@ -205,9 +208,9 @@ func TestNoAnswer(t *testing.T) {
 						s.Inject(call.path, tt.fault)
 					}
 					got := call.do(t.Context(), c)
-					if got.allow || kind(got.err) != "unavailable" || !strings.HasPrefix(got.err.Error(), "duo: "+call.path+": ") ||
+					if got.allow || kind(got.err) != tt.kind || !strings.HasPrefix(got.err.Error(), "duo: "+call.path+": ") ||
 						!strings.HasSuffix(got.err.Error(), tt.text) {
-						t.Errorf("%s, %s: got %v, want unavailable with %q", tt.name, call.name, got, tt.text)
+						t.Errorf("%s, %s: got %v, want %s with %q", tt.name, call.name, got, tt.kind, tt.text)
 					}
 					s.Heal()
 				}
@@ -219,36 +222,37 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
-// The caller's own deadline bounds every call; a caller who gives up has not found Duo unavailable.
+// The caller's own deadline bounds every call, and is an outage only where Duo has had its fair chance; a caller who gives up
+// has not found Duo unavailable.
 func TestContext(t *testing.T) {
 	gone := errors.New("the client has gone")
 	for _, proto := range protocols {
 		for _, call := range calls {
 			t.Run(proto.name+" "+call.name, func(t *testing.T) {
-				s, c := ready(t, proto.cfg, fakeduo.User{})
-				s.Inject(call.path, fakeduo.Fault{Times: -1, Hang: true})
-				start := time.Now()
-				ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
-				defer cancel()
-				got := call.do(ctx, c)
-				if got.allow || kind(got.err) != "unavailable" || !errors.Is(got.err, context.DeadlineExceeded) {
-					t.Errorf("deadline: got %v", got)
-				}
-				cause, stop := context.WithCancelCause(t.Context())
-				time.AfterFunc(30*time.Millisecond, func() { stop(gone) })
-				got = call.do(cause, c)
-				if got.allow || kind(got.err) != "unknown" || !errors.Is(got.err, gone) {
-					t.Errorf("cancelled: got %v, %s; want unknown, with the cause", got, kind(got.err))
-				}
-				cause, stop = context.WithCancelCause(t.Context())
-				stop(gone)
-				n := s.Count("")
-				if got = call.do(cause, c); got.allow || kind(got.err) != "unknown" || s.Count(call.path) > n {
-					t.Errorf("cancelled before: got %v", got)
-				}
-				if took := time.Since(start); took > 5*time.Second {
-					t.Errorf("took %v", took)
-				}
+				bubble(t, proto.cfg, fakeduo.User{}, nil, func(t *testing.T, w *world) {
+					w.Inject(call.path, fakeduo.Fault{Times: -1, Hang: true})
+					for limit, want := range map[time.Duration]string{1999 * time.Millisecond: "cut short", 2 * time.Second: "unavailable"} {
+						start := w.took()
+						ctx, cancel := context.WithTimeout(t.Context(), limit)
+						got := call.do(ctx, w.Client)
+						cancel()
+						if got.allow || kind(got.err) != want || !errors.Is(got.err, context.DeadlineExceeded) || w.took()-start != limit {
+							t.Errorf("deadline after %v: got %v (%s) after %v, want %s", limit, got, kind(got.err), w.took()-start, want)
+						}
+					}
+					start := w.took()
+					ctx, stop := context.WithCancelCause(t.Context())
+					time.AfterFunc(5*time.Second, func() { stop(gone) })
+					got := call.do(ctx, w.Client)
+					if got.allow || kind(got.err) != "unknown" || !errors.Is(got.err, gone) || w.took()-start != 5*time.Second {
+						t.Errorf("cancelled: got %v, %s; want unknown, with the cause", got, kind(got.err))
+					}
+					synctest.Wait()
+					n := w.Count(call.path)
+					if got = call.do(ctx, w.Client); got.allow || kind(got.err) != "unknown" || w.Count(call.path) != n {
+						t.Errorf("cancelled before: got %v", got)
+					}
+				})
 			})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -16,30 +17,40 @@ type Health int
 const (
 	Up   Health = iota
 	Slow        // it answers, but so late that clients may have given up
-	Down        // it can't be asked: preauth fails at once until a ping gets through
+	Down        // it can't be asked: the last ping failed
 )
 
 func (h Health) String() string { return [...]string{"up", "slow", "down"}[h] }
 
 const (
-	probeInterval = 5 * time.Second
-	probeTimeout  = 3 * time.Second
-	slowPreauth   = 3 * time.Second // 95 of 100 preauths take less when all is well
-	slowSample    = 40              // preauths that are looked at
+	pingTimeout = 3 * time.Second // more than fairChance: a ping that hangs is a proof
+	failureLife = 5 * time.Second // so long a failed ping says that Duo is down
+	pingPause   = failureLife - pingTimeout
+	slowPreauth = 3 * time.Second // 95 of 100 preauths take less when all is well
+	slowSample  = 40              // preauths that are looked at
 )
 
-// health is a circuit breaker: in an outage one probe in five seconds waits for Duo, not every login.
+// health is a circuit breaker: in an outage a ping waits for Duo, and not every login. A call that fails is no outage yet, for
+// it may be one user's name that Duo's front end can't take: only when a ping fails too, Duo is down.
 type health struct {
 	changed func(Health, error)
 
 	mu      sync.Mutex // guards all below
 	state   Health
-	err     error // of Down
+	err     error     // of Down
+	failed  time.Time // when the last ping failed
+	ping    *ping     // under way; nil = none
+	pinging bool      // probe runs
 	news    []func()
 	telling bool
-	probing bool
 	late    [slowSample]bool // whether the last preauths took long, in a ring
 	seen    int              // preauths since the start
+}
+
+// ping is one that is under way. All who want to know share it.
+type ping struct {
+	done chan struct{}
+	err  error // valid when done is closed
 }
 
 // Health returns what is known, and for Down the error that says why.
@@ -49,17 +60,47 @@ func (c *Client) Health() (Health, error) {
 	return c.health.state, c.health.err
 }
 
-// spared returns an error while Duo is known to be down.
-func (c *Client) spared() error {
-	state, err := c.Health()
-	if state != Down {
+// down returns the error of a ping that failed not long ago; nil where there was none. mu is held.
+func (h *health) down() error {
+	if h.state != Down || time.Since(h.failed) > failureLife {
 		return nil
 	}
-	return &Error{Path: preauthPath, Err: fmt.Errorf("not asked, the last probe failed: %w", err), kind: unreachable}
+	return h.err
 }
 
-// note takes in how a call ended. One that could not be made is no proof yet: only when a ping fails too, Duo is down.
-// One that could not be made in time is late all the same.
+// spared returns an error while Duo is known to be down.
+func (c *Client) spared() error {
+	c.health.mu.Lock()
+	defer c.health.mu.Unlock()
+	if err := c.health.down(); err != nil {
+		return &Error{Path: preauthPath, Err: fmt.Errorf("not asked, the last ping failed: %w", err), kind: unavailable}
+	}
+	return nil
+}
+
+// Outage implements policy.SecondFactor: nil where Duo answers a ping, an error that matches policy.ErrUnavailable where it
+// does not, and another where that can't be told before ctx ends.
+func (c *Client) Outage(ctx context.Context) error {
+	c.health.mu.Lock()
+	if err := c.health.down(); err != nil {
+		c.health.mu.Unlock()
+		return err
+	}
+	c.start()
+	p := c.health.ping
+	c.health.mu.Unlock()
+	if p == nil {
+		return &Error{Path: pingPath, Err: errors.New("the client is closed"), kind: unknown}
+	}
+	select {
+	case <-p.done:
+		return p.err
+	case <-ctx.Done():
+		return &Error{Path: pingPath, Err: context.Cause(ctx), kind: cutShort}
+	}
+}
+
+// note takes in how a call ended. One that could not be made in time is late all the same.
 func (c *Client) note(err error, took time.Duration) {
 	failed := errors.Is(err, policy.ErrUnavailable)
 	if failed {
@@ -70,34 +111,63 @@ func (c *Client) note(err error, took time.Duration) {
 	}
 }
 
+// suspect begins a ping where none is under way.
 func (c *Client) suspect() {
 	c.health.mu.Lock()
 	defer c.health.mu.Unlock()
-	if c.health.probing || c.ctx.Err() != nil {
+	c.start()
+}
+
+// start begins to ping. The health's mutex is held.
+func (c *Client) start() {
+	if c.health.pinging || c.ctx.Err() != nil {
 		return
 	}
-	c.health.probing = true
+	c.health.pinging = true
+	c.health.ping = &ping{done: make(chan struct{})}
 	c.wg.Go(c.probe)
 }
 
-// probe pings until Duo answers or the Client is closed.
+// tryPing asks over connections of its own, twice where one breaks.
+func (c *Client) tryPing() error {
+	ctx, cancel := context.WithTimeout(c.ctx, pingTimeout)
+	defer cancel()
+	a, err := c.over(&exchange{ctx: ctx, pool: c.pool, own: true}, http.MethodGet, pingPath, nil)
+	if noReply(err) && ctx.Err() == nil {
+		a, err = c.over(&exchange{ctx: ctx, pool: c.pool, own: true}, http.MethodGet, pingPath, nil)
+	}
+	if err == nil {
+		_, err = clock(pingPath, a)
+	}
+	return err
+}
+
+// probe pings until Duo answers or the Client is closed. What it answers does not matter; what is wrong then is for the call
+// to say.
 func (c *Client) probe() {
 	h := &c.health
 	for {
-		ctx, cancel := context.WithTimeout(c.ctx, probeTimeout)
-		_, err := c.Ping(ctx)
-		cancel()
-		if c.ctx.Err() != nil {
+		err := c.tryPing()
+		closed := c.ctx.Err() != nil
+		down := errors.Is(err, policy.ErrUnavailable) && !closed
+		h.change(func() {
+			switch {
+			case down:
+				h.state, h.err, h.failed = Down, err, time.Now()
+			case !closed:
+				h.state, h.err = h.pace(), nil
+			}
+			h.pinging = down
+			h.ping.err = err
+			close(h.ping.done)
+			h.ping = nil
+		})
+		if !down || !sleep(c.ctx, pingPause) {
 			return
 		}
-		if !errors.Is(err, policy.ErrUnavailable) {
-			h.change(func() { h.state, h.err, h.probing = h.pace(), nil, false })
-			return
-		}
-		h.change(func() { h.state, h.err = Down, err })
-		if !sleep(c.ctx, probeInterval) {
-			return
-		}
+		h.mu.Lock()
+		h.ping = &ping{done: make(chan struct{})}
+		h.mu.Unlock()
 	}
 }
 

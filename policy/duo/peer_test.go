@@ -2,21 +2,19 @@ package duo
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"slices"
 	"strings"
 	"sync"
-	"testing"
 	"testing/synctest"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 )
 
-// peer is the other end of a conn, driven by hand: it reads all, remembers it in words, and says what a test wants.
+// peer is the other end of a connection, driven by hand: it reads all, remembers it in words, and says what a test wants.
 type peer struct {
 	*http2.Framer
 	nc    net.Conn
@@ -25,25 +23,7 @@ type peer struct {
 
 	mu    sync.Mutex // guards what follows
 	heard []string
-	rooms []int
 	ended bool
-}
-
-// speak returns a conn and its peer in a bubble. The peer has not sent its SETTINGS yet.
-func speak(t *testing.T) (*conn, *peer) {
-	t.Helper()
-	near, far := net.Pipe()
-	p := newPeer(far)
-	c := newConn(near, func(room int) {
-		p.mu.Lock()
-		p.rooms = append(p.rooms, room)
-		p.mu.Unlock()
-	})
-	t.Cleanup(func() {
-		c.end(http2.ErrCodeNo, errIdle)
-		far.Close()
-	})
-	return c, p
 }
 
 func newPeer(nc net.Conn) *peer {
@@ -122,21 +102,6 @@ func (p *peer) said() []string {
 	return heard
 }
 
-func (p *peer) wantSaid(t *testing.T, want ...string) {
-	t.Helper()
-	if got := p.said(); !slices.Equal(got, want) {
-		t.Errorf("the peer got %q, want %q", got, want)
-	}
-}
-
-// settle sends SETTINGS, and forgets what the beginning of every connection is.
-func (p *peer) settle(t *testing.T, s ...http2.Setting) {
-	t.Helper()
-	p.WriteSettings(s...)
-	p.WriteSettingsAck()
-	p.wantSaid(t, "SETTINGS ack false", fmt.Sprintf("WINDOW_UPDATE 0 %d", connWindow-defaultWindow), "SETTINGS ack true")
-}
-
 // fields encodes headers, given as name and value in turn.
 func (p *peer) fields(pairs ...string) []byte {
 	p.block.Reset()
@@ -155,51 +120,3 @@ func (p *peer) answer(id uint32, body string) {
 	p.headers(id, false, ":status", "200", "date", "Sat, 01 Jan 2000 00:00:00 GMT", "content-length", fmt.Sprint(len(body)))
 	p.WriteData(id, true, []byte(body))
 }
-
-// asking is a request under way.
-type asking struct {
-	resp *response
-	err  error
-	done bool
-}
-
-func ask(ctx context.Context, c *conn, r *request) *asking {
-	a := &asking{}
-	go func() {
-		a.resp, a.err = c.do(ctx, r)
-		a.done = true
-	}()
-	synctest.Wait()
-	return a
-}
-
-func (a *asking) want(t *testing.T, body, err string) {
-	t.Helper()
-	synctest.Wait()
-	switch {
-	case !a.done:
-		t.Errorf("not over; want %q, %q", body, err)
-	case err != "":
-		if a.err == nil || a.resp != nil || !strings.Contains(a.err.Error(), err) {
-			t.Errorf("got %v, %v; want %q", a.resp, a.err, err)
-		}
-	case a.err != nil || string(a.resp.body) != body:
-		t.Errorf("got %v, %v; want %q", a.resp, a.err, body)
-	}
-}
-
-// A poll and a call, as they come to a connection.
-func getting() *request {
-	return &request{method: "GET", path: pollPath, params: []byte("txid=1"), host: "h", agent: "a", date: "d", authorization: "Basic x"}
-}
-
-func posting(size int) *request {
-	return &request{
-		method: "POST", path: authPath, params: bytes.Repeat([]byte("x"), size), host: "h", agent: "a", date: "d", authorization: "Basic x",
-	}
-}
-
-const (
-	saidGET  = "HEADERS 1 GET /auth/v2/auth_status end"
-	saidPOST = "HEADERS 1 POST /auth/v2/auth"
-)

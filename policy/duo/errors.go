@@ -1,0 +1,266 @@
+package duo
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"duoradiusd/policy"
+)
+
+// kind says why a call brought no answer to its question. Only unavailable is an outage of Duo's.
+type kind int
+
+const (
+	unknown       kind = iota // an answer that can't be understood, a caller who gave up, or an error that stands on no list
+	unavailable               // Duo can't be asked: see kindOf, and any 5xx
+	misconfigured             // keys, clock, certificate, ca, api_host, or a proxy that refuses us
+	refused                   // any other 4xx, and a 429 that lasts
+	overloaded                // on our side: no connection was free, or no file descriptor
+	cutShort                  // our own time was up before Duo had had fairChance
+)
+
+// fairChance is how long Duo must have had for an answer before its silence says that it can't be asked.
+const fairChance = 2 * time.Second
+
+// Error is a call that brought no answer to its question. It matches one of policy's errors for a SecondFactor
+// (policy.ErrUnavailable and those beside it), or none where the answer can't be understood.
+type Error struct {
+	Path    string
+	Status  int    // HTTP; 0 when there was none
+	Code    int    // Duo's, such as 40103; 0 when there was none
+	Message string // Duo's words
+	Detail  string
+	Err     error
+
+	kind kind
+}
+
+// Error never holds the parameters of the call: a passcode may be among them.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "duo: %s", e.Path)
+	if e.Status != 0 {
+		fmt.Fprintf(&b, ": %d", e.Status)
+	}
+	if e.Code != 0 {
+		fmt.Fprintf(&b, " (%d)", e.Code)
+	}
+	for _, text := range []string{e.Message, e.Detail, e.hint()} {
+		if text != "" {
+			fmt.Fprintf(&b, ": %.200s", printable(text))
+		}
+	}
+	if e.Err != nil {
+		fmt.Fprintf(&b, ": %s", printable(e.Err.Error()))
+	}
+	return b.String()
+}
+
+// Is matches policy's errors for a SecondFactor.
+func (e *Error) Is(target error) bool {
+	switch e.kind {
+	case unavailable:
+		return target == policy.ErrUnavailable
+	case misconfigured:
+		return target == policy.ErrMisconfigured
+	case refused:
+		return target == policy.ErrRefused
+	case overloaded:
+		return target == policy.ErrOverloaded
+	case cutShort:
+		return target == policy.ErrCutShort
+	}
+	return false
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// noReply reports whether Duo could not be asked because nothing came back at all.
+func noReply(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.kind == unavailable && e.Status == 0
+}
+
+const badTimestamp = 40105
+
+// hint says what an administrator can do about it (https://duo.com/docs/authapi, "Response format").
+func (e *Error) hint() string {
+	switch e.Code {
+	case 40101, 40106:
+		return "does a proxy change the headers of requests?"
+	case 40102:
+		return "is integration_key right?"
+	case 40103:
+		return "is secret_key right?"
+	case 40104, badTimestamp:
+		return "is this machine's clock right?"
+	case 40301:
+		return `these keys are of another type of application; create one of type "Auth API" or "Partner Auth API"`
+	}
+	if e.kind == misconfigured && e.Status != 0 {
+		return "are api_host, integration_key, secret_key and this machine's clock right?"
+	}
+	return ""
+}
+
+// broken is the error of a call that ended without an answer. wire is how long Duo, or the way to it, has had for one.
+func broken(ctx context.Context, path string, err error, wire time.Duration) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return &Error{Path: path, Err: context.Cause(ctx), kind: unknown}
+	}
+	var dial *dialError
+	if errors.As(err, &dial) {
+		wire = dial.took // the connection may have been begun for an earlier call
+	}
+	k := kindOf(err, wire)
+	switch {
+	case k == overloaded && isSilence(err):
+		err = fmt.Errorf("no connection to Duo was free in time, max_connections are in use: %w", err)
+	case isSilence(err):
+		err = fmt.Errorf("no answer within %v: %w", wire.Round(10*time.Millisecond), err)
+	}
+	return &Error{Path: path, Err: err, kind: k}
+}
+
+// kindOf sorts the errors of the way to Duo. unavailable is a list: what does not stand on it is no outage.
+func kindOf(err error, wire time.Duration) kind {
+	var queue *queueError
+	var proxy *proxyError
+	var name *net.DNSError
+	switch {
+	case errors.As(err, &queue), outOfFiles(err):
+		return overloaded
+	case errors.As(err, &proxy) && proxy.status != 0:
+		return proxy.kind()
+	case isUntrusted(err):
+		return misconfigured
+	case errors.As(err, &name) && name.IsNotFound:
+		return misconfigured
+	case isSilence(err) && wire < fairChance:
+		return cutShort
+	case isSilence(err), errors.As(err, &name) && name.IsTemporary, isReset(err): // IsTemporary: SERVFAIL, or no resolver there
+		return unavailable
+	}
+	return unknown
+}
+
+// isSilence reports whether an error is that time was up.
+func isSilence(err error) bool {
+	var timeout net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// isUntrusted reports whether what answered is not proven to be Duo: a wrong certificate, clock or ca, or no TLS at all.
+func isUntrusted(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var noTLS tls.RecordHeaderError
+	var alert tls.AlertError
+	return errors.As(err, &certificate) || errors.As(err, &noTLS) || errors.As(err, &alert)
+}
+
+// outOfFiles reports whether this process, or this machine, may open no more files. The resolver tells it as text only.
+func outOfFiles(err error) bool {
+	var name *net.DNSError
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
+		errors.As(err, &name) && (strings.Contains(name.Err, syscall.EMFILE.Error()) || strings.Contains(name.Err, syscall.ENFILE.Error()))
+}
+
+// isReset reports whether a connection was refused, broke, or was ended by the other side.
+func isReset(err error) bool {
+	for _, target := range resets {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	if _, ok := streamReset(err); ok {
+		return true
+	}
+	for ; err != nil; err = errors.Unwrap(err) {
+		if slices.ContainsFunc(resetTexts, func(text string) bool { return strings.HasPrefix(err.Error(), text) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// resets are the errors of a connection that can't be made or has ended. The numbers of systems that have others stand in
+// files of their own.
+var resets = append([]error{
+	io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, // the last: net/http closes what has broken
+	syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE,
+	syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN,
+}, systemResets...)
+
+// net/http has errors that it tells by their text only. TestErrorTexts holds that they are still these.
+const (
+	textGoAway     = "http2: Transport received Server's graceful shutdown GOAWAY" // to a stream above the last that Duo names
+	textGoneAway   = "http2: server sent GOAWAY and closed the connection"         // to the others
+	textLost       = "http2: client connection lost"                               // a ping was not answered
+	textUnusable   = "http2: client conn not usable"
+	textNeverBegan = "http2: client conn could not be established"
+	textIdleClosed = "http: server closed idle connection"
+	textFromPeer   = "received from peer" // the cause of a stream's reset
+)
+
+var resetTexts = []string{textGoAway, textGoneAway, textLost, textUnusable, textNeverBegan, textIdleClosed}
+
+// streamReset returns the code with which Duo has reset a stream (RFC 9113, 6.4).
+func streamReset(err error) (http2.ErrCode, bool) {
+	var reset http2.StreamError
+	if !errors.As(err, &reset) || reset.Cause == nil || reset.Cause.Error() != textFromPeer {
+		return 0, false
+	}
+	return reset.Code, true
+}
+
+// untouched reports whether Duo says that it has not looked at a request: REFUSED_STREAM, or a stream above the last of
+// GOAWAY (RFC 9113, 6.8 and 8.7).
+func untouched(err error) bool {
+	code, ok := streamReset(err)
+	return ok && code == http2.ErrCodeRefusedStream || err.Error() == textGoAway
+}
+
+// neverBegan reports whether a connection was found to have ended before a request began on it, as net/http says.
+func neverBegan(err error) bool {
+	return slices.Contains([]string{textUnusable, textNeverBegan, textIdleClosed}, err.Error())
+}
+
+// explainTrust adds to a failed verification what there is to look at.
+func explainTrust(err error, ca string) error {
+	var failed *tls.CertificateVerificationError
+	if !errors.As(err, &failed) || len(failed.UnverifiedCertificates) == 0 {
+		return err
+	}
+	leaf := failed.UnverifiedCertificates[0]
+	var invalid x509.CertificateInvalidError
+	var host x509.HostnameError
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return fmt.Errorf("is this machine's clock right? The certificate is good from %s to %s: %w",
+			leaf.NotBefore.Format(time.DateOnly), leaf.NotAfter.Format(time.DateOnly), err)
+	case errors.As(err, &host):
+		return fmt.Errorf("is api_host right? %w", err)
+	}
+	return fmt.Errorf("the certificate is issued by %q, and ca trusts %s; is TLS broken up on the way? %w", leaf.Issuer.String(), ca, err)
+}
+
+// printable keeps control characters, terminal escapes among them, out of logs and replies.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return ' '
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,280 @@
+package duo
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	mostStreams = 250 // requests that share a connection over HTTP/2, where Duo lets them
+	dialsAtOnce = 32  // connections being made at once
+	firstDials  = 4   // the same while it is not known which HTTP Duo speaks, hence how many are needed
+	idleTimeout = 90 * time.Second
+)
+
+// pool shares out connections to Duo, over HTTP/2 or HTTP/1.1. net/http's own dials for every request that finds no room and
+// throws away most of what it has dialed, and repeats requests as it sees fit. Requests wait in line for a connection: calls
+// before polls, which leave an eighth of the room to the calls, so that logins and pings get through however many pushes are
+// pending.
+type pool struct {
+	transport *http.Transport // makes the connections
+	proxy     string          // host:port; "" = none
+	address   string          // Duo's host:port
+	max       int             // connections
+	timeout   time.Duration   // of a dial
+
+	mu      sync.Mutex // guards all below, and every conn
+	conns   []*conn    // that take requests, or are being made
+	width   int        // requests to a connection at once; 0 = not known yet
+	dialing int
+	polls   int          // requests under way that are polls
+	leaving int          // connections that take no more requests, and still have some
+	waiting [2]list.List // of *waiter: calls, polls
+	closed  bool
+}
+
+// waiter is one in line. It is served by the send of a conn, once.
+type waiter chan *conn
+
+// conn is one connection, or one that is being made.
+type conn struct {
+	dialed chan struct{} // closed when client or err is there
+	client *http.ClientConn
+	err    error
+	open   chan struct{} // closed when it is known how many requests it takes; before that it is lent to one only
+
+	busy    int // requests that have it, or wait for it to be made
+	room    int // how many there may be
+	lent    bool
+	settled bool
+	gone    bool        // it takes no more
+	idle    *time.Timer // closes it; nil while it is busy
+}
+
+// queueError is the end of the wait in line.
+type queueError struct{ cause error }
+
+func (e *queueError) Error() string { return e.cause.Error() }
+func (e *queueError) Unwrap() error { return e.cause }
+
+// errMoved: the connection takes no more requests. The next one may.
+var errMoved = errors.New("the connection takes no more requests")
+
+// enter waits until the connection is made and takes the request.
+func (p *pool) enter(ctx context.Context, c *conn) error {
+	select {
+	case <-c.dialed:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	if c.err != nil {
+		return c.err
+	}
+	if !p.lend(c) {
+		select {
+		case <-c.open:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	if ctx.Err() != nil { // what is late does not begin: a phone would ring for nobody
+		return context.Cause(ctx)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.busy > c.room {
+		return errMoved
+	}
+	if err := c.client.Reserve(); err != nil { // ended, or Duo has said GOAWAY
+		p.strike(c)
+		return errMoved
+	}
+	return nil
+}
+
+// lend gives a connection to the first that asks for it. Requests beyond what Duo's SETTINGS allow, reserved before these
+// have come, would stop net/http's HTTP/2 connection for good (golang/go#70809).
+func (p *pool) lend(c *conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	first := !c.lent
+	c.lent = true
+	return first
+}
+
+// acquire returns a connection with room, after waiting in line for it where there is none.
+func (p *pool) acquire(ctx context.Context, poll bool) (*conn, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	p.mu.Lock()
+	line := p.line(poll)
+	if line.Len() == 0 {
+		if c := p.take(poll); c != nil {
+			p.mu.Unlock()
+			return c, nil
+		}
+	}
+	w := make(waiter, 1)
+	place := line.PushBack(w)
+	p.mu.Unlock()
+	select {
+	case c := <-w:
+		return c, nil
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	line.Remove(place) // nothing happens where it was served meanwhile
+	p.mu.Unlock()
+	select {
+	case c := <-w:
+		p.release(c, poll)
+	default:
+	}
+	return nil, context.Cause(ctx)
+}
+
+// release ends a request.
+func (p *pool) release(c *conn, poll bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.busy--
+	if poll {
+		p.polls--
+	}
+	switch {
+	case c.gone && c.busy == 0:
+		p.leaving--
+		c.close()
+	case c.gone:
+	case c.client != nil && c.client.Err() != nil:
+		p.strike(c)
+	default:
+		p.rest(c)
+	}
+	p.admit()
+}
+
+// retire closes a connection that has been idle for long.
+func (p *pool) retire(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.busy == 0 && !c.gone {
+		p.strike(c)
+	}
+}
+
+// close lets the connections go that are idle, and the others as soon as they are.
+func (p *pool) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	for _, c := range slices.Clone(p.conns) {
+		if c.busy == 0 {
+			p.strike(c)
+		}
+	}
+}
+
+// rest looks after a connection that may have nothing to do: it is closed after a while, or now where the pool is closed.
+func (p *pool) rest(c *conn) {
+	switch {
+	case c.busy > 0 || c.gone:
+	case p.closed:
+		p.strike(c)
+	default:
+		c.idle = time.AfterFunc(idleTimeout, func() { p.retire(c) })
+	}
+}
+
+// The methods below are called with p.mu held.
+
+// take returns a connection with one request more on it, or one that is being made for it; nil when there is no room.
+func (p *pool) take(poll bool) *conn {
+	width, dials := p.width, dialsAtOnce
+	if width == 0 {
+		width, dials = 1, firstDials
+	}
+	room := p.max * width
+	if poll && p.polls >= room-min(max(room/8, 1), room-1) {
+		return nil
+	}
+	c := p.withRoom()
+	if c == nil && p.dialing < dials && len(p.conns) < p.max && len(p.conns)+p.leaving < 2*p.max {
+		c = &conn{dialed: make(chan struct{}), open: make(chan struct{}), room: width}
+		p.conns = append(p.conns, c)
+		p.dialing++
+		go p.dial(c)
+	}
+	if c == nil {
+		return nil
+	}
+	if c.idle != nil {
+		c.idle.Stop()
+		c.idle = nil
+	}
+	c.busy++
+	if poll {
+		p.polls++
+	}
+	return c
+}
+
+// withRoom returns the first connection with room, so that few are in use; nil where there is none.
+func (p *pool) withRoom() *conn {
+	for _, c := range p.conns {
+		if c.busy < c.room {
+			return c
+		}
+	}
+	return nil
+}
+
+// admit lets those in for whom there is room.
+func (p *pool) admit() {
+	for _, poll := range []bool{false, true} {
+		for line := p.line(poll); line.Len() > 0; {
+			c := p.take(poll)
+			if c == nil {
+				break
+			}
+			line.Remove(line.Front()).(waiter) <- c
+		}
+	}
+}
+
+func (p *pool) line(poll bool) *list.List {
+	if poll {
+		return &p.waiting[1]
+	}
+	return &p.waiting[0]
+}
+
+// strike takes a connection out of use. Its requests go on; it is closed when they are over, and does not count against the
+// maximum until then.
+func (p *pool) strike(c *conn) {
+	if c.gone {
+		return
+	}
+	c.gone = true
+	p.conns = slices.DeleteFunc(p.conns, func(other *conn) bool { return other == c })
+	if c.busy > 0 {
+		p.leaving++
+		return
+	}
+	c.close()
+}
+
+func (c *conn) close() {
+	if c.idle != nil {
+		c.idle.Stop()
+	}
+	if c.client != nil {
+		go c.client.Close() // it runs the state hook, and writes to a connection that may be stuck
+	}
+}
