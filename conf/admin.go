@@ -3,6 +3,8 @@ package conf
 import (
 	"net/netip"
 	"strings"
+
+	"duoradiusd/internal/system"
 )
 
 var exampleAdmin = netip.MustParseAddrPort("127.0.0.1:9812")
@@ -10,13 +12,13 @@ var exampleAdmin = netip.MustParseAddrPort("127.0.0.1:9812")
 // Admin is how the running daemon is spoken to.
 type Admin struct {
 	Address string // HOST:PORT of the HTTP server, the host an IP address or localhost; "" = off
-	Socket  string // absolute path of a Unix socket; "" = off
+	Socket  string // absolute path of a Unix socket, on Windows a named pipe; "" = off
 }
 
 func readAdmin(t *table) Admin {
 	return Admin{
 		Address: t.adminAddress("address"),
-		Socket:  t.file.abs(t.string("socket", "/run/duoradiusd/control.sock")),
+		Socket:  t.file.abs(t.string("socket", system.ControlSocket())),
 	}
 }
 

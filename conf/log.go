@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"duoradiusd/internal/system"
 )
 
 // Log says how the daemon logs.
@@ -37,7 +39,6 @@ func (t *table) writable(key string) string {
 	if path == "" {
 		return ""
 	}
-	const writes = 2 // W_OK of access(2)
 	at, what := path, "file"
 	if _, err := os.Stat(path); err != nil {
 		at, what = filepath.Dir(path), "folder"
@@ -47,7 +48,7 @@ func (t *table) writable(key string) string {
 		err = map[bool]error{true: syscall.EISDIR, false: syscall.ENOTDIR}[info.IsDir()]
 	}
 	if err == nil {
-		err = syscall.Access(at, writes)
+		err = system.Writable(at)
 	}
 	if err != nil {
 		t.warn(key, "a %s that can't be written: %s; want one that can", what, reason(err))

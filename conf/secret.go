@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"duoradiusd/internal/system"
 )
 
 // Secret is a shared secret or a key. Nothing but Reveal shows it.
@@ -129,10 +131,6 @@ func (t *table) secretFile(key, path string) (string, error) {
 		return "", fmt.Errorf("%s; %s", reason(err), want)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", fmt.Errorf("%s; %s", reason(err), want)
-	}
 	text, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
 	if err != nil {
 		return "", fmt.Errorf("%s; %s", reason(err), want)
@@ -140,8 +138,12 @@ func (t *table) secretFile(key, path string) (string, error) {
 	if len(text) > maxSecretFile {
 		return "", errors.New("a file of more than 64 KiB; want one that holds the secret and nothing else")
 	}
-	if info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0 {
-		t.warn(key, "a file that everybody can read; want chmod 600, or 640 for the daemon's group")
+	who, cure, err := system.OpenTo(f)
+	switch {
+	case err != nil:
+		t.warn(key, "a file of which can't be told who can read it: %s", reason(err))
+	case who != "":
+		t.warn(key, "a file that %s can read; want %s", who, cure)
 	}
 	s := strings.TrimSuffix(string(text), "\n")
 	if len(s) < len(text) {

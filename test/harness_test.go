@@ -77,7 +77,7 @@ func launch(t testing.TB, duo *fakeduo.Server, dir string) *daemon {
 	d.cmd = exec.Command(daemonProgram(t), "serve", "--config", d.config())
 	d.cmd.Env = append(os.Environ(), "GOGC=100") // what is garbage must not look like growth
 	// So that no daemon outlives a test that is killed.
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	tie(d.cmd)
 	stdout, err := d.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

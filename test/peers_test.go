@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,7 +34,7 @@ func accompany(t testing.TB, name string, c *exec.Cmd) *companion {
 		t.Fatal(err)
 	}
 	c.Stdout, c.Stderr = w, w
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	tie(c)
 	err = c.Start()
 	w.Close()
 	if err != nil {

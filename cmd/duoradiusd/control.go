@@ -16,9 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"duoradiusd/cmd/internal/daemon"
+	"duoradiusd/internal/system"
 )
-
-const defaultSocket = "/run/duoradiusd/control.sock"
 
 // control speaks to a running daemon through its control socket.
 type control struct {
@@ -28,7 +27,7 @@ type control struct {
 
 func controlFlags(c *cobra.Command) control {
 	return control{
-		c.Flags().String("socket", defaultSocket, "`PATH` of the running daemon's control socket, as [admin] socket says"),
+		c.Flags().String("socket", system.ControlSocket(), "`PATH` of the running daemon's control socket, as [admin] socket says"),
 		c.Flags().Bool("json", false, "print JSON, for programs"),
 	}
 }
@@ -57,7 +56,7 @@ const maxAnswer = 1 << 30
 func (c control) call(ctx context.Context, method, path string) ([]byte, error) {
 	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", *c.socket)
+			return system.DialControl(ctx, *c.socket)
 		},
 	}}
 	req, err := http.NewRequestWithContext(ctx, method, "http://duoradiusd"+path, nil)

@@ -11,9 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"duoradiusd/conf"
+	"duoradiusd/internal/system"
 )
-
-const defaultConfig = "/etc/duoradiusd/duoradiusd.toml"
 
 func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
@@ -77,7 +76,7 @@ func noArgs(_ *cobra.Command, args []string) error {
 
 // configFlag gives a command its --config.
 func configFlag(c *cobra.Command) *string {
-	file := c.Flags().StringP("config", "c", defaultConfig, "configuration `FILE`")
+	file := c.Flags().StringP("config", "c", system.ConfigFile(), "configuration `FILE`")
 	c.MarkFlagFilename("config", "toml")
 	return file
 }

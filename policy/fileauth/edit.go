@@ -3,6 +3,7 @@ package fileauth
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"duoradiusd/internal/system"
 	"duoradiusd/policy"
 )
 
@@ -85,7 +87,7 @@ func edit(path, user, line string) (Edit, error) {
 	if err := install(path, content, info); err != nil {
 		return Edit{}, err
 	}
-	return e, folder.Sync()
+	return e, system.SyncFolder(filepath.Dir(path))
 }
 
 // follow returns the path of the file that a symbolic link leads to, so that the link itself is not replaced. The file need
@@ -107,18 +109,13 @@ func follow(path string) (string, error) {
 const lockPatience = 10 * time.Second
 
 // lock locks a folder until it is closed, so that two changes at the same time are both made.
-func lock(path string) (*os.File, error) {
-	folder, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
+func lock(path string) (io.Closer, error) {
 	for end := time.Now().Add(lockPatience); ; time.Sleep(20 * time.Millisecond) {
-		err = syscall.Flock(int(folder.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		folder, err := system.LockFolder(path)
 		if err == nil {
 			return folder, nil
 		}
-		if err != syscall.EWOULDBLOCK && err != syscall.EINTR || time.Now().After(end) {
-			folder.Close()
+		if !errors.Is(err, system.ErrLocked) || time.Now().After(end) {
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
 	}
@@ -174,27 +171,15 @@ func install(path, content string, before os.FileInfo) error {
 		return err
 	}
 	if before != nil {
-		if err := resemble(f, before); err != nil {
+		if err := system.KeepAccess(f, path, before); err != nil {
 			return err
 		}
 	}
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), path)
-}
-
-// resemble gives f the owner, the group and the mode of the old file.
-func resemble(f *os.File, before os.FileInfo) error {
-	now, err := f.Stat()
-	if err != nil {
+	if err := f.Close(); err != nil {
 		return err
 	}
-	had, has := before.Sys().(*syscall.Stat_t), now.Sys().(*syscall.Stat_t)
-	if had.Uid != has.Uid || had.Gid != has.Gid {
-		if err := f.Chown(int(had.Uid), int(had.Gid)); err != nil {
-			return fmt.Errorf("keep the owner of the file: %w", err)
-		}
-	}
-	return f.Chmod(before.Mode().Perm())
+	return system.Rename(f.Name(), path)
 }

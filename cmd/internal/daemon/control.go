@@ -3,15 +3,12 @@ package daemon
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
+
+	"duoradiusd/internal/system"
 )
 
 // Control is the daemon's control socket: HTTP over a Unix socket, for the commands of duoradiusd.
@@ -45,7 +42,7 @@ type Forgotten struct {
 // Serve opens the control socket at path and serves it until Close. reload reads the configuration again and puts it
 // into force.
 func (d *Daemon) Serve(path string, reload func() error) (*Control, error) {
-	l, err := listenUnix(path)
+	l, err := system.ListenControl(path)
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
@@ -96,27 +93,4 @@ func (c *Control) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	c.server.Shutdown(ctx)
-}
-
-// listenUnix takes the place of a socket that a crashed daemon left, but not of one that somebody serves.
-func listenUnix(path string) (net.Listener, error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, err
-	}
-	if conn, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		conn.Close()
-		return nil, fmt.Errorf("%s: another daemon serves it", path)
-	} else if info, statErr := os.Lstat(path); statErr == nil && info.Mode()&os.ModeSocket != 0 {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, err
-		}
-	}
-	// Between Listen and Chmod nobody else may connect.
-	old := syscall.Umask(0o117)
-	defer syscall.Umask(old)
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, err
-	}
-	return l, os.Chmod(path, 0o660)
 }

@@ -14,7 +14,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
+
+	"duoradiusd/internal/system"
 )
 
 // vault keeps files encrypted and authenticated (AES-256-GCM) in the state directory. Its key lies beside them, in a
@@ -26,7 +27,7 @@ type vault struct {
 	at        func(step string) error // tests break a write at its steps; nil: nobody does
 
 	mu   sync.Mutex // guards ring, and is held while a file is written
-	lock *os.File   // held, so that no other daemon writes here; nil once closed
+	lock io.Closer  // held, so that no other daemon writes here; nil once closed
 	ring keyRing
 }
 
@@ -45,7 +46,7 @@ const (
 )
 
 var (
-	errUseless = errors.New("damaged, foreign or from an older day") // and lies there under another name
+	errUseless = errors.New("damaged, foreign or from an older day") // the file lies there under another name then
 	errGone    = errors.New("it is gone")
 	errClosed  = errors.New("the state directory is closed")
 )
@@ -68,20 +69,12 @@ func openVault(directory string) (v *vault, err error) {
 }
 
 // lock takes a lock that ends with the process at the latest.
-func lock(name string) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, err
+func lock(name string) (io.Closer, error) {
+	held, err := system.Lock(name)
+	if errors.Is(err, system.ErrLocked) {
+		return nil, fmt.Errorf("%s: another daemon uses this directory", name)
 	}
-	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err == nil {
-		return f, nil
-	}
-	f.Close()
-	if errors.Is(err, syscall.EWOULDBLOCK) {
-		err = errors.New("another daemon uses this directory")
-	}
-	return nil, fmt.Errorf("%s: %w", name, err)
+	return held, err
 }
 
 // close lets another daemon use the directory. Nothing is saved any more.
@@ -231,7 +224,7 @@ const (
 
 // setAside keeps the newest useless file of a name for whoever wants to know, and returns why.
 func (v *vault) setAside(name string, why error) error {
-	if err := os.Rename(v.path(name), v.path(name+badSuffix)); err != nil {
+	if err := system.Rename(v.path(name), v.path(name+badSuffix)); err != nil {
 		return fmt.Errorf("%s: %w; it can't be set aside: %w", v.path(name), why, err)
 	}
 	return fmt.Errorf("%s: %w; it lies there as %s now", v.path(name), why, name+badSuffix)
@@ -257,8 +250,8 @@ func (v *vault) read(name string, most int64) ([]byte, error) {
 // one goes with the next write.
 func (v *vault) write(name string, b []byte) error {
 	name = v.path(name)
-	var f, d *os.File
-	defer func() { f.Close(); d.Close() }() // once more does no harm, nor does none
+	var f *os.File
+	defer func() { f.Close() }() // once more does no harm, nor does none
 	for _, step := range []struct {
 		name string
 		take func() error
@@ -271,9 +264,8 @@ func (v *vault) write(name string, b []byte) error {
 		{"write", func() error { _, err := f.Write(b); return err }},
 		{"sync", func() error { return f.Sync() }},
 		{"close", func() error { return f.Close() }},
-		{"rename", func() error { return os.Rename(name+newSuffix, name) }},
-		{"open directory", func() (err error) { d, err = os.Open(filepath.Dir(name)); return err }},
-		{"sync directory", func() error { return d.Sync() }},
+		{"rename", func() error { return system.Rename(name+newSuffix, name) }},
+		{"sync directory", func() error { return system.SyncFolder(filepath.Dir(name)) }},
 	} {
 		var err error
 		if v.at != nil {

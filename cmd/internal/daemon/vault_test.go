@@ -254,7 +254,7 @@ func TestVaultCrash(t *testing.T) {
 		return nil
 	})
 	v.put(t, "x", "three")
-	if len(crashes) != 14 {
+	if len(crashes) != 12 {
 		t.Errorf("%d steps", len(crashes))
 	}
 	became := ""
@@ -277,7 +277,7 @@ func TestVaultCrash(t *testing.T) {
 		}
 		w.close()
 	}
-	if became != "wwwwwhhhhhhhhh" {
+	if became != "wwwwwhhhhhhh" {
 		t.Errorf("which file was found: %s", became)
 	}
 }
@@ -286,7 +286,7 @@ var errBroken = errors.New("no space left on device")
 
 // TestVaultErrors: a save that fails at any step leaves a file that is good, says which, and the next succeeds.
 func TestVaultErrors(t *testing.T) {
-	for at := range 14 {
+	for at := range 12 {
 		v := opened(t, t.TempDir())
 		v.put(t, "x", "one")
 		left := at

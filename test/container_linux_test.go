@@ -127,7 +127,7 @@ func (img *image) start(t *testing.T, duo *fakeduo.Server, config, state string)
 	d = &daemon{t: t, duo: duo, dir: config, log: newBook(), ended: make(chan struct{})}
 	args := append([]string{"--mount", "--pid", "--fork", "--kill-child", "sh", "-c", containerScript, "sh", img.root, config, state, img.user}, img.args...)
 	d.cmd = exec.Command("unshare", args...)
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	tie(d.cmd)
 	stdout, err := d.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -87,7 +87,7 @@ func startServiceOf(t *testing.T, program string, duo *fakeduo.Server, config st
 	d.cmd = exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$@"`, "sh", program, "serve", "--config", d.config())
 	d.cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+n.path, "WATCHDOG_USEC=300000", fmt.Sprintf("LISTEN_FDS=%d", len(sockets)))
 	d.cmd.ExtraFiles = sockets
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	tie(d.cmd)
 	stdout, err := d.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -34,7 +33,7 @@ func converse(t testing.TB, name string, c *exec.Cmd) *dialogue {
 		t.Fatal(err)
 	}
 	c.Stdout, c.Stderr = w, w
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	tie(c)
 	if p.in, err = c.StdinPipe(); err != nil {
 		t.Fatal(err)
 	}

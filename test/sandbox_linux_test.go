@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -47,7 +46,7 @@ func newSandbox(t testing.TB) *sandbox {
 	}
 	s := &sandbox{t: t, dir: t.TempDir()}
 	s.cmd = exec.Command("unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "sh", "-c", sandboxScript, "sh", s.dir)
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	tie(s.cmd)
 	var complaints bytes.Buffer
 	s.cmd.Stderr = &complaints
 	stdin, err := s.cmd.StdinPipe()
@@ -111,7 +110,7 @@ func (s *sandbox) path(name string) string { return filepath.Join("/proc", s.ins
 func (s *sandbox) command(args ...string) *exec.Cmd {
 	c := exec.Command("nsenter", append([]string{"--target", s.inside, "--mount", "--pid", "--ipc", "--uts", "--net", "--root", "--wd=/", "--"}, args...)...)
 	c.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"}
-	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	tie(c)
 	return c
 }
 

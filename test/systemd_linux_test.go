@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -58,7 +57,7 @@ func boot(t *testing.T, n *netns, packages string) *sandbox {
 	n.do(func() {
 		s.cmd = exec.Command("unshare", "--mount", "--pid", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child", "sh", "-c", bootScript, "sh", s.dir, packages)
 		s.cmd.Stdout, s.cmd.Stderr = &said, &said
-		s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		tie(s.cmd)
 		if err := s.cmd.Start(); err != nil {
 			t.Fatal(err)
 		}

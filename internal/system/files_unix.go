@@ -1,0 +1,96 @@
+//go:build unix
+
+package system
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+)
+
+// Lock makes the file of that name where there is none, and locks it until the returned Closer is closed, or the process
+// ends. It does not wait: where another process holds the lock the error is ErrLocked.
+func Lock(name string) (io.Closer, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return flock(f)
+}
+
+// LockFolder locks a folder as Lock locks a file.
+func LockFolder(name string) (io.Closer, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return flock(f)
+}
+
+// flock locks f, or closes it.
+func flock(f *os.File) (io.Closer, error) {
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return f, nil
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case errors.Is(err, syscall.EWOULDBLOCK):
+			err = ErrLocked
+		}
+		f.Close()
+		return nil, err
+	}
+}
+
+// OpenTo returns who may read f beside its owner, its group and administrators: "everybody", or "" for nobody. cure is
+// what to do about it.
+func OpenTo(f *os.File) (who, cure string, err error) {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o004 == 0 {
+		return "", "", err
+	}
+	return "everybody", "chmod 600, or 640 for the daemon's group", nil
+}
+
+// Writable returns nil when this process may write to the file or folder of that name, which must exist.
+func Writable(name string) error {
+	const write = 2 // W_OK of access(2)
+	return syscall.Access(name, write)
+}
+
+// KeepAccess gives f the owner, the group and the mode of the file that it is going to replace: the one that name and
+// before describe.
+func KeepAccess(f *os.File, name string, before os.FileInfo) error {
+	now, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	had, ok := before.Sys().(*syscall.Stat_t)
+	has, ok2 := now.Sys().(*syscall.Stat_t)
+	if !ok || !ok2 {
+		return fmt.Errorf("keep the owner of %s: the system tells none", name)
+	}
+	if had.Uid != has.Uid || had.Gid != has.Gid {
+		if err := f.Chown(int(had.Uid), int(had.Gid)); err != nil {
+			return fmt.Errorf("keep the owner of %s: %w", name, err)
+		}
+	}
+	return f.Chmod(before.Mode().Perm())
+}
+
+// Rename gives a closed file the name of another one, which it replaces: a reader sees the old file or the new one.
+func Rename(from, to string) error { return os.Rename(from, to) }
+
+// SyncFolder has a folder's changes, such as a Rename in it, written to the disk.
+func SyncFolder(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return f.Sync()
+}
