@@ -22,7 +22,7 @@ func TestAcceptance22_UnknownSourcesCostNothing(t *testing.T) {
 	now := time.Now()
 	d := &datagram{}
 	take := func(from netip.AddrPort, b []byte) {
-		*d = datagram{listener: s.l, from: from, at: now}
+		*d = datagram{asker: asker{listener: s.l, from: from}, received: now}
 		s.receive(d, b, nil)
 	}
 	take(abroad, noise) // the one that is logged
@@ -66,7 +66,7 @@ func TestDroppedPacketsCostLittle(t *testing.T) {
 		now := time.Now()
 		d := &datagram{}
 		take := func(port uint16) {
-			*d = datagram{listener: s.l, from: netip.AddrPortFrom(home.Addr(), port), at: now}
+			*d = datagram{asker: asker{listener: s.l, from: netip.AddrPortFrom(home.Addr(), port)}, received: now}
 			s.receive(d, tt.b, nil)
 		}
 		take(1)
@@ -89,7 +89,7 @@ func TestRememberedLoginAllocatesLittle(t *testing.T) {
 	c.UserIP = []string{"Calling-Station-Id"}
 	c.Login.Remember, c.Login.Second, c.Login.Factors = time.Hour, approving{}, []policy.Factor{policy.Push}
 	s := newDeaf(t, allow, 0, c)
-	s.Lines = &Lines{To: io.Discard}
+	s.LoginLog = &LoginLog{To: io.Discard}
 	settings := *s.settings.Load()
 	settings.Decider = policy.New(policy.Settings{}, m)
 	s.Use(settings)

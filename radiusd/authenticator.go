@@ -9,7 +9,7 @@ import (
 // mac is an HMAC-MD5 that is keyed with a client's secret.
 type mac struct {
 	hash.Hash
-	sum [16]byte // room
+	sum [16]byte // buffer
 }
 
 // mac returns one of the client's, to be given back with release.
@@ -28,7 +28,7 @@ var zeros [16]byte
 // authentic reports whether the packet's Message-Authenticator is the one that the client's secret makes over the
 // packet with that field zeroed (RFC 3579 §3.2).
 func (p *packet) authentic(c *Client) bool {
-	at := p.messageAuthenticator.at
+	at := p.messageAuthenticator.offset
 	m := c.mac()
 	defer c.release(m)
 	m.Write(p.b[:at])

@@ -136,10 +136,10 @@ func TestM6_RequireComesFirst(t *testing.T) {
 
 func TestAcceptance16_Presence(t *testing.T) {
 	for _, tt := range []struct {
-		presence radiusd.Presence
-		limit    bool
-		r        *nas.Request
-		dropped  string // "": answered
+		presence   radiusd.Presence
+		limit      bool
+		r          *nas.Request
+		dropReason string // "": answered
 	}{
 		{radiusd.Accept, false, unsigned(), ""},
 		{radiusd.Accept, false, unsigned().ProxyState("p"), ""},
@@ -155,8 +155,8 @@ func TestAcceptance16_Presence(t *testing.T) {
 		d := open(t, house{decide: always(accept), clients: []*radiusd.Client{client(func(c *radiusd.Client) {
 			c.MessageAuthenticator, c.LimitProxyState = tt.presence, tt.limit
 		})}})
-		if tt.dropped != "" {
-			d.drops(d.nas(""), tt.dropped, tt.r.Bytes())
+		if tt.dropReason != "" {
+			d.drops(d.nas(""), tt.dropReason, tt.r.Bytes())
 			continue
 		}
 		d.wants(nas.CodeAccessAccept, d.nas(""), tt.r)

@@ -19,15 +19,16 @@ import (
 
 // picky is a socket that can't send to one port, and sends three datagrams at once at most.
 type picky struct {
+	socket
 	port int
 	sent []int // ports
 }
 
 var errPicky = errors.New("operation not permitted")
 
-func (p *picky) read() ([]message, error) { return nil, io.EOF }
+func (p *picky) readBatch() ([]message, error) { return nil, io.EOF }
 
-func (p *picky) write(list []message) (n int, err error) {
+func (p *picky) writeBatch(list []message) (n int, err error) {
 	for _, m := range list[:min(len(list), 3)] {
 		to := int(m.peer.Port())
 		if to == p.port && n == 0 {
@@ -46,27 +47,27 @@ func (p *picky) write(list []message) (n int, err error) {
 func TestReplyThatCanNotBeSent(t *testing.T) {
 	for bad := range 8 {
 		p := &picky{port: bad}
-		b := &batch{conn: p}
+		l := &listener{socket: p}
 		var want []int
 		for port := range 7 {
 			from := netip.AddrPortFrom(home.Addr(), uint16(port))
-			b.answer(&datagram{from: from}, []byte("reply"))
+			(&datagram{asker: asker{listener: l, from: from}, inBatch: true}).answer([]byte("reply"))
 			if port != bad {
 				want = append(want, port)
 			}
 		}
-		b.flush()
-		b.flush() // nothing is sent twice
+		l.sendReplies()
+		l.sendReplies() // nothing is sent twice
 		if !slices.Equal(p.sent, want) {
 			t.Errorf("%d: sent to %v, want %v", bad, p.sent, want)
 		}
 	}
 }
 
-// crammed is a batchConn of a system that has no room.
+// crammed is a socket of a system that has no room.
 type crammed struct{ picky }
 
-func (c *crammed) write([]message) (int, error) {
+func (c *crammed) writeBatch([]message) (int, error) {
 	c.sent = append(c.sent, 1)
 	return 0, os.NewSyscallError("sendmmsg", syscall.EAGAIN)
 }
@@ -74,12 +75,12 @@ func (c *crammed) write([]message) (int, error) {
 // TestNoRoomForReplies: each would be waited for, so the first is the last that is tried.
 func TestNoRoomForReplies(t *testing.T) {
 	c := &crammed{}
-	b := &batch{conn: c}
+	l := &listener{socket: c}
 	for range 3 {
-		b.answer(&datagram{from: home}, []byte("reply"))
+		(&datagram{asker: asker{listener: l, from: home}, inBatch: true}).answer([]byte("reply"))
 	}
-	if b.flush(); len(c.sent) != 1 || len(b.out) != 0 {
-		t.Errorf("%d tries, %d left", len(c.sent), len(b.out))
+	if l.sendReplies(); len(c.sent) != 1 || len(l.replies) != 0 {
+		t.Errorf("%d tries, %d left", len(c.sent), len(l.replies))
 	}
 }
 
@@ -127,7 +128,7 @@ func manyAtOnce(t *testing.T, listen netip.AddrPort) {
 		t.Fatal(err)
 	}
 	<-reading // the loop stands still: what comes now waits in the socket
-	const many = 3*atOnce + 5
+	const many = 3*batchSize + 5
 	senders, requests := make([]*nas.NAS, many), make([]*nas.Request, many)
 	for i := range many {
 		name := fmt.Sprintf("quick-%d", i)
@@ -168,41 +169,4 @@ func (h halting) DecideAtOnce(a policy.Attempt) (policy.Verdict, bool) {
 		<-h.letGo
 	}
 	return h.deciderFunc(context.Background(), a), a.User[:2] != "sl"
-}
-
-// TestSlot: whatever tells one request from another makes another slot.
-func TestSlot(t *testing.T) {
-	request, _ := walk(signedLogin().Bytes())
-	make := func(change func(*datagram)) slot {
-		d := datagram{listener: &listener{number: 1}, from: home, packet: request}
-		change(&d)
-		return d.slot()
-	}
-	linkLocal := func(zone string) func(*datagram) {
-		return func(d *datagram) { d.from = netip.AddrPortFrom(netip.MustParseAddr("fe80::1").WithZone(zone), 1024) }
-	}
-	seen := map[slot]int{}
-	for i, change := range []func(*datagram){
-		func(*datagram) {},
-		func(d *datagram) { d.listener = &listener{number: 2} },
-		func(d *datagram) { d.from = netip.AddrPortFrom(home.Addr(), 1025) },
-		func(d *datagram) { d.from = abroad },
-		func(d *datagram) { d.to = netip.MustParseAddr("127.0.0.1") },
-		func(d *datagram) { d.to = netip.MustParseAddr("::1") },
-		func(d *datagram) {
-			b := slices.Clone(request.b)
-			b[1]++
-			d.packet.b = b
-		},
-		linkLocal(""), linkLocal("eth0"), linkLocal("eth1"),
-	} {
-		s := make(change)
-		if other, ok := seen[s]; ok {
-			t.Errorf("%d and %d share a slot", other, i)
-		}
-		seen[s] = i
-	}
-	if _, ok := seen[make(linkLocal("eth0"))]; !ok {
-		t.Error("a zone is not itself")
-	}
 }

@@ -2,6 +2,7 @@ package radiusd
 
 import (
 	"cmp"
+	"crypto/hmac"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -39,6 +40,11 @@ type Client struct {
 	userIP  []addressSource
 	macs    sync.Pool // of *mac, keyed with Secret
 	traffic *traffic  // shared by all Clients of that name, so that it survives a reload
+}
+
+// sameSecret reports whether c, after a reload perhaps, has the secret of other.
+func (c *Client) sameSecret(other *Client) bool {
+	return c == other || hmac.Equal(c.Secret, other.Secret)
 }
 
 // DecideWithin is how long a Decider has: the client's timeout less a margin for sending the answer.

@@ -123,7 +123,7 @@ func TestConcurrentClients(t *testing.T) {
 		t.Errorf("%d replies kept, want %d", kept, clients*logins)
 	}
 	for reason := range d.Drops() {
-		if reason != inProgress {
+		if reason != dropInProgress {
 			t.Errorf("drops: %v", d.Drops())
 		}
 	}

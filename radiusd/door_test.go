@@ -326,14 +326,14 @@ func (d *door) next() *call {
 }
 
 // silent does what must bring no reply, and count one drop for the reason. A Status-Server follows on the same socket: its
-// reply must be the only one, and means that all before it has been judged, or is being by another reader.
+// reply must be the only one, and means that all before it has been handled.
 func (d *door) silent(n *nas.NAS, reason string, count uint64, send func()) {
 	d.t.Helper()
 	drops, calls := d.Drops(), len(d.decider.calls())
 	inFlight, kept := d.Pending()
 	send()
 	d.wants(nas.CodeAccessAccept, n, nas.StatusServer(secret))
-	eventually(d.t, "all is judged", func() bool { return d.Drops()[reason]-drops[reason] >= count })
+	eventually(d.t, "all is handled", func() bool { return d.Drops()[reason]-drops[reason] >= count })
 	after := d.Drops()
 	for name, was := range after {
 		if more := was - drops[name]; name == reason && more != count || name != reason && more != 0 {

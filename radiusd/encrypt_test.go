@@ -20,11 +20,11 @@ func vendors(vendor uint32, kind byte, value string) policy.Attribute {
 
 func standard(kind byte, value string) policy.Attribute { return vendors(0, kind, value) }
 
-// answered is the reply to r that holds attributes, read back by a strict client.
-func answered(t *testing.T, r *nas.Request, v policy.Verdict) (*nas.Response, error) {
+// replyTo returns the reply to r that holds attributes, read back by a strict client.
+func replyTo(t *testing.T, r *nas.Request, v policy.Verdict) (*nas.Response, error) {
 	t.Helper()
 	p, why := walk(r.Bytes())
-	if why != passed {
+	if why != notDropped {
 		t.Fatal(why)
 	}
 	b, err := p.answer(nil, testClient(), &v)
@@ -55,7 +55,7 @@ const (
 func TestEncryptKeys(t *testing.T) {
 	for _, clear := range []string{key, key[:16], "x", "", strings.Repeat("k", 15), strings.Repeat("k", 239), "zero\x00\x00", "\x00"} {
 		r := signedLogin()
-		reply, err := answered(t, r, acceptWith(vendors(vendorMicrosoft, mppeSend, clear), vendors(vendorMicrosoft, mppeRecv, clear)))
+		reply, err := replyTo(t, r, acceptWith(vendors(vendorMicrosoft, mppeSend, clear), vendors(vendorMicrosoft, mppeRecv, clear)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func TestEncryptKeys(t *testing.T) {
 func TestEncryptTunnelPassword(t *testing.T) {
 	for _, tag := range []byte{0, 1, 0x1f} {
 		r := signedLogin()
-		reply, err := answered(t, r, acceptWith(standard(tunnelPwd, string(tag)+"tunnel"), standard(tunnelPwd, string(tag)+"")))
+		reply, err := replyTo(t, r, acceptWith(standard(tunnelPwd, string(tag)+"tunnel"), standard(tunnelPwd, string(tag)+"")))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,7 +108,7 @@ func TestEncryptTunnelPassword(t *testing.T) {
 			}
 		}
 	}
-	reply, err := answered(t, signedLogin(), acceptWith(standard(tunnelPwd, ""), standard(nas.Class, "c")))
+	reply, err := replyTo(t, signedLogin(), acceptWith(standard(tunnelPwd, ""), standard(nas.Class, "c")))
 	if err != nil || len(reply.Get(tunnelPwd)) != 0 || len(reply.Get(nas.Class)) != 1 {
 		t.Errorf("without even a Tag: %v, %v", reply, err)
 	}
@@ -118,7 +118,7 @@ func TestEncryptTunnelPassword(t *testing.T) {
 func TestEncryptMSCHAPKeys(t *testing.T) {
 	for _, clear := range []string{"lm-key..nt-key..........", "lm-key..nt-key.........." + "\x00\x00\x00\x00\x00\x00\x00\x00"} {
 		r := signedLogin()
-		reply, err := answered(t, r, acceptWith(vendors(vendorMicrosoft, mppeKeys, clear)))
+		reply, err := replyTo(t, r, acceptWith(vendors(vendorMicrosoft, mppeKeys, clear)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestEncryptMSCHAPKeys(t *testing.T) {
 // of one kind, and in the order that they have.
 func TestEncryptNothingElse(t *testing.T) {
 	const cisco = 9
-	reply, err := answered(t, signedLogin().ProxyState("one"), acceptWith(
+	reply, err := replyTo(t, signedLogin().ProxyState("one"), acceptWith(
 		standard(nas.Class, "first"), vendors(cisco, mppeSend, "plain"), vendors(cisco, 1, "shell:priv-lvl=15"),
 		vendors(vendorMicrosoft, 26, "S=1"), standard(mppeSend, "plain"), standard(nas.Class, "second"), vendors(cisco, tunnelPwd, "p"),
 		standard(nas.VendorSpecific, "\x00\x00\x02\x0dodd"), standard(nas.FilterID, ""), vendors(cisco, 2, ""),
@@ -192,7 +192,7 @@ func TestSalts(t *testing.T) {
 	for range 60 {
 		many = append(many, vendors(vendorMicrosoft, mppeSend, "k"), standard(tunnelPwd, "\x01k"))
 	}
-	reply, err := answered(t, signedLogin(), acceptWith(many...))
+	reply, err := replyTo(t, signedLogin(), acceptWith(many...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestNoRoom(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			v := acceptWith(tt.list...)
 			v.Message = "Hello" // which is what may be left out
-			reply, err := answered(t, signedLogin(), v)
+			reply, err := replyTo(t, signedLogin(), v)
 			if (err == nil) != tt.fits {
 				t.Fatalf("%v, %v", reply, err)
 			}
@@ -244,8 +244,8 @@ func TestNoRoom(t *testing.T) {
 			}
 		})
 	}
-	_, err := answered(t, signedLogin().ProxyState("p"), acceptWith(append(many(15, full), standard(nas.FilterID, strings.Repeat("f", 231)))...))
-	if !errors.Is(err, errNoRoom) {
+	_, err := replyTo(t, signedLogin().ProxyState("p"), acceptWith(append(many(15, full), standard(nas.FilterID, strings.Repeat("f", 231)))...))
+	if !errors.Is(err, errTooLong) {
 		t.Errorf("beside a Proxy-State: %v", err)
 	}
 }
@@ -267,7 +267,7 @@ func TestA10_A13_Challenge(t *testing.T) {
 		{"a vendor's of that number", with(func(v *policy.Verdict) { v.Attributes = []policy.Attribute{vendors(9, nas.Prompt, off)} }), "\x00\x00\x00\x5a", on},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			reply, err := answered(t, signedLogin().ProxyState("one"), tt.v)
+			reply, err := replyTo(t, signedLogin().ProxyState("one"), tt.v)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -32,13 +34,13 @@ type Event struct {
 	Err        string        // why something could not be asked; "" for nothing
 }
 
-// end counts the login, tells it, and writes its one line.
-func (l *login) end(v *policy.Verdict, code string, now time.Time) {
-	s, c := l.server, l.exchange.client
+// log counts the login, writes its one line, and tells who watches.
+func (l *login) log(v *policy.Verdict, code string, now time.Time) {
+	s, c := l.server, l.request.client
 	e := Event{
 		Time: now, Client: c.Name, ClientAddr: l.datagram.host(), User: visible(v.User), Service: c.Login.Service,
 		UserIP: l.userIP, Code: code, Reason: v.Reason, Factor: v.Factor, Txid: visible(v.Txid),
-		Took: now.Sub(l.datagram.at), FirstTook: v.FirstFactor, DuoTook: v.Duo,
+		Took: now.Sub(l.datagram.received), FirstTook: v.FirstFactor, DuoTook: v.Duo,
 	}
 	if v.Err != nil {
 		e.Err = visible(fmt.Sprint(v.Err))
@@ -48,8 +50,8 @@ func (l *login) end(v *policy.Verdict, code string, now time.Time) {
 		return
 	}
 	s.outcomes.add(v.Reason)
-	if s.Lines != nil {
-		s.Lines.write(&e, l.datagram.batch)
+	if s.LoginLog != nil {
+		s.LoginLog.write(&e, l.datagram)
 	} else if log, level := s.log(), e.level(); log.Enabled(context.Background(), level) {
 		log.LogAttrs(context.Background(), level, "login", e.attrs()...)
 	}
@@ -69,8 +71,8 @@ func (e *Event) level() slog.Level {
 	return slog.LevelInfo
 }
 
-// tell has l say what the line of a login says, always in this order.
-func (e *Event) tell(l *line) {
+// writeTo writes what the line of a login says, always in this order.
+func (e *Event) writeTo(l *line) {
 	l.text("client", e.Client)
 	l.text("user", e.User)
 	l.text("service", e.Service)
@@ -92,7 +94,7 @@ func (e *Event) tell(l *line) {
 // attrs are the line of a login for slog.
 func (e *Event) attrs() []slog.Attr {
 	l := line{form: asAttrs}
-	e.tell(&l)
+	e.writeTo(&l)
 	return l.attrs
 }
 
@@ -107,4 +109,26 @@ func visible(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// outcomes counts how logins ended. A login that failed open, or was not sent an answer, is in it like any other.
+type outcomes struct {
+	mu       sync.Mutex // guards byReason
+	byReason map[policy.Reason]uint64
+}
+
+func (o *outcomes) add(why policy.Reason) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.byReason == nil {
+		o.byReason = make(map[policy.Reason]uint64)
+	}
+	o.byReason[why]++
+}
+
+// Outcomes returns how many logins ended for each reason since the start.
+func (s *Server) Outcomes() map[policy.Reason]uint64 {
+	s.outcomes.mu.Lock()
+	defer s.outcomes.mu.Unlock()
+	return maps.Clone(s.outcomes.byReason)
 }

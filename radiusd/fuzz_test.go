@@ -29,7 +29,7 @@ func FuzzWalk(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		before := bytes.Clone(b)
 		p, why := walk(b)
-		if why != passed {
+		if why != notDropped {
 			return
 		}
 		octets := headerLength
@@ -44,9 +44,9 @@ func FuzzWalk(f *testing.F) {
 		if err != nil {
 			t.Fatalf("layeh: %v", err)
 		}
-		for _, s := range []span{p.userName, p.userPassword, p.chapPassword, p.state, p.serviceType} {
-			if s.present() && !bytes.Equal(p.value(s), q.Get(radius.Type(p.b[s.at-2]))) && s != p.serviceType {
-				t.Fatalf("attribute %d differs from layeh's", p.b[s.at-2])
+		for _, s := range []field{p.userName, p.userPassword, p.chapPassword, p.state, p.serviceType} {
+			if s.present() && !bytes.Equal(p.value(s), q.Get(radius.Type(p.b[s.offset-2]))) && s != p.serviceType {
+				t.Fatalf("attribute %d differs from layeh's", p.b[s.offset-2])
 			}
 		}
 		p.form()

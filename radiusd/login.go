@@ -14,10 +14,10 @@ import (
 type login struct {
 	server   *Server
 	settings *Settings
-	exchange *exchange
+	request  *request
 	datagram *datagram
 	userIP   netip.Addr // the user's own; invalid when the client did not tell
-	room     []byte     // for the reply, where no other can be given; nil: it is made
+	buffer   []byte     // for the reply; nil: it is made
 }
 
 // margin is how long before the client gives up the decision must be there.
@@ -26,9 +26,9 @@ func margin(timeout time.Duration) time.Duration { return min(timeout/10, time.S
 // run decides the login and answers it. It sends exactly one reply, unless the login was abandoned or is to be discarded.
 func (l *login) run(ctx context.Context) {
 	defer l.datagram.listener.logins.Done()
-	defer l.exchange.abandon(nil)
-	c := l.exchange.client
-	ctx, cancel := context.WithDeadline(ctx, l.datagram.at.Add(c.DecideWithin()))
+	defer l.request.waiting.abandon(nil)
+	c := l.request.client
+	ctx, cancel := context.WithDeadline(ctx, l.datagram.received.Add(c.DecideWithin()))
 	defer cancel()
 	// A Decider that does not return when ctx ends must not keep the client from its answer.
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(margin(c.Timeout)/2, l.overdue) })
@@ -78,13 +78,13 @@ func (l *login) decideAtOnce() (v policy.Verdict, ok bool) {
 
 // panicked makes a panic a reject.
 func (l *login) panicked(p any) policy.Verdict {
-	l.server.log().Error("panic in a login", "client", l.exchange.client.Name, "panic", p)
+	l.server.log().Error("panic in a login", "client", l.request.client.Name, "panic", p)
 	return policy.Verdict{Reason: policy.Panicked}
 }
 
 // attempt makes of the request what is to be decided. It reports false with the Verdict where there is nothing to decide.
 func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
-	c, p := l.exchange.client, &l.datagram.packet
+	c, p := l.request.client, &l.datagram.packet
 	user := string(p.value(p.userName))
 	method, ok := p.method()
 	if !ok || p.methods() == 0 && !p.resumes() {
@@ -99,7 +99,7 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 		Method:     method,
 		Authentic:  l.datagram.authentic,
 
-		At:            l.datagram.at,
+		At:            l.datagram.received,
 		Authenticator: p.authenticator(),
 		Attributes:    p.b[headerLength:],
 	}
@@ -115,7 +115,7 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 
 // waitForRejectDelay returns when a reject may leave, or when ctx ends.
 func (l *login) waitForRejectDelay(ctx context.Context) {
-	wait := time.Until(l.datagram.at.Add(l.settings.rejectDelay(l.exchange.client)))
+	wait := time.Until(l.datagram.received.Add(l.settings.rejectDelay(l.request.client)))
 	if wait <= 0 {
 		return
 	}
@@ -127,27 +127,31 @@ func (l *login) waitForRejectDelay(ctx context.Context) {
 	}
 }
 
-// reply answers the exchange, once: signs, keeps, sends, logs.
+// reply answers the request, once: it signs, keeps, sends and logs the reply.
 func (l *login) reply(v *policy.Verdict) {
-	x, d := l.exchange, l.datagram
+	x, d := l.request, l.datagram
 	if v.Outcome == policy.Discard {
-		if l.server.exchanges.discard(x) {
-			l.end(v, "none", time.Now())
+		if l.server.duplicates.discard(x) {
+			l.log(v, "none", time.Now())
 		}
 		return
 	}
-	b, err := d.packet.answer(l.room, x.client, v)
+	b, err := d.packet.answer(l.buffer, x.client, v)
 	if err != nil {
 		v = &policy.Verdict{Reason: policy.Unanswerable, User: v.User, Err: err}
-		b, _ = d.packet.answer(l.room, x.client, v)
+		b, _ = d.packet.answer(l.buffer, x.client, v)
 	}
 	now := time.Now()
-	if !l.server.exchanges.finish(x, b, now) {
+	others, ok := l.server.duplicates.finish(x, b, now)
+	if !ok {
 		if v.Reason == policy.Abandoned {
-			l.end(v, "none", now)
+			l.log(v, "none", now)
 		}
 		return
 	}
 	d.answer(b)
-	l.end(v, radius.Code(b[0]).String(), now)
+	for _, other := range others {
+		other.send(b)
+	}
+	l.log(v, radius.Code(b[0]).String(), now)
 }

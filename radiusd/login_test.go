@@ -44,7 +44,7 @@ func TestRejectDelay(t *testing.T) {
 				if seen[took] = true; took < tt.least || took > tt.most {
 					t.Errorf("%v, %v: after %v, want %v to %v", tt.delay, tt.timeout, took, tt.least, tt.most)
 				}
-				time.Sleep(replyLife)
+				time.Sleep(keepReply)
 			}
 			if tt.least < tt.most && len(seen) < 10 {
 				t.Errorf("only %d different delays in 20", len(seen))

@@ -39,16 +39,16 @@ const (
 	typeMessageAuthenticator = byte(rfc2869.MessageAuthenticator_Type)
 )
 
-// span is where an attribute's value stands in a packet. The zero span is an absent attribute: no value stands at 0.
-type span struct{ at, length uint16 }
+// field is where an attribute's value stands in a packet. The zero field is an absent attribute: no value stands at 0.
+type field struct{ offset, length uint16 }
 
-func (s span) present() bool { return s.at != 0 }
+func (f field) present() bool { return f.offset != 0 }
 
 // packet is a request as it stands on the wire, with the places of the attributes that decide about it.
 type packet struct {
 	b []byte // Length octets: what follows them is padding (RFC 2865 §3)
 
-	userName, userPassword, chapPassword, state, messageAuthenticator, serviceType, eap span
+	userName, userPassword, chapPassword, state, messageAuthenticator, serviceType, eap field
 
 	arap, msCHAP, named bool // named: the sender says who it is, as RFC 2865 §4.1 wants
 	proxyState          int  // octets of all Proxy-States, which come back with the reply
@@ -57,46 +57,46 @@ type packet struct {
 func (p *packet) code() byte              { return p.b[0] }
 func (p *packet) identifier() byte        { return p.b[1] }
 func (p *packet) authenticator() [16]byte { return [16]byte(p.b[4:20]) }
-func (p *packet) value(s span) []byte     { return p.b[s.at : s.at+s.length] }
+func (p *packet) value(f field) []byte    { return p.b[f.offset : f.offset+f.length] }
 
 // walk checks a datagram's form and finds its attributes without copying any. Attributes of unknown type and values of
 // the wrong length for their type are no fault of the packet (RFC 6929 §2.8).
-func walk(b []byte) (p packet, why dropped) {
+func walk(b []byte) (p packet, why dropReason) {
 	if len(b) < headerLength {
-		return p, malformed
+		return p, dropMalformed
 	}
 	length := int(binary.BigEndian.Uint16(b[2:]))
 	if length < headerLength || length > maxLength || length > len(b) {
-		return p, malformed
+		return p, dropMalformed
 	}
 	p.b = b[:length:length]
 	count := 0
 	for at := headerLength; at < length; {
 		if length-at < 2 {
-			return p, malformed
+			return p, dropMalformed
 		}
 		kind, size := p.b[at], int(p.b[at+1])
 		if kind == 0 || size < 2 || size > length-at {
-			return p, malformed
+			return p, dropMalformed
 		}
 		if count++; count > maxAttributes {
-			return p, tooManyAttributes
+			return p, dropTooManyAttributes
 		}
-		if why := p.note(kind, span{uint16(at + 2), uint16(size - 2)}); why != passed {
+		if why := p.note(kind, field{uint16(at + 2), uint16(size - 2)}); why != notDropped {
 			return p, why
 		}
 		at += size
 	}
 	if headerLength+authenticatorLength+p.proxyState > maxLength {
-		return p, tooLarge // a reply with all of them would be
+		return p, dropTooLarge // a reply with all of them would be
 	}
-	return p, passed
+	return p, notDropped
 }
 
 // note keeps the place of an attribute that matters. Of those that may come once a second is refused: which of the two
 // counts would depend on who reads (RFC 2865 §5.44).
-func (p *packet) note(kind byte, value span) dropped {
-	var once *span
+func (p *packet) note(kind byte, value field) dropReason {
+	var once *field
 	switch kind {
 	case typeUserName:
 		once = &p.userName
@@ -108,7 +108,7 @@ func (p *packet) note(kind byte, value span) dropped {
 		once = &p.state
 	case typeMessageAuthenticator:
 		if value.length != 16 {
-			return malformed // RFC 3579 §3.2
+			return dropMalformed // RFC 3579 §3.2
 		}
 		once = &p.messageAuthenticator
 	case typeServiceType:
@@ -128,11 +128,11 @@ func (p *packet) note(kind byte, value span) dropped {
 	}
 	if once != nil {
 		if once.present() {
-			return ambiguous
+			return dropAttributeTwice
 		}
 		*once = value
 	}
-	return passed
+	return notDropped
 }
 
 // each calls f for every attribute, in order, until f returns false. The packet has been walked.

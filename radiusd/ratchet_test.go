@@ -123,7 +123,7 @@ func TestRatchetOfAnyAddressForm(t *testing.T) {
 		c.Addresses = []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("fe80::1/128")}
 		s := newDeaf(t, allow, 0, c)
 		take := func(b []byte, from string, after time.Duration) {
-			s.receive(&datagram{listener: s.l, from: netip.MustParseAddrPort(from), at: start.Add(after)}, b, nil)
+			s.receive(&datagram{asker: asker{listener: s.l, from: netip.MustParseAddrPort(from)}, received: start.Add(after)}, b, nil)
 		}
 		for i := range 20 {
 			take(signedLogin().Bytes(), forms[i%len(forms)], time.Duration(i)*time.Minute)
@@ -131,7 +131,7 @@ func TestRatchetOfAnyAddressForm(t *testing.T) {
 		for _, from := range forms {
 			take(nas.AccessRequest(testSecret, "jo", "hunter2").Bytes(), from, time.Hour)
 		}
-		if got := s.Drops()[ratcheted.String()]; got != uint64(len(forms)) {
+		if got := s.Drops()[dropUnsignedByRatchet.String()]; got != uint64(len(forms)) {
 			t.Errorf("%s: %d of %d dropped", forms[0], got, len(forms))
 		}
 	}

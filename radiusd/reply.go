@@ -1,8 +1,10 @@
 package radiusd
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -10,9 +12,13 @@ import (
 	"unicode/utf8"
 
 	"layeh.com/radius"
+	"layeh.com/radius/rfc2868"
 
 	"duoradiusd/policy"
 )
+
+// usualReplyLength is the length of a reply that says little, in octets.
+const usualReplyLength = 64
 
 const (
 	maxValue   = 253 // octets of one attribute
@@ -29,16 +35,16 @@ func outcomeCode(o policy.Outcome) radius.Code {
 	return radius.CodeAccessReject
 }
 
-// errNoRoom says that a reply would be longer than a packet can be. A part of the attributes is no substitute for them:
+// errTooLong says that a reply would be longer than a packet can be. A part of the attributes is no substitute for them:
 // the one left out may be the one that restricts.
-var errNoRoom = errors.New("radiusd: the reply's attributes are longer than a packet")
+var errTooLong = errors.New("radiusd: the reply's attributes are longer than a packet")
 
 // answer builds the signed reply to an Access-Request: Message-Authenticator first, so that no chosen prefix can be
 // put before it (CVE-2024-3596), then what the Verdict says, then every Proxy-State as it came and in order
-// (RFC 2865 §5.33). A reject can always be built. It lies in
-// room, or where that is nil or too small, in room of its own.
-func (p *packet) answer(room []byte, c *Client, v *policy.Verdict) ([]byte, error) {
-	b := p.begin(room, c, outcomeCode(v.Outcome))
+// (RFC 2865 §5.33). A reject can always be built. It lies
+// in buffer, or where that is nil or too small, in memory of its own.
+func (p *packet) answer(buffer []byte, c *Client, v *policy.Verdict) ([]byte, error) {
+	b := p.startReply(buffer, c, outcomeCode(v.Outcome))
 	tail, err := p.appendAttributes(nil, c, v.Attributes)
 	if err != nil {
 		return nil, err
@@ -56,9 +62,9 @@ func (p *packet) answer(room []byte, c *Client, v *policy.Verdict) ([]byte, erro
 		b = append(appendMessage(b, v.Message, len(tail)), tail...)
 	}
 	if len(b) > maxLength {
-		return nil, errNoRoom
+		return nil, errTooLong
 	}
-	return finish(b, c), nil
+	return signReply(b, c), nil
 }
 
 // appendChallenge appends what the client needs to answer a challenge.
@@ -85,12 +91,12 @@ func appendMessage(b []byte, message string, rest int) []byte {
 	return b
 }
 
-// begin returns the head of a reply, with the Request Authenticator in its header and a Message-Authenticator of zeros.
-func (p *packet) begin(room []byte, c *Client, code radius.Code) []byte {
-	if room == nil {
-		room = make([]byte, 0, usualReply)
+// startReply returns the head of a reply, with the Request Authenticator in its header and a Message-Authenticator of zeros.
+func (p *packet) startReply(buffer []byte, c *Client, code radius.Code) []byte {
+	if buffer == nil {
+		buffer = make([]byte, 0, usualReplyLength)
 	}
-	b := append(room, byte(code), p.identifier(), 0, 0)
+	b := append(buffer, byte(code), p.identifier(), 0, 0)
 	b = append(b, p.b[4:headerLength]...)
 	if !c.OmitReplyAuthenticator {
 		b = appendAttribute(b, typeMessageAuthenticator, string(zeros[:]))
@@ -98,7 +104,7 @@ func (p *packet) begin(room []byte, c *Client, code radius.Code) []byte {
 	return b
 }
 
-func finish(b []byte, c *Client) []byte {
+func signReply(b []byte, c *Client) []byte {
 	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
 	c.seal(b)
 	return b
@@ -159,4 +165,122 @@ func plain(message string) string {
 		}
 		return r
 	}, message)
+}
+
+// Attributes that go over the wire encrypted with the client's secret.
+var (
+	tunnelPassword = policy.AttributeID{Type: byte(rfc2868.TunnelPassword_Type)} // RFC 2868 §3.5; its Value: the tag, then the password
+	msCHAPMPPEKeys = policy.AttributeID{Vendor: vendorMicrosoft, Type: 12}       // RFC 2548 §2.4.1
+	msMPPESendKey  = policy.AttributeID{Vendor: vendorMicrosoft, Type: 16}       // RFC 2548 §2.4.2
+	msMPPERecvKey  = policy.AttributeID{Vendor: vendorMicrosoft, Type: 17}       // RFC 2548 §2.4.3
+)
+
+var replyMessage = policy.AttributeID{Type: typeReplyMessage}
+
+// appendAttributes appends what a Verdict adds to its reply, encrypting what must be. An EAP conversation takes no
+// Reply-Message (RFC 3579 §2.6.5).
+func (p *packet) appendAttributes(b []byte, c *Client, list []policy.Attribute) ([]byte, error) {
+	salts := newSalts(list)
+	for _, a := range list {
+		if p.eap.present() && a.AttributeID == replyMessage {
+			continue
+		}
+		if a.AttributeID == replyMessage { // portals show it
+			a.Value = plain(a.Value)
+		}
+		value, err := p.encrypt(c, a, &salts)
+		if err != nil {
+			return nil, fmt.Errorf("radiusd: attribute %d of vendor %d: %w", a.Type, a.Vendor, err)
+		}
+		switch {
+		case value == "": // RFC 2865 §5
+		case a.Vendor == 0 && len(value) <= maxValue:
+			b = appendAttribute(b, a.Type, value)
+		case a.Vendor != 0 && len(value) <= maxValue-6:
+			b = appendVendor(b, a.AttributeID, value)
+		default:
+			return nil, errTooLong
+		}
+	}
+	return b, nil
+}
+
+func (p *packet) encrypt(c *Client, a policy.Attribute, salts *salts) (string, error) {
+	authenticator := p.b[4:20]
+	switch a.AttributeID {
+	case msMPPESendKey, msMPPERecvKey:
+		b, err := radius.NewTunnelPassword([]byte(a.Value), salts.next(), c.Secret, authenticator)
+		return string(b), err
+	case msCHAPMPPEKeys:
+		b, err := radius.NewUserPassword([]byte(a.Value), c.Secret, authenticator)
+		return string(b), err
+	case tunnelPassword:
+		if a.Value == "" {
+			return "", nil
+		}
+		b, err := radius.NewTunnelPassword([]byte(a.Value[1:]), salts.next(), c.Secret, authenticator)
+		return a.Value[:1] + string(b), err
+	}
+	return a.Value, nil
+}
+
+// salts are the Salts of one packet, each another (RFC 2868 §3.5), with the first bit set.
+type salts uint16
+
+func newSalts(list []policy.Attribute) salts {
+	if len(list) == 0 {
+		return 0
+	}
+	var b [2]byte
+	rand.Read(b[:])
+	return salts(binary.BigEndian.Uint16(b[:]))
+}
+
+func (s *salts) next() []byte {
+	*s++
+	return binary.BigEndian.AppendUint16(nil, uint16(*s)|0x8000)
+}
+
+// The codes of EAP packets (RFC 3748 §4).
+const (
+	eapRequest = 1
+	eapSuccess = 3
+	eapFailure = 4
+)
+
+var errNoEAP = errors.New("radiusd: the EAP conversation has no packet that fits this reply")
+
+// appendEAP appends the EAP packet of a reply, cut into EAP-Messages (RFC 3579 §3.1). Its code must say the same as the
+// reply's (§2.6.3); no Reply-Message stands beside it (§2.6.5).
+func (p *packet) appendEAP(b []byte, v *policy.Verdict, rest int) ([]byte, error) {
+	code := byte(eapFailure)
+	switch v.Outcome {
+	case policy.Accept:
+		code = eapSuccess
+	case policy.Challenge:
+		code = eapRequest
+	}
+	if v.EAP == "" && v.Outcome == policy.Reject {
+		return p.appendEAPFailure(b, rest), nil
+	}
+	if len(v.EAP) < 4 || v.EAP[0] != code {
+		return nil, errNoEAP
+	}
+	for eap := v.EAP; eap != ""; {
+		n := min(len(eap), maxValue)
+		b = appendAttribute(b, typeEAPMessage, eap[:n])
+		eap = eap[n:]
+	}
+	return b, nil
+}
+
+// appendEAPFailure ends the conversation where nobody else does, if there is room beside rest more octets. An EAP-Start
+// has no Identifier that it could answer.
+func (p *packet) appendEAPFailure(b []byte, rest int) []byte {
+	const length = 4 // RFC 3748 §4.2
+	if p.eap.length < 2 || len(b)+2+length+rest > maxLength {
+		return b
+	}
+	identifier := p.b[p.eap.offset+1]
+	return append(b, typeEAPMessage, 2+length, eapFailure, identifier, 0, length)
 }

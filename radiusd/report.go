@@ -93,3 +93,23 @@ func (r *ClientReport) recommend() string {
 	}
 	return "it never sends it: update or configure it so that it does"
 }
+
+// PendingLogin is a login in progress. What came from the network holds nothing that a terminal might obey.
+type PendingLogin struct {
+	Client string
+	User   string // as typed
+	Since  time.Time
+	Copies int // how often the client has asked again
+}
+
+// PendingLogins returns the logins in progress, the oldest first, limit at most.
+func (s *Server) PendingLogins(limit int) []PendingLogin {
+	s.init()
+	list := s.duplicates.pending()
+	slices.SortFunc(list, func(a, b PendingLogin) int { return a.Since.Compare(b.Since) })
+	list = list[:min(len(list), limit)]
+	for i := range list {
+		list[i].User = visible(list[i].User)
+	}
+	return list
+}

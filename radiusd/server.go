@@ -36,26 +36,25 @@ type Settings struct {
 type Server struct {
 	MaxInFlight int          // logins in progress at most; zero: 32 768
 	Logger      *slog.Logger // nil: slog.Default()
-	Lines       *Lines       // of logins, past Logger; nil: Logger writes them
+	LoginLog    *LoginLog    // writes the lines of logins; nil: Logger does
 	Able        func() bool  // whether logins can be answered now: Status-Server is silent otherwise; nil: always
 	OnLogin     func(Event)  // told of the end of each login, from many goroutines at once; nil: nobody
 	State       Store        // where ratchets are kept over a restart; nil: nowhere
 	Sockets     []*os.File   // UDP sockets that are open already, for Listen to use where an address is theirs; they stay open
 
-	settings  atomic.Pointer[Settings]
-	drops     drops
-	outcomes  outcomes
-	start     sync.Once
-	exchanges *exchanges
-	logins    context.Context // ends when pending logins must be rejected
-	giveUp    context.CancelCauseFunc
-	retired   sync.WaitGroup // listeners that are removed and may have logins to answer; added to with mu held
-	writing   sync.Mutex     // held while State is written, so that the newest is the last; guards unsaved
-	unsaved   bool           // State could not be written, and that is said
+	settings   atomic.Pointer[Settings]
+	drops      drops
+	outcomes   outcomes
+	start      sync.Once
+	duplicates *duplicates
+	logins     context.Context // ends when pending logins must be rejected
+	giveUp     context.CancelCauseFunc
+	retired    sync.WaitGroup // listeners that are removed and may have logins to answer; added to with mu held
+	writing    sync.Mutex     // held while State is written, so that the newest is the last; guards unsaved
+	unsaved    bool           // State could not be written, and that is said
 
 	mu        sync.Mutex // guards everything below
 	listeners map[netip.AddrPort]*listener
-	sockets   int                 // how many listeners there ever were: each has a number of its own
 	traffic   map[string]*traffic // by the client's name
 	saving    bool                // State will be written in a moment
 	closed    bool
@@ -69,7 +68,7 @@ func (s *Server) init() {
 		if s.MaxInFlight <= 0 {
 			s.MaxInFlight = 1 << 15
 		}
-		s.exchanges = newExchanges(s.MaxInFlight)
+		s.duplicates = newDuplicates(s.MaxInFlight)
 		s.logins, s.giveUp = context.WithCancelCause(context.Background())
 		s.listeners = make(map[netip.AddrPort]*listener)
 		s.traffic = make(map[string]*traffic)
@@ -107,7 +106,7 @@ func (s *Server) trafficOf(client string) *traffic {
 // Pending returns how many logins are in progress and how many replies are kept for repetitions.
 func (s *Server) Pending() (inFlight, kept int) {
 	s.init()
-	return s.exchanges.load()
+	return s.duplicates.load()
 }
 
 // Shutdown reads no more, and returns when every login in progress has been answered. When ctx ends first, those that
@@ -123,14 +122,14 @@ func (s *Server) Shutdown(ctx context.Context) {
 	}
 	s.mu.Unlock()
 	for _, l := range listeners {
-		l.reading.Wait()
+		<-l.ended
 	}
 	select {
-	case <-after(s.exchanges.wait):
+	case <-after(s.duplicates.waitUntilIdle):
 	case <-ctx.Done():
 	}
 	s.giveUp(context.Canceled)
-	s.exchanges.wait()
+	s.duplicates.waitUntilIdle()
 	select {
 	case <-after(s.retired.Wait): // the last replies have left
 	case <-time.After(time.Second): // a factor heeds no context
@@ -151,59 +150,61 @@ func after(f func()) <-chan struct{} {
 	return done
 }
 
-// receive takes one datagram. b and its control messages are the read loop's and are used again afterwards.
-func (s *Server) receive(d *datagram, b, oob []byte) {
+// receive handles one datagram. b and its control messages are the reader's, which uses them again afterwards.
+func (s *Server) receive(d *datagram, b, control []byte) {
 	defer func() {
-		if p := recover(); p != nil && s.drops.add(panicked, d.at) > 0 {
+		if p := recover(); p != nil && s.drops.add(dropPanicked, d.received) > 0 {
 			s.log().Error("panic while reading a packet", "from", d.from.String(), "panic", p)
 		}
 	}()
 	settings := s.settings.Load()
-	why := s.judge(d, b, settings.Clients)
-	if why == passed {
-		d.to = d.listener.destination(oob)
+	why := s.triage(d, b, settings.Clients)
+	if why == notDropped {
+		if d.listener.wildcard {
+			d.to = destination(control, d.listener.v6)
+		}
 		if d.packet.code() == codeStatusServer {
 			why = s.answerStatus(d)
 		} else {
 			why = s.admit(d, settings)
 		}
 	}
-	if why != passed {
+	if why != notDropped {
 		s.drop(d, why)
 	}
 }
 
-// admit starts the login of a believed Access-Request, unless it repeats another.
-func (s *Server) admit(d *datagram, settings *Settings) dropped {
-	x := &exchange{slot: d.slot(), authenticator: d.packet.authenticator(), client: d.client, authentic: d.authentic, turn: d.turn}
-	reply, why := s.exchanges.take(x, d.packet.resumes(), d.at)
+// admit answers a believed Access-Request: a copy with the reply that is kept, a login that can be decided at once, and any
+// other by a goroutine of its own.
+func (s *Server) admit(d *datagram, settings *Settings) dropReason {
+	x := &request{
+		key: d.requestKey(), slot: slot{d.asker, d.packet.identifier()},
+		authenticator: d.packet.authenticator(), client: d.client, authentic: d.authentic,
+	}
+	reply, why := s.duplicates.add(x, d.packet.resumes(), d.received)
 	if reply != nil {
 		d.answer(reply)
-		return passed
+		return notDropped
 	}
-	if why != passed {
+	if why != notDropped {
+		d.reusesAuthenticator = x.reusesAuthenticator
 		return why
 	}
 	userIP := d.packet.userIP(d.client.userIP)
-	l := login{server: s, settings: settings, exchange: x, datagram: d, userIP: userIP, room: x.room[:0]}
+	l := login{server: s, settings: settings, request: x, datagram: d, userIP: userIP, buffer: x.buffer[:0]}
 	if v, ok := l.decideAtOnce(); ok {
 		l.reply(&v)
-		return passed
+		return notDropped
 	}
-	s.begin(&login{server: s, settings: settings, exchange: x, datagram: d.kept(), userIP: userIP})
-	return passed
+	s.decideLater(&login{server: s, settings: settings, request: x, datagram: d.copied(), userIP: userIP})
+	return notDropped
 }
 
-// begin has l decided by a goroutine of its own.
-func (s *Server) begin(l *login) {
-	x, d := l.exchange, l.datagram
+// decideLater has l decided by a goroutine of its own.
+func (s *Server) decideLater(l *login) {
+	d := l.datagram
 	ctx, abandon := context.WithCancelCause(s.logins)
-	user := string(d.packet.value(d.packet.userName))
-	if !s.exchanges.waits(x, user, abandon, d.at) {
-		abandon(nil)
-		l.reply(&policy.Verdict{Reason: policy.Abandoned, User: user})
-		return
-	}
+	s.duplicates.wait(l.request, string(d.packet.value(d.packet.userName)), abandon, d.received)
 	d.listener.logins.Add(1)
 	go l.run(ctx)
 }

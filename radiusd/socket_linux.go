@@ -1,155 +1,183 @@
 package radiusd
 
 import (
+	"encoding/binary"
 	"net"
 	"net/netip"
 	"os"
-	"sync/atomic"
+	"strconv"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-var _ socket = (*quiet)(nil)
+// batchSize is how many datagrams one system call reads or writes. DESIGN.md section 7, "remembered login": most of what
+// such a login costs the system is the price of a call, not of its datagram.
+const batchSize = 32
 
-// quiet is a socket that wakes nobody while it is read. Of one that package net watches the runtime learns of each datagram
-// anew, however busy its readers are: under load that was three wake-ups for each batch that was read.
-type quiet struct {
-	bell  *os.File // an epoll(7) that rings once for a datagram, after it was armed; the runtime watches this
-	armed bool     // belongs to the reader whose turn it is
-	file  *os.File // the socket, which the runtime does not watch
+// sendPatience is how long a batch of replies waits for room in the socket's send buffer.
+const sendPatience = 10 * time.Millisecond
 
-	bellConn, fileConn syscall.RawConn
-	addr               netip.AddrPort
-	closed             atomic.Bool
+// batchSocket reads and writes with recvmmsg(2) and sendmmsg(2). golang.org/x/net has these calls as well, but makes a
+// net.UDPAddr for each datagram.
+type batchSocket struct {
+	*singleSocket
+	raw     syscall.RawConn
+	in, out batch
+	buffers [batchSize]message
+	list    [batchSize]message // what was read
+	zone    zone               // of the last link-local address
+
+	receiving func(fd uintptr) (done bool) // made once: a closure costs memory
+	sending   func(fd uintptr)
 }
 
-// newSocket takes conn over, and closes it.
-func newSocket(conn *net.UDPConn) (socket, error) {
-	defer conn.Close()
-	file, err := unwatched(conn)
-	if err != nil {
-		return nil, err
-	}
-	q := &quiet{file: file, addr: watched{conn}.local()}
-	if q.fileConn, err = file.SyscallConn(); err == nil {
-		err = q.hangBell()
-	}
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	return q, nil
+// batch is what one system call reads or writes.
+type batch struct {
+	headers [batchSize]unix.Mmsghdr
+	vectors [batchSize]unix.Iovec
+	peers   [batchSize]unix.RawSockaddrInet6 // or RawSockaddrInet4
+	want, n int
+	err     error
 }
 
-// unwatched returns another descriptor of conn's socket. Package os has the runtime watch one that does not block; no call
-// here depends on that.
-func unwatched(conn *net.UDPConn) (file *os.File, err error) {
+func newSocket(conn *net.UDPConn, wildcard bool) (socket, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	controlled := raw.Control(func(fd uintptr) {
-		var own int
-		if own, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0); err != nil {
-			err = os.NewSyscallError("fcntl", err)
-			return
-		}
-		unix.SetNonblock(own, false)
-		file = os.NewFile(uintptr(own), "socket")
-		unix.SetNonblock(own, true) // for who has inherited it too
-	})
-	if controlled != nil {
-		return nil, controlled
+	s := &batchSocket{singleSocket: newSingleSocket(conn, false), raw: raw}
+	s.in.want = batchSize
+	for i := range s.buffers {
+		s.buffers[i] = newReceiveBuffer(wildcard)
+		s.in.pointTo(i, &s.buffers[i])
 	}
-	return file, err
+	s.receiving = func(fd uintptr) bool { return s.in.call(unix.SYS_RECVMMSG, fd) != unix.EAGAIN }
+	s.sending = func(fd uintptr) {
+		tryTwice(fd, func() error { return s.out.call(unix.SYS_SENDMMSG, fd) })
+	}
+	return s, nil
 }
 
-// hangBell makes the bell.
-func (q *quiet) hangBell() error {
-	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return os.NewSyscallError("epoll_create1", err)
-	}
-	unix.SetNonblock(epoll, true) // so that the runtime watches it
-	q.bell = os.NewFile(uintptr(epoll), "epoll")
-	if q.bellConn, err = q.bell.SyscallConn(); err == nil {
-		err = q.bell.SetReadDeadline(time.Time{}) // which fails where the runtime does not watch it
-	}
-	if err == nil {
-		err = q.arm(uintptr(epoll), unix.EPOLL_CTL_ADD)
-	}
-	if err != nil {
-		q.bell.Close()
-	}
-	return err
+// pointTo has the i-th header lead to m's octets.
+func (b *batch) pointTo(i int, m *message) {
+	h, v := &b.headers[i].Hdr, &b.vectors[i]
+	v.Base = unsafe.SliceData(m.b)
+	v.SetLen(len(m.b))
+	h.Iov = v
+	h.SetIovlen(1)
+	h.Control = unsafe.SliceData(m.control)
+	h.SetControllen(len(m.control))
+	h.Name = (*byte)(unsafe.Pointer(&b.peers[i]))
+	h.Namelen = unix.SizeofSockaddrInet6
 }
 
-// arm has the bell ring for the next datagram, or at once if there is one.
-func (q *quiet) arm(epoll uintptr, operation int) (err error) {
-	controlled := q.fileConn.Control(func(fd uintptr) {
-		e := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLONESHOT}
-		err = os.NewSyscallError("epoll_ctl", unix.EpollCtl(int(epoll), operation, int(fd), &e))
-	})
-	q.armed = true
-	if controlled != nil {
-		return controlled
+// call makes a system call that never waits, so the scheduler need not know of it.
+func (b *batch) call(number, fd uintptr) error {
+	n, _, errno := unix.RawSyscall6(number, fd, uintptr(unsafe.Pointer(&b.headers)), uintptr(b.want), unix.MSG_DONTWAIT, 0, 0)
+	b.n, b.err = int(n), nil
+	if errno != 0 {
+		b.n, b.err = 0, errno
 	}
-	return err
+	return b.err
 }
 
-// disarm takes in the ring, if there was one: with it the bell is disarmed (EPOLLONESHOT), and not before.
-func (q *quiet) disarm(epoll uintptr) {
-	var rung [1]unix.EpollEvent
-	n, _ := unix.EpollWait(int(epoll), rung[:], 0)
-	q.armed = n == 0
-}
-
-func (q *quiet) local() netip.AddrPort { return q.addr }
-
-func (q *quiet) batches(wildcard bool) batchConn { return newMMsg(q, wildcard) }
-
-func (q *quiet) send(m message) (err error) {
-	to := sockaddr(m.peer)
-	controlled := q.fileConn.Control(func(fd uintptr) {
-		err = insist(fd, func() error {
-			_, err := unix.SendmsgN(int(fd), m.b, m.oob, to, unix.MSG_DONTWAIT)
-			return err
-		})
-	})
-	if controlled != nil {
-		return controlled
-	}
-	return os.NewSyscallError("sendmsg", err)
-}
-
-func sockaddr(peer netip.AddrPort) unix.Sockaddr {
-	addr := peer.Addr()
-	if addr.Is4() {
-		return &unix.SockaddrInet4{Port: int(peer.Port()), Addr: addr.As4()}
-	}
-	var z zone
-	return &unix.SockaddrInet6{Port: int(peer.Port()), ZoneId: z.idOf(addr.Zone()), Addr: addr.As16()}
-}
-
-// crowded is how long a reply waits for room in what the system has to send.
-const crowded = 10 * time.Millisecond
-
-// insist has send try once more when there is room, where there was none.
-func insist(fd uintptr, send func() error) error {
+// tryTwice has send try once more when there is room, where there was none.
+func tryTwice(fd uintptr, send func() error) error {
 	err := send()
 	if err != unix.EAGAIN {
 		return err
 	}
-	unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, int(crowded.Milliseconds()))
+	unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, int(sendPatience.Milliseconds()))
 	return send()
 }
 
-func (q *quiet) SetReadDeadline(t time.Time) error { return q.bell.SetReadDeadline(t) }
+func (s *batchSocket) readBatch() ([]message, error) {
+	for i := range s.in.n { // the last read has changed these
+		h := &s.in.headers[i].Hdr
+		h.Namelen = unix.SizeofSockaddrInet6
+		h.SetControllen(len(s.buffers[i].control))
+	}
+	s.in.n = 0
+	if err := s.raw.Read(s.receiving); err != nil {
+		return nil, err
+	}
+	if s.in.err != nil {
+		return nil, os.NewSyscallError("recvmmsg", s.in.err)
+	}
+	for i := range s.in.n {
+		h, buffer := &s.in.headers[i], &s.buffers[i]
+		s.list[i] = message{buffer.b[:h.Len], buffer.control[:h.Hdr.Controllen], s.zone.addressOf(&s.in.peers[i])}
+	}
+	return s.list[:s.in.n], nil
+}
 
-func (q *quiet) Close() error {
-	q.closed.Store(true)
-	q.bell.Close()
-	return q.file.Close()
+func (s *batchSocket) writeBatch(list []message) (int, error) {
+	s.out.want = min(len(list), batchSize)
+	for i := range s.out.want {
+		s.out.pointTo(i, &list[i])
+		s.out.headers[i].Hdr.Namelen = s.zone.fill(&s.out.peers[i], list[i].peer)
+	}
+	if err := s.raw.Control(s.sending); err != nil {
+		return 0, err
+	}
+	return s.out.n, os.NewSyscallError("sendmmsg", s.out.err)
+}
+
+// zone is the last link-local zone that was met: its number for the system, its name for us.
+type zone struct {
+	id   uint32
+	name string
+}
+
+// addressOf returns what stands in sa.
+func (z *zone) addressOf(sa *unix.RawSockaddrInet6) netip.AddrPort {
+	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:])
+	if sa.Family == unix.AF_INET {
+		return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(sa)).Addr), port)
+	}
+	addr := netip.AddrFrom16(sa.Addr)
+	if sa.Scope_id != 0 {
+		addr = addr.WithZone(z.nameOf(sa.Scope_id))
+	}
+	return netip.AddrPortFrom(addr, port)
+}
+
+// fill writes peer into sa, in the form of its family, and returns its length.
+func (z *zone) fill(sa *unix.RawSockaddrInet6, peer netip.AddrPort) (length uint32) {
+	addr := peer.Addr()
+	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:], peer.Port())
+	if addr.Is4() {
+		sa.Family = unix.AF_INET
+		(*unix.RawSockaddrInet4)(unsafe.Pointer(sa)).Addr = addr.As4()
+		return unix.SizeofSockaddrInet4
+	}
+	sa.Family, sa.Flowinfo, sa.Addr, sa.Scope_id = unix.AF_INET6, 0, addr.As16(), z.idOf(addr.Zone())
+	return unix.SizeofSockaddrInet6
+}
+
+func (z *zone) nameOf(id uint32) string {
+	if id != z.id {
+		z.id, z.name = id, strconv.FormatUint(uint64(id), 10)
+		if i, err := net.InterfaceByIndex(int(id)); err == nil {
+			z.name = i.Name
+		}
+	}
+	return z.name
+}
+
+func (z *zone) idOf(name string) uint32 {
+	switch {
+	case name == "":
+		return 0
+	case name == z.name:
+		return z.id
+	}
+	if i, err := net.InterfaceByName(name); err == nil {
+		return uint32(i.Index)
+	}
+	id, _ := strconv.ParseUint(name, 10, 32)
+	return uint32(id)
 }

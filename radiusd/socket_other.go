@@ -4,4 +4,6 @@ package radiusd
 
 import "net"
 
-func newSocket(conn *net.UDPConn) (socket, error) { return watched{conn}, nil }
+func newSocket(conn *net.UDPConn, wildcard bool) (socket, error) {
+	return newSingleSocket(conn, wildcard), nil
+}

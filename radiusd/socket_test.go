@@ -11,37 +11,37 @@ import (
 	"time"
 )
 
-// TestBatchConn: what is read is what was sent, by whom, also when the next read brings fewer; what is written arrives.
-func TestBatchConn(t *testing.T) {
-	for name, wrap := range map[string]func(*net.UDPConn) (socket, error){
+// TestSocket: what is read is what was sent, by whom, also when the next read brings fewer; what is written arrives.
+func TestSocket(t *testing.T) {
+	for name, wrap := range map[string]func(*net.UDPConn, bool) (socket, error){
 		"many at once": newSocket,
-		"one by one":   func(conn *net.UDPConn) (socket, error) { return watched{conn}, nil },
+		"one by one":   func(conn *net.UDPConn, wildcard bool) (socket, error) { return newSingleSocket(conn, wildcard), nil },
 	} {
 		for _, listen := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"} {
 			t.Run(name+" "+listen, func(t *testing.T) {
 				l := &listener{wildcard: netip.MustParseAddrPort(listen).Addr().IsUnspecified(), v6: listen[0] == '['}
-				conn, err := open(netip.MustParseAddrPort(listen))
+				conn, err := openUDP(netip.MustParseAddrPort(listen))
 				if err != nil {
 					t.Skip(err)
 				}
 				defer conn.Close()
 				if l.wildcard {
-					if err := l.askDestination(conn); err != nil {
+					if err := tellDestination(conn, l.v6); err != nil {
 						t.Fatal(err)
 					}
 				}
-				if l.socket, err = wrap(conn); err != nil {
+				if l.socket, err = wrap(conn, l.wildcard); err != nil {
 					t.Fatal(err)
 				}
 				defer l.socket.Close()
-				c := l.socket.batches(l.wildcard)
-				for _, n := range []int{atOnce + 3, 2, 1, 5} {
+				c := l.socket
+				for _, n := range []int{batchSize + 3, 2, 1, 5} {
 					exchangeDatagrams(t, l, c, n)
 				}
 				l.socket.SetReadDeadline(time.Time{})
 				ended := make(chan error, 1)
 				go func() {
-					_, err := c.read()
+					_, err := c.readBatch()
 					ended <- err
 				}()
 				l.socket.Close()
@@ -57,9 +57,9 @@ func TestBatchConn(t *testing.T) {
 }
 
 // exchangeDatagrams sends n to l, from as many sockets, and each back.
-func exchangeDatagrams(t *testing.T, l *listener, c batchConn, n int) {
+func exchangeDatagrams(t *testing.T, l *listener, c socket, n int) {
 	t.Helper()
-	local := l.socket.local()
+	local := l.socket.localAddress()
 	to := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), local.Port())
 	if local.Addr() == netip.IPv6Loopback() {
 		to = local
@@ -80,7 +80,7 @@ func exchangeDatagrams(t *testing.T, l *listener, c batchConn, n int) {
 	l.socket.SetReadDeadline(time.Now().Add(10 * time.Second))
 	var out []message
 	for len(out) < n {
-		list, err := c.read()
+		list, err := c.readBatch()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,14 +89,14 @@ func exchangeDatagrams(t *testing.T, l *listener, c batchConn, n int) {
 			if !bytes.HasPrefix(m.b, []byte(from.String())) || senders[from] == nil {
 				t.Fatalf("%q from %v", m.b, m.peer)
 			}
-			if dst := l.destination(m.oob); l.wildcard && dst.Unmap() != to.Addr() {
+			if dst := destination(m.control, l.v6); l.wildcard && dst.Unmap() != to.Addr() {
 				t.Fatalf("it was sent to %v, not %v", dst, to)
 			}
-			out = append(out, message{b: fmt.Appendf(nil, "to %v", from), oob: source(l.destination(m.oob)), peer: m.peer})
+			out = append(out, message{b: fmt.Appendf(nil, "to %v", from), control: sourceControl(destination(m.control, l.v6)), peer: m.peer})
 		}
 	}
 	for left := out; len(left) > 0; {
-		n, err := c.write(left)
+		n, err := c.writeBatch(left)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,19 +112,19 @@ func exchangeDatagrams(t *testing.T, l *listener, c batchConn, n int) {
 	}
 }
 
-// TestBatchConnTooLarge: a datagram that is larger than a packet may be is seen to be.
-func TestBatchConnTooLarge(t *testing.T) {
-	conn, err := open(netip.MustParseAddrPort("127.0.0.1:0"))
+// TestSocketTooLarge: a datagram that is larger than a packet may be is seen to be.
+func TestSocketTooLarge(t *testing.T) {
+	conn, err := openUDP(netip.MustParseAddrPort("127.0.0.1:0"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	listening, err := newSocket(conn)
+	listening, err := newSocket(conn, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listening.Close()
-	c := listening.batches(false)
-	s, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(listening.local()))
+	c := listening
+	s, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(listening.localAddress()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestBatchConnTooLarge(t *testing.T) {
 		if _, err := s.Write(make([]byte, size)); err != nil {
 			t.Fatal(err)
 		}
-		list, err := c.read()
+		list, err := c.readBatch()
 		if err != nil || len(list) != 1 {
 			t.Fatal(len(list), err)
 		}
@@ -144,11 +144,11 @@ func TestBatchConnTooLarge(t *testing.T) {
 		t.Errorf("got %v octets, want %v", sizes, want)
 	}
 	// What can't be sent says so, and takes nothing with it.
-	if n, err := c.write([]message{{b: []byte("x"), peer: netip.MustParseAddrPort("[2001:db8::1]:9")}}); n != 0 || err == nil {
+	if n, err := c.writeBatch([]message{{b: []byte("x"), peer: netip.MustParseAddrPort("[2001:db8::1]:9")}}); n != 0 || err == nil {
 		t.Errorf("sent %d: %v", n, err)
 	}
 	listening.SetReadDeadline(past)
-	if _, err := c.read(); err == nil {
+	if _, err := c.readBatch(); err == nil {
 		t.Error("read what is not there")
 	}
 }

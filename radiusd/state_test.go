@@ -16,7 +16,7 @@ import (
 	"duoradiusd/test/nas"
 )
 
-const ratcheted = "no Message-Authenticator from a client that always sent it"
+const dropUnsignedByRatchet = "no Message-Authenticator from a client that always sent it"
 
 // state is the form of what State keeps.
 type state struct {
@@ -72,7 +72,7 @@ func TestRatchetTurns(t *testing.T) {
 	if got := d.log.lines("must from now on", "client=vpn", "from=127.0.0.1", "level=WARN"); len(got) != 1 {
 		t.Errorf("the log:\n%s", d.log)
 	}
-	d.drops(n, ratcheted, unsigned().Bytes(), unsigned().ProxyState("p").Bytes())
+	d.drops(n, dropUnsignedByRatchet, unsigned().Bytes(), unsigned().ProxyState("p").Bytes())
 	d.wants(nas.CodeAccessAccept, n, login())
 	r := d.Clients()[0]
 	if len(r.Ratchets) != 1 || !r.Ratchets[0].Required || r.Ratchets[0].Address != loopback || r.Unauthenticated != 2 {
@@ -81,7 +81,7 @@ func TestRatchetTurns(t *testing.T) {
 	d.close()
 
 	d = open(t, house{decide: always(accept), stateFile: file, clients: []*radiusd.Client{client(auto)}})
-	d.drops(d.nas(""), ratcheted, unsigned().Bytes())
+	d.drops(d.nas(""), dropUnsignedByRatchet, unsigned().Bytes())
 }
 
 // TestAcceptance17_RestartDoesNotDowngrade: neither the first packet nor any other; nor a reload, nor a probe.
@@ -92,9 +92,9 @@ func TestAcceptance17_RestartDoesNotDowngrade(t *testing.T) {
 		d := open(t, house{decide: always(accept), stateFile: file, clients: []*radiusd.Client{client(probing)}})
 		n := d.nas("")
 		probe := nas.AccessRequest(secret, "test01", "x")
-		d.drops(n, ratcheted, unsigned().Bytes(), unsigned().Bytes(), probe.Bytes())
+		d.drops(n, dropUnsignedByRatchet, unsigned().Bytes(), unsigned().Bytes(), probe.Bytes())
 		d.use(0, client(probing))
-		d.drops(n, ratcheted, unsigned().Bytes())
+		d.drops(n, dropUnsignedByRatchet, unsigned().Bytes())
 		d.wants(nas.CodeAccessAccept, n, login())
 		d.close()
 		if !saved(t, file).Required {
@@ -249,7 +249,7 @@ func TestLoadStateAfterUse(t *testing.T) {
 	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{client(auto)}})
 	d.State = fileStore(stateFile(t, radiusd.Ratchet{Required: true}))
 	d.LoadState()
-	d.drops(d.nas(""), ratcheted, unsigned().Bytes())
+	d.drops(d.nas(""), dropUnsignedByRatchet, unsigned().Bytes())
 }
 
 // TestClients: what was seen of them, and what to do about it.

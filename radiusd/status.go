@@ -10,13 +10,13 @@ const (
 
 // answerStatus answers a Status-Server, which says only that logins would be answered (RFC 5997 §4.2). It touches
 // nothing else: no user, no exchange, no count of logins.
-func (s *Server) answerStatus(d *datagram) dropped {
-	if !d.client.traffic.statuses.take(d.at, statusRate, statusBurst) {
-		return statusTooOften
+func (s *Server) answerStatus(d *datagram) dropReason {
+	if !d.client.traffic.statuses.allow(d.received, statusRate, statusBurst) {
+		return dropStatusTooOften
 	}
 	if s.Able != nil && !s.Able() {
-		return statusUnable
+		return dropStatusUnable
 	}
-	d.answer(finish(d.packet.begin(nil, d.client, radius.CodeAccessAccept), d.client))
-	return passed
+	d.answer(signReply(d.packet.startReply(nil, d.client, radius.CodeAccessAccept), d.client))
+	return notDropped
 }

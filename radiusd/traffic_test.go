@@ -12,27 +12,32 @@ func authenticatorNo(n int) (a [16]byte) {
 	return a
 }
 
+func seen(r *replays, a [16]byte, now time.Time) bool {
+	replay, _ := r.seen(a, 1, true, now)
+	return replay
+}
+
 // TestD8_ReplayMemory: an hour at least, or the newest 65 536 of a client.
 func TestD8_ReplayMemory(t *testing.T) {
 	var r replays
 	for minute := range 300 { // one a minute, for five hours
 		now := start.Add(time.Duration(minute) * time.Minute)
-		if r.seen(mark(authenticatorNo(minute)), now) {
+		if seen(&r, authenticatorNo(minute), now) {
 			t.Fatalf("minute %d: seen before it came", minute)
 		}
-		r.add(mark(authenticatorNo(minute)), now)
+		r.add(authenticatorNo(minute), 1, now)
 		for back := range min(minute, 60) {
-			if !r.seen(mark(authenticatorNo(minute-back)), now) {
+			if !seen(&r, authenticatorNo(minute-back), now) {
 				t.Fatalf("minute %d: what came %d minutes ago is forgotten", minute, back)
 			}
 		}
-		if r.young.used+r.old.used > 122 {
-			t.Fatalf("minute %d: %d remembered", minute, r.young.used+r.old.used)
+		if len(r.young)+len(r.old) > 122 {
+			t.Fatalf("minute %d: %d remembered", minute, len(r.young)+len(r.old))
 		}
 	}
 	long := start.Add(24 * time.Hour)
-	if r.seen(mark(authenticatorNo(299)), long) || r.old.used != 0 {
-		t.Errorf("remembered for a day: %d", r.old.used)
+	if seen(&r, authenticatorNo(299), long) || len(r.old) != 0 {
+		t.Errorf("remembered for a day: %d", len(r.old))
 	}
 }
 
@@ -40,30 +45,30 @@ func TestD8_ReplayMemoryIsBounded(t *testing.T) {
 	var r replays
 	const all = 3*replayMemory + 1000
 	for n := range all {
-		if r.seen(mark(authenticatorNo(n)), start) {
+		if seen(&r, authenticatorNo(n), start) {
 			t.Fatalf("%d: seen before it came", n)
 		}
-		r.add(mark(authenticatorNo(n)), start)
-		if n%10_000 == 0 && r.young.used+r.old.used > 2*replayMemory {
-			t.Fatalf("%d remembered", r.young.used+r.old.used)
+		r.add(authenticatorNo(n), 1, start)
+		if n%10_000 == 0 && len(r.young)+len(r.old) > 2*replayMemory {
+			t.Fatalf("%d remembered", len(r.young)+len(r.old))
 		}
 	}
 	for n := all - replayMemory; n < all; n++ {
-		if !r.seen(mark(authenticatorNo(n)), start) {
+		if !seen(&r, authenticatorNo(n), start) {
 			t.Fatalf("%d of %d is forgotten", n, all)
 		}
 	}
-	r.forget(mark(authenticatorNo(all - 1)))
-	r.forget(mark(authenticatorNo(all - 2000)))
-	if r.seen(mark(authenticatorNo(all-1)), start) || r.seen(mark(authenticatorNo(all-2000)), start) {
+	r.forget(authenticatorNo(all-1), 1, false)
+	r.forget(authenticatorNo(all-2000), 1, false)
+	if seen(&r, authenticatorNo(all-1), start) || seen(&r, authenticatorNo(all-2000), start) {
 		t.Error("seen after it was forgotten")
 	}
 }
 
-func TestBucket(t *testing.T) {
-	var b bucket
-	take := func(after time.Duration) (n int) {
-		for b.take(start.Add(after), 5, 20) {
+func TestLimiter(t *testing.T) {
+	var l limiter
+	allowed := func(after time.Duration) (n int) {
+		for l.allow(start.Add(after), 5, 20) {
 			n++
 		}
 		return n
@@ -72,7 +77,7 @@ func TestBucket(t *testing.T) {
 		after time.Duration
 		want  int
 	}{{0, 20}, {100 * time.Millisecond, 0}, {200 * time.Millisecond, 1}, {1200 * time.Millisecond, 5}, {time.Hour, 20}, {time.Hour, 0}} {
-		if got := take(tt.after); got != tt.want {
+		if got := allowed(tt.after); got != tt.want {
 			t.Errorf("after %v: %d, want %d", tt.after, got, tt.want)
 		}
 	}
@@ -82,22 +87,22 @@ func TestBucket(t *testing.T) {
 func TestDropsAreQuiet(t *testing.T) {
 	var d drops
 	for _, tt := range []struct {
-		why   dropped
+		why   dropReason
 		after time.Duration
 		want  uint64
 	}{
-		{malformed, 0, 1}, {malformed, 0, 0}, {malformed, time.Second, 0}, {ambiguous, time.Second, 1},
-		{malformed, quietly - 1, 0}, {malformed, quietly, 4}, {malformed, quietly, 0}, {malformed, time.Hour, 2},
-		{inProgress, 0, 0}, {inProgress, time.Hour, 0},
+		{dropMalformed, 0, 1}, {dropMalformed, 0, 0}, {dropMalformed, time.Second, 0}, {dropAttributeTwice, time.Second, 1},
+		{dropMalformed, dropLogInterval - 1, 0}, {dropMalformed, dropLogInterval, 4}, {dropMalformed, dropLogInterval, 0}, {dropMalformed, time.Hour, 2},
+		{dropInProgress, 0, 0}, {dropInProgress, time.Hour, 0},
 	} {
 		if got := d.add(tt.why, start.Add(tt.after)); got != tt.want {
 			t.Errorf("%v after %v: %d, want %d", tt.why, tt.after, got, tt.want)
 		}
 	}
-	if got := d.counts[malformed].Load(); got != 7 {
+	if got := d.counts[dropMalformed].Load(); got != 7 {
 		t.Errorf("%d malformed in all, want 7", got)
 	}
-	for why := passed; why < reasons; why++ {
+	for why := notDropped; why < dropReasonCount; why++ {
 		if why.String() == "" {
 			t.Errorf("reason %d has no name", why)
 		}

@@ -87,7 +87,7 @@ func TestUserIP(t *testing.T) {
 			signedLogin().Add(8, v4).AddString(31, "192.0.2.9"), "192.0.2.9"},
 	} {
 		p, why := walk(tt.r.Bytes())
-		if why != passed {
+		if why != notDropped {
 			t.Fatal(why)
 		}
 		if got := p.userIP(sources(tt.names)).String(); got != tt.want {

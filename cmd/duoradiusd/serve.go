@@ -58,7 +58,7 @@ func serve(c *cobra.Command, file string, profiles bool) error {
 	if err != nil {
 		return err
 	}
-	d.WriteLogins(&radiusd.Lines{To: lines, JSON: config.Log.Format == "json", Level: config.Log.Level})
+	d.WriteLogins(&radiusd.LoginLog{To: lines, JSON: config.Log.Format == "json", Level: config.Log.Level})
 	if address := config.Admin.Address; address != "" {
 		admin, err := d.ServeAdmin(address, profiles)
 		if err != nil {

@@ -73,7 +73,7 @@ func New(c *conf.Config, log *slog.Logger) (*Daemon, error) {
 }
 
 // WriteLogins has lines write the logins, past the logger. It is called before Listen.
-func (d *Daemon) WriteLogins(lines *radiusd.Lines) { d.server.Lines = lines }
+func (d *Daemon) WriteLogins(lines *radiusd.LoginLog) { d.server.LoginLog = lines }
 
 // tell tells the observers of a login.
 func (d *Daemon) tell(e radiusd.Event) {

@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	inProgress = "repeated while in progress"
-	replayed   = "replayed"
-	thirdOne   = "a third request on one Identifier"
-	overloaded = "too many logins in progress"
+	dropInProgress = "repeated while in progress"
+	dropReplayed   = "replayed"
+	thirdOne       = "a third request on one Identifier"
+	dropOverloaded = "too many logins in progress"
 )
 
 // anew returns another login on the Identifier of r.
@@ -31,16 +31,16 @@ func TestD1_D3_RepeatedWhileInProgress(t *testing.T) {
 	r := login()
 	b := d.send(n, r)
 	c := d.next()
-	d.drops(n, inProgress, b, b, b, b)
+	d.drops(n, dropInProgress, b, b, b, b)
 	c.verdict <- accept
 	if p := d.reply(n, r); p.Code != nas.CodeAccessAccept {
 		t.Errorf("got %v", p)
 	}
-	d.silent(n, inProgress, 0, func() {})
+	d.silent(n, dropInProgress, 0, func() {})
 	if got := len(d.decider.calls()); got != 1 {
 		t.Errorf("%d logins reached the Decider, want 1", got)
 	}
-	if got := d.log.lines(inProgress); len(got) != 0 {
+	if got := d.log.lines(dropInProgress); len(got) != 0 {
 		t.Errorf("what every client does is logged: %q", got)
 	}
 }
@@ -93,7 +93,7 @@ func TestD5_Acceptance2_NewAuthenticator(t *testing.T) {
 	if _, err := old.Verify(b2); err == nil {
 		t.Error("the old request was answered")
 	}
-	d.drops(n, replayed, b) // and it stays so
+	d.drops(n, dropReplayed, b) // and it stays so
 	eventually(t, "three lines about it", func() bool { return len(d.log.lines("reason=abandoned", "code=none")) == 3 })
 }
 
@@ -102,11 +102,13 @@ func TestD5_NewAuthenticatorAfterTheReply(t *testing.T) {
 	n := d.nas("")
 	for _, sign := range []nas.Placement{nas.First, nas.None} {
 		old := login().Sign(sign)
-		d.wants(nas.CodeAccessAccept, n, old)
+		kept := d.ask(n, old)
 		r := anew(old)
 		d.wants(nas.CodeAccessAccept, n, r)
 		d.wants(nas.CodeAccessAccept, n, r)
-		d.drops(n, replayed, old.Bytes())
+		if again := d.ask(n, old); !bytes.Equal(again.Raw, kept.Raw) {
+			t.Error("a late copy of the older request does not get the older reply")
+		}
 	}
 }
 
@@ -183,14 +185,14 @@ func TestD7_UnsignedCancelsNothing(t *testing.T) {
 				t.Fatal("the login was abandoned")
 			}
 			d.drops(n, thirdOne, anew(old).Sign(nas.None).Bytes(), anew(old).Sign(nas.None).Bytes())
-			d.drops(n, inProgress, b, young.Bytes())
+			d.drops(n, dropInProgress, b, young.Bytes())
 
 			first.verdict <- accept
 			kept := d.reply(n, old)
 			if again := d.ask(n, old); !bytes.Equal(again.Raw, kept.Raw) {
 				t.Error("the kept reply differs")
 			}
-			d.drops(n, inProgress, young.Bytes())
+			d.drops(n, dropInProgress, young.Bytes())
 			third := anew(old).Sign(nas.None) // takes the place of the one that is answered
 			d.send(n, third)
 			d.next().verdict <- reject
@@ -219,9 +221,6 @@ func TestD6_UnsignedPushesOutNoReply(t *testing.T) {
 	if again := d.ask(n, signed); !bytes.Equal(again.Raw, kept.Raw) {
 		t.Error("the kept reply differs")
 	}
-	next := anew(signed) // the client's own next request does
-	d.ask(n, next)
-	d.drops(n, "replayed", signed.Bytes())
 }
 
 // TestD7_SignedEndsBoth generations.
@@ -246,23 +245,94 @@ func TestD7_SignedEndsBoth(t *testing.T) {
 	}
 }
 
-// TestD8_Acceptance4_Replay: a captured request brings nobody's phone to ring, wherever it comes from. That the memory
-// outlives the kept reply is shown in TestD8_ReplayMemory.
+// TestD8_Acceptance4_Replay: a captured request brings nobody's phone to ring: while its reply is kept a copy gets that, and
+// from another host nothing. That the memory outlives the kept reply is shown in TestD8_ReplayMemory.
 func TestD8_Acceptance4_Replay(t *testing.T) {
 	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{client(from("127.0.0.0/8"))}})
 	n := d.nas("")
 	r := login()
-	d.wants(nas.CodeAccessAccept, n, r)
+	first := d.wants(nas.CodeAccessAccept, n, r)
 	u := unsigned()
 	d.wants(nas.CodeAccessAccept, n, u)
-	otherID := *r
+	if again := d.ask(d.nas(""), r); !bytes.Equal(again.Raw, first.Raw) {
+		t.Error("a copy from another port does not get the kept reply")
+	}
+	otherID, otherUnsignedID := *r, *u
 	otherID.Identifier += 100
+	otherID.Sign(nas.None)
+	otherUnsignedID.Identifier += 100
 	for _, from := range []string{"127.0.0.1", "127.0.0.9"} {
 		thief := d.nas(from)
-		d.drops(thief, replayed, r.Bytes(), u.Bytes(), otherID.Bytes())
+		d.drops(thief, dropReplayed, otherID.Bytes(), otherUnsignedID.Bytes())
 	}
-	if got := d.log.lines(replayed); len(got) != 1 {
+	d.drops(d.nas("127.0.0.9"), dropReplayed, r.Bytes(), u.Bytes())
+	if got := len(d.decider.calls()); got != 2 {
+		t.Errorf("%d logins reached the Decider, want 2", got)
+	}
+	if got := d.log.lines(dropReplayed); len(got) != 1 {
 		t.Errorf("%d lines about replays, want 1", len(got))
+	}
+}
+
+// TestReusedAuthenticator: PHP's Dapphp\Radius has one Request Authenticator for all requests of an object. Only who knows
+// the secret can sign such a packet, and a State is good once, so these are logins; anything else stays a replay.
+func TestReusedAuthenticator(t *testing.T) {
+	d := open(t, house{decide: always(ask)})
+	n := d.nas("")
+	again := func(r *nas.Request, identifier byte, sign nas.Placement) *nas.Request {
+		c := *r
+		c.Identifier = identifier
+		return c.Sign(sign)
+	}
+	r := login()
+	r.Identifier = 1
+	d.wants(nas.CodeAccessChallenge, n, r)
+	d.wants(nas.CodeAccessChallenge, n, again(r, 2, nas.First))
+	d.wants(nas.CodeAccessChallenge, n, again(r, 3, nas.First))
+	withState := again(r, 4, nas.None)
+	withState.State([]byte("state"))
+	d.wants(nas.CodeAccessChallenge, n, withState)
+	d.drops(n, dropReplayed, again(r, 5, nas.None).Bytes())
+	eventually(t, "a hint that does not speak of capture", func() bool { return len(d.log.lines(dropReplayed, "uses a Request Authenticator again")) == 1 })
+	if got := len(d.decider.calls()); got != 4 {
+		t.Errorf("%d logins reached the Decider, want 4", got)
+	}
+}
+
+// TestCopyFromElsewhere: copies from other ports and to other addresses of ours are one request, answered wherever it was
+// asked, three times beside the first at most.
+func TestCopyFromElsewhere(t *testing.T) {
+	d := open(t, house{clients: []*radiusd.Client{client(from("127.0.0.0/8"))}})
+	d.listen("127.0.0.1:0", "127.0.0.2:0")
+	second := d.address
+	for _, a := range d.Addresses() {
+		if a != d.address {
+			second = a
+		}
+	}
+	first, elsewhere := d.nas("127.0.0.1"), dial(t, second, "127.0.0.1")
+	others := []*nas.NAS{d.nas("127.0.0.1"), elsewhere, d.nas("127.0.0.1")}
+	tooMany := d.nas("127.0.0.1")
+	for _, r := range []*nas.Request{login(), unsigned()} {
+		b := d.send(first, r)
+		c := d.next()
+		for _, n := range append(others, tooMany) {
+			d.drops(n, dropInProgress, b, b)
+		}
+		c.verdict <- accept
+		want := d.reply(first, r)
+		for i, n := range others {
+			if got := d.reply(n, r); !bytes.Equal(got.Raw, want.Raw) {
+				t.Errorf("port %d has another reply", i)
+			}
+		}
+		d.silent(tooMany, "", 0, func() {})
+		if got := d.ask(tooMany, r); !bytes.Equal(got.Raw, want.Raw) { // the kept reply is anybody's who has the request
+			t.Error("the kept reply differs")
+		}
+	}
+	if got := len(d.decider.calls()); got != 2 {
+		t.Errorf("%d logins reached the Decider, want 2", got)
 	}
 }
 
@@ -285,7 +355,17 @@ func TestD8_SurvivesReload(t *testing.T) {
 	if again := d.ask(n, r); !bytes.Equal(again.Raw, first.Raw) {
 		t.Error("the kept reply differs after a reload")
 	}
-	d.drops(d.nas(""), replayed, r.Bytes())
+}
+
+// TestSecretChanged: a reply that was signed with the old secret is of no use.
+func TestSecretChanged(t *testing.T) {
+	d := open(t, house{decide: always(accept)})
+	n := d.nas("")
+	r := unsigned()
+	d.wants(nas.CodeAccessAccept, n, r)
+	d.use(0, client(func(c *radiusd.Client) { c.Secret = []byte("another secret of many octets") }))
+	d.send(n, r)
+	eventually(t, "it is dropped", func() bool { return d.Drops()[dropReplayed] == 1 })
 }
 
 // TestD11_StateFirst: when all room is taken, a user who is half-way through still finishes.
@@ -301,16 +381,16 @@ func TestD11_StateFirst(t *testing.T) {
 		}
 	}
 	fill()
-	d.drops(n, overloaded, login().Bytes(), unsigned().Bytes())
+	d.drops(n, dropOverloaded, login().Bytes(), unsigned().Bytes())
 	r := login().State([]byte("s"))
 	d.send(n, r)
 	d.next().verdict <- accept
 	d.reply(n, r)
-	d.drops(n, overloaded, login().State(nil).Bytes()) // an empty one is none
+	d.drops(n, dropOverloaded, login().State(nil).Bytes()) // an empty one is none
 
 	// A request that was refused for want of room is no replay when there is room.
 	late := login()
-	d.drops(n, overloaded, late.Bytes())
+	d.drops(n, dropOverloaded, late.Bytes())
 	calls[0].verdict <- accept
 	if _, err := n.Receive(patience); err != nil {
 		t.Fatal(err)
@@ -333,12 +413,12 @@ func TestD12_OneClientLeavesRoom(t *testing.T) {
 		d.send(greedy, login())
 		d.next()
 	}
-	d.drops(greedy, overloaded, login().Bytes())
+	d.drops(greedy, dropOverloaded, login().Bytes())
 	for range 7 { // to 30: the last two are for State
 		d.send(other, login())
 		d.next()
 	}
-	d.drops(other, overloaded, login().Bytes())
+	d.drops(other, dropOverloaded, login().Bytes())
 	d.send(other, login().State([]byte("s")))
 	d.next()
 	if inFlight, _ := d.Pending(); inFlight != 31 {

@@ -64,22 +64,25 @@ func newDeaf(t testing.TB, decide deciderFunc, rejectDelay time.Duration, client
 	s := &Server{Logger: slog.New(slog.DiscardHandler)}
 	s.Use(Settings{Clients: list, Decider: decide, RejectDelay: rejectDelay})
 	t.Cleanup(func() { s.giveUp(context.Canceled) })
-	return &deaf{Server: s, t: t, l: &listener{socket: watched{&net.UDPConn{}}}} // which answers each send with an error
+	l := newListener(netip.AddrPort{}, false, false)
+	l.socket = newSingleSocket(&net.UDPConn{}, false)
+	return &deaf{Server: s, t: t, l: l} // which answers each send with an error
 }
 
 // take has the server receive a datagram now.
 func (s *deaf) take(b []byte, from netip.AddrPort) {
-	s.receive(&datagram{listener: s.l, from: from, at: time.Now()}, b, nil)
+	s.receive(&datagram{asker: asker{listener: s.l, from: from}, received: time.Now()}, b, nil)
 }
 
 // reply returns what is kept for r, and when it was answered.
 func (s *deaf) reply(r *nas.Request) (p *nas.Response, at time.Time) {
 	s.t.Helper()
-	s.exchanges.mu.Lock()
-	defer s.exchanges.mu.Unlock()
-	request, _ := walk(r.Bytes())
-	asked := datagram{listener: s.l, from: home, packet: request}
-	x, _ := s.exchanges.bySlot.get(uint64(asked.slot()))
+	s.duplicates.mu.Lock()
+	defer s.duplicates.mu.Unlock()
+	packet, _ := walk(r.Bytes())
+	c := s.settings.Load().Clients.find(home.Addr())
+	asked := datagram{asker: asker{listener: s.l, from: home}, packet: packet, client: c}
+	x := s.duplicates.byKey[asked.requestKey()]
 	if x == nil || x.reply == nil {
 		return nil, time.Time{}
 	}
@@ -87,7 +90,7 @@ func (s *deaf) reply(r *nas.Request) (p *nas.Response, at time.Time) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return p, s.exchanges.kept.places[x.place-s.exchanges.kept.number].since
+	return p, x.expires.Add(-max(keepReply, x.client.Timeout))
 }
 
 func signedLogin() *nas.Request {

@@ -14,9 +14,9 @@ import (
 	"unicode/utf8"
 )
 
-// Lines writes the line of each login, octet for octet as slog's TextHandler or JSONHandler does. Through slog the line
+// LoginLog writes the line of each login, octet for octet as slog's TextHandler or JSONHandler does. Through slog the line
 // costs more than all else that a remembered login does.
-type Lines struct {
+type LoginLog struct {
 	To    io.Writer // is given whole lines, from many goroutines at once
 	JSON  bool
 	Level slog.Level // of the lowest that are written
@@ -34,7 +34,7 @@ type stamp struct {
 }
 
 // appendTime begins a line of text. The second is written anew only when there is another.
-func (l *Lines) appendTime(b []byte, t time.Time) []byte {
+func (l *LoginLog) appendTime(b []byte, t time.Time) []byte {
 	now := l.latest.Load()
 	if now == nil || now.unix != t.Unix() || now.in != t.Location() {
 		now = &stamp{t.Unix(), t.Location(), t.Format("time=2006-01-02T15:04:05."), t.Format("Z07:00 level=")}
@@ -46,13 +46,13 @@ func (l *Lines) appendTime(b []byte, t time.Time) []byte {
 	return append(b, now.zone...)
 }
 
-// write writes the line of e, or has it leave with b, the batch that its request came with; nil for none.
-func (l *Lines) write(e *Event, b *batch) {
+// write writes the line of e, or has it written with those of the other logins of d's batch.
+func (l *LoginLog) write(e *Event, d *datagram) {
 	if e.level() < l.Level {
 		return
 	}
-	if b != nil {
-		b.lines = l.append(b.lines, e)
+	if d.inBatch {
+		d.listener.logLines = l.append(d.listener.logLines, e)
 		return
 	}
 	buffer, ok := l.buffers.Get().(*[]byte)
@@ -64,28 +64,20 @@ func (l *Lines) write(e *Event, b *batch) {
 	l.buffers.Put(buffer)
 }
 
-// flush writes the lines of b.
-func (l *Lines) flush(b *batch) {
-	if len(b.lines) > 0 {
-		l.To.Write(b.lines)
-		b.lines = b.lines[:0]
-	}
-}
-
-func (l *Lines) append(b []byte, e *Event) []byte {
+func (l *LoginLog) append(b []byte, e *Event) []byte {
 	if l.JSON {
 		to := line{form: asJSON, b: append(b, `{"time":"`...)}
 		to.b = e.Time.AppendFormat(to.b, time.RFC3339Nano)
 		to.b = append(to.b, `","level":"`...)
 		to.b = append(to.b, e.level().String()...)
 		to.b = append(to.b, `","msg":"login"`...)
-		e.tell(&to)
+		e.writeTo(&to)
 		return append(to.b, "}\n"...)
 	}
 	to := line{form: asText, b: l.appendTime(b, e.Time)}
 	to.b = append(to.b, e.level().String()...)
 	to.b = append(to.b, " msg=login"...)
-	e.tell(&to)
+	e.writeTo(&to)
 	return append(to.b, '\n')
 }
 

@@ -13,8 +13,7 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// TestReadersSideBySide: copies of a request, and requests that take each other's place, at several readers at the same
-// moment. Each is settled once at most, and nothing stays in progress.
+// TestReadersSideBySide: copies of a request at several listeners at the same moment. Each is settled once at most, and nothing stays in progress.
 func TestReadersSideBySide(t *testing.T) {
 	const requests, slots, copies = 2000, 50, 3
 	var settled [requests]atomic.Int32
@@ -39,19 +38,25 @@ func TestReadersSideBySide(t *testing.T) {
 		octets = append(octets, r.Sign(nas.First).Bytes())
 	}
 	var readers sync.WaitGroup
+	var listeners []*listener
 	for range copies {
+		l := newListener(netip.AddrPort{}, false, false)
+		l.socket = s.l.socket
+		listeners = append(listeners, l)
 		readers.Go(func() {
 			dice := mathrand.New(mathrand.NewPCG(mathrand.Uint64(), 1))
 			for at := 0; at < requests; at += 10 {
 				for _, i := range dice.Perm(10) {
 					b := append([]byte(nil), octets[at+i]...)
-					s.receive(&datagram{listener: s.l, from: netip.AddrPortFrom(home.Addr(), 1024), at: time.Now()}, b, nil)
+					s.receive(&datagram{asker: asker{listener: l, from: netip.AddrPortFrom(home.Addr(), 1024)}, received: time.Now()}, b, nil)
 				}
 			}
 		})
 	}
 	readers.Wait()
-	s.l.logins.Wait()
+	for _, l := range listeners {
+		l.logins.Wait()
+	}
 	for n := range settled {
 		if got := settled[n].Load(); got > 1 {
 			t.Errorf("request %d was settled %d times", n, got)
@@ -63,8 +68,8 @@ func TestReadersSideBySide(t *testing.T) {
 	if got := s.Drops()["panic"]; got != 0 {
 		t.Errorf("%d panics", got)
 	}
-	check(t, s.exchanges, s.settings.Load().Clients.list)
-	if longest := s.settings.Load().Clients.list[0].traffic.patience.waits.median(); longest > time.Minute {
+	check(t, s.duplicates, s.settings.Load().Clients.list)
+	if longest := s.settings.Load().Clients.list[0].traffic.behaviour.gaveUpAfter.median(); longest > time.Minute {
 		t.Errorf("a client was patient for %v", longest)
 	}
 }

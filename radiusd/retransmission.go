@@ -7,43 +7,43 @@ import (
 	"time"
 )
 
-// asking is how a client asks for the answer to one request.
-type asking struct {
+// retransmissions are how a client asks for the answer to one request.
+type retransmissions struct {
 	user        string // User-Name as sent
 	first, last time.Time
 	copies      int
 	interval    time.Duration // between its last two copies; 0: there was one only
-	before      time.Duration // between the two before those
-	over        bool          // the client was seen to give up
+	previous    time.Duration // between the two before those
+	gaveUp      bool          // the client was seen to give up
 }
 
-// again notes another copy.
-func (a *asking) again(now time.Time) {
+// add notes another copy.
+func (a *retransmissions) add(now time.Time) {
 	a.copies++
 	// Copies at once are the network's doing, not the client's.
 	if gap := now.Sub(a.last); gap >= 100*time.Millisecond {
-		a.before, a.interval, a.last = a.interval, gap, now
+		a.previous, a.interval, a.last = a.interval, gap, now
 	}
 }
 
-// due is when the next copy would come: at intervals that stay, or grow as they grew (strongSwan's by 1.4).
-func (a *asking) due() time.Time {
+// nextDue is when the next copy would come: at intervals that stay, or grow as they grew (strongSwan's by 1.4).
+func (a *retransmissions) nextDue() time.Time {
 	wait := float64(a.interval)
-	if a.before > 0 {
-		wait *= min(max(wait/float64(a.before), 1), 2)
+	if a.previous > 0 {
+		wait *= min(max(wait/float64(a.previous), 1), 2)
 	}
 	return a.last.Add(time.Duration(wait))
 }
 
-// patience is what was seen of how one client asks again, and how long it does. A client whose patience is shorter than
-// its users take to find their phones is the commonest trouble there is, and nothing in a packet tells of it.
-type patience struct {
-	mu        sync.Mutex // guards all below
-	silent    uint64     // copies of requests in progress
-	served    uint64     // copies of requests that had their reply
-	gaveUp    uint64
-	intervals samples
-	waits     samples // how long it asked for what it gave up
+// behaviour is what was seen of how one client retransmits, and after how long it gives up. A client that gives up sooner
+// than its users find their phones is the commonest trouble there is, and nothing in a packet tells of it.
+type behaviour struct {
+	mu          sync.Mutex // guards all below
+	silent      uint64     // copies of requests in progress
+	served      uint64     // copies of requests that had their reply
+	gaveUp      uint64
+	intervals   samples
+	gaveUpAfter samples // how long it asked for what it gave up
 }
 
 // samples are the newest of many durations.
@@ -72,75 +72,75 @@ func (s *samples) median() time.Duration {
 	return list[len(list)/2]
 }
 
-// repeated notes a copy of a request, called with exchanges.mu held.
-func (p *patience) repeated(x *exchange, now time.Time) {
+// copied notes a copy of a request, called with duplicates.mu held.
+func (p *behaviour) copied(x *request, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if x.reply != nil {
+	if x.state == answered {
 		p.served++
 		return
 	}
 	p.silent++
-	last := x.asking.last
-	if x.asking.again(now); x.asking.last != last {
-		p.intervals.add(x.asking.interval)
+	last := x.waiting.asking.last
+	if x.waiting.asking.add(now); x.waiting.asking.last != last {
+		p.intervals.add(x.waiting.asking.interval)
 	}
 }
 
 // superseded notes that the client sent another request on x's slot, whereby it gave x up.
-func (p *patience) superseded(x *exchange, now time.Time) {
+func (p *behaviour) superseded(x *request, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	end := now
-	if due := x.asking.due(); x.asking.interval > 0 && due.Before(now) {
+	if due := x.waiting.asking.nextDue(); x.waiting.asking.interval > 0 && due.Before(now) {
 		end = due
 	}
-	p.end(x, end)
+	p.noteGivenUp(x, end)
 }
 
-// minPatience is how soon a second login of a user says that the client lost patience with the first.
-const minPatience = time.Second
+// soonestRetry is how soon a second login of a user says that the client has given up the first.
+const soonestRetry = time.Second
 
 // asksAnew notes that a user logs in again while x, a login of theirs, is in progress. As long as a copy of x may come
 // the client waits; then the user does it by another device.
-func (p *patience) asksAnew(x *exchange, now time.Time) {
+func (p *behaviour) asksAnew(x *request, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a, end := x.asking, now
+	a, end := &x.waiting.asking, now
 	switch typical := p.intervals.median(); {
-	case now.Sub(a.first) < minPatience:
+	case now.Sub(a.first) < soonestRetry:
 		return
 	case a.interval > 0:
-		if end = a.due(); end.After(now) {
+		if end = a.nextDue(); end.After(now) {
 			return
 		}
 	case typical > 0 && now.Sub(a.first) < 2*typical:
 		return
 	}
-	p.end(x, end)
+	p.noteGivenUp(x, end)
 }
 
 // answered notes that x gets its reply. A client that asked at intervals and has long stopped listens no more.
-func (p *patience) answered(x *exchange, now time.Time) {
+func (p *behaviour) answered(x *request, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a := x.asking
+	a := &x.waiting.asking
 	if a.interval == 0 {
 		return
 	}
-	if due := a.due(); now.Sub(a.last) > 2*due.Sub(a.last) {
-		p.end(x, due)
+	if due := a.nextDue(); now.Sub(a.last) > 2*due.Sub(a.last) {
+		p.noteGivenUp(x, due)
 	}
 }
 
-// end is called with mu held.
-func (p *patience) end(x *exchange, at time.Time) {
-	if x.asking.over {
+// noteGivenUp is called with mu held.
+func (p *behaviour) noteGivenUp(x *request, when time.Time) {
+	if x.waiting.asking.gaveUp {
 		return
 	}
-	x.asking.over = true
+	x.waiting.asking.gaveUp = true
 	p.gaveUp++
-	p.waits.add(at.Sub(x.asking.first))
+	p.gaveUpAfter.add(when.Sub(x.waiting.asking.first))
 }
 
 // PatienceReport is how a client was seen to ask again, and to give up.
@@ -158,12 +158,12 @@ type PatienceReport struct {
 const fewGaveUp = 3
 
 func (c *Client) patience() PatienceReport {
-	p := &c.traffic.patience
+	p := &c.traffic.behaviour
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	r := PatienceReport{
 		Silent: p.silent, Served: p.served, GaveUp: p.gaveUp,
-		Interval: p.intervals.median(), After: p.waits.median(),
+		Interval: p.intervals.median(), After: p.gaveUpAfter.median(),
 	}
 	if list := p.intervals.sorted(); len(list) > 0 {
 		r.Longest = list[len(list)-1]

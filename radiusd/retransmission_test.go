@@ -20,34 +20,35 @@ func second(seconds float64) time.Time {
 	return start.Add(time.Duration(seconds * float64(time.Second)))
 }
 
-// tell plays s on table and returns the exchanges that are still in progress.
-func (s story) tell(t *testing.T, table *exchanges, c *Client, n int) {
+// tell plays s on table and returns the requests that are still in progress.
+func (s story) tell(t *testing.T, table *duplicates, c *Client, n int) {
 	t.Helper()
-	claim := func(slot int, user string, at float64) *exchange {
-		x := exchangeNo(slot, c)
+	begin := func(slot int, user string, at float64) *request {
+		x := requestNo(slot, c)
 		x.authentic = true
 		x.authenticator[0], x.authenticator[1] = byte(at)+1, byte(n)
-		if why := table.claim(x, false, second(at)); why != passed {
+		x.key += requestKey(at*1000) << 32
+		if why := table.begin(x, false, second(at)); why != notDropped {
 			t.Fatalf("at %v s: %v", at, why)
 		}
-		table.waits(x, user, func(error) {}, second(at))
+		table.wait(x, user, func(error) {}, second(at))
 		return x
 	}
-	x := claim(10*n, "jo", 0)
+	x := begin(10*n, "jo", 0)
 	for _, at := range s.copies {
-		if _, _, known := table.repeated(x.slot, x.authenticator, second(at)); !known {
+		if _, why := table.copyOf(x, second(at)); why != dropInProgress {
 			t.Fatalf("the copy at %v s is taken for another request", at)
 		}
 	}
-	all := []*exchange{x}
+	all := []*request{x}
 	if s.newOnID > 0 {
-		all = append(all, claim(10*n, "jo", s.newOnID))
+		all = append(all, begin(10*n, "jo", s.newOnID))
 	}
 	if s.newLogin > 0 {
-		all = append(all, claim(10*n+1, "jo", s.newLogin))
+		all = append(all, begin(10*n+1, "jo", s.newLogin))
 	}
 	if s.other > 0 {
-		all = append(all, claim(10*n+2, "al", s.other))
+		all = append(all, begin(10*n+2, "al", s.other))
 	}
 	end := max(s.answered, s.newOnID, s.newLogin, s.other)
 	for _, y := range all {
@@ -87,7 +88,7 @@ func TestPatience(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := &Client{Timeout: 55 * time.Second, traffic: &traffic{}}
-			table := newExchanges(100)
+			table := newDuplicates(100)
 			tt.story.tell(t, table, c, 1)
 			r := c.patience()
 			if got := r.Interval.Seconds(); got != tt.interval {
@@ -128,7 +129,7 @@ func TestPatience_Advice(t *testing.T) {
 			"gives up after 10 s: raise its timeout to 60 s"},
 	} {
 		c := &Client{Timeout: tt.timeout, traffic: &traffic{}}
-		table := newExchanges(100)
+		table := newDuplicates(100)
 		for i, s := range tt.stories {
 			s.tell(t, table, c, i)
 		}
@@ -141,9 +142,9 @@ func TestPatience_Advice(t *testing.T) {
 // TestPatience_Nameless: requests without a User-Name are not one user's.
 func TestPatience_Nameless(t *testing.T) {
 	c := &Client{traffic: &traffic{}}
-	table := newExchanges(100)
+	table := newDuplicates(100)
 	for n := range 3 {
-		table.claim(exchangeNo(n, c), false, second(float64(10*n)))
+		table.begin(requestNo(n, c), false, second(float64(10*n)))
 	}
 	if r := c.patience(); r.GaveUp != 0 {
 		t.Errorf("%+v", r)
@@ -153,11 +154,11 @@ func TestPatience_Nameless(t *testing.T) {
 // TestPatience_Served: a copy of an answered request is the reply's loss, and no impatience.
 func TestPatience_Served(t *testing.T) {
 	c := &Client{traffic: &traffic{}}
-	table := newExchanges(100)
-	x := exchangeNo(1, c)
-	table.claim(x, false, start)
+	table := newDuplicates(100)
+	x := requestNo(1, c)
+	table.begin(x, false, start)
 	table.finish(x, []byte("reply"), second(1))
-	table.repeated(x.slot, x.authenticator, second(3))
+	table.copyOf(x, second(3))
 	if r := c.patience(); r.Served != 1 || r.Silent != 0 || r.Interval != 0 || r.GaveUp != 0 {
 		t.Errorf("%+v", r)
 	}
@@ -182,14 +183,14 @@ func TestPendingLogins(t *testing.T) {
 	s.init()
 	c := &Client{Name: "vpn", traffic: &traffic{}}
 	for n, user := range []string{"jo", "al\x1b[2J", "answered", "eve"} {
-		x := exchangeNo(n, c)
-		s.exchanges.claim(x, false, second(float64(10-n)))
-		s.exchanges.waits(x, user, func(error) {}, second(float64(10-n)))
+		x := requestNo(n, c)
+		s.duplicates.begin(x, false, second(float64(10-n)))
+		s.duplicates.wait(x, user, func(error) {}, second(float64(10-n)))
 		if user == "answered" {
-			s.exchanges.finish(x, []byte("reply"), second(10))
+			s.duplicates.finish(x, []byte("reply"), second(10))
 		}
 		if user == "eve" {
-			s.exchanges.repeated(x.slot, x.authenticator, second(10))
+			s.duplicates.copyOf(x, second(10))
 		}
 	}
 	var got []string
@@ -208,11 +209,11 @@ func TestPendingLogins(t *testing.T) {
 func TestDropReasons(t *testing.T) {
 	names := DropReasons()
 	slices.Sort(names)
-	if len(names) != int(reasons)-1 || len(slices.Compact(names)) != len(names) || names[0] == "" {
+	if len(names) != int(dropReasonCount)-1 || len(slices.Compact(names)) != len(names) || names[0] == "" {
 		t.Errorf("%q", names)
 	}
 	s := &Server{}
-	s.drops.add(unknownClient, start)
+	s.drops.add(dropUnknownClient, start)
 	for name := range s.Drops() {
 		if !slices.Contains(names, name) {
 			t.Errorf("%q is not among them", name)

@@ -3,19 +3,21 @@ package radiusd
 import (
 	"context"
 	"net"
+	"net/netip"
 )
 
-// Hold takes the lock of the table of exchanges, as a login would that never ends, until release is called.
+// Hold takes the lock of the table of requests, as a login would that never ends, until release is called.
 func (s *Server) Hold() (release func()) {
 	s.init()
-	s.exchanges.mu.Lock()
-	return s.exchanges.mu.Unlock
+	s.duplicates.mu.Lock()
+	return s.duplicates.mu.Unlock
 }
 
 // EndedLoop returns what asks whether a listener whose loop has ended is alive.
 func EndedLoop(conn *net.UDPConn) func(context.Context) error {
-	l := &listener{socket: watched{conn}, readers: []*reader{newReader(nil)}}
+	l := newListener(netip.AddrPort{}, false, false)
+	l.socket = newSingleSocket(conn, false)
 	l.retired.Store(true)
-	close(l.readers[0].ended)
+	close(l.ended)
 	return l.alive
 }

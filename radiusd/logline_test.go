@@ -28,7 +28,7 @@ func bySlog(e *Event, asJSON bool) string {
 
 func byLines(e *Event, asJSON bool) string {
 	var b bytes.Buffer
-	(&Lines{To: &b, JSON: asJSON}).write(e, nil)
+	(&LoginLog{To: &b, JSON: asJSON}).write(e, &datagram{})
 	return b.String()
 }
 
@@ -79,14 +79,14 @@ func compact(t *testing.T, line string) string {
 // TestLinesOfOneSecondAndTheNext: one writer of all of them, in any order.
 func TestLinesOfOneSecondAndTheNext(t *testing.T) {
 	var b bytes.Buffer
-	l := &Lines{To: &b}
+	l := &LoginLog{To: &b}
 	east := time.FixedZone("east", -90*60)
 	for _, after := range []time.Duration{0, time.Millisecond, 879 * time.Millisecond, time.Second, 999 * time.Millisecond, 59 * time.Minute} {
 		for _, in := range []*time.Location{time.UTC, east} {
 			e := someEvent()
 			e.Time = e.Time.Add(after).In(in)
 			b.Reset()
-			if l.write(e, nil); b.String() != bySlog(e, false) {
+			if l.write(e, &datagram{}); b.String() != bySlog(e, false) {
 				t.Errorf("got  %swant %s", b.String(), bySlog(e, false))
 			}
 		}
@@ -111,22 +111,22 @@ func FuzzLines(f *testing.F) {
 // TestLinesLevel: what is below it is not written.
 func TestLinesLevel(t *testing.T) {
 	var b bytes.Buffer
-	l := &Lines{To: &b, Level: slog.LevelWarn}
+	l := &LoginLog{To: &b, Level: slog.LevelWarn}
 	e := someEvent()
-	if l.write(e, nil); b.Len() > 0 {
+	if l.write(e, &datagram{}); b.Len() > 0 {
 		t.Errorf("written: %s", b.String())
 	}
 	e.Reason = policy.Fraud
-	if l.write(e, nil); !bytes.Contains(b.Bytes(), []byte("level=WARN msg=login")) {
+	if l.write(e, &datagram{}); !bytes.Contains(b.Bytes(), []byte("level=WARN msg=login")) {
 		t.Errorf("not written: %q", b.String())
 	}
 }
 
 func BenchmarkLine(b *testing.B) {
-	l := &Lines{To: io.Discard}
+	l := &LoginLog{To: io.Discard}
 	e := someEvent()
 	b.ReportAllocs()
 	for b.Loop() {
-		l.write(e, nil)
+		l.write(e, &datagram{})
 	}
 }

@@ -12,55 +12,54 @@ import (
 	"duoradiusd/policy"
 )
 
-// datagram is one received datagram and what has been learnt of it.
+// datagram is one received datagram and what is known of it.
 type datagram struct {
-	listener *listener
-	batch    *batch // that it was read with; nil when its reply leaves alone
-	from     netip.AddrPort
-	to       netip.Addr // the address that was asked; invalid when the socket is bound to it
-	at       time.Time
-	turn     uint64 // of the read that brought it, among those of its listener
+	asker
+	inBatch  bool // its reply and its log line wait for those of the datagrams that were read with it
+	received time.Time
 
 	client    *Client
 	packet    packet
 	authentic bool // has a valid Message-Authenticator
+
+	reusesAuthenticator bool // of a request under another Identifier
 }
 
 // answer sends the reply.
 func (d *datagram) answer(reply []byte) {
-	if d.batch != nil {
-		d.batch.answer(d, reply)
+	if d.inBatch {
+		d.listener.replies = append(d.listener.replies, message{b: reply, control: sourceControl(d.to), peer: d.from})
 		return
 	}
-	d.listener.send(reply, d.from, d.to)
+	d.send(reply)
 }
 
-// kept is d for a login that goes on when the read loop uses its buffers again.
-func (d *datagram) kept() *datagram {
-	k := *d
-	k.batch = nil
-	k.packet.b = bytes.Clone(d.packet.b)
-	return &k
+// copied is d for a login that goes on when the reader uses its buffers again.
+func (d *datagram) copied() *datagram {
+	c := *d
+	c.inBatch = false
+	c.packet.b = bytes.Clone(d.packet.b)
+	return &c
 }
 
 // host is the address that asks, in the one form that it is known by.
 func (d *datagram) host() netip.Addr { return canonical(d.from.Addr()) }
 
-// judge settles whether a datagram is believed, cheapest check first. It touches nothing that a later packet could
+// triage decides whether a datagram is believed, cheapest check first. It changes nothing that a later packet could
 // feel, except counters, until the Message-Authenticator has been verified.
-func (s *Server) judge(d *datagram, b []byte, clients *Clients) (why dropped) {
+func (s *Server) triage(d *datagram, b []byte, clients *Clients) (why dropReason) {
 	if len(b) > maxLength {
-		return tooLarge // what was read of it may be well-formed, but is not all (RFC 2865 §3)
+		return dropTooLarge // what was read of it may be well-formed, but is not all (RFC 2865 §3)
 	}
 	if d.client = clients.find(d.from.Addr()); d.client == nil {
-		return unknownClient
+		return dropUnknownClient
 	}
-	if d.packet, why = walk(b); why != passed {
+	if d.packet, why = walk(b); why != notDropped {
 		return why
 	}
 	p := &d.packet
 	if code := p.code(); code != codeAccessRequest && code != codeStatusServer {
-		return wrongCode
+		return dropWrongCode
 	}
 	t := d.client.traffic
 	if p.code() == codeAccessRequest {
@@ -68,62 +67,62 @@ func (s *Server) judge(d *datagram, b []byte, clients *Clients) (why dropped) {
 		if !p.named {
 			t.Anonymous.Add(1)
 		}
-		if why := p.form(); why != passed {
+		if why := p.form(); why != notDropped {
 			return why
 		}
 	}
 	if !p.messageAuthenticator.present() {
-		return s.judgeWithout(d)
+		return s.triageUnsigned(d)
 	}
 	if !p.authentic(d.client) {
 		t.Wrong.Add(1)
-		return wrongMessageAuthenticator
+		return dropWrongSignature
 	}
 	d.authentic = true
 	if p.code() == codeAccessRequest {
 		t.Authenticated.Add(1)
 		s.noteEvidence(d)
 	}
-	return passed
+	return notDropped
 }
 
 // form refuses requests that leave open how the user is to be checked (RFC 2865 §4.1, RFC 3579 §3.3 note 1).
-func (p *packet) form() dropped {
+func (p *packet) form() dropReason {
 	switch n := p.methods(); {
 	case n > 1:
-		return mixedMethods
+		return dropMixedMethods
 	case n == 0 && !p.resumes() && !p.messageAuthenticator.present():
-		return noMethod
+		return dropNoMethod
 	}
-	return passed
+	return notDropped
 }
 
-// judgeWithout settles what becomes of a packet without Message-Authenticator.
-func (s *Server) judgeWithout(d *datagram) dropped {
+// triageUnsigned decides about a packet without Message-Authenticator.
+func (s *Server) triageUnsigned(d *datagram) dropReason {
 	c, p := d.client, &d.packet
 	if p.code() == codeStatusServer || p.eap.present() {
-		return needsMessageAuthenticator // RFC 5997 §3, RFC 3579 §3.1
+		return dropUnsigned // RFC 5997 §3, RFC 3579 §3.1
 	}
 	t := c.traffic
 	t.Unauthenticated.Add(1)
-	t.LastWithout.Store(d.at.Unix())
+	t.LastWithout.Store(d.received.Unix())
 	if p.proxyState > 0 {
 		t.ProxyStateUnguarded.Add(1)
 	}
 	s.noteEvidence(d)
 	switch {
 	case c.MessageAuthenticator == Require:
-		return needsMessageAuthenticator
+		return dropUnsigned
 	case c.MessageAuthenticator != Accept && t.ratchets.required(d.host()):
-		return ratcheted
+		return dropUnsignedByRatchet
 	case c.LimitProxyState && p.proxyState > 0:
-		return limitedProxyState
+		return dropProxyState
 	}
-	if t.dueForWarning(d.at) {
+	if t.dueForWarning(d.received) {
 		s.log().Warn("this client sends no Message-Authenticator: its requests can be forged (CVE-2024-3596)",
 			"client", c.Name, "from", d.from.String())
 	}
-	return passed
+	return notDropped
 }
 
 // noteEvidence turns the ratchet of a client of "auto". EAP must carry a Message-Authenticator whatever the client is
@@ -141,7 +140,7 @@ func (s *Server) noteEvidence(d *datagram) {
 	if !c.single(from) {
 		return
 	}
-	turned, keep := c.traffic.ratchets.note(from, d.authentic, d.at)
+	turned, keep := c.traffic.ratchets.note(from, d.authentic, d.received)
 	if turned {
 		s.log().Warn("message_authenticator: this client always sends it and must from now on",
 			"client", c.Name, "from", from.String())

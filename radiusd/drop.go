@@ -1,0 +1,140 @@
+package radiusd
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// dropReason is why a datagram gets no reply. The set is closed: each is a counter.
+type dropReason int
+
+const (
+	notDropped dropReason = iota
+	dropTooLarge
+	dropUnknownClient
+	dropMalformed
+	dropTooManyAttributes
+	dropAttributeTwice
+	dropWrongCode
+	dropMixedMethods
+	dropNoMethod
+	dropUnsigned
+	dropUnsignedByRatchet
+	dropProxyState
+	dropWrongSignature
+	dropStatusTooOften
+	dropStatusUnable
+	dropInProgress
+	dropThirdOnIdentifier
+	dropReplayed
+	dropOverloaded
+	dropPanicked
+	dropReasonCount // how many there are
+)
+
+var dropNames = [dropReasonCount]string{
+	notDropped:            "passed",
+	dropTooLarge:          "larger than 4096 octets",
+	dropUnknownClient:     "unknown client",
+	dropMalformed:         "malformed",
+	dropTooManyAttributes: "too many attributes",
+	dropAttributeTwice:    "an attribute twice that may come once",
+	dropWrongCode:         "unexpected code",
+	dropMixedMethods:      "more than one of User-Password, CHAP-Password and EAP-Message",
+	dropNoMethod:          "no credentials and no Message-Authenticator",
+	dropUnsigned:          "no Message-Authenticator",
+	dropUnsignedByRatchet: "no Message-Authenticator from a client that always sent it",
+	dropProxyState:        "Proxy-State without Message-Authenticator",
+	dropWrongSignature:    "wrong Message-Authenticator",
+	dropStatusTooOften:    "Status-Server too often",
+	dropStatusUnable:      "Status-Server while Duo can't be asked",
+	dropInProgress:        "repeated while in progress",
+	dropThirdOnIdentifier: "a third request on one Identifier",
+	dropReplayed:          "replayed",
+	dropOverloaded:        "too many logins in progress",
+	dropPanicked:          "panic",
+}
+
+var dropHints = [dropReasonCount]string{
+	dropUnsigned:          `the client must send it, or message_authenticator = "accept"`,
+	dropUnsignedByRatchet: `an attack, or the client was changed; message_authenticator = "accept" allows it`,
+	dropProxyState:        "the client should send a Message-Authenticator; limit_proxy_state = false allows it without",
+	dropWrongSignature:    "is the secret right? (pfSense CE 2.8.1 sends a wrong one whatever the secret)",
+	dropReplayed:          "a late copy, or somebody has captured the request and sends it again",
+}
+
+func (d dropReason) String() string { return dropNames[d] }
+
+// dropLogInterval is how long one reason is not logged again.
+const dropLogInterval = 10 * time.Second
+
+// drops counts what got no reply, and logs each reason at most once in a while.
+type drops struct {
+	counts [dropReasonCount]atomic.Uint64
+
+	mu     sync.Mutex // guards logged
+	logged [dropReasonCount]struct {
+		when  time.Time
+		count uint64
+	}
+}
+
+// add counts one drop and reports how many there were since the last that was due for a log line; 0 when none is due.
+func (d *drops) add(why dropReason, now time.Time) (since uint64) {
+	count := d.counts[why].Add(1)
+	if why == dropInProgress {
+		return 0 // what every client does
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	last := &d.logged[why]
+	if !last.when.IsZero() && now.Sub(last.when) < dropLogInterval {
+		return 0
+	}
+	since = count - last.count
+	last.when, last.count = now, count
+	return since
+}
+
+// DropReasons returns all reasons why a datagram may get no reply.
+func DropReasons() []string { return append([]string(nil), dropNames[notDropped+1:]...) }
+
+// Drops returns how many datagrams got no reply, by reason.
+func (s *Server) Drops() map[string]uint64 {
+	m := make(map[string]uint64, dropReasonCount)
+	for why := range s.drops.counts {
+		if n := s.drops.counts[why].Load(); n > 0 {
+			m[dropReason(why).String()] = n
+		}
+	}
+	return m
+}
+
+func (s *Server) drop(d *datagram, why dropReason) {
+	since := s.drops.add(why, d.received)
+	if since == 0 {
+		return
+	}
+	args := []any{"reason", why.String(), "from", d.from.String(), "count", since}
+	if d.client != nil {
+		args = append(args, "client", d.client.Name)
+	}
+	if hint := d.hint(why); hint != "" {
+		args = append(args, "hint", hint)
+	}
+	level := slog.LevelInfo
+	if dropHints[why] != "" || why == dropOverloaded {
+		level = slog.LevelWarn
+	}
+	s.log().Log(context.Background(), level, "dropped", args...)
+}
+
+func (d *datagram) hint(why dropReason) string {
+	if why == dropReplayed && d.reusesAuthenticator {
+		return "the client uses a Request Authenticator again (RFC 2865 §3 wants a new one each time); with a Message-Authenticator such requests are accepted"
+	}
+	return dropHints[why]
+}

@@ -1,0 +1,272 @@
+package radiusd
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	mathrand "math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+)
+
+var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+// requestNo returns a request of its own, on a slot of its own.
+func requestNo(n int, c *Client) *request {
+	x := &request{client: c, key: requestKey(n + 1)}
+	x.slot = slot{asker{from: netip.AddrPortFrom(home.Addr(), uint16(n/256))}, byte(n)}
+	binary.BigEndian.PutUint64(x.authenticator[:], uint64(n)+1)
+	return x
+}
+
+// begin adds x, which is no copy.
+func (t *duplicates) begin(x *request, resumes bool, now time.Time) dropReason {
+	_, why := t.add(x, resumes, now)
+	return why
+}
+
+// copyOf has another copy of x come.
+func (t *duplicates) copyOf(x *request, now time.Time) (reply []byte, why dropReason) {
+	c := &request{key: x.key, slot: x.slot, authenticator: x.authenticator, client: x.client, authentic: x.authentic}
+	return t.add(c, false, now)
+}
+
+func clientOfTraffic() *Client { return &Client{traffic: &traffic{}} }
+
+// TestD4_ReplyLife: a reply is kept for 30 s from when it was given, or for the client's timeout where that is longer.
+func TestD4_ReplyLife(t *testing.T) {
+	for timeout, life := range map[time.Duration]time.Duration{10 * time.Second: 30 * time.Second, time.Minute: time.Minute} {
+		c := clientOfTraffic()
+		c.Timeout = timeout
+		x := requestNo(1, c)
+		table := newDuplicates(100)
+		if why := table.begin(x, false, start); why != notDropped {
+			t.Fatal(why)
+		}
+		given := start.Add(time.Hour / 2) // the wait does not count
+		if reply, why := table.copyOf(x, given); reply != nil || why != dropInProgress {
+			t.Errorf("in progress: % x, %v", reply, why)
+		}
+		_, first := table.finish(x, []byte("reply"), given)
+		if _, again := table.finish(x, []byte("another"), given); !first || again {
+			t.Error("finish twice")
+		}
+		for _, after := range []time.Duration{0, 5 * time.Second, life - 1} {
+			if reply, why := table.copyOf(x, given.Add(after)); string(reply) != "reply" || why != notDropped {
+				t.Errorf("after %v: %q, %v", after, reply, why)
+			}
+		}
+		// Then only the memory of Request Authenticators stands between it and another push.
+		if reply, why := table.copyOf(x, given.Add(life)); reply != nil || why != dropReplayed {
+			t.Errorf("after %v: %q, %v", life, reply, why)
+		}
+		if inFlight, kept := table.load(); inFlight != 0 || kept != 0 || len(table.byKey) != 0 {
+			t.Errorf("%d in flight, %d kept, %d known", inFlight, kept, len(table.byKey))
+		}
+	}
+}
+
+// TestD4_LongLifeBeforeShort: a reply that lives long hides none behind it that is over.
+func TestD4_LongLifeBeforeShort(t *testing.T) {
+	table, long, short := newDuplicates(100), clientOfTraffic(), clientOfTraffic()
+	long.Timeout = 10 * time.Minute
+	a, b := requestNo(1, long), requestNo(2, short)
+	for _, x := range []*request{a, b} {
+		table.begin(x, false, start)
+		table.finish(x, []byte("reply"), start)
+	}
+	if reply, why := table.copyOf(b, start.Add(time.Minute)); reply != nil || why != dropReplayed {
+		t.Errorf("%q, %v", reply, why)
+	}
+	if reply, _ := table.copyOf(a, start.Add(time.Minute)); reply == nil {
+		t.Error("the long one is gone")
+	}
+	table.expire(start.Add(time.Hour))
+	if _, kept := table.load(); kept != 0 || len(table.byKey) != 0 || table.newest != nil {
+		t.Errorf("%d kept, %d known", kept, len(table.byKey))
+	}
+}
+
+// TestD12_KeptRepliesAreBounded: the oldest go first, and never one that is in progress.
+func TestD12_KeptRepliesAreBounded(t *testing.T) {
+	const pending, more = 1000, 5000
+	c := clientOfTraffic()
+	table := newDuplicates(1 << 20)
+	for n := range pending {
+		table.begin(requestNo(n, c), false, start)
+	}
+	for n := pending; n < pending+maxKeptReplies+more; n++ {
+		x := requestNo(n, c)
+		if why := table.begin(x, false, start); why != notDropped {
+			t.Fatal(why)
+		}
+		table.finish(x, []byte("reply"), start)
+	}
+	if inFlight, kept := table.load(); inFlight != pending || kept != maxKeptReplies || len(table.byKey) != pending+maxKeptReplies {
+		t.Errorf("%d in flight, %d kept, %d known", inFlight, kept, len(table.byKey))
+	}
+	for n, want := range map[int]bool{0: true, pending - 1: true, pending: false, pending + more - 1: false,
+		pending + more: true, pending + maxKeptReplies + more - 1: true} {
+		if _, why := table.copyOf(requestNo(n, c), start); (why != dropReplayed) != want {
+			t.Errorf("request %d known: %v, want %v", n, !want, want)
+		}
+	}
+	table.expire(start.Add(keepReply))
+	if inFlight, kept := table.load(); inFlight != pending || kept != 0 || len(table.byKey) != pending {
+		t.Errorf("later: %d in flight, %d kept, %d known", inFlight, kept, len(table.byKey))
+	}
+}
+
+// TestRequestKey: whatever tells one request from another makes another key; what may differ between copies does not.
+func TestRequestKey(t *testing.T) {
+	signed, _ := walk(signedLogin().Bytes())
+	key := func(change func(*datagram)) requestKey {
+		d := datagram{asker: asker{listener: &listener{}, from: home}, packet: signed, client: &Client{Name: "vpn"}}
+		change(&d)
+		return d.requestKey()
+	}
+	linkLocal := func(zone string) func(*datagram) {
+		return func(d *datagram) { d.from = netip.AddrPortFrom(netip.MustParseAddr("fe80::1").WithZone(zone), 1024) }
+	}
+	octet := func(i int) func(*datagram) {
+		return func(d *datagram) {
+			b := slices.Clone(signed.b)
+			b[i]++
+			d.packet.b = b
+		}
+	}
+	same := key(func(*datagram) {})
+	for i, change := range []func(*datagram){
+		func(d *datagram) { d.from = netip.AddrPortFrom(home.Addr(), 1025) },
+		func(d *datagram) { d.listener = &listener{} },
+		func(d *datagram) { d.to = netip.MustParseAddr("127.0.0.1") },
+		func(d *datagram) { d.client = &Client{Name: "vpn"} },
+	} {
+		if key(change) != same {
+			t.Errorf("copy %d is another request", i)
+		}
+	}
+	seen := map[requestKey]int{same: -1}
+	for i, change := range []func(*datagram){
+		func(d *datagram) { d.from = abroad },
+		func(d *datagram) { d.client = &Client{Name: "console"} },
+		octet(1), octet(4), octet(len(signed.b) - 1),
+		linkLocal(""), linkLocal("eth0"), linkLocal("eth1"),
+	} {
+		k := key(change)
+		if other, ok := seen[k]; ok {
+			t.Errorf("%d and %d are taken for copies", other, i)
+		}
+		seen[k] = i
+	}
+}
+
+func TestHasRoom(t *testing.T) {
+	for _, tt := range []struct {
+		taken, limit   int
+		fresh, resumes bool
+	}{
+		{0, 1, true, true}, {1, 1, false, false}, {14, 16, true, true}, {15, 16, false, true}, {16, 16, false, false},
+		{29999, 32000, true, true}, {30000, 32000, false, true}, {31999, 32000, false, true},
+	} {
+		if fresh, resumes := hasRoom(tt.taken, tt.limit, false), hasRoom(tt.taken, tt.limit, true); fresh != tt.fresh || resumes != tt.resumes {
+			t.Errorf("%d of %d: %v and %v, want %v and %v", tt.taken, tt.limit, fresh, resumes, tt.fresh, tt.resumes)
+		}
+	}
+}
+
+// TestDuplicatesAtRandom does what clients and attackers do, in any order, and compares with a simple account of it.
+func TestDuplicatesAtRandom(t *testing.T) {
+	dice := mathrand.New(mathrand.NewPCG(1, 2))
+	table := newDuplicates(40)
+	clients := []*Client{clientOfTraffic(), clientOfTraffic()}
+	var all []*request
+	abandoned := make(map[*request]bool)
+	now := start
+	for n := range 50_000 {
+		now = now.Add(time.Duration(dice.IntN(200)) * time.Millisecond)
+		pick := func() *request { return all[dice.IntN(len(all))] }
+		switch kind := dice.IntN(4); {
+		case kind < 2:
+			x := &request{client: clients[dice.IntN(2)], authentic: dice.IntN(2) == 0, key: requestKey(n)}
+			x.slot.identifier = byte(dice.IntN(10))
+			rand.Read(x.authenticator[:])
+			before := table.inFlight
+			if why := table.begin(x, dice.IntN(4) == 0, now); why != notDropped {
+				if table.inFlight != before {
+					t.Fatalf("refused as %q, and yet something changed", why)
+				}
+				break
+			}
+			all = append(all, x)
+			if dice.IntN(3) > 0 {
+				table.wait(x, []string{"jo", "al", ""}[dice.IntN(3)], func(error) { abandoned[x] = true }, now)
+			} else {
+				table.finish(x, []byte{1}, now)
+			}
+		case len(all) == 0:
+		case kind == 2:
+			x := pick()
+			before := x.reply
+			if _, sent := table.finish(x, []byte{1}, now); sent && (abandoned[x] || before != nil) {
+				t.Fatal("answered twice, or after it was abandoned")
+			}
+		case dice.IntN(4) == 0:
+			table.discard(pick())
+		default:
+			table.copyOf(pick(), now)
+		}
+		check(t, table, clients)
+		all = all[max(0, len(all)-60):]
+	}
+}
+
+// check fails when the table contradicts itself.
+func check(t *testing.T, table *duplicates, clients []*Client) {
+	t.Helper()
+	flying, waits := 0, 0
+	for key, x := range table.byKey {
+		if x.key != key || x.state == forgotten || (x.state == answered) != (x.reply != nil) {
+			t.Fatal("a key leads to a request that is not its own, or is forgotten")
+		}
+		if x.state == inFlight {
+			flying++
+			if x.waiting != nil {
+				waits++
+			}
+		}
+	}
+	for s, x := range table.bySlot {
+		n, authentic := 0, 0
+		for ; x != nil; x = x.waiting.older {
+			if x.slot != s || x.state != inFlight {
+				t.Fatal("a slot leads to a request that is over")
+			}
+			if n++; x.authentic {
+				authentic++
+			}
+			waits--
+		}
+		if n > 2 || authentic > 1 {
+			t.Fatalf("%d requests on one slot, %d of them authentic", n, authentic)
+		}
+	}
+	if waits != 0 {
+		t.Fatalf("%d more requests wait than are on slots", waits)
+	}
+	perClient := 0
+	for _, c := range clients {
+		perClient += c.traffic.inFlight
+	}
+	if flying != table.inFlight || perClient != flying {
+		t.Fatalf("%d in flight by the keys, %d by the table, %d by the clients", flying, table.inFlight, perClient)
+	}
+	kept := 0
+	for x := table.oldest; x != nil; x = x.nextKept {
+		kept++
+	}
+	if kept != table.kept {
+		t.Fatalf("%d kept, counted %d", kept, table.kept)
+	}
+}
