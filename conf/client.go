@@ -67,7 +67,7 @@ func readClient(t *table) Client {
 	c := Client{
 		Name:                 t.name("name"),
 		Address:              t.clientAddress("address"),
-		Secret:               t.secret("secret", "at least 16 octets"),
+		Secret:               t.secret("secret", "a secret, 16 octets or more recommended"),
 		Profile:              preset.Name,
 		Application:          t.string("application", ""),
 		MessageAuthenticator: oneOf(t, "message_authenticator", Auto, Require, Auto, Accept),
@@ -99,7 +99,7 @@ func readClient(t *table) Client {
 
 // checkClient looks at what is allowed but not wise, or not allowed together.
 func (t *table) checkClient(c Client) {
-	if n := len(c.Secret.Reveal()); n > 0 && n < 16 {
+	if n := len(c.Secret.Reveal()); n > 0 && n < ShortSecret {
 		t.warn(secretForm("secret", c.Given), "shorter than 16 octets; want a random one that is longer")
 	}
 	if c.Profile == "sonicwall" && len(c.Secret.Reveal()) > 31 {

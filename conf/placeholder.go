@@ -9,8 +9,8 @@ import (
 // exampleHost is the API hostname of the examples.
 var exampleHost = regexp.MustCompile(`(?i)^api-x{4,}\.`)
 
-// isExampleSecret reports whether a secret is what the examples have in its place: nothing but X.
-func isExampleSecret(s string) bool { return s != "" && strings.Trim(s, "X") == "" }
+// IsExampleSecret reports whether a secret is what the examples have in its place: nothing but X.
+func IsExampleSecret(s string) bool { return s != "" && strings.Trim(s, "X") == "" }
 
 // placeholder reports a value that an example has and nobody can have.
 func (t *table) placeholder(key string) {

@@ -28,6 +28,9 @@ func (s Secret) Reveal() string {
 	return *s.value
 }
 
+// ShortSecret is how many octets a RADIUS secret has at least before it is warned about (RFC 2865 §3).
+const ShortSecret = 16
+
 const redacted = "(secret)"
 
 // String hides the secret, and so do the methods below.
@@ -92,7 +95,7 @@ func (t *table) secret(key, want string) Secret {
 	switch {
 	case err != nil:
 		t.bad(k, "%s", err)
-	case isExampleSecret(s):
+	case IsExampleSecret(s):
 		t.placeholder(k)
 	case s == "" && k != key:
 		t.bad(k, "leads to an empty secret; want %s", want)

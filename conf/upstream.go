@@ -10,10 +10,10 @@ const radiusPort = "1812" // RFC 2865 §3
 
 func (t *table) readRADIUS(f *FirstFactor) {
 	f.Servers = t.servers("servers")
-	f.Secret = t.secret("secret", "at least 16 octets")
+	f.Secret = t.secret("secret", "a secret, 16 octets or more recommended")
 	f.MessageAuthenticator = oneOf(t, "message_authenticator", Require, Require, Accept)
 	f.Timeout = t.duration("timeout", 5*time.Second, 500*time.Millisecond, time.Minute)
-	if n := len(f.Secret.Reveal()); n > 0 && n < 16 {
+	if n := len(f.Secret.Reveal()); n > 0 && n < ShortSecret {
 		t.warn(secretForm("secret", f.Given), "shorter than 16 octets; want a random one that is longer")
 	}
 	if f.MessageAuthenticator == Accept {

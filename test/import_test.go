@@ -29,7 +29,7 @@ func importFile(t *testing.T, dir string, duo *fakeduo.Server, cfg string) (summ
 	write(t, ca, string(duo.CAPEM()))
 	write(t, filepath.Join(dir, "vpn.secret"), vpnSecret+"\n")
 	config := filepath.Join(dir, configFile)
-	_, summary, status = run(t, "", daemonProgram(t), "import", filepath.Join(dir, "authproxy.cfg"), "--output", config)
+	_, summary, status = run(t, "", daemonProgram(t), "import", filepath.Join(dir, "authproxy.cfg"), "--output", config, "--auth-api")
 	text, err := os.ReadFile(config)
 	if err != nil {
 		t.Fatalf("%v; import said:\n%s", err, summary)

@@ -43,20 +43,24 @@ Exit status: 0 all is well, warnings included; 1 something is not.`,
 		ctx, cancel := context.WithTimeout(c.Context(), *limit)
 		defer cancel()
 		t := &tally{out: c.OutOrStdout(), json: *asJSON, waiting: terminal(c.ErrOrStderr())}
-		config, err := conf.Load(*file)
-		if err == nil && !t.json {
-			describe(t.out, config)
-		}
-		if err == nil {
-			t.warnings(config)
-			err = checkup.Run(ctx, config, checkup.Options{
-				Offline: *offline, User: *user, Tell: t.tell, Asking: t.asking,
-				Serving: func() []string { return serving(c.Context(), config.Admin.Socket) },
-			})
-		}
-		return t.end(c.ErrOrStderr(), err)
+		return t.run(ctx, c, *file, checkup.Options{Offline: *offline, User: *user})
 	}
 	return c
+}
+
+// run checks a configuration file and prints what it finds.
+func (t *tally) run(ctx context.Context, c *cobra.Command, file string, o checkup.Options) error {
+	config, err := conf.Load(file)
+	if err == nil && !t.json {
+		describe(t.out, config)
+	}
+	if err == nil {
+		t.warnings(config)
+		o.Tell, o.Asking = t.tell, t.asking
+		o.Serving = func() []string { return serving(c.Context(), config.Admin.Socket) }
+		err = checkup.Run(ctx, config, o)
+	}
+	return t.end(c.ErrOrStderr(), err)
 }
 
 // terminal returns w where it is one.

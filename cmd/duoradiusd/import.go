@@ -10,8 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"duoradiusd/cmd/internal/authproxy"
-	"duoradiusd/cmd/internal/daemon"
-	"duoradiusd/conf"
+	"duoradiusd/cmd/internal/checkup"
 )
 
 // errUndecided ends an import that is done, but leaves something for a person to decide.
@@ -19,7 +18,7 @@ var errUndecided = errors.New("something is left to decide")
 
 type importFlags struct {
 	output, secrets string
-	force           bool
+	force, authAPI  bool
 }
 
 func importCommand() *cobra.Command {
@@ -55,6 +54,7 @@ The exit status is
 	c.Flags().StringVarP(&f.output, "output", "o", "", "write to `FILE` instead of standard output")
 	c.Flags().StringVar(&f.secrets, "secrets-dir", "", "write each secret to a file of its own in `DIR`")
 	c.Flags().BoolVarP(&f.force, "force", "f", false, "overwrite files that are there")
+	c.Flags().BoolVar(&f.authAPI, "auth-api", false, `the keys belong to applications of the type "Auth API": do not ask`)
 	c.MarkFlagFilename("output", "toml")
 	c.MarkFlagDirname("secrets-dir")
 	c.RunE = func(c *cobra.Command, args []string) error { return runImport(c, args[0], f) }
@@ -67,7 +67,7 @@ func runImport(c *cobra.Command, file string, f importFlags) error {
 	if err != nil {
 		return fmt.Errorf("import: %w", err)
 	}
-	var o authproxy.Options
+	o := authproxy.Options{AuthAPI: f.authAPI}
 	if o.Secrets, err = f.secretsPath(); err != nil {
 		return fmt.Errorf("import: %w", err)
 	}
@@ -88,7 +88,7 @@ func runImport(c *cobra.Command, file string, f importFlags) error {
 		}
 	} else {
 		fmt.Fprintf(errs, "%s is written, readable for you only; the daemon's user must be able to read it.\n", f.output)
-		ready = readyToUse(errs, f.output) && ready
+		ready = readyToUse(c, f.output) && ready
 	}
 	if !ready {
 		return errUndecided
@@ -96,18 +96,16 @@ func runImport(c *cobra.Command, file string, f importFlags) error {
 	return nil
 }
 
-// readyToUse says what check --offline has against the output.
-func readyToUse(w io.Writer, file string) bool {
-	config, err := conf.Load(file)
-	if err == nil {
-		err = daemon.Check(config)
+// readyToUse runs check --offline on the output and prints what it says.
+func readyToUse(c *cobra.Command, file string) bool {
+	errs := c.ErrOrStderr()
+	fmt.Fprintf(errs, "\nduoradiusd check --offline --config %s says:\n", file)
+	t := &tally{out: errs, waiting: io.Discard}
+	if t.run(c.Context(), c, file, checkup.Options{Offline: true}) != nil {
+		return false
 	}
-	if err == nil {
-		fmt.Fprintf(w, "Next: duoradiusd check --config %s\n", file)
-		return true
-	}
-	fmt.Fprintf(w, "Before it can be used, as duoradiusd check --offline --config %s would say:\n%v\n", file, err)
-	return false
+	fmt.Fprintf(errs, "Next: duoradiusd check --config %s\n", file)
+	return true
 }
 
 func readConfig(file string) ([]byte, error) {

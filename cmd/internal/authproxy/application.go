@@ -56,6 +56,13 @@ func (i *importer) application(s *section, home *table) (a application, shared b
 	}
 	i.known = append(i.known, a)
 	i.applications = append(i.applications, t)
+	switch {
+	case i.AuthAPI:
+	case len(i.known) == 1:
+		t.note(decide, applicationType, present(ikey)...)
+	default:
+		t.note(decide, `the same question: do these keys belong to an application of the type "Auth API"?`, present(ikey)...)
+	}
 	t.set("api_host", str(a.host), present(s.get("api_host"), s.get("api_port"))...)
 	t.set("integration_key", str(a.ikey), present(ikey)...)
 	i.secret(t, "secret_key", file, present(skey, protected)...)
@@ -69,6 +76,8 @@ func (i *importer) application(s *section, home *table) (a application, shared b
 	}
 	return a, false
 }
+
+const applicationType = `Duo's proxy takes the keys of applications of many types; duoradiusd asks Duo's Auth API, which takes keys of the type "Auth API" only (Duo Admin Panel > Applications). If these keys belong to another type, such as RADIUS or Cisco ASA, add an application of the type "Auth API" and put its three values here; duoradiusd check says whether Duo takes them`
 
 // shareApplication says where the server's keys are.
 func (i *importer) shareApplication(s *section, a application, home *table) {

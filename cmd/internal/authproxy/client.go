@@ -19,6 +19,10 @@ func (i *importer) server(v *server) {
 		t.off = len(c.free) == 0
 		live = live || !t.off
 		t.set("name", str(c.name))
+		if n == 0 {
+			t.lines = append(t.lines, line{comment: `Next: set profile to the make of this client, and its presets fit; conf/clients/README.md lists the makes.`})
+			i.saysUnnumbered(t, v.section)
+		}
 		i.addresses(t, c)
 		i.secret(t, "secret", c.name+".secret", c.secrets...)
 		if len(v.clients) > 1 {

@@ -10,6 +10,7 @@ import (
 // Options say how Import writes.
 type Options struct {
 	Secrets string // the folder, as the TOML is to name it, of a file for each secret; "": they stand in the TOML
+	AuthAPI bool   // the keys are said to be of applications of the type "Auth API"
 }
 
 // Result is what Import makes.
@@ -53,11 +54,12 @@ func Import(name string, text []byte, o Options) (*Result, error) {
 	if s := p.byName["main"]; s != nil {
 		i.main = s
 	}
+	i.prepare()
 	i.head, i.log = i.table(i.main, "", i.main.title()), i.table(i.main, "[log]", i.main.title())
 	i.main.home = i.head
 	i.readServers()
 	if len(i.problems) == 0 && len(i.servers) == 0 {
-		i.add(0, "no [radius_server_...] section; want one, there is nothing else to make a duoradiusd.toml of")
+		i.noServer()
 	}
 	i.write(p) // with problems too, as it finds more of them
 	if len(i.problems) > 0 {
@@ -93,6 +95,8 @@ func (i *importer) leftovers() {
 	for _, s := range i.sections {
 		for _, o := range s.options {
 			switch {
+			case o.empty:
+				s.home.note(dropped, "empty, which is as if it were not given", o)
 			case o.replaced != nil:
 				o.fates = [fates]bool{}
 				s.home.note(dropped, fmt.Sprintf("given again in line %d, and the last one counts", o.replaced.line), o)

@@ -115,7 +115,7 @@ func passesCheck(t *testing.T, r *Result) {
 	}
 	for name, content := range map[string]string{
 		"duoradiusd.toml": text, "ad-ca.pem": string(pem),
-		"duo.skey": "skey", "ad_client2.password": "password",
+		"duo.skey": "skey", "ad_client.password": "password", "ad_client2.password": "password",
 		"radius_server_auto.secret": "secret", "radius_server_auto2.secret": "secret",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"text/tabwriter"
 )
 
 // fate is what becomes of an option.
@@ -26,20 +27,21 @@ type note struct {
 	line int
 	what string // "[section] option"
 	why  string
+	now  string // the key that is written in its place: failmode = "safe"; "" for none
 }
 
 // ledger holds all notes.
 type ledger struct{ notes []note }
 
 // say records what became of the options; without any, of something that the section leaves out.
-func (l *ledger) say(f fate, in *section, why string, from ...*option) {
+func (l *ledger) say(f fate, in *section, why, now string, from ...*option) {
 	for _, o := range from {
 		o.fates[f] = true
 	}
 	if f == carried {
 		return
 	}
-	n := note{fate: f, line: in.line, what: in.title(), why: why}
+	n := note{fate: f, line: in.line, what: in.title(), why: why, now: now}
 	if len(from) > 0 {
 		n.line, n.what = from[0].line, from[0].in.title()+" "+names(from[0].in, from)
 	}
@@ -80,11 +82,15 @@ func (l *ledger) summary(file string, sections []*section, files []string) strin
 	fmt.Fprintf(&b, "%s: %s in %s; %s to decide\n", show(file),
 		plural(options, "option"), plural(len(sections), "section"), plural(l.decisions(), "thing"))
 	for _, f := range []fate{carried, changed, dropped, decide} {
+		if f == changed {
+			l.changes(&b)
+			continue
+		}
 		lines := l.lines(f, sections)
 		if len(lines) == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "\n%s:\n", map[fate]string{carried: "carried over", changed: "changed", dropped: "dropped", decide: "TO DECIDE"}[f])
+		fmt.Fprintf(&b, "\n%s:\n", map[fate]string{carried: "carried over", dropped: "dropped", decide: "TO DECIDE"}[f])
 		for _, line := range lines {
 			wrap(&b, "  ", "    ", line)
 		}
@@ -93,6 +99,44 @@ func (l *ledger) summary(file string, sections []*section, files []string) strin
 		fmt.Fprintf(&b, "\nfiles that it wants: %s\n", strings.Join(files, ", "))
 	}
 	return b.String()
+}
+
+// changes writes the table of what has another meaning now: where it stood, what is written for it, and why.
+func (l *ledger) changes(b *strings.Builder) {
+	notes := l.sorted(changed)
+	if len(notes) == 0 {
+		return
+	}
+	b.WriteString("\nchanged in meaning:\n")
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "  LINE\tTHERE\tHERE")
+	for _, n := range notes {
+		fmt.Fprintf(w, "  %d\t%s\t%s\n", n.line, n.what, cmp.Or(clip(n.now), "see below"))
+	}
+	w.Flush()
+	for _, n := range notes {
+		wrap(b, "  ", "    ", fmt.Sprintf("line %d: %s: %s", n.line, n.what, n.why))
+	}
+}
+
+// clip shortens what would make a table too wide.
+func clip(s string) string {
+	const most = 50
+	if r := []rune(s); len(r) > most {
+		return string(r[:most]) + "..."
+	}
+	return s
+}
+
+// sorted returns the notes of a fate in the order of the file.
+func (l *ledger) sorted(f fate) (notes []note) {
+	for _, n := range l.notes {
+		if n.fate == f {
+			notes = append(notes, n)
+		}
+	}
+	slices.SortStableFunc(notes, func(a, b note) int { return cmp.Compare(a.line, b.line) })
+	return notes
 }
 
 func (l *ledger) lines(f fate, sections []*section) (lines []string) {
@@ -110,12 +154,8 @@ func (l *ledger) lines(f fate, sections []*section) (lines []string) {
 		}
 		return lines
 	}
-	notes := slices.Clone(l.notes)
-	slices.SortStableFunc(notes, func(a, b note) int { return cmp.Compare(a.line, b.line) })
-	for _, n := range notes {
-		if n.fate == f {
-			lines = append(lines, fmt.Sprintf("line %d: %s: %s", n.line, n.what, n.why))
-		}
+	for _, n := range l.sorted(f) {
+		lines = append(lines, fmt.Sprintf("line %d: %s: %s", n.line, n.what, n.why))
 	}
 	return lines
 }

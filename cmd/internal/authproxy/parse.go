@@ -27,6 +27,8 @@ type option struct {
 	in          *section
 	fates       [fates]bool // what became of it
 	replaced    *option     // by this later one of the same name
+	alias       string      // the name that it is taken for, where it has no number
+	empty       bool        // it has no value and needs none: it counts as not given
 }
 
 // get returns the option of that name that counts, or nil.

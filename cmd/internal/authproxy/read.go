@@ -1,6 +1,7 @@
 package authproxy
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -119,7 +120,7 @@ func (i *importer) host(o *option) string {
 // numbered returns the options NAME_1, NAME_2 ... in the order of their numbers, which may have gaps.
 func numbered(s *section, name string) (list []*option) {
 	for _, o := range s.options {
-		if _, ok := numberOf(o, name); ok && o.replaced == nil {
+		if _, ok := numberOf(o, name); ok && o.replaced == nil && !o.empty {
 			list = append(list, o)
 		}
 	}
@@ -132,7 +133,7 @@ func numbered(s *section, name string) (list []*option) {
 }
 
 func numberOf(o *option, name string) (int, bool) {
-	digits, ok := strings.CutPrefix(o.name, name+"_")
+	digits, ok := strings.CutPrefix(cmp.Or(o.alias, o.name), name+"_")
 	n, err := strconv.Atoi(digits)
 	return n, ok && err == nil && n >= 0 && strconv.Itoa(n) == digits
 }

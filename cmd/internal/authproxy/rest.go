@@ -90,12 +90,32 @@ func (i *importer) mainSection() {
 	}
 }
 
+const ldapAdvice = `its appliances ask by LDAP, which duoradiusd does not answer. Most appliances can ask by RADIUS too: make a [radius_server_auto] of this section, with the same ikey, skey, api_host, failmode and client, and with radius_ip_1 and radius_secret_1 of each appliance; then import again, and set the appliances to RADIUS. For those that speak LDAP only, keep Duo's proxy`
+
+// noServer says what to do about a file without a section for RADIUS clients.
+func (i *importer) noServer() {
+	const want = "no [radius_server_...] section; want one: it names the RADIUS clients, their secrets and the keys of Duo's application"
+	var ldap *section
+	for _, s := range i.sections {
+		if s.kind == "ldap_server_auto" {
+			ldap = s
+		}
+	}
+	if ldap == nil {
+		i.add(0, "%s", want)
+		return
+	}
+	i.add(0, "%s", want)
+	i.add(ldap.line, "%s: %s", ldap.title(), ldapAdvice)
+}
+
 // elsewhere is what duoradiusd has nothing for.
 var elsewhere = map[string]string{
-	"ldap_server_auto": "duoradiusd speaks RADIUS, not LDAP, to its clients; keep Duo's proxy for these, or move them to RADIUS",
-	"http_proxy":       "duoradiusd is no HTTP proxy; keep Duo's, or any CONNECT proxy that lets Duo's hosts through",
-	"cloud":            "directory sync is not duoradiusd's; keep Duo's proxy for it",
-	"sso":              "Duo Single Sign-On wants Duo's own proxy; keep it for that",
+	"ldap_server_auto":         ldapAdvice,
+	"http_proxy":               "duoradiusd is no HTTP proxy; keep Duo's, or any CONNECT proxy that lets Duo's hosts through",
+	"cloud":                    "directory sync is not duoradiusd's; keep Duo's proxy for it",
+	"radius_server_accounting": `duoradiusd takes Accounting-Requests at the addresses of [[listen]] whose takes_accounting is true, and each [[client]] says by its key accounting what becomes of them`,
+	"sso":                      "Duo Single Sign-On wants Duo's own proxy; keep it for that",
 }
 
 // others writes comments on the sections that make no table.
@@ -117,7 +137,7 @@ func (i *importer) others() {
 		i.rest = append(i.rest, t)
 		var from []*option
 		for _, o := range s.options {
-			if o.replaced == nil {
+			if o.replaced == nil && !o.empty {
 				from = append(from, o)
 			}
 		}

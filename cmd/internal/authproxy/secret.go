@@ -1,8 +1,12 @@
 package authproxy
 
 import (
+	"fmt"
 	"path/filepath"
+	"regexp"
 	"strings"
+
+	"duoradiusd/conf"
 )
 
 // secret writes a secret as key, or as key_file where it has a file of its own: named by Options.Secrets, or because it
@@ -20,7 +24,14 @@ func (i *importer) secret(t *table, key, file string, from ...*option) {
 	}
 	if len(plain) == 0 {
 		i.wants = append(i.wants, path+" (to be made)")
-		t.ask(key+"_file", str(path), "encrypted for the machine that it was made on, so it can't be read here; put the secret itself into the file "+path+", for the daemon alone to read", from...)
+		why := "encrypted for the machine that it was made on, so it can't be read here"
+		if len(from) == 0 {
+			return // which is a problem that is reported already
+		}
+		if v := strings.ToLower(from[0].value); v == "true" || v == "false" {
+			why = "true or false is no secret"
+		}
+		t.ask(key+"_file", str(path), why+"; put the secret itself into the file "+path+", for the daemon alone to read", from...)
 		return
 	}
 	for _, o := range from {
@@ -29,6 +40,15 @@ func (i *importer) secret(t *table, key, file string, from ...*option) {
 		}
 	}
 	value := i.text(plain[0], "a secret")
+	if conf.IsExampleSecret(value) {
+		i.bad(plain[0], "nothing but X, as in an example; want the secret itself")
+	}
+	if n := len(value); key == "secret" && n > 0 && n < conf.ShortSecret {
+		t.note(decide, fmt.Sprintf("%d octets are few: who records one packet can guess such a secret. Set one of %d octets or more at both ends", n, conf.ShortSecret), plain[0])
+	}
+	if strings.HasPrefix(value, "<") && strings.HasSuffix(value, ">") {
+		t.note(decide, "a word in angle brackets looks like a placeholder; is it the secret itself?", plain[0])
+	}
 	if i.Secrets == "" {
 		i.inline = true
 		t.set(key, str(value), plain...)
@@ -39,6 +59,9 @@ func (i *importer) secret(t *table, key, file string, from ...*option) {
 	t.set(key+"_file", str(path), plain...)
 }
 
+// windowsPath fits C:\x, C:/x and \\host\share.
+var windowsPath = regexp.MustCompile(`^([A-Za-z]:|\\\\)`)
+
 // path reads the path of a file that duoradiusd will open. One that is relative, or from Windows, means nothing here:
 // its last part is kept, and the file has to be brought.
 func (i *importer) path(t *table, key string, o *option) {
@@ -48,11 +71,15 @@ func (i *importer) path(t *table, key string, o *option) {
 		t.set(key, str(s), o)
 		return
 	}
-	name := s[strings.LastIndexAny(s, `/\`)+1:]
+	name := s[strings.LastIndexAny(s, `/\:`)+1:]
 	if name == "" || name == "." || name == ".." {
 		i.bad(o, "%s; want a file", quote(s))
 		return
 	}
 	i.wants = append(i.wants, name+" (to be brought)")
-	t.ask(key, str(name), quote(s)+" is relative to that proxy's folder; copy the file beside this one", o)
+	why := quote(s) + " is relative to that proxy's folder"
+	if windowsPath.MatchString(s) {
+		why = quote(s) + " is a path of Windows"
+	}
+	t.ask(key, str(name), why+"; copy the file beside this one", o)
 }

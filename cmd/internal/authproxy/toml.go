@@ -20,19 +20,22 @@ type line struct{ key, value, comment string }
 
 // set writes a key that means what the options mean.
 func (t *table) set(key, value string, from ...*option) {
-	t.say(carried, t.of, "", from...)
+	t.say(carried, t.of, "", "", from...)
 	t.lines = append(t.lines, line{key, value, origin(t.of, from)})
 }
 
 // change writes a key that means something else than the options, or than their absence.
 func (t *table) change(key, value, why string, from ...*option) {
-	t.note(changed, why, from...)
+	t.remark(changed, why, key+" = "+value, from...)
 	t.lines = append(t.lines, line{key, value, origin(t.of, from)})
 }
 
 // note writes a comment.
-func (t *table) note(f fate, why string, from ...*option) {
-	t.say(f, t.of, why, from...)
+func (t *table) note(f fate, why string, from ...*option) { t.remark(f, why, "", from...) }
+
+// remark is note, and names the key that is written for the options.
+func (t *table) remark(f fate, why, now string, from ...*option) {
+	t.say(f, t.of, why, now, from...)
 	text := f.String() + ": "
 	if len(from) > 0 {
 		text += origin(t.of, from) + ": "
