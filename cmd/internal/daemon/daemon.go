@@ -8,16 +8,15 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"duoradiusd/conf"
+	"duoradiusd/internal/system"
 	"duoradiusd/policy"
 	"duoradiusd/radiusd"
 )
@@ -127,7 +126,7 @@ func (d *Daemon) Reload(c *conf.Config) error {
 	}
 	if err := d.server.Listen(p.listen); err != nil {
 		p.drop(before)
-		if errors.Is(err, syscall.EADDRINUSE) {
+		if system.IsInUse(err) {
 			return fmt.Errorf("%w (another address on a port that is listened on wants a restart)", err)
 		}
 		return err
