@@ -56,7 +56,7 @@ var UserIPAttributes = []string{
 }
 
 var (
-	allFactors = []policy.Factor{policy.Push, policy.Phone, policy.Passcode, policy.SMS}
+	allFactors = []policy.Factor{policy.FactorPush, policy.FactorPhone, policy.FactorPasscode, policy.FactorSMS}
 	allModes   = []policy.Mode{policy.ModeAuto, policy.ModeChallenge, policy.ModePasscode}
 )
 
@@ -146,7 +146,7 @@ func (t *table) factors(key string, def []policy.Factor) []policy.Factor {
 	if list != nil && len(list) == 0 {
 		t.bad(key, "empty; want one of %s at least", join(allFactors))
 	}
-	if len(list) == 1 && list[0] == policy.SMS {
+	if len(list) == 1 && list[0] == policy.FactorSMS {
 		t.warn(key, `"sms" alone, which sends codes that do not count; want "passcode" beside it`)
 	}
 	return list
@@ -163,12 +163,12 @@ func (t *table) modeFits(mode policy.Mode, factors []policy.Factor) {
 }
 
 func lockedOut(mode policy.Mode, factors []policy.Factor) bool {
-	return mode == policy.ModePasscode && len(factors) > 0 && !slices.Contains(factors, policy.Passcode)
+	return mode == policy.ModePasscode && len(factors) > 0 && !slices.Contains(factors, policy.FactorPasscode)
 }
 
 func onlyTyped(mode policy.Mode, factors []policy.Factor) bool {
-	return mode == policy.ModeAuto && slices.Contains(factors, policy.Passcode) &&
-		!slices.Contains(factors, policy.Push) && !slices.Contains(factors, policy.Phone)
+	return mode == policy.ModeAuto && slices.Contains(factors, policy.FactorPasscode) &&
+		!slices.Contains(factors, policy.FactorPush) && !slices.Contains(factors, policy.FactorPhone)
 }
 
 func (t *table) delimiter(key, def string) string {

@@ -32,12 +32,12 @@ func (r Rule) canFit(c Client) bool {
 // ruleAt looks at what holds for the logins at the client that the rule fits.
 func (l *loader) ruleAt(at place, r Rule, c Client) {
 	switch r.Need {
-	case policy.ExemptBy:
+	case policy.NeedExempt:
 		if len(r.Networks) > 0 && c.MessageAuthenticator == Accept {
 			l.warn(at.under("networks"), `addresses that anybody can claim, as client %s has message_authenticator = "accept": fits only requests with a valid Message-Authenticator; want "require" there`, quote(c.Name))
 		}
 		return
-	case policy.DeniedHere:
+	case policy.NeedDeny:
 		return
 	}
 	if r.Mode == policy.ModeChallenge && !profileOf(c.Profile).Challenge {

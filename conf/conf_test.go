@@ -191,7 +191,7 @@ func exampleTables(t *testing.T, names ...string) string {
 func TestDefaults(t *testing.T) {
 	c := load(t, minimal)
 	d := c.Duo
-	if d.Failmode != policy.FailSecure || d.APITimeout != 10*time.Second || d.PushTimeout != time.Minute || d.CA != CAPinned || d.Proxy != nil {
+	if d.Failmode != policy.FailmodeSecure || d.APITimeout != 10*time.Second || d.PushTimeout != time.Minute || d.CA != CAPinned || d.Proxy != nil {
 		t.Errorf("duo: %+v", d)
 	}
 	if want := []Listen{{"udp", netip.MustParseAddrPort("[::]:1812")}}; !slices.Equal(c.Listen, want) {
@@ -207,7 +207,7 @@ func TestDefaults(t *testing.T) {
 		LimitProxyState:      true,
 		FirstFactor:          NoFirstFactor,
 		Mode:                 policy.ModeAuto,
-		Factors:              []policy.Factor{policy.Push, policy.Phone, policy.Passcode, policy.SMS},
+		Factors:              []policy.Factor{policy.FactorPush, policy.FactorPhone, policy.FactorPasscode, policy.FactorSMS},
 		Delimiter:            ",",
 		Timeout:              55 * time.Second,
 		UserIP:               []string{"Tunnel-Client-Endpoint", "Calling-Station-Id"},
@@ -264,7 +264,7 @@ directory = "state"
 	if got, want := p.Address[0].String()+" "+p.Address[1].String(), "203.0.113.0/24 2001:db8::1/128"; got != want {
 		t.Errorf("address %s, want %s", got, want)
 	}
-	if !slices.Equal(p.Factors, []policy.Factor{policy.SMS, policy.Push}) || p.Service != "gateway" {
+	if !slices.Equal(p.Factors, []policy.Factor{policy.FactorSMS, policy.FactorPush}) || p.Service != "gateway" {
 		t.Errorf("client: %+v", p)
 	}
 	u := c.Users[0]

@@ -41,7 +41,7 @@ func readDuo(t *table) Duo {
 		APIHost:        t.apiHost("api_host"),
 		IntegrationKey: t.integrationKey("integration_key"),
 		SecretKey:      t.secret("secret_key", "the application's secret key"),
-		Failmode:       t.failmode("failmode", policy.FailSecure),
+		Failmode:       t.failmode("failmode", policy.FailmodeSecure),
 		APITimeout:     t.duration("api_timeout", 10*time.Second, 100*time.Millisecond, 2*time.Minute),
 		PushTimeout:    t.duration("push_timeout", time.Minute, time.Second, 5*time.Minute), // policy ends a transaction then
 		Proxy:          t.proxy("proxy"),
@@ -88,8 +88,8 @@ func (t *table) integrationKey(key string) string {
 
 // failmode warns of the mode that lets people in without a second factor.
 func (t *table) failmode(key string, def policy.Failmode) policy.Failmode {
-	mode := oneOf(t, key, def, policy.FailSecure, policy.FailSafe, policy.FailSilent)
-	if mode == policy.FailSafe {
+	mode := oneOf(t, key, def, policy.FailmodeSecure, policy.FailmodeSafe, policy.FailmodeSilent)
+	if mode == policy.FailmodeSafe {
 		t.warn(key, `"safe": whoever keeps Duo from being asked needs no second factor; want "secure" where that matters`)
 	}
 	return mode

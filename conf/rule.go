@@ -32,7 +32,7 @@ func readRule(t *table) Rule {
 		Services: t.words("services"),
 		Networks: t.prefixes("networks"),
 		Hours:    t.hours("hours"),
-		Need:     oneOf(t, "second_factor", policy.Required, policy.Required, policy.ExemptBy, policy.DeniedHere),
+		Need:     oneOf(t, "second_factor", policy.NeedRequired, policy.NeedRequired, policy.NeedExempt, policy.NeedDeny),
 		Mode:     oneOf(t, "mode", "", allModes...),
 		Factors:  t.factors("factors", nil),
 		Remember: t.optional("remember", 0, maxRemember),

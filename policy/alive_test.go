@@ -11,7 +11,8 @@ func TestAlive(t *testing.T) {
 	m := NewMemory(10)
 	m.Alive()
 	for name, lock := range map[string]sync.Locker{
-		"approvals": &m.Approvals.mu, "challenges": &m.challenges.mu, "guard": &m.guard.mu, "transactions": &m.mu,
+		"approvals": &m.approvals.mu, "challenges": &m.challenges.mu, "guard": &m.guard.mu, "replays": &m.replays.mu,
+		"transactions": &m.transactions.mu,
 	} {
 		returned := make(chan struct{})
 		lock.Lock()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,11 +23,11 @@ func shownOf(list []Approval) string {
 }
 
 // remembering returns Approvals with alice's at the VPN and at mail, and bob's, which ends first.
-func remembering() *Approvals {
-	a := newApprovals(10)
-	a.add(approvalKey{user: "alice", duo: Identity{UserID: "DU1"}, service: "vpn", client: "fw", ip: home}, time.Now(), time.Hour)
-	a.add(approvalKey{user: "bob", duo: Identity{Username: "bob"}, service: "vpn"}, time.Now(), time.Minute)
-	a.add(approvalKey{user: "alice", duo: Identity{UserID: "DU1"}, service: "mail"}, time.Now(), time.Hour)
+func remembering() *localApprovals {
+	a := newLocalApprovals(10, new(atomic.Uint64))
+	a.add(ApprovalKey{User: "alice", Duo: Identity{UserID: "DU1"}, Service: "vpn", Client: "fw", IP: home}, time.Now(), time.Hour)
+	a.add(ApprovalKey{User: "bob", Duo: Identity{Username: "bob"}, Service: "vpn"}, time.Now(), time.Minute)
+	a.add(ApprovalKey{User: "alice", Duo: Identity{UserID: "DU1"}, Service: "mail"}, time.Now(), time.Hour)
 	return a
 }
 
@@ -35,7 +36,7 @@ func TestApprovalsList(t *testing.T) {
 		a := remembering()
 		wants := func(want, user string, most int) {
 			t.Helper()
-			if got := shownOf(a.List(user, most)); got != want {
+			if got := shownOf(listOf(t, a, user, most)); got != want {
 				t.Errorf("%q, at most %d: %s, want %s", user, most, got, want)
 			}
 		}
@@ -49,13 +50,13 @@ func TestApprovalsList(t *testing.T) {
 		start := time.Now()
 		time.Sleep(time.Minute - 1)
 		wants("alice@mail*0 bob@vpn*0 alice@vpn*0", "", 0)
-		a.use(approvalKey{user: "alice", duo: Identity{UserID: "DU1"}, service: "vpn", client: "fw", ip: home}, time.Now(), time.Hour, limits{})
+		a.UseAtOnce(ApprovalKey{User: "alice", Duo: Identity{UserID: "DU1"}, Service: "vpn", Client: "fw", IP: home}, time.Now(), ApprovalLimits{Lifetime: time.Hour})
 		wants("alice@vpn*1 alice@mail*0 bob@vpn*0", "", 0)
 		time.Sleep(time.Nanosecond) // bob's has passed
 		wants("alice@vpn*1 alice@mail*0", "", 0)
 		wants("", "bob", 0)
 
-		got := a.List("alice", 1)[0]
+		got := listOf(t, a, "alice", 1)[0]
 		want := Approval{User: "alice", DuoUserID: "DU1", Service: "vpn", Client: "fw", UserIP: home, ApprovedAt: start.UTC(),
 			EndsAt: start.UTC().Add(time.Hour), LastUsedAt: start.UTC().Add(time.Minute - 1), Uses: 1}
 		if got != want {
@@ -87,26 +88,26 @@ func TestApprovalJSON(t *testing.T) {
 func TestApprovalsForget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := remembering()
-		if n := a.Forget("carol"); n != 0 || a.Len() != 3 {
-			t.Errorf("forgot %d, kept %d", n, a.Len())
+		if n := forgotten(t, a, "carol"); n != 0 || a.len() != 3 {
+			t.Errorf("forgot %d, kept %d", n, a.len())
 		}
-		if n := a.Forget("alice"); n != 2 || shownOf(a.List("", 0)) != "bob@vpn*0" {
-			t.Errorf("forgot %d, kept %s", n, shownOf(a.List("", 0)))
+		if n := forgotten(t, a, "alice"); n != 2 || shownOf(listOf(t, a, "", 0)) != "bob@vpn*0" {
+			t.Errorf("forgot %d, kept %s", n, shownOf(listOf(t, a, "", 0)))
 		}
-		if n := a.Forget("alice"); n != 0 {
+		if n := forgotten(t, a, "alice"); n != 0 {
 			t.Errorf("forgot %d again", n)
 		}
 
 		// What has passed goes without being counted.
 		a = remembering()
 		time.Sleep(time.Minute)
-		if n := a.Forget("bob"); n != 0 || a.Len() != 2 {
-			t.Errorf("forgot %d, kept %d", n, a.Len())
+		if n := forgotten(t, a, "bob"); n != 0 || a.len() != 2 {
+			t.Errorf("forgot %d, kept %d", n, a.len())
 		}
-		if n := a.ForgetAll(); n != 2 || a.Len() != 0 {
-			t.Errorf("forgot %d, kept %d", n, a.Len())
+		if n := forgottenAll(t, a); n != 2 || a.len() != 0 {
+			t.Errorf("forgot %d, kept %d", n, a.len())
 		}
-		if n := a.ForgetAll(); n != 0 {
+		if n := forgottenAll(t, a); n != 0 {
 			t.Errorf("forgot %d of nothing", n)
 		}
 	})
@@ -116,13 +117,13 @@ func TestApprovalsForget(t *testing.T) {
 func TestForgottenIsAsked(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.Remember = time.Hour
-		w.again(Approved)
-		w.again(Remembered)
-		if n := w.memory.Approvals.Forget("alice"); n != 1 {
+		w.again(ReasonApproved)
+		w.again(ReasonRemembered)
+		if n := forgotten(w, w.memory.Approvals, "alice"); n != 1 {
 			t.Errorf("forgot %d", n)
 		}
-		w.again(Approved)
-		w.again(Remembered)
+		w.again(ReasonApproved)
+		w.again(ReasonRemembered)
 	})
 }
 
@@ -145,23 +146,23 @@ func TestPolicyCanonical(t *testing.T) {
 // TestApprovalsListMany: what comes and goes meanwhile is no harm, and each is listed once at most.
 func TestApprovalsListMany(t *testing.T) {
 	const users = 5 * listedAtOnce / 2
-	a := newApprovals(users)
-	key := func(i int) approvalKey { return approvalKey{user: fmt.Sprint(i)} }
+	a := newLocalApprovals(users, new(atomic.Uint64))
+	key := func(i int) ApprovalKey { return ApprovalKey{User: fmt.Sprint(i)} }
 	for i := range users {
 		a.add(key(i), time.Now(), time.Hour)
 	}
-	if got := len(a.List("", 0)); got != users {
+	if got := len(listOf(t, a, "", 0)); got != users {
 		t.Errorf("%d listed of %d", got, users)
 	}
 	var busy sync.WaitGroup
 	busy.Go(func() {
 		for i := range users {
-			a.use(key(i), time.Now(), time.Hour, limits{})
-			a.Forget(fmt.Sprint(users - 1 - i/2*2))
+			a.UseAtOnce(key(i), time.Now(), ApprovalLimits{Lifetime: time.Hour})
+			forgotten(t, a, fmt.Sprint(users-1-i/2*2))
 		}
 	})
 	for range 10 {
-		list := a.List("", 0)
+		list := listOf(t, a, "", 0)
 		slices.SortFunc(list, func(a, b Approval) int { return strings.Compare(a.User, b.User) })
 		if n := len(slices.CompactFunc(list, func(a, b Approval) bool { return a.User == b.User })); n != len(list) {
 			t.Errorf("%d of %d are listed twice", len(list)-n, len(list))

@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -12,10 +13,10 @@ func (w *world) again(want Reason, but ...func(*Attempt)) {
 	w.Helper()
 	w.answers(allows(0))
 	v := w.login("pw", but...)
-	if v.Outcome != Accept || v.Reason != want {
+	if v.Outcome != OutcomeAccept || v.Reason != want {
 		w.Errorf("got %s, want %s", line(v), want)
 	}
-	if v.Reason == Remembered && (v.Factor != "" || v.Txid != "" || v.Duo != 0) {
+	if v.Reason == ReasonRemembered && (v.Factor != "" || v.Txid != "" || v.Duo != 0) {
 		w.Errorf("a remembered login says %s", line(v))
 	}
 	w.answers()
@@ -25,21 +26,21 @@ func (w *world) again(want Reason, but ...func(*Attempt)) {
 func TestRemembered(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.Remember = time.Hour
-		w.again(Approved)
+		w.again(ReasonApproved)
 		for range 4 { // an absolute lifetime: use does not extend it
 			time.Sleep(14 * time.Minute)
-			w.again(Remembered)
+			w.again(ReasonRemembered)
 		}
 		w.wants(w.login("no"), "reject bad-password: Wrong user name or password.")
 		time.Sleep(4*time.Minute - 1)
-		w.again(Remembered)
+		w.again(ReasonRemembered)
 		if preauths, auths := w.duo.counts(); preauths != 1 || auths != 1 {
 			t.Errorf("%d preauths, %d auths", preauths, auths)
 		}
 		time.Sleep(time.Nanosecond)
-		w.again(Approved)
+		w.again(ReasonApproved)
 		time.Sleep(30 * time.Minute)
-		w.again(Remembered)
+		w.again(ReasonRemembered)
 		if len(w.ldap.asked) != 9 {
 			t.Errorf("the first factor was asked %d times", len(w.ldap.asked))
 		}
@@ -66,7 +67,7 @@ func TestRememberIdleAndUses(t *testing.T) {
 				w.client.Remember = time.Hour
 				w.settings.Idle, w.settings.Uses = tt.idle, tt.uses
 				w.load()
-				w.again(Approved)
+				w.again(ReasonApproved)
 				got := ""
 				for range tt.want {
 					time.Sleep(tt.pause)
@@ -88,12 +89,12 @@ func TestBinding(t *testing.T) {
 		bind                          []Binding
 		service, client, ip, anywhere Reason // where this alone, or all three, differ
 	}{
-		{nil, Remembered, Remembered, Remembered, Remembered},
-		{[]Binding{BindService}, Approved, Remembered, Remembered, Approved},
-		{[]Binding{BindClient}, Remembered, Approved, Remembered, Approved},
-		{[]Binding{BindUserIP}, Remembered, Remembered, Approved, Approved},
-		{[]Binding{BindService, BindUserIP}, Approved, Remembered, Approved, Approved},
-		{[]Binding{BindService, BindClient, BindUserIP}, Approved, Approved, Approved, Approved},
+		{nil, ReasonRemembered, ReasonRemembered, ReasonRemembered, ReasonRemembered},
+		{[]Binding{BindService}, ReasonApproved, ReasonRemembered, ReasonRemembered, ReasonApproved},
+		{[]Binding{BindClient}, ReasonRemembered, ReasonApproved, ReasonRemembered, ReasonApproved},
+		{[]Binding{BindUserIP}, ReasonRemembered, ReasonRemembered, ReasonApproved, ReasonApproved},
+		{[]Binding{BindService, BindUserIP}, ReasonApproved, ReasonRemembered, ReasonApproved, ReasonApproved},
+		{[]Binding{BindService, BindClient, BindUserIP}, ReasonApproved, ReasonApproved, ReasonApproved, ReasonApproved},
 	} {
 		for i, want := range []Reason{tt.service, tt.client, tt.ip, tt.anywhere} {
 			t.Run(fmt.Sprint(tt.bind, i), func(t *testing.T) {
@@ -101,8 +102,8 @@ func TestBinding(t *testing.T) {
 					w.client.Remember = time.Hour
 					w.settings.BindTo = tt.bind
 					w.load()
-					w.again(Approved)
-					w.again(Remembered)
+					w.again(ReasonApproved)
+					w.again(ReasonRemembered)
 					but := [][]func(*Attempt){
 						{through(w.at("vpn", "mail"))},
 						{through(w.at("lab", "vpn"))},
@@ -111,7 +112,7 @@ func TestBinding(t *testing.T) {
 					}
 					w.again(want, but[i]...)
 					w.ldap.passwords["bob"] = "pw"
-					w.again(Approved, as("bob"))
+					w.again(ReasonApproved, as("bob"))
 				})
 			})
 		}
@@ -132,11 +133,11 @@ func TestNotRemembered(t *testing.T) {
 				inWorld(t, func(w *world) {
 					w.client.Remember, w.settings.BindTo = time.Hour, bind
 					w.load()
-					w.again(Approved, tt.but)
-					w.again(Approved, tt.but)
-					w.again(Approved)
-					w.again(Remembered)
-					w.again(Approved, tt.but)
+					w.again(ReasonApproved, tt.but)
+					w.again(ReasonApproved, tt.but)
+					w.again(ReasonApproved)
+					w.again(ReasonRemembered)
+					w.again(ReasonApproved, tt.but)
 				})
 			})
 		}
@@ -150,9 +151,9 @@ func TestNoApproval(t *testing.T) {
 		set  func(w *world)
 		want Reason
 	}{
-		{"exempt", func(w *world) { w.settings.Unlisted = UnlistedFirstFactor }, Exempt},
-		{"fail-open", func(w *world) { w.client.Failmode, w.duo.preErr = FailSafe, errDown }, FailedOpen},
-		{"bypass", func(w *world) { w.duo.pre.Result = PreauthAllow }, Bypass},
+		{"exempt", func(w *world) { w.settings.Unlisted = UnlistedFirstFactor }, ReasonExempt},
+		{"fail-open", func(w *world) { w.client.Failmode, w.duo.preErr = FailmodeSafe, errDown }, ReasonFailedOpen},
+		{"bypass", func(w *world) { w.duo.pre.Result = PreauthAllow }, ReasonBypass},
 	} {
 		inWorld(t, func(w *world) {
 			w.client.Remember = time.Hour
@@ -161,7 +162,7 @@ func TestNoApproval(t *testing.T) {
 			if v := w.login("pw"); v.Reason != tt.want {
 				t.Errorf("%s: %s", tt.name, line(v))
 			}
-			if n := w.memory.Approvals.Len(); n != 0 {
+			if n := w.memory.approvals.len(); n != 0 {
 				t.Errorf("%s: %d approvals", tt.name, n)
 			}
 		})
@@ -174,14 +175,14 @@ func TestIdentityChanged(t *testing.T) {
 		w.client.Remember = time.Hour
 		w.settings.Users = []User{{Name: "alice", Duo: Identity{UserID: "DU1"}}}
 		w.load()
-		w.again(Approved)
-		w.again(Remembered)
+		w.again(ReasonApproved)
+		w.again(ReasonRemembered)
 		w.settings.Users = []User{{Name: "alice", Duo: Identity{UserID: "DU2"}}}
 		w.load()
-		w.again(Approved)
+		w.again(ReasonApproved)
 		w.settings.Users = nil
 		w.load()
-		w.again(Approved)
+		w.again(ReasonApproved)
 	})
 }
 
@@ -190,22 +191,22 @@ func TestIdentityChanged(t *testing.T) {
 func TestReloadedLifetime(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.Remember = time.Hour
-		w.again(Approved)
+		w.again(ReasonApproved)
 		time.Sleep(20 * time.Minute)
 		w.client.Remember = 20*time.Minute + 1
-		w.again(Remembered)
+		w.again(ReasonRemembered)
 		w.client.Remember = 20 * time.Minute
-		w.again(Approved)
+		w.again(ReasonApproved)
 		w.client.Remember = 10 * time.Hour
 		time.Sleep(20 * time.Minute)
-		w.again(Approved)
+		w.again(ReasonApproved)
 		w.client.Remember = 0
-		w.again(Approved)
+		w.again(ReasonApproved)
 		w.client.Remember = time.Hour
-		w.again(Remembered) // of the one before
+		w.again(ReasonRemembered) // of the one before
 		w.settings.Idle, w.settings.Uses = time.Hour, 1
 		w.load()
-		w.again(Approved) // used once already
+		w.again(ReasonApproved) // used once already
 	})
 }
 
@@ -213,13 +214,13 @@ func TestReloadedLifetime(t *testing.T) {
 func TestTypedCodes(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.Remember = time.Hour
-		w.again(Approved)
+		w.again(ReasonApproved)
 		w.answers(wrong, allows(0))
 		w.wants(w.login("pw,123456"), "reject denied passcode: Incorrect passcode. Please try again.")
 		w.wants(w.login("pw,654321"), "accept approved passcode")
 		w.wants(w.login("pw,push"), "accept remembered")
 		time.Sleep(time.Hour - 1)
-		w.again(Remembered)
+		w.again(ReasonRemembered)
 	})
 }
 
@@ -232,22 +233,22 @@ func TestEntries(t *testing.T) {
 		w.load()
 		addr := func(n byte) func(*Attempt) { return from(netip.AddrFrom4([4]byte{198, 51, 100, n})) }
 		for n := range byte(3) {
-			w.again(Approved, addr(n))
+			w.again(ReasonApproved, addr(n))
 		}
-		w.again(Remembered, addr(0))
-		w.again(Approved, addr(3)) // puts 1 out
-		w.again(Remembered, addr(0))
-		w.again(Remembered, addr(2))
-		w.again(Approved, addr(1))
-		if n := w.memory.Approvals.Len(); n != 3 {
+		w.again(ReasonRemembered, addr(0))
+		w.again(ReasonApproved, addr(3)) // puts 1 out
+		w.again(ReasonRemembered, addr(0))
+		w.again(ReasonRemembered, addr(2))
+		w.again(ReasonApproved, addr(1))
+		if n := w.memory.approvals.len(); n != 3 {
 			t.Errorf("%d approvals", n)
 		}
 	})
 	for _, entries := range []int{0, -1} {
 		m := NewMemory(entries) // must not mean no bound
-		m.Approvals.add(approvalKey{user: "a"}, time.Now(), time.Hour)
-		m.Approvals.add(approvalKey{user: "b"}, time.Now(), time.Hour)
-		if n := m.Approvals.Len(); n != 1 {
+		m.approvals.add(ApprovalKey{User: "a"}, time.Now(), time.Hour)
+		m.approvals.add(ApprovalKey{User: "b"}, time.Now(), time.Hour)
+		if n := m.approvals.len(); n != 1 {
 			t.Errorf("NewMemory(%d) keeps %d approvals", entries, n)
 		}
 	}
@@ -276,14 +277,14 @@ func TestPassed(t *testing.T) {
 }
 
 func TestApprovalsResize(t *testing.T) {
-	a := newApprovals(3)
+	a := newLocalApprovals(3, new(atomic.Uint64))
 	now := time.Now()
-	key := func(user string) approvalKey { return approvalKey{user: user} }
+	key := func(user string) ApprovalKey { return ApprovalKey{User: user} }
 	for _, user := range []string{"a", "b", "c"} {
 		a.add(key(user), now, time.Hour)
 	}
-	a.Resize(2)
-	if a.use(key("a"), now, time.Hour, limits{}) || !a.use(key("b"), now, time.Hour, limits{}) || a.Len() != 2 {
-		t.Errorf("%d kept, want the two newest", a.Len())
+	a.resize(2)
+	if a.UseAtOnce(key("a"), now, ApprovalLimits{Lifetime: time.Hour}) || !a.UseAtOnce(key("b"), now, ApprovalLimits{Lifetime: time.Hour}) || a.len() != 2 {
+		t.Errorf("%d kept, want the two newest", a.len())
 	}
 }

@@ -25,7 +25,8 @@ type Attempt struct {
 	Attributes    []byte    // of the Access-Request, as on the wire; not changed as long as the login lasts
 }
 
-func (a *Attempt) begun() time.Time {
+// began returns when the login began.
+func (a *Attempt) began() time.Time {
 	if a.At.IsZero() {
 		return time.Now()
 	}
@@ -56,10 +57,10 @@ type Client struct {
 type Outcome int
 
 const (
-	Reject    Outcome = iota // Access-Reject
-	Accept                   // Access-Accept
-	Challenge                // Access-Challenge
-	Discard                  // no reply at all, so that the client asks its next server
+	OutcomeReject    Outcome = iota // Access-Reject
+	OutcomeAccept                   // Access-Accept
+	OutcomeChallenge                // Access-Challenge
+	OutcomeDiscard                  // no reply at all, so that the client asks its next server
 )
 
 // Verdict is the answer to an Attempt. The zero Verdict rejects.
@@ -87,44 +88,46 @@ type Verdict struct {
 type Reason string
 
 const (
-	Approved   Reason = "approved"    // Duo allowed it after a push, a call or a code
-	Remembered Reason = "remembered"  // an earlier approval still counts
-	Exempt     Reason = "exempt"      // rules, services or unlisted ask for no second factor
-	Bypass     Reason = "bypass"      // Duo's own policy asks for no second factor
-	FailedOpen Reason = "failed-open" // Duo could not be asked and failmode is safe
-	Challenged Reason = "challenged"
-	Relayed    Reason = "relayed" // the first factor asks back: its own prompt, or the next round of EAP
+	ReasonApproved   Reason = "approved"    // Duo allowed it after a push, a call or a code
+	ReasonRemembered Reason = "remembered"  // an earlier approval still counts
+	ReasonExempt     Reason = "exempt"      // rules, services or unlisted ask for no second factor
+	ReasonBypass     Reason = "bypass"      // Duo's own policy asks for no second factor
+	ReasonFailedOpen Reason = "failed-open" // Duo could not be asked and failmode is safe
+	ReasonChallenged Reason = "challenged"
+	ReasonRelayed    Reason = "relayed" // the first factor asks back: its own prompt, or the next round of EAP
 
-	BadName        Reason = "bad-name"
-	Probe          Reason = "probe"
-	DeniedByRule   Reason = "denied-by-rule"
-	BadPassword    Reason = "bad-password"
-	AccountRefused Reason = "account-refused"          // the password is right, but expired, or the account is disabled
-	NoFirstFactor  Reason = "first-factor-unavailable" // could not be asked
-	Unlisted       Reason = "unlisted"
-	Elsewhere      Reason = "elsewhere" // the user is not listed for this service
-	BadField       Reason = "bad-factor"
-	NotAllowed     Reason = "factor-not-allowed"
-	NeedsPasscode  Reason = "passcode-needed"
-	NoDevice       Reason = "no-device"
-	Throttled      Reason = "throttled"    // too many wrong passwords
-	Cooldown       Reason = "cooldown"     // too many pushes without a yes: only a passcode counts
-	Pending        Reason = "push-pending" // another login of this user waits for an answer
-	Denied         Reason = "denied"       // the user said no, or the passcode was wrong
-	Fraud          Reason = "fraud"        // the user reported the push
-	NoAnswer       Reason = "no-answer"    // in time
-	CodesSent      Reason = "codes-sent"   // SMS passcodes are under way; this login fails by design
-	DeniedByDuo    Reason = "denied-by-duo"
-	NotEnrolled    Reason = "not-enrolled"
-	DuoUnavailable Reason = "duo-unavailable"
-	DuoConfig      Reason = "duo-misconfigured" // wrong keys, wrong clock, wrong application type
-	DuoRefused     Reason = "duo-refused"
-	DuoUnknown     Reason = "duo-unknown-answer"
-	BadState       Reason = "bad-state"
-	Abandoned      Reason = "abandoned" // the client asked anew, or went away
-	ShuttingDown   Reason = "shutting-down"
-	Unsupported    Reason = "unsupported-method" // CHAP, MS-CHAP, EAP, Call-Check, Authorize-Only
-	BadSecret      Reason = "undecodable-password"
-	Panicked       Reason = "panic"
-	Unanswerable   Reason = "unanswerable" // the reply does not fit into a packet, or into an EAP conversation
+	ReasonBadName          Reason = "bad-name"
+	ReasonProbe            Reason = "probe"
+	ReasonDeniedByRule     Reason = "denied-by-rule"
+	ReasonBadPassword      Reason = "bad-password"
+	ReasonAccountRefused   Reason = "account-refused"          // the password is right, but expired, or the account is disabled
+	ReasonNoFirstFactor    Reason = "first-factor-unavailable" // could not be asked
+	ReasonUnlisted         Reason = "unlisted"
+	ReasonElsewhere        Reason = "elsewhere" // the user is not listed for this service
+	ReasonBadField         Reason = "bad-factor"
+	ReasonNotAllowed       Reason = "factor-not-allowed"
+	ReasonNeedsPasscode    Reason = "passcode-needed"
+	ReasonNoDevice         Reason = "no-device"
+	ReasonThrottled        Reason = "throttled"    // too many wrong passwords
+	ReasonCooldown         Reason = "cooldown"     // too many pushes without a yes: only a passcode counts
+	ReasonPending          Reason = "push-pending" // another login of this user waits for an answer
+	ReasonDenied           Reason = "denied"       // the user said no, or the passcode was wrong
+	ReasonFraud            Reason = "fraud"        // the user reported the push
+	ReasonNoAnswer         Reason = "no-answer"    // in time
+	ReasonCodesSent        Reason = "codes-sent"   // SMS passcodes are under way; this login fails by design
+	ReasonDeniedByDuo      Reason = "denied-by-duo"
+	ReasonNotEnrolled      Reason = "not-enrolled"
+	ReasonDuoUnavailable   Reason = "duo-unavailable"
+	ReasonDuoConfig        Reason = "duo-misconfigured" // wrong keys, wrong clock, wrong application type
+	ReasonDuoRefused       Reason = "duo-refused"
+	ReasonDuoUnknown       Reason = "duo-unknown-answer"
+	ReasonBadState         Reason = "bad-state"
+	ReasonReplayed         Reason = "replayed"  // a copy of a request whose login is long over
+	ReasonAbandoned        Reason = "abandoned" // the client asked anew, or went away
+	ReasonShuttingDown     Reason = "shutting-down"
+	ReasonStoreUnavailable Reason = "state-unavailable"  // what outlives a request can't be asked for or kept
+	ReasonUnsupported      Reason = "unsupported-method" // CHAP, MS-CHAP, EAP, Call-Check, Authorize-Only
+	ReasonBadSecret        Reason = "undecodable-password"
+	ReasonPanicked         Reason = "panic"
+	ReasonUnanswerable     Reason = "unanswerable" // the reply does not fit into a packet, or into an EAP conversation
 )

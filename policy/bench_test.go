@@ -23,9 +23,9 @@ func benched(b *testing.B, rules []Rule, users int) (*Policy, Attempt) {
 	a := Attempt{Client: c, User: "alice", UserIP: home, Authentic: true}
 	p := New(s, m)
 	l := login{Policy: p, Attempt: a}
-	l.settleName(a.User)
-	l.mayPass()
-	l.remember()
+	l.setName(a.User)
+	l.applyRules()
+	l.remember(b.Context())
 	return p, a
 }
 
@@ -33,7 +33,7 @@ func decideAll(b *testing.B, p *Policy, a Attempt) {
 	b.Helper()
 	b.ReportAllocs()
 	for b.Loop() {
-		if v := p.Decide(b.Context(), a); v.Reason != Remembered {
+		if v := p.Decide(b.Context(), a); v.Reason != ReasonRemembered {
 			b.Fatal(line(v))
 		}
 	}
@@ -53,7 +53,7 @@ func BenchmarkDecideRemembered(b *testing.B) {
 		b.ReportAllocs()
 		b.RunParallel(func(pb *testing.PB) {
 			for pb.Next() {
-				if v := p.Decide(b.Context(), a); v.Reason != Remembered {
+				if v := p.Decide(b.Context(), a); v.Reason != ReasonRemembered {
 					b.Error(line(v))
 				}
 			}
@@ -91,7 +91,7 @@ func BenchmarkDecideAtOnce(b *testing.B) {
 			a.User, a.At = name, time.Now()
 			b.ReportAllocs()
 			for b.Loop() {
-				if v, ok := p.DecideAtOnce(a); !ok || v.Reason != Remembered {
+				if v, ok := p.DecideAtOnce(a); !ok || v.Reason != ReasonRemembered {
 					b.Fatal(line(v))
 				}
 			}
@@ -103,21 +103,21 @@ func BenchmarkDecideAtOnce(b *testing.B) {
 func BenchmarkDecideAtOnceMany(b *testing.B) {
 	const users = 50_000
 	p, a := benched(b, nil, users)
-	p.memory.Approvals.Resize(users)
+	p.memory.Resize(users)
 	list := make([]Attempt, users)
 	for n := range list {
 		a.User, a.At = fmt.Sprint("user", n), time.Now()
 		list[n] = a
 		l := login{Policy: p, Attempt: a}
-		l.settleName(a.User)
-		l.mayPass()
-		l.remember()
+		l.setName(a.User)
+		l.applyRules()
+		l.remember(b.Context())
 	}
 	rand.Shuffle(users, func(i, j int) { list[i], list[j] = list[j], list[i] })
 	n := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		if v, ok := p.DecideAtOnce(list[n%users]); !ok || v.Reason != Remembered {
+		if v, ok := p.DecideAtOnce(list[n%users]); !ok || v.Reason != ReasonRemembered {
 			b.Fatal(line(v))
 		}
 		n++
@@ -167,7 +167,7 @@ func BenchmarkPush(b *testing.B) {
 		a.User, a.UserIP = names[n%len(names)], netip.AddrFrom4([4]byte{10, byte(n >> 16), byte(n >> 8), byte(n)})
 		n++
 		go func() { verdict <- p.Decide(ctx, a) }()
-		if v := <-verdict; v.Reason != Approved {
+		if v := <-verdict; v.Reason != ReasonApproved {
 			b.Fatal(line(v), v.Err)
 		}
 	}

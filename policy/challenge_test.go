@@ -54,19 +54,19 @@ func TestMenu(t *testing.T) {
 		want    string
 	}{
 		{"two phones and a token", allFactors, []Device{smartphone, landline, token}, menuText},
-		{"by the order of factors", []Factor{SMS, Passcode, Phone, Push}, []Device{smartphone, token},
+		{"by the order of factors", []Factor{FactorSMS, FactorPasscode, FactorPhone, FactorPush}, []Device{smartphone, token},
 			"1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\n2. Phone call to XXX-XXX-4508\n" +
 				"3. Duo Push to XXX-XXX-4508\nPasscode or option (1-3):"},
-		{"push only", []Factor{Push, Passcode}, []Device{smartphone, second}, "1. Duo Push to XXX-XXX-4508\n" +
+		{"push only", []Factor{FactorPush, FactorPasscode}, []Device{smartphone, second}, "1. Duo Push to XXX-XXX-4508\n" +
 			"2. Duo Push to XXX-XXX-7777\nPasscode or option (1-2):"},
-		{"one option", []Factor{Push, Passcode}, []Device{tablet}, "1. Duo Push to Tablet (iOS)\nPasscode or option (1):"},
-		{"no code starts anywhere", []Factor{SMS, Passcode}, []Device{second}, "1. SMS passcodes to XXX-XXX-7777\nPasscode or option (1):"},
-		{"without a name", []Factor{Phone, Passcode}, []Device{{ID: "D", Capabilities: []string{"phone"}}},
+		{"one option", []Factor{FactorPush, FactorPasscode}, []Device{tablet}, "1. Duo Push to Tablet (iOS)\nPasscode or option (1):"},
+		{"no code starts anywhere", []Factor{FactorSMS, FactorPasscode}, []Device{second}, "1. SMS passcodes to XXX-XXX-7777\nPasscode or option (1):"},
+		{"without a name", []Factor{FactorPhone, FactorPasscode}, []Device{{ID: "D", Capabilities: []string{"phone"}}},
 			"1. Phone call to your phone\nPasscode or option (1):"},
 		{"a token only", allFactors, []Device{token}, "Passcode:"},
 		{"no device", allFactors, nil, "Passcode:"},
-		{"no codes", []Factor{Push, Phone}, []Device{smartphone}, "1. Duo Push to XXX-XXX-4508\n2. Phone call to XXX-XXX-4508\nOption (1-2):"},
-		{"no codes, one option", []Factor{Push}, []Device{smartphone}, "1. Duo Push to XXX-XXX-4508\nOption (1):"},
+		{"no codes", []Factor{FactorPush, FactorPhone}, []Device{smartphone}, "1. Duo Push to XXX-XXX-4508\n2. Phone call to XXX-XXX-4508\nOption (1-2):"},
+		{"no codes, one option", []Factor{FactorPush}, []Device{smartphone}, "1. Duo Push to XXX-XXX-4508\nOption (1):"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inChallenge(t, func(w *world) {
@@ -121,7 +121,7 @@ func TestNothingToOffer(t *testing.T) {
 		{[]Device{token}, "reject no-device: Duo can't reach a device of yours that way from here."},
 	} {
 		inChallenge(t, func(w *world) {
-			w.client.Factors, w.duo.pre.Devices = []Factor{Push}, tt.devices
+			w.client.Factors, w.duo.pre.Devices = []Factor{FactorPush}, tt.devices
 			w.wants(w.login("pw"), tt.want)
 		})
 	}
@@ -159,7 +159,7 @@ func TestAnswers(t *testing.T) {
 				}
 				w.answer(s, tt.text, tt.want)
 				w.asked(tt.asked)
-				if got := w.memory.Approvals.Len() == 1; got != (tt.asked != "") {
+				if got := w.memory.approvals.len() == 1; got != (tt.asked != "") {
 					t.Errorf("remembered: %v", got)
 				}
 				w.told("alice:pw") // once: the answer is no password
@@ -194,7 +194,7 @@ func TestThreeTries(t *testing.T) {
 		w.answer(w.answer(s, "y", "challenge challenged: "+odd+"\n"+menuText), "z", "reject denied: "+odd)
 	})
 	inChallenge(t, func(w *world) { // and what is not allowed
-		w.client.Factors = []Factor{Push}
+		w.client.Factors = []Factor{FactorPush}
 		v := w.login("pw")
 		w.answer(v.State, "123456", "challenge challenged: This factor is not allowed here.\n1. Duo Push to XXX-XXX-4508\nOption (1):")
 	})
@@ -267,7 +267,7 @@ func TestStateOnce(t *testing.T) {
 func TestAnswerAddress(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.client.Remember = time.Hour
-		w.settings.Rules = []Rule{{Networks: []netip.Prefix{netip.PrefixFrom(home, 24)}, Factors: []Factor{Passcode}}}
+		w.settings.Rules = []Rule{{Networks: []netip.Prefix{netip.PrefixFrom(home, 24)}, Factors: []Factor{FactorPasscode}}}
 		w.load()
 		v := w.login("pw")
 		w.wants(v, "challenge challenged: Duo login for alice\nPasscode:")
@@ -278,7 +278,7 @@ func TestAnswerAddress(t *testing.T) {
 		if got := w.duo.auths[0].IP; got != home {
 			t.Errorf("Duo was told %v", got)
 		}
-		w.again(Remembered)
+		w.again(ReasonRemembered)
 	})
 	inChallenge(t, func(w *world) { // one that was not known at first can't be put in later
 		v := w.login("pw", from(nowIP))
@@ -334,7 +334,7 @@ func TestPushInChallenge(t *testing.T) {
 		first.wants("accept approved push T1")
 		second.wants("accept approved push T1")
 		w.answer(s, "1", badState)
-		w.again(Remembered)
+		w.again(ReasonRemembered)
 		if got := w.duo.auths[0].User; got != (Identity{Username: "asmith"}) {
 			t.Errorf("Duo was asked about %+v", got)
 		}
@@ -356,7 +356,7 @@ func TestPushInChallenge(t *testing.T) {
 		time.Sleep(25 * time.Second)
 		w.answer(s, "1", "accept approved push T1")
 		w.answer(s, "1", badState)
-		w.again(Remembered)
+		w.again(ReasonRemembered)
 	})
 	inChallenge(t, func(w *world) { // so does who starts again, right password first
 		w.answers(allows(57 * time.Second))
@@ -388,7 +388,7 @@ func TestPushInChallenge(t *testing.T) {
 		w.wants(v, "challenge challenged: "+elsewhere+"\n1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\nPasscode or option (1):")
 		w.wants(w.login("123456", state(v.State), from(cafe)), "accept approved passcode")
 		first.wants("accept approved push T1")
-		w.client.Factors = []Factor{Push}
+		w.client.Factors = []Factor{FactorPush}
 		w.answers(allows(20 * time.Second))
 		first = w.start("push", state(w.login("pw").State))
 		w.wants(w.login("pw", from(cafe)), "reject push-pending: "+elsewhere)

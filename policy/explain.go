@@ -27,7 +27,7 @@ type Explanation struct {
 
 // RuleFit is whether one rule fits a login.
 type RuleFit struct {
-	At     int // its place among the rules, from 0
+	Index  int // among the rules, from 0
 	Rule   *Rule
 	Misfit string // the key of the first list that does not fit; "" when it fits
 }
@@ -35,31 +35,32 @@ type RuleFit struct {
 // Explain says what becomes of a login of a at the time at by a user of account, which the first factor would tell.
 // Nobody is asked, and nothing is counted or kept.
 func (p *Policy) Explain(a Attempt, account Account, at time.Time) (e Explanation) {
-	l := login{Policy: p, Attempt: a, since: at}
-	if !l.settleName(a.User) {
-		return Explanation{Verdict: l.reject(BadName, sayWrong), Early: true}
+	l := login{Policy: p, Attempt: a, began: at}
+	if !l.setName(a.User) {
+		return Explanation{Verdict: l.reject(ReasonBadName, sayWrong), Early: true}
 	}
 	e.Name, e.User = l.name, l.user
-	if l.isProbe() {
-		e.Verdict, e.Early = l.probe(), true
+	if v := l.answerProbe(); v != nil {
+		e.Verdict, e.Early = *v, true
 		return e
 	}
-	v, ok := l.mayTry()
-	if e.Early = !ok; ok {
-		l.settleAccount(account)
-		v, ok = l.mayPass()
+	ended := l.applyRulesByName()
+	if e.Early = ended != nil; ended == nil {
+		l.setAccount(account)
+		ended = l.applyRules()
 	}
 	e.Name, e.User, e.Duo = l.name, l.user, l.duo
 	e.Rules = l.fits()
-	if l.ruled {
+	if l.ruleFits {
 		e.Rule = l.rule
 	}
-	e.Verdict = v
-	if ok && l.exempt() {
-		e.Verdict, ok = l.accept(Exempt), false
-		e.Attributes = e.Verdict.Attributes
+	if ended == nil {
+		if ended = l.acceptExempt(); ended != nil {
+			e.Attributes = ended.Attributes
+		}
 	}
-	if !ok {
+	if ended != nil {
+		e.Verdict = *ended
 		return e
 	}
 	e.Mode, e.Factors, e.Failmode = l.mode(), l.factors(), l.failmode()
@@ -75,11 +76,11 @@ func (p *Policy) Explain(a Attempt, account Account, at time.Time) (e Explanatio
 func (l *login) fits() (list []RuleFit) {
 	for i := range l.settings.Rules {
 		r := &l.settings.Rules[i]
-		misfit := r.misfit(l.name, l.groups, &l.Attempt, l.since)
-		if misfit == "" && !l.ruled { // the login ends before it counts
+		misfit := r.misfit(l.name, l.groups, &l.Attempt, l.began)
+		if misfit == "" && !l.ruleFits { // the login ends before it counts
 			return list
 		}
-		list = append(list, RuleFit{At: i, Rule: r, Misfit: misfit})
+		list = append(list, RuleFit{Index: i, Rule: r, Misfit: misfit})
 		if misfit == "" {
 			return list
 		}

@@ -135,7 +135,7 @@ func withoutPush(devices []Device) []Device {
 
 func (f *fakeDuo) Auth(ctx context.Context, r *AuthRequest) (AuthResult, error) {
 	a, txid := f.take(*r)
-	rings := r.Factor == Push || r.Factor == Phone
+	rings := r.Factor == FactorPush || r.Factor == FactorPhone
 	if rings {
 		defer func() {
 			f.mu.Lock()
@@ -170,7 +170,7 @@ func (f *fakeDuo) take(r AuthRequest) (reply, string) {
 	f.identified(r.User)
 	f.check(r)
 	txid := r.Txid
-	if r.Factor == Push || r.Factor == Phone {
+	if r.Factor == FactorPush || r.Factor == FactorPhone {
 		if f.rings[r.User]++; f.rings[r.User] > 1 {
 			f.t.Errorf("a second push to %v while the first one rings", r.User)
 		}
@@ -200,11 +200,11 @@ func (f *fakeDuo) identified(i Identity) {
 func (f *fakeDuo) check(r AuthRequest) {
 	can := slices.ContainsFunc(f.pre.Devices, func(d Device) bool { return d.ID == r.Device && d.Can(string(r.Factor)) })
 	switch {
-	case r.Factor == Passcode && (r.Passcode == "" || r.Device != "" || r.Txid != ""):
+	case r.Factor == FactorPasscode && (r.Passcode == "" || r.Device != "" || r.Txid != ""):
 		f.t.Errorf("a passcode's request: %+v", r)
-	case r.Factor != Passcode && (r.Passcode != "" || !can):
+	case r.Factor != FactorPasscode && (r.Passcode != "" || !can):
 		f.t.Errorf("a request to a device that can't: %+v", r)
-	case r.Factor != Push && r.Txid != "":
+	case r.Factor != FactorPush && r.Txid != "":
 		f.t.Errorf("a verified push that is none: %+v", r)
 	case r.Name == "" || len(r.Info) < 2 || r.Info[0][0] != "Service" || r.Info[1][0] != "Client":
 		f.t.Errorf("the phone would not show what it is about: %+v", r)

@@ -19,9 +19,9 @@ func FuzzSplitField(f *testing.F) {
 	f.Add("aaaaaa123456", "aaa")
 	f.Fuzz(func(t *testing.T, field, delimiter string) {
 		password, tail := splitField(field, delimiter)
-		if tail == (typed{}) {
+		if tail == (Chosen{}) {
 			if password != field {
-				t.Fatalf("nothing typed, but the password is %q", password)
+				t.Fatalf("nothing Chosen, but the password is %q", password)
 			}
 		} else {
 			rest, ok := strings.CutPrefix(field, password+delimiter)
@@ -33,7 +33,7 @@ func FuzzSplitField(f *testing.F) {
 				t.Fatalf("%q alone is %+v, behind a password %+v", rest, again, tail)
 			}
 		}
-		if alone, ok := parseField(field); ok && alone != (typed{}) {
+		if alone, ok := parseField(field); ok && alone != (Chosen{}) {
 			wantTyped(t, field, alone)
 		} else if ok && field != "" && !strings.EqualFold(field, "auto") {
 			t.Fatalf("%q means nothing, and yet is taken", field)
@@ -42,18 +42,18 @@ func FuzzSplitField(f *testing.F) {
 }
 
 // wantTyped holds that text can't be anything but a factor, and t is that.
-func wantTyped(t *testing.T, text string, typed typed) {
+func wantTyped(t *testing.T, text string, Chosen Chosen) {
 	t.Helper()
 	ascii := strings.IndexFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) < 0
 	word := strings.TrimRight(strings.ToLower(text), "123456789")
 	switch {
-	case !ascii, typed.deviceID != "", typed.device < 0 || typed.device > 9:
-	case typed.factor == Passcode && typed.code == text && typed.device == 0 && (len(text) == 44 || len(text) >= 6 && len(text) <= 9):
+	case !ascii, Chosen.DeviceID != "", Chosen.Device < 0 || Chosen.Device > 9:
+	case Chosen.Factor == FactorPasscode && Chosen.Code == text && Chosen.Device == 0 && (len(text) == 44 || len(text) >= 6 && len(text) <= 9):
 		return
-	case typed.factor != Passcode && typed.code == "" && word == string(typed.factor) && len(text)-len(word) <= 1:
+	case Chosen.Factor != FactorPasscode && Chosen.Code == "" && word == string(Chosen.Factor) && len(text)-len(word) <= 1:
 		return
 	}
-	t.Fatalf("%q is taken for %+v", text, typed)
+	t.Fatalf("%q is taken for %+v", text, Chosen)
 }
 
 func FuzzCanonical(f *testing.F) {
@@ -136,11 +136,11 @@ func FuzzState(f *testing.F) {
 			v := w.decide(w.Context(), a)
 			morePreauths, moreAuths := w.duo.counts()
 			switch {
-			case !known && (v.Reason != BadState || v.Outcome != Reject || preauths != morePreauths || auths != moreAuths):
+			case !known && (v.Reason != ReasonBadState || v.Outcome != OutcomeReject || preauths != morePreauths || auths != moreAuths):
 				t.Fatalf("an unknown State: %s, %d preauths, %d auths", line(v), morePreauths-preauths, moreAuths-auths)
-			case v.Outcome == Accept && (v.Reason != Approved || how&allow == 0 || moreAuths == 0):
+			case v.Outcome == OutcomeAccept && (v.Reason != ReasonApproved || how&allow == 0 || moreAuths == 0):
 				t.Fatalf("accepted without an allow: %s", line(v))
-			case v.Outcome == Discard, len(w.ldap.asked) != 1, moreAuths > 2:
+			case v.Outcome == OutcomeDiscard, len(w.ldap.asked) != 1, moreAuths > 2:
 				t.Fatalf("%s, first factor asked %d times, %d auths", line(v), len(w.ldap.asked), moreAuths)
 			}
 		})

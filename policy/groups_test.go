@@ -62,7 +62,7 @@ func TestGroupNames(t *testing.T) {
 	} {
 		t.Run(tt.named, func(t *testing.T) {
 			inGroups(t, of, func(w *world) {
-				w.rules(Rule{Groups: []string{"other", tt.named}, Need: DeniedHere}, Rule{Need: ExemptBy})
+				w.rules(Rule{Groups: []string{"other", tt.named}, Need: NeedDeny}, Rule{Need: NeedExempt})
 				want := "accept exempt"
 				if tt.fits {
 					want = deniedNow
@@ -78,13 +78,14 @@ func TestGroupNames(t *testing.T) {
 func TestGroupsAsGiven(t *testing.T) {
 	for _, given := range []string{admins, "cn=vpn admins, ou=groups, dc=example, dc=com", "CN = VPN ADMINS,OU= GROUPS ,DC=EXAMPLE,DC=COM"} {
 		inGroups(t, []string{"else", given}, func(w *world) {
-			w.rules(Rule{Groups: []string{admins}, Need: DeniedHere}, Rule{Need: ExemptBy})
+			w.rules(Rule{Groups: []string{admins}, Need: NeedDeny}, Rule{Need: NeedExempt})
 			w.wants(w.login("pw"), deniedNow)
 		})
 	}
 }
 
 func TestFoldGroup(t *testing.T) {
+	names := make(map[string]string)
 	for in, want := range map[string]string{
 		"":                              "",
 		"  ":                            "",
@@ -100,7 +101,7 @@ func TestFoldGroup(t *testing.T) {
 		`cn=a\\ , dc=b`:                 `cn=a\\,dc=b`, // here the backslash is, and the comma separates
 		`cn=a\  ,dc=b`:                  `cn=a,dc=b`,   // spaces at the ends tell nothing apart (RFC 4518 §2.6.1)
 		`cn=\ a,dc=b`:                   `cn=a,dc=b`,
-		`cn=a\`:                         `cn=a\\`,
+		`cn=a\`:                         `cn=a\`, // no DN
 		"cn=a+sn=b, dc=c":               "cn=a+sn=b,dc=c",
 		"sn=b + CN=a,dc=c":              "cn=a+sn=b,dc=c",
 		`cn=Doe\2C John,dc=b`:           `cn=doe\, john,dc=b`,
@@ -110,15 +111,20 @@ func TestFoldGroup(t *testing.T) {
 		"CN=\u00c4RZTE , DC=\u00d6":     "cn=\u00e4rzte,dc=\u00f6",
 		"cn=a b  c,dc=b":                "cn=a b c,dc=b",
 		"cn=a,dc=b,":                    "cn=a,dc=b,",
-		", = ,":                         ",=,",
+		", = ,":                         ", = ,", // no DN
 		"cn=" + string([]byte{0xff, 1}): "cn=\ufffd\x01",
 	} {
-		if got := foldGroup(in); got != want {
-			t.Errorf("%q: %q, want %q", in, got, want)
+		folded := foldGroup(want)
+		if got := foldGroup(in); got != folded {
+			t.Errorf("%q: %q, want %q", in, got, folded)
 		}
-		if got := foldGroup(want); got != want {
-			t.Errorf("%q: %q, want it as it is", want, got)
+		if got := foldGroup(folded); got != folded {
+			t.Errorf("%q: %q, want it as it is", folded, got)
 		}
+		if other, ok := names[folded]; ok && other != want {
+			t.Errorf("%q and %q are folded to one", want, other)
+		}
+		names[folded] = want
 	}
 }
 
@@ -134,20 +140,20 @@ func TestGroupRuleOrder(t *testing.T) {
 		want  string
 		told  string // what the first factor was asked
 	}{
-		{"before a catch-all", []Rule{byGroup(ExemptBy), all(DeniedHere)}, "accept exempt", "alice:pw"},
-		{"behind a catch-all", []Rule{all(ExemptBy), byGroup(DeniedHere)}, "accept exempt", "alice:pw"},
-		{"behind a deny", []Rule{all(DeniedHere), byGroup(ExemptBy)}, deniedNow, ""},
-		{"behind a user's deny", []Rule{byUser(DeniedHere), byGroup(ExemptBy)}, deniedNow, ""},
-		{"before a user's deny", []Rule{byGroup(ExemptBy), byUser(DeniedHere)}, "accept exempt", "alice:pw"},
-		{"that does not fit, before a deny", []Rule{byNobody(ExemptBy), all(DeniedHere)}, deniedNow, "alice:pw"},
-		{"that does not fit, before a user's", []Rule{byNobody(DeniedHere), byUser(ExemptBy)}, "accept exempt", "alice:pw"},
-		{"two, the first fits", []Rule{byGroup(ExemptBy), byGroup(DeniedHere)}, "accept exempt", "alice:pw"},
-		{"two, the second fits", []Rule{byNobody(ExemptBy), byGroup(DeniedHere)}, deniedNow, "alice:pw"},
-		{"between two others", []Rule{{Users: []string{"bob"}, Need: DeniedHere}, byGroup(ExemptBy), all(DeniedHere)}, "accept exempt", "alice:pw"},
-		{"group and user", []Rule{{Groups: []string{"staff"}, Users: []string{"alice"}, Need: ExemptBy}, all(DeniedHere)}, "accept exempt", "alice:pw"},
-		{"group and another user", []Rule{{Groups: []string{"staff"}, Users: []string{"bob"}, Need: DeniedHere}, all(ExemptBy)}, "accept exempt", "alice:pw"},
-		{"group and another client", []Rule{{Groups: []string{"staff"}, Clients: []string{"lab"}, Need: DeniedHere}, all(ExemptBy)}, "accept exempt", "alice:pw"},
-		{"none fits", []Rule{byNobody(DeniedHere)}, "accept approved push T1", "alice:pw"},
+		{"before a catch-all", []Rule{byGroup(NeedExempt), all(NeedDeny)}, "accept exempt", "alice:pw"},
+		{"behind a catch-all", []Rule{all(NeedExempt), byGroup(NeedDeny)}, "accept exempt", "alice:pw"},
+		{"behind a deny", []Rule{all(NeedDeny), byGroup(NeedExempt)}, deniedNow, ""},
+		{"behind a user's deny", []Rule{byUser(NeedDeny), byGroup(NeedExempt)}, deniedNow, ""},
+		{"before a user's deny", []Rule{byGroup(NeedExempt), byUser(NeedDeny)}, "accept exempt", "alice:pw"},
+		{"that does not fit, before a deny", []Rule{byNobody(NeedExempt), all(NeedDeny)}, deniedNow, "alice:pw"},
+		{"that does not fit, before a user's", []Rule{byNobody(NeedDeny), byUser(NeedExempt)}, "accept exempt", "alice:pw"},
+		{"two, the first fits", []Rule{byGroup(NeedExempt), byGroup(NeedDeny)}, "accept exempt", "alice:pw"},
+		{"two, the second fits", []Rule{byNobody(NeedExempt), byGroup(NeedDeny)}, deniedNow, "alice:pw"},
+		{"between two others", []Rule{{Users: []string{"bob"}, Need: NeedDeny}, byGroup(NeedExempt), all(NeedDeny)}, "accept exempt", "alice:pw"},
+		{"group and user", []Rule{{Groups: []string{"staff"}, Users: []string{"alice"}, Need: NeedExempt}, all(NeedDeny)}, "accept exempt", "alice:pw"},
+		{"group and another user", []Rule{{Groups: []string{"staff"}, Users: []string{"bob"}, Need: NeedDeny}, all(NeedExempt)}, "accept exempt", "alice:pw"},
+		{"group and another client", []Rule{{Groups: []string{"staff"}, Clients: []string{"lab"}, Need: NeedDeny}, all(NeedExempt)}, "accept exempt", "alice:pw"},
+		{"none fits", []Rule{byNobody(NeedDeny)}, "accept approved push T1", "alice:pw"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inGroups(t, []string{"staff"}, func(w *world) {
@@ -169,11 +175,11 @@ func TestGroupRuleOrder(t *testing.T) {
 func TestRuleByGroupSays(t *testing.T) {
 	inGroups(t, []string{"contractors"}, func(w *world) {
 		w.client.Remember = time.Hour
-		w.rules(Rule{Groups: []string{"contractors"}, Mode: ModePasscode, Remember: ptr(0 * time.Second), Failmode: FailSafe})
+		w.rules(Rule{Groups: []string{"contractors"}, Mode: ModePasscode, Remember: ptr(0 * time.Second), Failmode: FailmodeSafe})
 		w.wants(w.login("pw"), "reject passcode-needed: "+typeIt)
 		w.answers(allows(0), allows(0))
 		w.wants(w.login("pw,123456"), "accept approved passcode")
-		if n := w.memory.Approvals.Len(); n != 0 {
+		if n := w.memory.approvals.len(); n != 0 {
 			t.Errorf("%d approvals", n)
 		}
 		w.wants(w.login("pw", as("bob")), "accept approved push T1")
@@ -190,8 +196,8 @@ func silent(v Verdict) Verdict { v.Reason = ""; return v }
 // Verdict, its delay or its attributes, nor by the time that it took.
 func TestDenyByGroupSaysNothing(t *testing.T) {
 	for name, rules := range map[string][]Rule{
-		"deny by group":         {{Groups: []string{"staff"}, Need: DeniedHere}},
-		"deny behind a group's": {{Groups: []string{"nobody"}, Need: ExemptBy}, {Users: []string{"alice"}, Need: DeniedHere}},
+		"deny by group":         {{Groups: []string{"staff"}, Need: NeedDeny}},
+		"deny behind a group's": {{Groups: []string{"nobody"}, Need: NeedExempt}, {Users: []string{"alice"}, Need: NeedDeny}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inGroups(t, []string{"staff"}, func(w *world) {
@@ -231,7 +237,7 @@ func TestDenyByGroupSaysNothing(t *testing.T) {
 // a wrong one does; so ten tries with a guess among them must not show which.
 func TestDenyByGroupIsThrottledAlike(t *testing.T) {
 	inGroups(t, []string{"staff"}, func(w *world) {
-		w.rules(Rule{Groups: []string{"staff"}, Need: DeniedHere})
+		w.rules(Rule{Groups: []string{"staff"}, Need: NeedDeny})
 		for range 2 * wrongPerUser {
 			w.wants(w.login("pw"), deniedNow)
 		}
@@ -239,7 +245,7 @@ func TestDenyByGroupIsThrottledAlike(t *testing.T) {
 			w.wants(w.login("no"), wrongWord)
 		}
 		throttled := w.login("no")
-		if v := w.login("pw"); !reflect.DeepEqual(v, throttled) || v.Reason != Throttled {
+		if v := w.login("pw"); !reflect.DeepEqual(v, throttled) || v.Reason != ReasonThrottled {
 			t.Errorf("right %+v\nwrong %+v", v, throttled)
 		}
 	})
@@ -248,10 +254,10 @@ func TestDenyByGroupIsThrottledAlike(t *testing.T) {
 // TestDenyBeforeFirstFactor: what needs no group is settled before the password is looked at.
 func TestDenyBeforeFirstFactor(t *testing.T) {
 	for name, rules := range map[string][]Rule{
-		"of all":            {{Need: DeniedHere}},
-		"of a user":         {{Users: []string{"alice"}, Need: DeniedHere}},
-		"before a group's":  {{Users: []string{"alice"}, Need: DeniedHere}, {Groups: []string{"staff"}, Need: ExemptBy}},
-		"behind a stranger": {{Users: []string{"bob"}, Need: ExemptBy}, {Services: []string{"vpn"}, Need: DeniedHere}},
+		"of all":            {{Need: NeedDeny}},
+		"of a user":         {{Users: []string{"alice"}, Need: NeedDeny}},
+		"before a group's":  {{Users: []string{"alice"}, Need: NeedDeny}, {Groups: []string{"staff"}, Need: NeedExempt}},
+		"behind a stranger": {{Users: []string{"bob"}, Need: NeedExempt}, {Services: []string{"vpn"}, Need: NeedDeny}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inGroups(t, []string{"staff"}, func(w *world) {
@@ -266,15 +272,15 @@ func TestDenyBeforeFirstFactor(t *testing.T) {
 
 // TestGroupsWithoutFirstFactor: nobody knows the groups of a user whom the client has checked, so no rule by group fits.
 func TestGroupsWithoutFirstFactor(t *testing.T) {
-	for _, need := range []Need{ExemptBy, DeniedHere} {
+	for _, need := range []Need{NeedExempt, NeedDeny} {
 		inWorld(t, func(w *world) {
 			w.client.FirstFactor = nil
 			w.rules(Rule{Groups: []string{"staff", ""}, Need: need})
 			w.answers(allows(time3))
 			w.wants(w.login(""), "accept approved push T1")
-			w.rules(Rule{Groups: []string{"staff", ""}, Need: need}, Rule{Need: ExemptBy})
+			w.rules(Rule{Groups: []string{"staff", ""}, Need: need}, Rule{Need: NeedExempt})
 			w.wants(w.login(""), "accept exempt")
-			w.rules(Rule{Groups: []string{"staff", ""}, Need: need}, Rule{Need: DeniedHere})
+			w.rules(Rule{Groups: []string{"staff", ""}, Need: need}, Rule{Need: NeedDeny})
 			w.wants(w.login(""), deniedNow)
 		})
 	}
@@ -286,7 +292,7 @@ func TestGroupsInChallenge(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.ldap.accounts = map[string]Account{"alice": {Groups: []string{"Staff"}}}
 		w.settings.Replies = []Reply{{Groups: []string{"staff"}, Attributes: []Attribute{{AttributeID{Type: 25}, "staff"}}}}
-		w.rules(Rule{Groups: []string{"staff"}, Factors: []Factor{Push, Passcode}}, Rule{Need: DeniedHere})
+		w.rules(Rule{Groups: []string{"staff"}, Factors: []Factor{FactorPush, FactorPasscode}}, Rule{Need: NeedDeny})
 		const menu = "1. Duo Push to XXX-XXX-4508\nPasscode or option (1):"
 		v := w.login("pw")
 		w.wants(v, "challenge challenged: Duo login for alice\n"+menu)
@@ -308,11 +314,11 @@ func TestGroupsReloadInChallenge(t *testing.T) {
 		rules []Rule
 		want  string
 	}{
-		"denied by group": {[]Rule{{Groups: []string{"staff"}, Need: DeniedHere}}, deniedNow},
-		"denied":          {[]Rule{{Need: DeniedHere}}, deniedNow},
-		"denied behind":   {[]Rule{{Groups: []string{"nobody"}}, {Need: DeniedHere}}, deniedNow},
-		"factors":         {[]Rule{{Groups: []string{"staff"}, Factors: []Factor{Push}}}, "challenge challenged: This factor is not allowed here.\n" + menuText},
-		"another group":   {[]Rule{{Groups: []string{"nobody"}, Need: DeniedHere}}, "accept approved passcode"},
+		"denied by group": {[]Rule{{Groups: []string{"staff"}, Need: NeedDeny}}, deniedNow},
+		"denied":          {[]Rule{{Need: NeedDeny}}, deniedNow},
+		"denied behind":   {[]Rule{{Groups: []string{"nobody"}}, {Need: NeedDeny}}, deniedNow},
+		"factors":         {[]Rule{{Groups: []string{"staff"}, Factors: []Factor{FactorPush}}}, "challenge challenged: This factor is not allowed here.\n" + menuText},
+		"another group":   {[]Rule{{Groups: []string{"nobody"}, Need: NeedDeny}}, "accept approved passcode"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inChallenge(t, func(w *world) {
@@ -323,7 +329,7 @@ func TestGroupsReloadInChallenge(t *testing.T) {
 					w.answers(allows(time3))
 				}
 				v := w.login("123456", state(s))
-				if v.Outcome == Challenge { // without the codes that may not be typed now
+				if v.Outcome == OutcomeChallenge { // without the codes that may not be typed now
 					v.Message += "\n"
 					tt.want = "challenge challenged: This factor is not allowed here.\n" +
 						menuText[:len(menuText)-len("Passcode or option (1-4):")] + "Option (1-4):\n"
@@ -360,11 +366,11 @@ func TestGroupsOfJoined(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.ldap.accounts = map[string]Account{"alice": {Groups: []string{"staff"}}}
 		w.settings.Replies = replies
-		w.rules(Rule{Groups: []string{"staff"}}, Rule{Need: DeniedHere})
+		w.rules(Rule{Groups: []string{"staff"}}, Rule{Need: NeedDeny})
 		s := w.offered()
 		w.answers(allows(10 * time.Second))
 		first, second := w.start("1", state(s)), w.start("1", state(s))
-		w.rules(Rule{Groups: []string{"staff"}, Need: DeniedHere})
+		w.rules(Rule{Groups: []string{"staff"}, Need: NeedDeny})
 		w.wants(w.login("1", state(s)), deniedNow) // a reload since
 		class(t, first, "25=staff")
 		class(t, second, "25=staff")

@@ -13,7 +13,7 @@ const cooling = "reject cooldown: Too many requests to your phone went without a
 func inGuarded(t *testing.T, f func(w *world)) {
 	t.Helper()
 	inWorld(t, func(w *world) {
-		w.settings.Guard = PushGuard{Pushes: 3, Window: 10 * time.Minute, Cooldown: 10 * time.Minute}
+		w.settings.Guard = PushLimits{Pushes: 3, Window: 10 * time.Minute, Cooldown: 10 * time.Minute}
 		w.load()
 		f(w)
 	})
@@ -34,17 +34,17 @@ func TestCooldown(t *testing.T) {
 		failed [3]reply
 		whys   [3]Reason
 	}{
-		{"denied", [3]reply{denied, denied, denied}, [3]Reason{Denied, Denied, Denied}},
-		{"no answer", [3]reply{denies("timeout", "", 50*time.Second), denied, denies("timeout", "", 0)}, [3]Reason{NoAnswer, Denied, NoAnswer}},
+		{"denied", [3]reply{denied, denied, denied}, [3]Reason{ReasonDenied, ReasonDenied, ReasonDenied}},
+		{"no answer", [3]reply{denies("timeout", "", 50*time.Second), denied, denies("timeout", "", 0)}, [3]Reason{ReasonNoAnswer, ReasonDenied, ReasonNoAnswer}},
 		{"lost on the way", [3]reply{{err: errDown, after: time.Second}, {err: errOdd, after: time.Second}, denied},
-			[3]Reason{DuoUnavailable, DuoUnknown, Denied}}, // the phone rang
+			[3]Reason{ReasonDuoUnavailable, ReasonDuoUnknown, ReasonDenied}}, // the phone rang
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inGuarded(t, func(w *world) {
 				for i, r := range tt.failed {
 					w.rung(r, tt.whys[i])
 					if r.err != nil {
-						time.Sleep(ringLife)
+						time.Sleep(ringingTime)
 					}
 				}
 				begun := time.Now()
@@ -56,13 +56,13 @@ func TestCooldown(t *testing.T) {
 				w.wants(w.login("pw,111111"), "reject denied passcode: Incorrect passcode. Please try again.")
 				w.wants(w.login("pw,123456"), "accept approved passcode")
 				w.wants(w.login("pw"), cooling) // a right code is no reason to ring
-				w.rung(allows(0), Approved, as("bob"))
+				w.rung(allows(0), ReasonApproved, as("bob"))
 				time.Sleep(10*time.Minute - 1 - time.Since(begun))
 				w.wants(w.login("pw"), cooling)
 				time.Sleep(time.Nanosecond)
-				w.rung(denied, Denied)
-				w.rung(denied, Denied)
-				w.rung(denied, Denied) // three anew
+				w.rung(denied, ReasonDenied)
+				w.rung(denied, ReasonDenied)
+				w.rung(denied, ReasonDenied) // three anew
 				w.wants(w.login("pw"), cooling)
 			})
 		})
@@ -72,32 +72,32 @@ func TestCooldown(t *testing.T) {
 func TestWindow(t *testing.T) {
 	inGuarded(t, func(w *world) {
 		for range 8 { // never three in ten minutes
-			w.rung(denied, Denied)
+			w.rung(denied, ReasonDenied)
 			time.Sleep(5 * time.Minute)
 		}
 	})
 	inGuarded(t, func(w *world) { // an allow clears
 		for range 3 {
-			w.rung(denied, Denied)
-			w.rung(denied, Denied)
-			w.rung(allows(0), Approved)
+			w.rung(denied, ReasonDenied)
+			w.rung(denied, ReasonDenied)
+			w.rung(allows(0), ReasonApproved)
 		}
 	})
 	inGuarded(t, func(w *world) { // a passcode does not
-		w.rung(denied, Denied)
-		w.rung(denied, Denied)
+		w.rung(denied, ReasonDenied)
+		w.rung(denied, ReasonDenied)
 		w.answers(allows(0))
 		w.wants(w.login("pw,123456"), "accept approved passcode")
-		w.rung(denied, Denied)
+		w.rung(denied, ReasonDenied)
 		w.wants(w.login("pw"), cooling)
 	})
 	inGuarded(t, func(w *world) { // an outage rings no phone
 		for range 8 {
-			w.rung(reply{err: errDown}, DuoUnavailable)
-			time.Sleep(ringLife)
-			w.rung(reply{panics: true}, Panicked)
-			time.Sleep(ringLife)
-			w.rung(reply{err: errNo}, DuoRefused)
+			w.rung(reply{err: errDown}, ReasonDuoUnavailable)
+			time.Sleep(ringingTime)
+			w.rung(reply{panics: true}, ReasonPanicked)
+			time.Sleep(ringingTime)
+			w.rung(reply{err: errNo}, ReasonDuoRefused)
 		}
 	})
 	inGuarded(t, func(w *world) { // nor does a wrong code
@@ -105,25 +105,25 @@ func TestWindow(t *testing.T) {
 			w.answers(wrong)
 			w.login("pw,111111")
 		}
-		w.rung(allows(0), Approved)
+		w.rung(allows(0), ReasonApproved)
 	})
 	inWorld(t, func(w *world) { // what led to a cooldown leads to no second one
-		w.settings.Guard = PushGuard{Pushes: 3, Window: time.Hour, Cooldown: time.Minute}
+		w.settings.Guard = PushLimits{Pushes: 3, Window: time.Hour, Cooldown: time.Minute}
 		w.load()
 		for range 3 {
-			w.rung(denied, Denied)
-			w.rung(denied, Denied)
-			w.rung(denied, Denied)
+			w.rung(denied, ReasonDenied)
+			w.rung(denied, ReasonDenied)
+			w.rung(denied, ReasonDenied)
 			w.wants(w.login("pw"), cooling)
 			time.Sleep(time.Minute)
 		}
 	})
-	for _, off := range []PushGuard{{}, {Pushes: 3, Window: time.Hour}, {Window: time.Hour, Cooldown: time.Hour}} {
+	for _, off := range []PushLimits{{}, {Pushes: 3, Window: time.Hour}, {Window: time.Hour, Cooldown: time.Hour}} {
 		inWorld(t, func(w *world) {
 			w.settings.Guard = off
 			w.load()
 			for range 8 {
-				w.rung(denied, Denied)
+				w.rung(denied, ReasonDenied)
 			}
 		})
 	}
@@ -134,9 +134,9 @@ func TestGuardFollowsTheDuoUser(t *testing.T) {
 	inGuarded(t, func(w *world) {
 		w.settings.Users = []User{{Name: "alice", Duo: Identity{UserID: "DU1"}}, {Name: "bob", Duo: Identity{UserID: "DU1"}}}
 		w.load()
-		w.rung(denied, Denied)
-		w.rung(denied, Denied, as("bob"))
-		w.rung(denied, Denied)
+		w.rung(denied, ReasonDenied)
+		w.rung(denied, ReasonDenied, as("bob"))
+		w.rung(denied, ReasonDenied)
 		w.wants(w.login("pw", as("bob")), cooling)
 	})
 }
@@ -153,7 +153,7 @@ func TestFraud(t *testing.T) {
 			t.Errorf("told %q", told)
 		}
 		time.Sleep(10 * time.Minute)
-		w.rung(allows(0), Approved)
+		w.rung(allows(0), ReasonApproved)
 	})
 	inGuarded(t, func(w *world) {
 		told := make(chan string, 1)
@@ -173,8 +173,8 @@ func TestFraud(t *testing.T) {
 	inWorld(t, func(w *world) { // without [guard], told all the same
 		told := 0
 		w.memory.OnFraud = func(string, string) { told++ }
-		w.rung(fraud, Fraud)
-		w.rung(fraud, Fraud)
+		w.rung(fraud, ReasonFraud)
+		w.rung(fraud, ReasonFraud)
 		if told != 2 {
 			t.Errorf("told %d times", told)
 		}
@@ -213,7 +213,7 @@ func TestCooldownInChallenge(t *testing.T) {
 	for _, code := range []string{"", "376"} { // a Verified Push is one, too
 		inGuarded(t, func(w *world) {
 			for range 3 {
-				w.rung(denied, Denied)
+				w.rung(denied, ReasonDenied)
 			}
 			w.client.Mode, w.duo.pre.Code = ModeChallenge, code
 			v := w.login("pw")
@@ -226,7 +226,7 @@ func TestCooldownInChallenge(t *testing.T) {
 			}
 			w.answers(allows(0))
 			w.wants(w.login("123456", state(v.State)), "accept approved passcode")
-			w.client.Factors = []Factor{Push}
+			w.client.Factors = []Factor{FactorPush}
 			w.wants(w.login("pw"), "reject cooldown: Too many requests to your phone went without a yes.")
 		})
 	}
@@ -235,10 +235,10 @@ func TestCooldownInChallenge(t *testing.T) {
 		s := w.login("pw").State
 		w.client.Mode = ModeAuto
 		for range 3 {
-			w.rung(denied, Denied)
+			w.rung(denied, ReasonDenied)
 		}
 		w.client.Mode = ModeChallenge
-		if v := w.login("1", state(s)); v.Outcome != Challenge {
+		if v := w.login("1", state(s)); v.Outcome != OutcomeChallenge {
 			t.Error(line(v))
 		}
 	})

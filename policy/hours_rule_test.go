@@ -55,7 +55,7 @@ func TestRuleByHours(t *testing.T) {
 	} {
 		t.Run(tt.hours[0], func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				w.rules(Rule{Hours: hours(t, tt.hours...), Need: DeniedHere}, Rule{Need: ExemptBy})
+				w.rules(Rule{Hours: hours(t, tt.hours...), Need: NeedDeny}, Rule{Need: NeedExempt})
 				begun := time.Now()
 				wants := func(since time.Duration, want string) {
 					t.Helper()
@@ -87,7 +87,7 @@ func TestHoursOfTheBeginning(t *testing.T) {
 		{"late", deniedNow},
 	} {
 		inGroups(t, []string{"staff"}, func(w *world) {
-			w.rules(Rule{Groups: []string{"staff"}, Hours: hours(t, "08:00-18:00 UTC"), Need: ExemptBy}, Rule{Need: DeniedHere})
+			w.rules(Rule{Groups: []string{"staff"}, Hours: hours(t, "08:00-18:00 UTC"), Need: NeedExempt}, Rule{Need: NeedDeny})
 			w.ldap.delay = 5 * time.Second
 			time.Sleep(18*time.Hour - time.Second)
 			if tt.begins == "late" {
@@ -102,7 +102,7 @@ func TestHoursOfTheBeginning(t *testing.T) {
 func TestHoursDecide(t *testing.T) {
 	inGroups(t, []string{"contractors"}, func(w *world) {
 		w.rules(Rule{Groups: []string{"contractors"}, Hours: hours(t, "sat 08:00-18:00 UTC"), Mode: ModePasscode},
-			Rule{Groups: []string{"contractors"}, Need: DeniedHere})
+			Rule{Groups: []string{"contractors"}, Need: NeedDeny})
 		w.answers(allows(time3), allows(time3))
 		w.wants(w.login("pw,123456"), deniedNow)
 		w.wants(w.login("pw", as("bob")), "accept approved push T1")
@@ -115,7 +115,7 @@ func TestHoursDecide(t *testing.T) {
 // TestHoursInChallenge: the answer to a challenge is judged when it comes, like the reload that may have been since.
 func TestHoursInChallenge(t *testing.T) {
 	inChallenge(t, func(w *world) {
-		w.rules(Rule{Hours: hours(t, "08:00-18:00 UTC")}, Rule{Need: DeniedHere})
+		w.rules(Rule{Hours: hours(t, "08:00-18:00 UTC")}, Rule{Need: NeedDeny})
 		time.Sleep(18*time.Hour - time.Minute)
 		s := w.offered()
 		time.Sleep(time.Minute)
@@ -126,7 +126,7 @@ func TestHoursInChallenge(t *testing.T) {
 // TestNoHours: hours that could not be read never fit, so no rule may be built of them by mistake.
 func TestNoHours(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.rules(Rule{Hours: []Hours{{}}, Need: ExemptBy}, Rule{Need: DeniedHere})
+		w.rules(Rule{Hours: []Hours{{}}, Need: NeedExempt}, Rule{Need: NeedDeny})
 		w.wants(w.login("pw"), deniedNow)
 	})
 }

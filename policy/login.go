@@ -8,54 +8,154 @@ import (
 	"time"
 )
 
-// login is one run of Decide: the attempt, what has been settled of it so far, and the facts for the log.
+// Decide decides one login. It blocks until there is an answer: the user's, or the one that is due when ctx ends.
+// ErrAbandoned as ctx's cause says that nobody waits for the answer any more. It returns in time whatever the factors do
+// with ctx, as long as they heed it. A panic is a reject.
+func (p *Policy) Decide(ctx context.Context, a Attempt) (v Verdict) {
+	l := &login{Policy: p, Attempt: a, began: a.began()}
+	defer func() {
+		if value := recover(); value != nil {
+			v = l.panicked(value)
+		}
+	}()
+	if l.State != "" {
+		v = l.resume(ctx)
+	} else {
+		v = l.run(ctx, l.fresh()...)
+	}
+	if !l.askedDuo.IsZero() {
+		v.Duo = time.Since(l.askedDuo)
+	}
+	return v
+}
+
+// DecideAtOnce decides a login for which nobody is to be asked and nothing is to be waited for: behind a client that has
+// checked the first factor, one that is remembered or exempt. It reports false for all others, which are Decide's, and has
+// done nothing then.
+func (p *Policy) DecideAtOnce(a Attempt) (Verdict, bool) {
+	if a.Client.FirstFactor != nil || a.Method != MethodPassword || a.State != "" {
+		return Verdict{}, false
+	}
+	l := login{Policy: p, Attempt: a, began: a.began()}
+	if !l.setName(a.User) || l.isProbe() {
+		return Verdict{}, false
+	}
+	if l.findRule(); l.denied() != nil {
+		return Verdict{}, false
+	}
+	if l.exempt() {
+		return l.accept(ReasonExempt), true
+	}
+	approvals, ok := p.memory.Approvals.(useAtOnce)
+	l.splitPasswordField()
+	if !ok || l.chosen.Bad || !l.mayUseApproval() || !approvals.UseAtOnce(l.approvalKey(), l.began, l.approvalLimits()) {
+		return Verdict{}, false
+	}
+	return l.accept(ReasonRemembered), true
+}
+
+// useAtOnce is an Approvals that answers without waiting.
+type useAtOnce interface {
+	UseAtOnce(key ApprovalKey, now time.Time, limits ApprovalLimits) bool
+}
+
+// login is one run of Decide: the attempt, what is known of it so far, and the facts for the log.
 type login struct {
 	*Policy
 	Attempt
 
-	since   time.Time // when it began
-	user    *User     // nil: no [[user]] names this one
-	rule    *Rule     // never nil once settled: a rule that says nothing where none fits
-	ruled   bool      // a rule of the configuration fits
-	called  string    // canonical name of User-Name
-	name    string    // of who it is: the same, except inside an EAP tunnel
-	duo     Identity
-	account Account
-	groups  []string // of account, folded
-	origin  *joinKey // of the login's first request; nil in that one
-	relayed bool     // it answers what the first factor asked back
-	facts   Verdict  // what is known of the answer; all of it, once the login is settled
+	began     time.Time
+	user      *User     // nil: no [[user]] names this one
+	rule      *Rule     // never nil once the rules were looked at: one that says nothing where none fits
+	ruleFits  bool      // a rule of the configuration fits
+	typedName string    // canonical name of User-Name
+	name      string    // canonical name of who it is: the same, except inside an EAP tunnel
+	duo       Identity  // whom Duo is asked about
+	password  string    // for the first factor
+	chosen    Chosen    // the second factor that the user typed
+	dialogue  *Dialogue // with the first factor; nil: it is asked for the first time
+	account   Account
+	groups    []string // of account, folded
+	facts     Verdict  // what is known of the answer
 
-	asking  time.Time    // when Duo was turned to; zero: not at all
-	waits   *transaction // whose answer the login waits for
-	answers *challenge   // that the login answers with a second factor
+	origin          *JoinKey // of the login's first request; nil in that one
+	answersDialogue bool     // it answers what the first factor asked back
+
+	key        JoinKey   // under which it joins or begins a transaction
+	phoneRings bool      // for another login
+	askedDuo   time.Time // when Duo was turned to; zero: not at all
+	devices    []Device  // that Duo offers
 }
 
-func (l *login) reject(why Reason, say string) Verdict {
-	v := l.facts
-	v.Outcome, v.Reason, v.Message, v.User = Reject, why, say, l.name
-	return v
+// step is one step of a login. It returns the Verdict where the login ends, and nil where it goes on.
+type step func(context.Context) *Verdict
+
+// fresh returns the steps of a login that begins, in the order in which they happen.
+func (l *login) fresh() []step {
+	return append([]step{
+		ignoringContext(l.identify),
+		ignoringContext(l.answerProbe),
+		ignoringContext(l.applyRulesByName),
+		ignoringContext(l.splitPasswordField),
+		l.checkFirstFactor,
+	}, l.afterFirstFactor()...)
 }
 
-func (l *login) accept(why Reason) Verdict {
-	v := l.facts
-	v.Outcome, v.Reason, v.User = Accept, why, l.name
-	v.Attributes, v.EAP = l.attributes(), l.account.EAP
-	return v
+// afterFirstFactor returns the steps of a login whose first factor is right.
+func (l *login) afterFirstFactor() []step {
+	return append([]step{
+		ignoringContext(l.applyRules),
+		ignoringContext(l.acceptExempt),
+		ignoringContext(l.refuseUnreadableField),
+		l.useApproval,
+		ignoringContext(l.checkChosenFactor),
+	}, l.secondFactor()...)
 }
 
-// settleName settles who this is: a listed user by its own name, whatever alias was typed; anybody else by the
-// canonical form of what was typed.
-func (l *login) settleName(typed string) bool {
+// secondFactor returns the steps of a login whose user is to be asked for a second factor.
+func (l *login) secondFactor() []step {
+	return []step{
+		l.joinTransaction,
+		l.preauth,
+		l.auth,
+	}
+}
+
+// run takes the steps until one ends the login.
+func (l *login) run(ctx context.Context, steps ...step) Verdict {
+	for _, next := range steps {
+		if v := next(ctx); v != nil {
+			return *v
+		}
+	}
+	return l.reject(ReasonPanicked, sayLater) // no step has ended it
+}
+
+func ignoringContext(f func() *Verdict) step { return func(context.Context) *Verdict { return f() } }
+
+// end is the Verdict of a step that ends the login.
+func end(v Verdict) *Verdict { return &v }
+
+// identify settles who this is by the name that was typed.
+func (l *login) identify() *Verdict {
+	if !l.setName(l.User) {
+		return end(l.reject(ReasonBadName, sayWrong))
+	}
+	return nil
+}
+
+// setName sets who this is: a listed user by its own name, whatever alias was typed; anybody else by the canonical form
+// of what was typed. It reports false for a name that no login can have.
+func (l *login) setName(typed string) bool {
 	name, user, ok := l.whois(typed)
-	if !ok && l.Method == EAP && l.called == "" { // "@example.com" is a name for the outside of a tunnel (RFC 7542 §2.4)
+	if !ok && l.Method == MethodEAP && l.typedName == "" { // "@example.com" is a name for the outside of a tunnel (RFC 7542 §2.4)
 		name, ok = Names{Case: l.settings.Names.Case}.Canonical(typed)
 	}
 	if !ok {
 		return false
 	}
-	if l.called == "" {
-		l.called = name
+	if l.typedName == "" {
+		l.typedName = name
 	}
 	l.name, l.user = name, user
 	if l.duo = (Identity{Username: name}); l.mapped() {
@@ -67,104 +167,11 @@ func (l *login) settleName(typed string) bool {
 // mapped reports whether a [[user]] says who this is at Duo.
 func (l *login) mapped() bool { return l.user != nil && l.user.Duo != Identity{} }
 
-func (l *login) isProbe() bool {
-	return slices.ContainsFunc(l.Client.ProbeUsers, func(probe string) bool {
-		return strings.EqualFold(probe, l.User) || strings.EqualFold(probe, l.name)
-	})
-}
-
-func (l *login) probe() Verdict {
-	v := l.reject(Probe, "")
-	v.Immediate = true
-	return v
-}
-
-var noRule = &Rule{}
-
-// mayTry settles what of the policy needs no first factor, and reports false with the Verdict when the login ends here.
-// Whoever is rejected here learns nothing of the password.
-func (l *login) mayTry() (Verdict, bool) {
-	if l.Method == EAP { // the name outside of a tunnel is nobody's
-		l.rule, l.ruled = noRule, false
-		return Verdict{}, true
-	}
-	r, at := l.rules.first(l.name, nil, &l.Attempt, l.since)
-	l.rule, l.ruled = noRule, false
-	// A rule by group may come first, where the first factor will tell groups.
-	if r != nil && (at < l.rules.grouped || l.Client.Groupless || l.Client.FirstFactor == nil) {
-		l.rule, l.ruled = r, true
-	}
-	if why, say := l.barred(); why != "" {
-		return l.reject(why, say), false
-	}
-	return Verdict{}, true
-}
-
-// mayPass settles the rule of a user whose groups are known.
-func (l *login) mayPass() (Verdict, bool) {
-	l.settleRule()
-	if why, say := l.barred(); why != "" {
-		v := l.reject(why, say)
-		v.Immediate = l.Method == EAP // as an upstream's own reject is
-		return v, false
-	}
-	return Verdict{}, true
-}
-
-func (l *login) settleRule() {
-	r, _ := l.rules.first(l.name, l.groups, &l.Attempt, l.since)
-	l.rule, l.ruled = noRule, r != nil
-	if r != nil {
-		l.rule = r
-	}
-}
-
-// barred is what the configuration rejects whatever the factors say; "" is nothing. The user is told the same as after a
-// wrong password.
-func (l *login) barred() (why Reason, say string) {
-	switch {
-	case l.rule.Need == DeniedHere:
-		return DeniedByRule, sayWrong
-	case l.user != nil && !l.listedHere() && l.user.Elsewhere == ElsewhereReject:
-		return Elsewhere, sayWrong
-	case l.user == nil && l.settings.Unlisted == UnlistedReject:
-		return Unlisted, sayWrong
-	}
-	return "", ""
-}
-
-func (l *login) listedHere() bool {
-	return l.user.Services == nil || slices.Contains(l.user.Services, l.Client.Service)
-}
-
-// readField parts the password field into password and second factor. Behind a client that has checked the first factor
-// it may hold anything: only who needs a second factor is told so.
-func (l *login) readField() (password string, asked typed) {
-	if l.Client.FirstFactor == nil {
-		asked, ok := parseField(l.Password)
-		asked.bad = !ok
-		return "", asked
-	}
-	return splitField(l.Password, l.Client.Delimiter)
-}
-
-// gone answers a login that nobody waits for, or that a shutdown ends; it reports false while there is time or when time
-// is up.
-func (l *login) gone(ctx context.Context) (Verdict, bool) {
-	switch cause := context.Cause(ctx); {
-	case cause == nil || errors.Is(cause, context.DeadlineExceeded):
-		return Verdict{}, false
-	case errors.Is(cause, ErrAbandoned):
-		return l.reject(Abandoned, ""), true
-	}
-	return l.reject(ShuttingDown, sayLater), true
-}
-
-// settleAccount takes what the first factor knows: who the user is where the client could not know, and a Duo name for
-// those whom no [[user]] maps. It reports false for a name that is none.
-func (l *login) settleAccount(account Account) bool {
+// setAccount takes what the first factor knows: who the user is where the client could not know, and a Duo name for
+// those whom no [[user]] maps. It reports false for a name that no login can have.
+func (l *login) setAccount(account Account) bool {
 	l.account, l.groups = account, foldGroups(account.Groups)
-	if account.User != "" && !l.settleName(account.User) {
+	if account.User != "" && !l.setName(account.User) {
 		return false
 	}
 	if !l.mapped() && account.DuoUsername != "" {
@@ -173,70 +180,121 @@ func (l *login) settleAccount(account Account) bool {
 	return true
 }
 
-// exempt reports whether this user needs no second factor here. The rule is the administrator's word on exactly this
-// login; after it come the user's own list and unlisted.
-func (l *login) exempt() bool {
+// answerProbe answers a health check at once.
+func (l *login) answerProbe() *Verdict {
+	if !l.isProbe() {
+		return nil
+	}
+	v := l.reject(ReasonProbe, "")
+	v.Immediate = true
+	return &v
+}
+
+func (l *login) isProbe() bool {
+	return slices.ContainsFunc(l.Client.ProbeUsers, func(probe string) bool {
+		return strings.EqualFold(probe, l.User) || strings.EqualFold(probe, l.name)
+	})
+}
+
+// splitPasswordField parts the password field into password and second factor. Behind a client that has checked the
+// first factor it may hold anything: only who needs a second factor is told so.
+func (l *login) splitPasswordField() *Verdict {
+	if l.Client.FirstFactor == nil {
+		chosen, ok := parseField(l.Password)
+		chosen.Bad = !ok
+		l.password, l.chosen = "", chosen
+		return nil
+	}
+	l.password, l.chosen = splitField(l.Password, l.Client.Delimiter)
+	return nil
+}
+
+// acceptExempt accepts those of whom no second factor is asked here.
+func (l *login) acceptExempt() *Verdict {
+	if !l.exempt() {
+		return nil
+	}
+	return end(l.accept(ReasonExempt))
+}
+
+func (l *login) refuseUnreadableField() *Verdict {
+	if !l.chosen.Bad {
+		return nil
+	}
+	return end(l.reject(ReasonBadField, sayFactors))
+}
+
+// useApproval accepts those whom Duo allowed before, where that still counts.
+func (l *login) useApproval(ctx context.Context) *Verdict {
+	if !l.mayUseApproval() {
+		return nil
+	}
+	ok, err := l.memory.Approvals.Use(ctx, l.approvalKey(), l.approvalLimits())
+	if err != nil {
+		l.facts.Err = err // the user is asked instead
+	}
+	if !ok {
+		return nil
+	}
+	return end(l.accept(ReasonRemembered))
+}
+
+func (l *login) remember(ctx context.Context) {
+	if !l.rememberable() {
+		return
+	}
+	if err := l.memory.Approvals.Add(context.WithoutCancel(ctx), l.approvalKey(), l.lifetime()); err != nil {
+		l.facts.Err = err // the next login is asked again
+	}
+}
+
+// checkChosenFactor rejects a factor that is not allowed here.
+func (l *login) checkChosenFactor() *Verdict {
+	f := l.chosen.Factor
 	switch {
-	case l.account.Unproven:
-		return false
-	case l.ruled:
-		return l.rule.Need == ExemptBy
-	case l.user != nil:
-		return !l.listedHere()
+	case l.mode() == ModePasscode && f != FactorPasscode && f != FactorSMS,
+		f == "" && l.mode() != ModeChallenge && !slices.ContainsFunc(l.factors(), Factor.rings):
+		return end(l.reject(ReasonNeedsPasscode, l.sayAppend()))
+	case f != "" && !l.allowed(f):
+		return end(l.reject(ReasonNotAllowed, sayNotAllowed))
 	}
-	return l.settings.Unlisted == UnlistedFirstFactor
+	l.askedDuo = time.Now()
+	return nil
 }
 
-// lifetime is how long an approval of this login counts. Where a rule and the user both say, the shorter counts, so
-// that "ask every time" holds whoever says it.
-func (l *login) lifetime() time.Duration {
-	var said []time.Duration
-	if l.user != nil && l.user.Remember != nil {
-		said = append(said, *l.user.Remember)
-	}
-	if l.rule.Remember != nil {
-		said = append(said, *l.rule.Remember)
-	}
-	if len(said) == 0 {
-		return l.Client.Remember
-	}
-	return slices.Min(said)
+func (l *login) reject(why Reason, say string) Verdict {
+	v := l.facts
+	v.Outcome, v.Reason, v.Message, v.User = OutcomeReject, why, say, l.name
+	return v
 }
 
-// rememberable reports whether an approval of this login may be kept or used: the user's address must be known, or it
-// would count for a thief elsewhere; the packet must be the client's own, or anybody could have sent it; and the name must
-// be that of who proved a password.
-func (l *login) rememberable() bool {
-	return l.UserIP.IsValid() && l.Authentic && !l.account.Unproven && l.lifetime() > 0
+func (l *login) accept(why Reason) Verdict {
+	v := l.facts
+	v.Outcome, v.Reason, v.User = OutcomeAccept, why, l.name
+	v.Attributes, v.EAP = l.attributes(), l.account.EAP
+	return v
 }
 
-func (l *login) approvalKey() approvalKey {
-	key := approvalKey{user: l.name, duo: l.duo, at: l.Client.Application}
-	for _, b := range l.settings.BindTo {
-		switch b {
-		case BindService:
-			key.service = l.Client.Service
-		case BindClient:
-			key.client = l.Client.Name
-		case BindUserIP:
-			key.ip = l.UserIP
-		}
-	}
-	return key
+// panicked makes a panic a reject.
+func (l *login) panicked(value any) Verdict {
+	l.facts.Err = panicError{value}
+	return l.reject(ReasonPanicked, sayLater)
 }
 
-// remembered reports whether an earlier approval answers this login. It never answers for a passcode: a wrong code
-// that is accepted teaches users that codes do not matter.
-func (l *login) remembered(asked typed, now time.Time) bool {
-	if asked.factor == Passcode || !l.rememberable() {
-		return false
-	}
-	limits := limits{idle: l.settings.Idle, uses: l.settings.Uses}
-	return l.memory.Approvals.use(l.approvalKey(), now, l.lifetime(), limits)
+// storeFailed rejects a login whose state can't be asked for.
+func (l *login) storeFailed(err error) Verdict {
+	l.facts.Err = err
+	return l.reject(ReasonStoreUnavailable, sayLater)
 }
 
-func (l *login) remember() {
-	if l.rememberable() {
-		l.memory.Approvals.add(l.approvalKey(), time.Now(), l.lifetime())
+// noLongerWaited answers a login that nobody waits for, or that a shutdown ends. It returns nil while there is time or
+// when time is up.
+func (l *login) noLongerWaited(ctx context.Context) *Verdict {
+	switch cause := context.Cause(ctx); {
+	case cause == nil || errors.Is(cause, context.DeadlineExceeded):
+		return nil
+	case errors.Is(cause, ErrAbandoned):
+		return end(l.reject(ReasonAbandoned, ""))
 	}
+	return end(l.reject(ReasonShuttingDown, sayLater))
 }

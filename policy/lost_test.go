@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -19,23 +18,23 @@ func TestLostAnswer(t *testing.T) {
 		reply reply
 		quiet time.Duration // from the start, until the phone may be rung again
 	}{
-		{"no connection", reply{err: errDown}, ringLife},
-		{"lost on the way", reply{err: errDown, after: 20 * time.Second}, ringLife},
-		{"lost at the end", reply{err: errDown, after: 50 * time.Second}, ringLife},
-		{"unknown answer", reply{err: errOdd}, ringLife},
-		{"unknown answer of the poll", reply{err: errOdd, after: time.Second}, ringLife},
-		{"panic", reply{panics: true}, ringLife},
+		{"no connection", reply{err: errDown}, ringingTime},
+		{"lost on the way", reply{err: errDown, after: 20 * time.Second}, ringingTime},
+		{"lost at the end", reply{err: errDown, after: 50 * time.Second}, ringingTime},
+		{"unknown answer", reply{err: errOdd}, ringingTime},
+		{"unknown answer of the poll", reply{err: errOdd, after: time.Second}, ringingTime},
+		{"panic", reply{panics: true}, ringingTime},
 		{"refused", reply{err: errNo}, 0},
-		{"refused in the end", reply{err: errNo, after: time.Second}, ringLife},
+		{"refused in the end", reply{err: errNo, after: time.Second}, ringingTime},
 		{"misconfigured", reply{err: errKeys}, 0},
-		{"misconfigured in the end", reply{err: errKeys, after: time.Second}, ringLife},
+		{"misconfigured in the end", reply{err: errKeys, after: time.Second}, ringingTime},
 	} {
 		for _, field := range []string{"pw", "pw,phone"} {
 			t.Run(tt.name+"/"+field, func(t *testing.T) {
 				inWorld(t, func(w *world) {
 					begun := time.Now()
 					w.answers(tt.reply)
-					if v := w.login(field); v.Outcome != Reject || v.Reason == Pending {
+					if v := w.login(field); v.Outcome != OutcomeReject || v.Reason == ReasonPending {
 						t.Fatal(line(v))
 					}
 					if time.Since(begun) < tt.quiet {
@@ -50,7 +49,7 @@ func TestLostAnswer(t *testing.T) {
 						time.Sleep(time.Nanosecond)
 					}
 					w.answers(allows(0))
-					if v := w.login(field); v.Reason != Approved {
+					if v := w.login(field); v.Reason != ReasonApproved {
 						t.Error(line(v))
 					}
 				})
@@ -69,21 +68,21 @@ func TestLostAnswer(t *testing.T) {
 		w.answer(w.offered(), "1", "reject duo-unknown-answer push T1"+later)
 		w.wants(w.login("pw"), "challenge challenged: Another login of yours waits for an answer on your phone.\n"+
 			"1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\nPasscode or option (1):")
-		time.Sleep(ringLife)
+		time.Sleep(ringingTime)
 		w.offered()
 	})
 }
 
-// TestLostAnswerLeavesNothing: as soon as the phone is silent, and grace over, all is forgotten.
+// TestLostAnswerLeavesNothing: as soon as the phone is silent, and lateAnswer over, all is forgotten.
 func TestLostAnswerLeavesNothing(t *testing.T) {
 	for _, r := range []reply{{err: errDown}, {panics: true}, {err: errOdd, after: 50 * time.Second}, {err: errNo}} {
 		inWorld(t, func(w *world) {
 			begun := time.Now()
 			w.answers(r)
 			w.login("pw")
-			left := grace
+			left := lateAnswer
 			if r.err != errNo {
-				left = max(ringLife-time.Since(begun), grace)
+				left = max(ringingTime-time.Since(begun), lateAnswer)
 			}
 			time.Sleep(left - 1)
 			w.keeps(1)
@@ -97,10 +96,8 @@ func TestLostAnswerLeavesNothing(t *testing.T) {
 func (w *world) keeps(want int) {
 	w.Helper()
 	synctest.Wait()
-	w.memory.mu.Lock()
-	defer w.memory.mu.Unlock()
-	if live, ringing := len(w.memory.live), len(w.memory.ringing); live != want || ringing != want || w.memory.running != 0 {
-		w.Errorf("%d live keys, %d ringing phones, %d running; want %d, %d, 0", live, ringing, w.memory.running, want, want)
+	if keys, ringing, live := w.kept(); keys != want || ringing != want || live != 0 {
+		w.Errorf("%d keys, %d ringing phones, %d live; want %d, %d, 0", keys, ringing, live, want, want)
 	}
 }
 
@@ -117,9 +114,9 @@ func TestPushTimeout(t *testing.T) {
 		{"still ringing", allows(30 * time.Second), time.Second, approved},
 		{"still ringing, for long", allows(50 * time.Second), time.Second, unanswered},
 		{"approved since", allows(30 * time.Second), 15 * time.Second, approved},
-		{"approved within grace", allows(30 * time.Second), 10*time.Second + grace - 1, approved},
+		{"approved within lateAnswer", allows(30 * time.Second), 10*time.Second + lateAnswer - 1, approved},
 		{"denied since", denies("deny", "Login request denied.", 30*time.Second), 15 * time.Second, "reject denied push T1: Login request denied."},
-		{"approved too long ago", allows(30 * time.Second), 10*time.Second + grace + 1, ""},
+		{"approved too long ago", allows(30 * time.Second), 10*time.Second + lateAnswer + 1, ""},
 		{"timed out since", denies("timeout", "Login timed out.", 30*time.Second), 15 * time.Second, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -187,29 +184,29 @@ func TestPushTimeout(t *testing.T) {
 // TestMaxTransactions: where no more can be live, a login is rejected, whatever failmode says.
 func TestMaxTransactions(t *testing.T) {
 	full := func(w *world, n int) {
-		w.memory.mu.Lock()
-		defer w.memory.mu.Unlock()
-		w.memory.running = n
+		w.memory.transactions.mu.Lock()
+		defer w.memory.transactions.mu.Unlock()
+		w.memory.transactions.live = n
 	}
 	for _, field := range []string{"pw", "pw,123456", "pw,sms"} {
 		inWorld(t, func(w *world) {
-			w.client.Failmode = FailSafe
+			w.client.Failmode = FailmodeSafe
 			full(w, maxTransactions)
 			v := w.login(field)
-			if v.Outcome != Reject || v.Reason != DuoUnavailable || v.Err != errTooMany {
+			if v.Outcome != OutcomeReject || v.Reason != ReasonDuoUnavailable || v.Err != errTooMany {
 				t.Errorf("%s, %v", line(v), v.Err)
 			}
 			w.asked("")
 			full(w, maxTransactions-1)
 			w.answers(allows(0))
-			if v := w.login(field); v.Reason != Approved {
+			if v := w.login(field); v.Reason != ReasonApproved {
 				t.Error(line(v))
 			}
 			full(w, 0)
 		})
 	}
 	inVerified(t, func(w *world) {
-		w.client.Failmode = FailSafe
+		w.client.Failmode = FailmodeSafe
 		full(w, maxTransactions)
 		w.wants(w.login("pw"), "reject duo-unavailable push"+later)
 		full(w, 0)
@@ -236,37 +233,37 @@ func TestForgotten(t *testing.T) {
 				w.load()
 				w.ldap.passwords["carol"] = "pw"
 				for _, who := range []func(*Attempt){as("alice"), as("carol"), as("bob"), from(cafe), through(w.at("mail", "mail"))} {
-					w.again(Approved, who)
-					w.again(Remembered, who)
+					w.again(ReasonApproved, who)
+					w.again(ReasonRemembered, who)
 				}
 				w.answers(denies(status, "", time.Second))
 				w.login(field, from(netip.MustParseAddr("203.0.113.200")))
-				w.again(Remembered, as("bob"))
-				if n := w.memory.Approvals.Len(); n != 1 {
+				w.again(ReasonRemembered, as("bob"))
+				if n := w.memory.approvals.len(); n != 1 {
 					t.Errorf("%s of %s leaves %d approvals", status, field, n)
 				}
-				w.again(Approved)
+				w.again(ReasonApproved)
 			})
 		}
 	}
 	inWorld(t, func(w *world) { // also where nobody waits for the answer
 		w.client.Remember = time.Hour
-		w.again(Approved)
+		w.again(ReasonApproved)
 		w.answers(denies("fraud", "", 30*time.Second))
 		p := w.start("pw", from(cafe))
 		p.abandon()
 		p.wants("reject abandoned push T2")
-		w.again(Remembered)
+		w.again(ReasonRemembered)
 		time.Sleep(31 * time.Second)
-		w.again(Approved)
+		w.again(ReasonApproved)
 	})
 	for _, r := range []reply{denied, timedOut, {err: errDown}} { // nothing else forgets
 		inWorld(t, func(w *world) {
 			w.client.Remember = time.Hour
-			w.again(Approved)
+			w.again(ReasonApproved)
 			w.answers(r)
 			w.login("pw", from(cafe))
-			w.again(Remembered)
+			w.again(ReasonRemembered)
 		})
 	}
 }
@@ -277,34 +274,5 @@ func TestMenuNamesNobody(t *testing.T) {
 		v := w.login("pw", unsigned)
 		w.wants(v, "challenge challenged: Duo login\n"+menuText)
 		w.wants(w.login("pw"), menuOffer)
-	})
-}
-
-// TestWhoGaveUpIsForgotten: a push rings on for a minute; the logins that waited for it, whose password they hold, do
-// not.
-func TestWhoGaveUpIsForgotten(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.client.FirstFactor = nil
-		w.answers(allows(time.Minute))
-		for range 100 {
-			ctx, abandon := context.WithCancelCause(w.Context())
-			heard := make(chan Verdict, 1)
-			w.policy.Settle(ctx, w.attempt(""), func(v Verdict) { heard <- v })
-			abandon(ErrAbandoned)
-			if v := <-heard; v.Reason != Abandoned {
-				w.Fatal(line(v))
-			}
-		}
-		synctest.Wait()
-		w.memory.mu.Lock()
-		defer w.memory.mu.Unlock()
-		for _, s := range w.memory.live {
-			if len(s.waiting) > 0 {
-				w.Errorf("%d wait", len(s.waiting))
-			}
-		}
-		if len(w.memory.live) == 0 {
-			w.Error("nothing rings")
-		}
 	})
 }

@@ -7,53 +7,75 @@ import (
 	"sync/atomic"
 )
 
-// Memory is what outlives a change of configuration: approvals, live transactions,
-// challenges, and what the guard counted. It is safe for concurrent use.
+// Memory is what outlives a change of configuration: the Stores, and the transactions that this process has at Duo. It
+// is safe for concurrent use.
 type Memory struct {
-	Approvals *Approvals
-	OnFraud   func(user, txid string) // told of each push that its user reports as fraud, waited for or not; may be nil
+	Stores
+	OnFraud func(user, txid string) // told of each push that its user reports as fraud, waited for or not; may be nil
 
-	challenges *challenges
-	guard      *guard
+	// The stores inside this process, which Save writes.
+	approvals    *localApprovals
+	transactions *localTransactions
+	challenges   *localChallenges
+	guard        *localGuard
+	replays      *localReplays
+	digest       *digest
+	changes      *atomic.Uint64
 
-	digest digest
-
-	changes atomic.Uint64
-
-	ctx  context.Context // of the live transactions
-	stop context.CancelFunc
-	wg   sync.WaitGroup
-	crew *Crew
-
-	mu      sync.Mutex // guards all below
-	live    map[joinKey]seat
-	ringing map[bell]*transaction // at most one of each at a time
-	running int                   // transactions that are not over
-	joins   uint64                // logins that were given a transaction which another had begun
-	starts  map[string]*turnstile // by the Duo application
-	span    *span                 // of the transactions that begin now
+	running context.Context // ends with Close
+	stop    context.CancelFunc
+	mu      sync.Mutex // lets no transaction begin after Close
+	wg      sync.WaitGroup
 }
 
-// NewMemory returns an empty Memory that remembers at most entries approvals.
+// NewMemory returns a Memory whose stores are in this process and empty. It remembers at most entries approvals.
 func NewMemory(entries int) *Memory {
+	changes := new(atomic.Uint64)
 	m := &Memory{
-		Approvals:  newApprovals(entries),
-		challenges: newChallenges(),
-		guard:      newGuard(),
-		live:       make(map[joinKey]seat),
-		ringing:    make(map[bell]*transaction),
-		starts:     make(map[string]*turnstile),
+		approvals:    newLocalApprovals(entries, changes),
+		transactions: newLocalTransactions(changes),
+		challenges:   newLocalChallenges(changes),
+		guard:        newLocalGuard(changes),
+		replays:      newLocalReplays(changes),
+		digest:       new(digest),
+		changes:      changes,
 	}
 	rand.Read(m.digest.key[:])
-	m.ctx, m.stop = context.WithCancel(context.Background())
-	m.crew = NewCrew(m.ctx)
+	m.Stores = Stores{m.approvals, m.transactions, m.challenges, m.guard, m.replays}
+	m.running, m.stop = context.WithCancel(context.Background())
 	return m
 }
 
-// Changes returns a number that is another whenever something may have changed since.
+// Changes returns a number that is another whenever something may have changed since that Save writes.
 func (m *Memory) Changes() uint64 { return m.changes.Load() }
 
-// Close ends the live transactions and waits for them. None begins any more.
+// Resize changes how many approvals this process keeps at most; the least recently used go first.
+func (m *Memory) Resize(entries int) { m.approvals.resize(entries) }
+
+// Counts is what a Memory is busy with, for those who watch.
+type Counts struct {
+	Approvals    int    // kept by this process, expired ones that nobody has asked for since included
+	Transactions int    // pushes, calls and passcode checks that wait for Duo's answer
+	Joins        uint64 // logins that were given a transaction which another had begun, since the start
+}
+
+// Counts returns what m is busy with.
+func (m *Memory) Counts() Counts {
+	c := m.transactions.counts()
+	c.Approvals = m.approvals.len()
+	return c
+}
+
+// Alive returns when every store of this process has answered. When one hangs it never returns.
+func (m *Memory) Alive() {
+	m.approvals.len()
+	m.challenges.len()
+	m.guard.len()
+	m.replays.len()
+	m.transactions.counts()
+}
+
+// Close ends the transactions at Duo and waits for them. None begins any more.
 func (m *Memory) Close() {
 	m.mu.Lock()
 	m.stop()
@@ -61,14 +83,13 @@ func (m *Memory) Close() {
 	m.wg.Wait()
 }
 
-// startsAt returns the turnstile of a Duo application: the slowness of one is not another's.
-func (m *Memory) startsAt(application string) *turnstile {
+// runs runs f beside the logins, until Close at most. It reports false after Close.
+func (m *Memory) runs(f func(ctx context.Context)) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	t := m.starts[application]
-	if t == nil {
-		t = &turnstile{}
-		m.starts[application] = t
+	if m.running.Err() != nil {
+		return false
 	}
-	return t
+	m.wg.Go(func() { f(m.running) })
+	return true
 }

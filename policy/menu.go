@@ -5,23 +5,23 @@ import (
 	"strings"
 )
 
-// option is one line of a challenge's menu.
-type option struct {
-	factor Factor
-	device Device
+// Option is one line of a challenge's menu.
+type Option struct {
+	Factor Factor
+	Device Device
 }
 
 const maxOptions = 9 // so that an option is one digit
 
 // optionsOf lists what a user can choose, by the order of factors.
-func optionsOf(factors []Factor, devices []Device) (list []option) {
+func optionsOf(factors []Factor, devices []Device) (list []Option) {
 	for _, f := range factors {
-		if f == Passcode {
+		if f == FactorPasscode {
 			continue
 		}
 		for _, d := range devices {
 			if d.Can(string(f)) && len(list) < maxOptions {
-				list = append(list, option{f, d})
+				list = append(list, Option{f, d})
 			}
 		}
 	}
@@ -30,7 +30,7 @@ func optionsOf(factors []Factor, devices []Device) (list []option) {
 
 // menu renders options as the user sees them; it fits one Reply-Message for two or three devices, because some clients
 // show the first only.
-func (l *login) menu(options []option) string {
+func (l *login) menu(options []Option) string {
 	if len(options) == 0 {
 		return sayPasscode
 	}
@@ -38,7 +38,7 @@ func (l *login) menu(options []option) string {
 	for i, o := range options {
 		fmt.Fprintf(&b, "%d. %s\n", i+1, o)
 	}
-	if l.allowed(Passcode) {
+	if l.allowed(FactorPasscode) {
 		b.WriteString("Passcode or option")
 	} else {
 		b.WriteString("Option")
@@ -51,29 +51,29 @@ func (l *login) menu(options []option) string {
 	return b.String()
 }
 
-func (o option) String() string {
-	where := orElse(o.device.Number, orElse(o.device.Name, "your phone"))
-	switch o.factor {
-	case Push:
+func (o Option) String() string {
+	where := orElse(o.Device.Number, orElse(o.Device.Name, "your phone"))
+	switch o.Factor {
+	case FactorPush:
 		return "Duo Push to " + where
-	case Phone:
+	case FactorPhone:
 		return "Phone call to " + where
 	}
-	if o.device.NextCode != "" {
-		return fmt.Sprintf("SMS passcodes to %s (next code starts with %s)", where, o.device.NextCode)
+	if o.Device.NextCode != "" {
+		return fmt.Sprintf("SMS passcodes to %s (next code starts with %s)", where, o.Device.NextCode)
 	}
 	return "SMS passcodes to " + where
 }
 
 // chosen reads the answer to a challenge: the number of an option, a factor word, or a passcode.
-func (c *challenge) chosen(answer string) (typed, bool) {
+func (c *OpenChallenge) chosen(answer string) (Chosen, bool) {
 	if len(answer) == 1 && answer[0] >= '1' && answer[0] <= '9' {
 		n := int(answer[0] - '0')
-		if n > len(c.options) {
-			return typed{}, false
+		if n > len(c.Options) {
+			return Chosen{}, false
 		}
-		o := c.options[n-1]
-		return typed{factor: o.factor, deviceID: o.device.ID}, true
+		o := c.Options[n-1]
+		return Chosen{Factor: o.Factor, DeviceID: o.Device.ID}, true
 	}
 	return parseField(answer)
 }

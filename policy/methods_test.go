@@ -10,7 +10,7 @@ import (
 // by is a login by another method than a password.
 func by(m Method) func(*Attempt) { return func(a *Attempt) { a.Method = m } }
 
-var noPassword = []Method{CHAP, MSCHAP, EAP}
+var noPassword = []Method{MethodCHAP, MethodMSCHAP, MethodEAP}
 
 const success, failure = "\x03\x07\x00\x04", "\x04\x07\x00\x04" // EAP packets
 
@@ -19,9 +19,9 @@ func TestMethodsWithoutFirstFactor(t *testing.T) {
 	for _, m := range noPassword {
 		inWorld(t, func(w *world) {
 			w.client.FirstFactor = nil
-			w.client.Failmode = FailSafe
+			w.client.Failmode = FailmodeSafe
 			w.settings.Unlisted = UnlistedFirstFactor
-			w.rules(Rule{Need: ExemptBy})
+			w.rules(Rule{Need: NeedExempt})
 			v := w.login("", by(m))
 			w.wants(v, "reject unsupported-method")
 			if !v.Immediate || v.User != "alice" {
@@ -36,12 +36,12 @@ func TestMethodsWithoutFirstFactor(t *testing.T) {
 
 // TestUnsupported: a first factor that can't check a method has asked nobody, so the guard counts nothing.
 func TestUnsupported(t *testing.T) {
-	for _, m := range append(noPassword, Password) {
+	for _, m := range append(noPassword, MethodPassword) {
 		inRelay(t, func(w *world, u *upstream) {
 			u.scripts = func(r FirstRequest) said {
 				return said{err: fmt.Errorf("ldapauth: %v: %w", r.Method, ErrUnsupported)}
 			}
-			field := map[bool]string{true: "pw"}[m == Password]
+			field := map[bool]string{true: "pw"}[m == MethodPassword]
 			for range 2 * wrongPerAddress {
 				v := w.login(field, by(m))
 				if line(v) != "reject unsupported-method" || !v.Immediate || v.Err != nil {
@@ -76,8 +76,8 @@ func TestModes(t *testing.T) {
 		{"", ModePasscode, nil, needs},
 		{ModePasscode, ModeChallenge, nil, push},
 		{ModeChallenge, ModePasscode, nil, needs},
-		{ModeChallenge, "", []Factor{Passcode, SMS}, needs},
-		{ModeChallenge, "", []Factor{Passcode, Phone}, "accept approved phone T1"},
+		{ModeChallenge, "", []Factor{FactorPasscode, FactorSMS}, needs},
+		{ModeChallenge, "", []Factor{FactorPasscode, FactorPhone}, "accept approved phone T1"},
 	} {
 		for _, m := range noPassword {
 			inRelay(t, func(w *world, u *upstream) {
@@ -112,13 +112,13 @@ func TestEAP(t *testing.T) {
 	talk := func(w *world, u *upstream, end said) (last string) {
 		w.Helper()
 		u.says(conversation(end)...)
-		v := w.login("", by(EAP))
+		v := w.login("", by(MethodEAP))
 		for _, want := range []string{"\x01\x05tls", "\x01\x06tls"} {
-			if v.Reason != Relayed || v.EAP != want || v.Message != "" {
+			if v.Reason != ReasonRelayed || v.EAP != want || v.Message != "" {
 				w.Fatalf("%s, EAP %q, want %q", line(v), v.EAP, want)
 			}
 			if last = v.State; want == "\x01\x05tls" {
-				v = w.login("", by(EAP), state(last))
+				v = w.login("", by(MethodEAP), state(last))
 			}
 		}
 		return last
@@ -138,7 +138,7 @@ func TestEAP(t *testing.T) {
 			inRelay(t, func(w *world, u *upstream) {
 				s := talk(w, u, yes(account))
 				w.answers(tt.reply)
-				p := w.start("", by(EAP), state(s))
+				p := w.start("", by(MethodEAP), state(s))
 				time.Sleep(9 * time.Second)
 				select {
 				case v := <-p.verdict:
@@ -158,7 +158,7 @@ func TestEAP(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		inRelay(t, func(w *world, u *upstream) {
 			s := talk(w, u, no(Refusal{Relayed: true, EAP: failure}))
-			v := w.login("", by(EAP), state(s))
+			v := w.login("", by(MethodEAP), state(s))
 			if w.wants(v, wrongWord); v.EAP != failure || !v.Immediate {
 				t.Errorf("EAP %q, Immediate %v", v.EAP, v.Immediate)
 			}
@@ -167,9 +167,9 @@ func TestEAP(t *testing.T) {
 	})
 	t.Run("denied by group", func(t *testing.T) {
 		inRelay(t, func(w *world, u *upstream) {
-			w.rules(Rule{Groups: []string{"staff"}, Need: DeniedHere})
+			w.rules(Rule{Groups: []string{"staff"}, Need: NeedDeny})
 			s := talk(w, u, yes(Account{Groups: []string{"staff"}, EAP: success, Proof: account.Proof}))
-			v := w.login("", by(EAP), state(s))
+			v := w.login("", by(MethodEAP), state(s))
 			if w.wants(v, deniedNow); v.EAP != "" || len(v.Attributes) != 0 {
 				t.Errorf("EAP %q, attributes %q", v.EAP, attributes(v))
 			}
@@ -177,9 +177,9 @@ func TestEAP(t *testing.T) {
 	})
 	t.Run("without a second factor", func(t *testing.T) {
 		inRelay(t, func(w *world, u *upstream) {
-			w.rules(Rule{Need: ExemptBy})
+			w.rules(Rule{Need: NeedExempt})
 			s := talk(w, u, yes(account))
-			if v := w.login("", by(EAP), state(s)); v.EAP != success || attributes(v) != "311/16=send 311/17=recv" {
+			if v := w.login("", by(MethodEAP), state(s)); v.EAP != success || attributes(v) != "311/16=send 311/17=recv" {
 				t.Errorf("%s, EAP %q, attributes %q", line(v), v.EAP, attributes(v))
 			}
 		})
@@ -194,11 +194,11 @@ func TestInnerName(t *testing.T) {
 	login := func(w *world, u *upstream, end said) Verdict {
 		w.Helper()
 		u.says(back(AskBack{State: fmt.Sprint("S", len(u.asked))}), end)
-		v := w.login("", by(EAP), outer)
+		v := w.login("", by(MethodEAP), outer)
 		if v.User != "anonymous" {
 			t.Errorf("User %q", v.User)
 		}
-		return w.login("", by(EAP), outer, state(v.State))
+		return w.login("", by(MethodEAP), outer, state(v.State))
 	}
 	inRelay(t, func(w *world, u *upstream) {
 		w.client.Remember = time.Hour
@@ -211,7 +211,7 @@ func TestInnerName(t *testing.T) {
 			t.Errorf("User %q, at Duo %v, shown as %q", v.User, a.User, a.Name)
 		}
 		w.wants(login(w, u, inner), "accept remembered")
-		if list := w.memory.Approvals.List("alice", 0); len(list) != 1 || w.memory.Approvals.Len() != 1 {
+		if list := listOf(t, w.memory.Approvals, "alice", 0); len(list) != 1 || w.memory.approvals.len() != 1 {
 			t.Errorf("approvals %v", list)
 		}
 		u.says(yes(Account{})) // nor for who is outside
@@ -221,7 +221,7 @@ func TestInnerName(t *testing.T) {
 		w.wants(w.login("pw"), "accept remembered")
 	})
 	inRelay(t, func(w *world, u *upstream) {
-		w.rules(Rule{Users: []string{"alice"}, Need: DeniedHere}, Rule{Need: ExemptBy})
+		w.rules(Rule{Users: []string{"alice"}, Need: NeedDeny}, Rule{Need: NeedExempt})
 		v := login(w, u, inner)
 		if w.wants(v, deniedNow); v.EAP != "" || v.User != "alice" {
 			t.Errorf("EAP %q, User %q", v.EAP, v.User)
@@ -229,7 +229,7 @@ func TestInnerName(t *testing.T) {
 		w.wants(login(w, u, yes(Account{User: "bob"})), "accept exempt")
 	})
 	inRelay(t, func(w *world, u *upstream) { // nobody's name
-		w.rules(Rule{Need: ExemptBy})
+		w.rules(Rule{Need: NeedExempt})
 		for _, bad := range []string{"\x00", "a\u200bb", " alice", `EXAMPLE\`, "\xff"} {
 			v := login(w, u, yes(Account{User: bad, EAP: success, Proof: []Attribute{vsa(311, 16, "key")}}))
 			if w.wants(v, "reject bad-name: Wrong user name or password."); v.EAP != "" || len(v.Attributes) != 0 {
@@ -254,7 +254,7 @@ func TestRenamed(t *testing.T) {
 		w.settings.Users = []User{{Name: "asmith", Duo: Identity{UserID: "DU1"}}}
 		w.load()
 		v := w.login("pw")
-		if v.User != "asmith" || v.Reason != Challenged {
+		if v.User != "asmith" || v.Reason != ReasonChallenged {
 			w.Fatalf("%s, User %q", line(v), v.User)
 		}
 		w.wants(w.login("1", state(v.State), as("asmith")), badState)
@@ -280,24 +280,24 @@ func TestOuterNameDecidesNothing(t *testing.T) {
 		{"unlisted inside", Settings{Unlisted: UnlistedReject, Users: []User{{Name: "anonymous"}}}, "reject unlisted: Wrong user name or password."},
 		{"elsewhere outside", Settings{Users: []User{{Name: "anonymous", Services: []string{"mail"}, Elsewhere: ElsewhereReject}}}, "accept approved push T1"},
 		{"elsewhere inside", Settings{Users: []User{{Name: "alice", Services: []string{"mail"}, Elsewhere: ElsewhereReject}}}, "reject elsewhere: Wrong user name or password."},
-		{"denied outside", Settings{Rules: []Rule{{Users: []string{"anonymous"}, Need: DeniedHere}}}, "accept approved push T1"},
-		{"denied inside", Settings{Rules: []Rule{{Users: []string{"alice"}, Need: DeniedHere}}}, deniedNow},
-		{"all but alice", Settings{Rules: []Rule{{Users: []string{"alice"}}, {Need: DeniedHere}}}, "accept approved push T1"},
-		{"exempt outside", Settings{Rules: []Rule{{Users: []string{"anonymous"}, Need: ExemptBy}}}, "accept approved push T1"},
+		{"denied outside", Settings{Rules: []Rule{{Users: []string{"anonymous"}, Need: NeedDeny}}}, "accept approved push T1"},
+		{"denied inside", Settings{Rules: []Rule{{Users: []string{"alice"}, Need: NeedDeny}}}, deniedNow},
+		{"all but alice", Settings{Rules: []Rule{{Users: []string{"alice"}}, {Need: NeedDeny}}}, "accept approved push T1"},
+		{"exempt outside", Settings{Rules: []Rule{{Users: []string{"anonymous"}, Need: NeedExempt}}}, "accept approved push T1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inRelay(t, func(w *world, u *upstream) {
 				w.settings.Users, w.settings.Unlisted, w.settings.Rules = tt.settings.Users, tt.settings.Unlisted, tt.settings.Rules
 				w.load()
 				u.says(back(AskBack{State: "S1"}), yes(Account{User: "alice"}))
-				v := w.login("", by(EAP), as("anonymous"))
-				if v.Reason != Relayed {
+				v := w.login("", by(MethodEAP), as("anonymous"))
+				if v.Reason != ReasonRelayed {
 					w.Fatal(line(v))
 				}
 				if tt.want == "accept approved push T1" {
 					w.answers(allows(0))
 				}
-				w.wants(w.login("", by(EAP), as("anonymous"), state(v.State)), tt.want)
+				w.wants(w.login("", by(MethodEAP), as("anonymous"), state(v.State)), tt.want)
 			})
 		})
 	}
@@ -309,16 +309,16 @@ func TestGuardOfOuterNames(t *testing.T) {
 		u.scripts = func(FirstRequest) said { return no(Refusal{Relayed: true}) }
 		for n := range 3 * wrongPerAddress {
 			ip := netip.AddrFrom4([4]byte{10, 1, 1, byte(n)})
-			w.wants(w.login("", by(EAP), as("anonymous"), from(ip)), wrongWord)
+			w.wants(w.login("", by(MethodEAP), as("anonymous"), from(ip)), wrongWord)
 		}
 		for range wrongPerAddress {
-			w.wants(w.login("", by(EAP), as("anonymous")), wrongWord)
+			w.wants(w.login("", by(MethodEAP), as("anonymous")), wrongWord)
 		}
-		w.wants(w.login("", by(EAP), as("anonymous")), "reject throttled: Wrong user name or password.")
-		w.wants(w.login("", by(EAP), as("anonymous"), from(cafe)), wrongWord)
+		w.wants(w.login("", by(MethodEAP), as("anonymous")), "reject throttled: Wrong user name or password.")
+		w.wants(w.login("", by(MethodEAP), as("anonymous"), from(cafe)), wrongWord)
 		w.wants(w.login("pw", as("anonymous"), from(cafe)), wrongWord)
 	})
-	for _, m := range []Method{CHAP, MSCHAP} { // the name that these compute with is the user's own
+	for _, m := range []Method{MethodCHAP, MethodMSCHAP} { // the name that these compute with is the user's own
 		inRelay(t, func(w *world, u *upstream) {
 			u.scripts = func(FirstRequest) said { return no(Refusal{Relayed: true}) }
 			for range wrongPerUser {
@@ -389,8 +389,8 @@ func TestMethodsDoNotJoin(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		u.scripts = func(FirstRequest) said { return yes(Account{}) }
 		w.answers(allows(10 * time.Second))
-		first := w.start("", by(CHAP))
-		w.wants(w.login("", by(MSCHAP)), pushPending)
+		first := w.start("", by(MethodCHAP))
+		w.wants(w.login("", by(MethodMSCHAP)), pushPending)
 		w.wants(w.login("pw"), pushPending)
 		first.wants("accept approved push T1")
 	})
@@ -402,11 +402,11 @@ func TestEAPBegunAnew(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		talk := func(n int) string {
 			u.says(back(AskBack{State: fmt.Sprint("S", n), EAP: "\x01\x05tls"}), yes(Account{EAP: success}))
-			return w.login("", by(EAP)).State
+			return w.login("", by(MethodEAP)).State
 		}
 		w.answers(allows(10 * time.Second))
-		first := w.start("", by(EAP), state(talk(1)))
-		second := w.start("", by(EAP), state(talk(2)))
+		first := w.start("", by(MethodEAP), state(talk(1)))
+		second := w.start("", by(MethodEAP), state(talk(2)))
 		first.wants("accept approved push T1")
 		second.wants("accept approved push T1")
 		w.asked("push:D1")
@@ -419,10 +419,10 @@ func TestOuterNameOfARealmAlone(t *testing.T) {
 		w.settings.Names.StripDomain = []string{"@example.com"}
 		w.load()
 		u.says(back(AskBack{State: "S1"}), yes(Account{User: "alice@example.com", EAP: "\x03\x01\x00\x04"}))
-		first := w.login("", by(EAP), as("@example.com"))
+		first := w.login("", by(MethodEAP), as("@example.com"))
 		w.wants(first, "challenge relayed")
 		w.answers(allows(0))
-		v := w.login("", by(EAP), as("@example.com"), state(first.State))
+		v := w.login("", by(MethodEAP), as("@example.com"), state(first.State))
 		w.wants(v, "accept approved push T1")
 		if v.User != "alice" {
 			t.Errorf("logged in as %q", v.User)

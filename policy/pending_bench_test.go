@@ -41,20 +41,16 @@ func BenchmarkPending(b *testing.B) {
 		client := &Client{Name: "vpn", Service: "vpn", Second: duo, Factors: allFactors, Remember: time.Hour, PushTimeout: time.Minute}
 		p := New(Settings{BindTo: []Binding{BindService, BindUserIP}}, m)
 		before := used()
-		var done, answered sync.WaitGroup
+		var done sync.WaitGroup
 		duo.waits.Add(logins)
 		for n := range logins {
 			done.Go(func() {
 				a := Attempt{Client: client, ClientAddr: netip.MustParseAddr("192.0.2.10"), User: fmt.Sprint("user", n), UserIP: home, Authentic: true}
 				ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-				answered.Add(1)
-				p.Settle(ctx, a, func(v Verdict) {
-					defer answered.Done()
-					defer cancel()
-					if v.Reason != Approved {
-						b.Error(line(v), v.Err)
-					}
-				})
+				defer cancel()
+				if v := p.Decide(ctx, a); v.Reason != ReasonApproved {
+					b.Error(line(v), v.Err)
+				}
 			})
 		}
 		duo.waits.Wait()
@@ -65,7 +61,6 @@ func BenchmarkPending(b *testing.B) {
 		b.ReportMetric(float64(after.Sys-before.Sys)/logins, "sys-B/login")
 		close(duo.answered)
 		done.Wait()
-		answered.Wait()
 		m.Close()
 	}
 }

@@ -68,8 +68,8 @@ func newStorm(w *world, seed uint64) *storm {
 	w.duo.scripts = s.answer
 	w.client.Remember = time.Duration(s.rand.IntN(2)) * time.Minute
 	w.client.PushTimeout = time.Duration(s.rand.IntN(2)) * 20 * time.Second
-	w.client.Failmode = []Failmode{FailSecure, FailSilent}[s.rand.IntN(2)]
-	w.settings.Guard = PushGuard{Pushes: 3, Window: 5 * time.Minute, Cooldown: time.Duration(s.rand.IntN(2)) * time.Minute}
+	w.client.Failmode = []Failmode{FailmodeSecure, FailmodeSilent}[s.rand.IntN(2)]
+	w.settings.Guard = PushLimits{Pushes: 3, Window: 5 * time.Minute, Cooldown: time.Duration(s.rand.IntN(2)) * time.Minute}
 	w.load()
 	return s
 }
@@ -166,10 +166,10 @@ func (s *storm) begin(a Attempt) {
 func (s *storm) hear(a Attempt, v Verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.Txid != "" && v.Outcome != Challenge && v.Reason != NoAnswer && s.heard[v.Txid].IsZero() {
+	if v.Txid != "" && v.Outcome != OutcomeChallenge && v.Reason != ReasonNoAnswer && s.heard[v.Txid].IsZero() {
 		s.heard[v.Txid] = time.Now()
 	}
-	if v.Outcome == Challenge {
+	if v.Outcome == OutcomeChallenge {
 		a.State = v.State
 		s.states = append(s.states, a)
 	}
@@ -179,16 +179,16 @@ func (s *storm) hear(a Attempt, v Verdict) {
 func (s *storm) judge(a Attempt, v Verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.Outcome != Accept {
+	if v.Outcome != OutcomeAccept {
 		return
 	}
 	if a.State == "" && !strings.HasPrefix(a.Password, "pw") {
 		s.Errorf("a wrong password: %s", line(v))
 	}
 	switch {
-	case v.Reason == Remembered && a.Authentic && a.UserIP.IsValid() && a.Client.Remember > 0:
-	case v.Reason == Approved && v.Factor == Passcode && strings.HasSuffix(a.Password, rightCode):
-	case v.Reason == Approved && v.Factor.rings():
+	case v.Reason == ReasonRemembered && a.Authentic && a.UserIP.IsValid() && a.Client.Remember > 0:
+	case v.Reason == ReasonApproved && v.Factor == FactorPasscode && strings.HasSuffix(a.Password, rightCode):
+	case v.Reason == ReasonApproved && v.Factor.rings():
 		for _, p := range s.pushes {
 			if p.txid == v.Txid && p.who == who(v.User, a.Client.Name, a.UserIP) && p.reply.Allowed && !p.till.After(time.Now()) {
 				return
@@ -208,7 +208,7 @@ func (s *storm) answer(r AuthRequest) reply {
 	defer s.mu.Unlock()
 	if !r.Factor.rings() {
 		switch {
-		case r.Factor == SMS:
+		case r.Factor == FactorSMS:
 			return sent
 		case r.Passcode == rightCode:
 			return allows(time.Second)
@@ -224,7 +224,7 @@ func (s *storm) answer(r AuthRequest) reply {
 		txid = fmt.Sprintf("T%d", s.duo.txids)
 	}
 	for _, p := range s.pushes {
-		if strings.HasPrefix(p.who, r.Name+" ") && p.reply.err == errDown && time.Since(p.from) < ringLife {
+		if strings.HasPrefix(p.who, r.Name+" ") && p.reply.err == errDown && time.Since(p.from) < ringingTime {
 			s.Errorf("%s: push %s went out %v after %s, whose answer was lost", p.who, txid, time.Since(p.from), p.txid)
 		}
 	}
@@ -232,7 +232,7 @@ func (s *storm) answer(r AuthRequest) reply {
 	return a
 }
 
-// check holds that no answer is lost: who asks again within grace gets it instead of another push. Of a client that
+// check holds that no answer is lost: who asks again within lateAnswer gets it instead of another push. Of a client that
 // challenges that can't be said, where a second session may choose a push of its own.
 func (s *storm) check() {
 	s.mu.Lock()
@@ -244,7 +244,7 @@ func (s *storm) check() {
 		}
 		q := last[p.who]
 		last[p.who] = p
-		if q == nil || p.from.Sub(q.till) >= grace {
+		if q == nil || p.from.Sub(q.till) >= lateAnswer {
 			continue
 		}
 		if !slices.ContainsFunc(s.begun[p.who], func(at time.Time) bool { return !at.Before(q.till) && !at.After(p.from) }) {

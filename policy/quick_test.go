@@ -42,14 +42,14 @@ func TestDecideAtOnce(t *testing.T) {
 		{"remembered, no factor typed", remembered, "hunter2", nil, ""},
 		{"remembered elsewhere", remembered, "", from(netip.MustParseAddr("198.51.100.9")), ""},
 		{"remembered, unsigned", remembered, "", func(a *Attempt) { a.Authentic = false }, ""},
-		{"remembered, CHAP", remembered, "", by(CHAP), ""},
+		{"remembered, CHAP", remembered, "", by(MethodCHAP), ""},
 		{"remembered, State", remembered, "", state("none"), ""},
 		{"remembered, probe", func(w *world) { remembered(w); w.client.ProbeUsers = []string{"alice"} }, "", nil, ""},
 		{"remembered, bad name", remembered, "", as("a\x00"), ""},
-		{"remembered, denied since", func(w *world) { remembered(w); w.rules(Rule{Need: DeniedHere}) }, "", nil, ""},
-		{"exempt", func(w *world) { w.rules(Rule{Need: ExemptBy}) }, "anything", nil, "accept exempt"},
-		{"exempt by a group that nobody tells", func(w *world) { w.rules(Rule{Groups: []string{"x"}, Need: ExemptBy}) }, "", nil, ""},
-		{"a first factor", func(w *world) { w.client.FirstFactor = w.ldap; w.rules(Rule{Need: ExemptBy}) }, "pw", nil, ""},
+		{"remembered, denied since", func(w *world) { remembered(w); w.rules(Rule{Need: NeedDeny}) }, "", nil, ""},
+		{"exempt", func(w *world) { w.rules(Rule{Need: NeedExempt}) }, "anything", nil, "accept exempt"},
+		{"exempt by a group that nobody tells", func(w *world) { w.rules(Rule{Groups: []string{"x"}, Need: NeedExempt}) }, "", nil, ""},
+		{"a first factor", func(w *world) { w.client.FirstFactor = w.ldap; w.rules(Rule{Need: NeedExempt}) }, "pw", nil, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, func(w *world) {

@@ -58,9 +58,9 @@ func (u *upstream) take(r FirstRequest) (s said) {
 	switch {
 	case r.State != "" && (!known || answered):
 		u.t.Errorf("the upstream is asked about a State that it did not give, or again: %+v", r)
-	case r.State == "" && r.Method == Password && r.Password == "":
+	case r.State == "" && r.Method == MethodPassword && r.Password == "":
 		u.t.Errorf("the upstream is asked with an empty password: %+v", r)
-	case r.Method != Password && r.Password != "":
+	case r.Method != MethodPassword && r.Password != "":
 		u.t.Errorf("a password beside %v: %+v", r.Method, r)
 	}
 	if r.State != "" {
@@ -95,7 +95,7 @@ func (u *upstream) asks() string {
 	var words []string
 	for _, r := range u.asked {
 		word := r.User + ":" + r.Password
-		if r.Method != Password {
+		if r.Method != MethodPassword {
 			word = fmt.Sprintf("%s[%s]", r.User, r.Method)
 		}
 		if r.State != "" {
@@ -187,19 +187,19 @@ func TestAskBackWait(t *testing.T) {
 		said   time.Duration
 		want   time.Duration
 	}{
-		{Password, 30 * time.Second, 30 * time.Second},
-		{Password, time.Hour, challengeLife},
-		{Password, 0, challengeLife},
-		{MSCHAP, 0, challengeLife},
-		{EAP, 30 * time.Second, 30 * time.Second},
-		{EAP, time.Hour, challengeLife},
-		{EAP, 0, 0}, // left to the authenticator
+		{MethodPassword, 30 * time.Second, 30 * time.Second},
+		{MethodPassword, time.Hour, challengeLife},
+		{MethodPassword, 0, challengeLife},
+		{MethodMSCHAP, 0, challengeLife},
+		{MethodEAP, 30 * time.Second, 30 * time.Second},
+		{MethodEAP, time.Hour, challengeLife},
+		{MethodEAP, 0, 0}, // left to the authenticator
 	} {
 		inRelay(t, func(w *world, u *upstream) {
 			u.says(said{err: &AskBack{State: "S1", Wait: tt.said}}, yes(Account{}))
-			field := map[bool]string{true: "pw"}[tt.method == Password]
+			field := map[bool]string{true: "pw"}[tt.method == MethodPassword]
 			v := w.policy.Decide(w.Context(), w.attempt(field, by(tt.method)))
-			if v.Outcome != Challenge || v.Wait != tt.want {
+			if v.Outcome != OutcomeChallenge || v.Wait != tt.want {
 				t.Errorf("%v, %v: %s, Wait %v, want %v", tt.method, tt.said, line(v), v.Wait, tt.want)
 			}
 			w.answers(allows(0))
@@ -221,7 +221,7 @@ func TestAskBackState(t *testing.T) {
 		{"no user", func(*world) func(*Attempt) { return as("\x00") }, true},
 		{"another State", func(*world) func(*Attempt) { return state("S1") }, true},
 		{"another address", func(*world) func(*Attempt) { return from(cafe) }, false},
-		{"another method", func(*world) func(*Attempt) { return func(a *Attempt) { a.Method, a.Password = MSCHAP, "" } }, false},
+		{"another method", func(*world) func(*Attempt) { return func(a *Attempt) { a.Method, a.Password = MethodMSCHAP, "" } }, false},
 		{"too late", func(*world) func(*Attempt) { time.Sleep(challengeLife); return func(*Attempt) {} }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -276,7 +276,7 @@ func TestAskBackThenMenu(t *testing.T) {
 		w.client.Mode = ModeChallenge
 		w.duo.pre.Devices = []Device{smartphone, landline, token}
 		u.says(back(AskBack{State: "S1", Message: "Code:"}), yes(Account{Groups: []string{"staff"}}))
-		w.rules(Rule{Groups: []string{"staff"}}, Rule{Need: DeniedHere})
+		w.rules(Rule{Groups: []string{"staff"}}, Rule{Need: NeedDeny})
 		s := w.answer("", "pw", "challenge relayed: Code:")
 		s = w.answer(s, "otp", menuOffer)
 		w.answers(allows(0))
@@ -287,18 +287,18 @@ func TestAskBackThenMenu(t *testing.T) {
 
 // TestAskBackRounds: an upstream that asks without end ends.
 func TestAskBackRounds(t *testing.T) {
-	for method, limit := range map[Method]int{Password: 8, CHAP: 8, MSCHAP: 8, EAP: 64} {
+	for method, limit := range map[Method]int{MethodPassword: 8, MethodCHAP: 8, MethodMSCHAP: 8, MethodEAP: 64} {
 		t.Run(method.String(), func(t *testing.T) {
 			inRelay(t, func(w *world, u *upstream) {
 				n := 0
 				u.scripts = func(FirstRequest) said { n++; return back(AskBack{State: fmt.Sprint("S", n)}) }
-				field := map[bool]string{true: "pw"}[method == Password]
+				field := map[bool]string{true: "pw"}[method == MethodPassword]
 				v := w.login(field, by(method))
 				rounds := 0
-				for ; v.Outcome == Challenge && rounds < 1000; rounds++ {
+				for ; v.Outcome == OutcomeChallenge && rounds < 1000; rounds++ {
 					v = w.login(field, by(method), state(v.State))
 				}
-				if v.User != "alice" || v.Reason != BadPassword || v.Message != "Wrong user name or password." || rounds != limit {
+				if v.User != "alice" || v.Reason != ReasonBadPassword || v.Message != "Wrong user name or password." || rounds != limit {
 					t.Errorf("%s after %d challenges, want %d", line(v), rounds, limit)
 				}
 				if n != limit+1 {
@@ -316,9 +316,9 @@ func TestAskBackRoundsAreALogins(t *testing.T) {
 		u.scripts = func(FirstRequest) said { n++; return back(AskBack{State: fmt.Sprint("S", n)}) }
 		for range 2 {
 			s := ""
-			for range maxRounds {
+			for range maxPrompts {
 				v := w.login("pw", state(s))
-				if s = v.State; v.Outcome != Challenge {
+				if s = v.State; v.Outcome != OutcomeChallenge {
 					w.Fatal(line(v))
 				}
 			}
@@ -394,14 +394,14 @@ func TestAskBackIsCountedOnce(t *testing.T) {
 		n := 0
 		u.scripts = func(FirstRequest) said { n++; return back(AskBack{State: fmt.Sprint("S", n)}) }
 		for range wrongPerUser { // begun and left
-			if v := w.login("pw"); v.Outcome != Challenge {
+			if v := w.login("pw"); v.Outcome != OutcomeChallenge {
 				w.Fatal(line(v))
 			}
 		}
 		w.wants(w.login("pw"), "reject throttled: Wrong user name or password.")
 	})
 	inRelay(t, func(w *world, u *upstream) { // the whole way, each time: the yes clears
-		w.rules(Rule{Need: ExemptBy})
+		w.rules(Rule{Need: NeedExempt})
 		for n := range 3 * wrongPerUser {
 			u.says(back(AskBack{State: fmt.Sprint("S", n)}), yes(Account{}))
 			w.wants(w.login("code", state(w.login("pw").State)), "accept exempt")
@@ -414,14 +414,14 @@ func TestAskBackReload(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		u.says(back(AskBack{State: "S1"}))
 		s := w.login("pw").State
-		w.rules(Rule{Need: DeniedHere})
+		w.rules(Rule{Need: NeedDeny})
 		w.wants(w.login("code", state(s)), deniedNow)
 		w.upstreamWasAsked(u, "alice:pw")
 	})
 	inRelay(t, func(w *world, u *upstream) {
 		u.says(back(AskBack{State: "S1"}), yes(Account{Groups: []string{"staff"}}))
 		s := w.login("pw").State
-		w.rules(Rule{Groups: []string{"staff"}, Need: DeniedHere})
+		w.rules(Rule{Groups: []string{"staff"}, Need: NeedDeny})
 		w.wants(w.login("code", state(s)), deniedNow)
 		w.upstreamWasAsked(u, "alice:pw alice:code@S1")
 	})
@@ -437,7 +437,7 @@ func TestAskBackReload(t *testing.T) {
 // TestAskBackOutage: an upstream that is gone by the second round rejects, whatever failmode says.
 func TestAskBackOutage(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
-		w.client.Failmode = FailSafe
+		w.client.Failmode = FailmodeSafe
 		u.says(back(AskBack{State: "S1"}), said{err: errNoBind})
 		s := w.login("pw").State
 		v := w.login("code", state(s))
@@ -480,7 +480,7 @@ func TestAskBackRace(t *testing.T) {
 func TestDenyBehindUpstream(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		w.client.Groupless = true
-		w.rules(Rule{Groups: []string{"staff"}}, Rule{Users: []string{"alice"}, Need: DeniedHere})
+		w.rules(Rule{Groups: []string{"staff"}}, Rule{Users: []string{"alice"}, Need: NeedDeny})
 		right, wrong := w.login("pw"), w.login("no")
 		w.wants(right, "reject denied-by-rule: Wrong user name or password.")
 		if !reflect.DeepEqual(right, wrong) {
@@ -495,11 +495,11 @@ func TestDenyBehindUpstream(t *testing.T) {
 func TestDenyInsideTunnel(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		w.client.Groupless = true
-		w.rules(Rule{Users: []string{"mallory"}, Need: DeniedHere})
+		w.rules(Rule{Users: []string{"mallory"}, Need: NeedDeny})
 		u.says(yes(Account{User: "mallory", EAP: "\x03\x01\x00\x04"}), no(Refusal{Relayed: true}))
-		eap := func(a *Attempt) { a.Method, a.User = EAP, "anonymous" }
+		eap := func(a *Attempt) { a.Method, a.User = MethodEAP, "anonymous" }
 		right, wrong := w.login("", eap), w.login("", eap)
-		if right.Outcome != Reject || right.Message != wrong.Message || right.EAP != wrong.EAP || right.Immediate != wrong.Immediate {
+		if right.Outcome != OutcomeReject || right.Message != wrong.Message || right.EAP != wrong.EAP || right.Immediate != wrong.Immediate {
 			t.Errorf("\nright %+v\nwrong %+v", right, wrong)
 		}
 	})

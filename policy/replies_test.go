@@ -29,7 +29,7 @@ func attributes(v Verdict) string {
 // wantsAttributes checks an Access-Accept and what it holds.
 func (w *world) wantsAttributes(v Verdict, want string) {
 	w.Helper()
-	if got := attributes(v); v.Outcome != Accept || got != want {
+	if got := attributes(v); v.Outcome != OutcomeAccept || got != want {
 		w.Errorf("%s: attributes %q, want %q", line(v), got, want)
 	}
 }
@@ -70,7 +70,7 @@ func TestReplies(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inGroups(t, []string{"Staff", "CN=Admins,DC=example"}, func(w *world) {
 				w.settings.Replies = tt.replies
-				w.rules(Rule{Need: ExemptBy})
+				w.rules(Rule{Need: NeedExempt})
 				w.wantsAttributes(w.login("pw"), tt.want)
 			})
 		})
@@ -83,7 +83,7 @@ func TestRepliesWithoutGroups(t *testing.T) {
 		w.client.FirstFactor = nil
 		w.settings.Replies = []Reply{{Groups: []string{"staff"}, Attributes: []Attribute{attr(class, "staff")}},
 			{Attributes: []Attribute{attr(class, "all")}}}
-		w.rules(Rule{Need: ExemptBy})
+		w.rules(Rule{Need: NeedExempt})
 		w.wantsAttributes(w.login(""), "25=all")
 	})
 }
@@ -126,7 +126,7 @@ func TestPass(t *testing.T) {
 				w.ldap.accounts = map[string]Account{"alice": {Attributes: tt.said}}
 				w.client.Pass, w.client.PassAll = tt.pass, tt.all
 				w.settings.Replies = []Reply{{Attributes: tt.own}}
-				w.rules(Rule{Need: ExemptBy})
+				w.rules(Rule{Need: NeedExempt})
 				w.wantsAttributes(w.login("pw"), tt.want)
 			})
 		})
@@ -152,7 +152,7 @@ func TestProof(t *testing.T) {
 			}}
 			w.client.Pass, w.client.PassAll = tt.pass, tt.all
 			w.settings.Replies = []Reply{{Attributes: []Attribute{vsa(311, 16, "own")}}}
-			w.rules(Rule{Need: ExemptBy})
+			w.rules(Rule{Need: NeedExempt})
 			w.wantsAttributes(w.login("pw"), tt.want)
 		})
 	}
@@ -181,10 +181,10 @@ func TestAttributesOfEveryAccept(t *testing.T) {
 		want   string
 	}{
 		"approved":    {func(w *world) { w.answers(allows(time3)) }, "accept approved push T1"},
-		"exempt":      {func(w *world) { w.rules(Rule{Need: ExemptBy}) }, "accept exempt"},
+		"exempt":      {func(w *world) { w.rules(Rule{Need: NeedExempt}) }, "accept exempt"},
 		"bypass":      {func(w *world) { w.duo.pre.Result = PreauthAllow }, "accept bypass"},
 		"bypass late": {func(w *world) { w.answers(reply{AuthResult: AuthResult{Allowed: true, Status: "bypass"}}) }, "accept bypass push T1"},
-		"failed open": {func(w *world) { w.duo.preErr, w.client.Failmode = errDown, FailSafe }, "accept failed-open"},
+		"failed open": {func(w *world) { w.duo.preErr, w.client.Failmode = errDown, FailmodeSafe }, "accept failed-open"},
 		"remembered": {func(w *world) {
 			w.client.Remember = time.Hour
 			w.answers(allows(0))
@@ -238,30 +238,30 @@ func TestAttributesOfNothingElse(t *testing.T) {
 		field  string
 		want   Reason
 	}{
-		"wrong password":         {func(w *world) {}, "no", BadPassword},
-		"denied by rule":         {func(w *world) { w.rules(Rule{Groups: []string{"staff"}, Need: DeniedHere}) }, "pw", DeniedByRule},
-		"denied":                 {func(w *world) { w.answers(denied) }, "pw", Denied},
-		"fraud":                  {func(w *world) { w.answers(fraud) }, "pw", Fraud},
-		"no answer":              {func(w *world) { w.answers(never) }, "pw", NoAnswer},
-		"denied by Duo":          {func(w *world) { w.duo.pre.Result = PreauthDeny }, "pw", DeniedByDuo},
-		"not enrolled":           {func(w *world) { w.duo.pre.Result = PreauthEnroll }, "pw", NotEnrolled},
-		"unknown result":         {func(w *world) { w.duo.pre.Result = PreauthUnknown }, "pw", DuoUnknown},
-		"Duo is down":            {func(w *world) { w.duo.preErr = errDown }, "pw", DuoUnavailable},
-		"Duo is down, discarded": {func(w *world) { w.duo.preErr, w.client.Failmode = errDown, FailSilent }, "pw", DuoUnavailable},
-		"not allowed":            {func(w *world) { w.client.Factors = []Factor{Push} }, "pw,123456", NotAllowed},
-		"passcode needed":        {func(w *world) { w.client.Mode = ModePasscode }, "pw", NeedsPasscode},
-		"codes sent":             {func(w *world) { w.answers(sent) }, "pw,sms", CodesSent},
-		"no device":              {func(w *world) { w.duo.pre.Devices = nil }, "pw", NoDevice},
-		"asked":                  {func(w *world) { w.client.Mode = ModeChallenge }, "pw", Challenged},
+		"wrong password":         {func(w *world) {}, "no", ReasonBadPassword},
+		"denied by rule":         {func(w *world) { w.rules(Rule{Groups: []string{"staff"}, Need: NeedDeny}) }, "pw", ReasonDeniedByRule},
+		"denied":                 {func(w *world) { w.answers(denied) }, "pw", ReasonDenied},
+		"fraud":                  {func(w *world) { w.answers(fraud) }, "pw", ReasonFraud},
+		"no answer":              {func(w *world) { w.answers(never) }, "pw", ReasonNoAnswer},
+		"denied by Duo":          {func(w *world) { w.duo.pre.Result = PreauthDeny }, "pw", ReasonDeniedByDuo},
+		"not enrolled":           {func(w *world) { w.duo.pre.Result = PreauthEnroll }, "pw", ReasonNotEnrolled},
+		"unknown result":         {func(w *world) { w.duo.pre.Result = PreauthUnknown }, "pw", ReasonDuoUnknown},
+		"Duo is down":            {func(w *world) { w.duo.preErr = errDown }, "pw", ReasonDuoUnavailable},
+		"Duo is down, discarded": {func(w *world) { w.duo.preErr, w.client.Failmode = errDown, FailmodeSilent }, "pw", ReasonDuoUnavailable},
+		"not allowed":            {func(w *world) { w.client.Factors = []Factor{FactorPush} }, "pw,123456", ReasonNotAllowed},
+		"passcode needed":        {func(w *world) { w.client.Mode = ModePasscode }, "pw", ReasonNeedsPasscode},
+		"codes sent":             {func(w *world) { w.answers(sent) }, "pw,sms", ReasonCodesSent},
+		"no device":              {func(w *world) { w.duo.pre.Devices = nil }, "pw", ReasonNoDevice},
+		"asked":                  {func(w *world) { w.client.Mode = ModeChallenge }, "pw", ReasonChallenged},
 		"allowed, but not": {func(w *world) {
 			w.answers(reply{AuthResult: AuthResult{Allowed: true, Status: "deny"}})
-		}, "pw", DuoUnknown},
+		}, "pw", ReasonDuoUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inReplies(t, func(w *world) {
 				way.before(w)
 				v := w.login(way.field)
-				if v.Reason != way.want || v.Outcome == Accept || len(v.Attributes) != 0 || v.EAP != "" {
+				if v.Reason != way.want || v.Outcome == OutcomeAccept || len(v.Attributes) != 0 || v.EAP != "" {
 					t.Errorf("%s: attributes %q, EAP %q", line(v), attributes(v), v.EAP)
 				}
 			})
@@ -274,7 +274,7 @@ func TestRepliesUnchanged(t *testing.T) {
 	inReplies(t, func(w *world) {
 		own := make([]Attribute, 1, 8)
 		own[0] = attr(class, "own")
-		s := Settings{Rules: []Rule{{Groups: []string{"STAFF"}, Need: ExemptBy}}, Replies: []Reply{{Groups: []string{"STAFF"}, Attributes: own}}}
+		s := Settings{Rules: []Rule{{Groups: []string{"STAFF"}, Need: NeedExempt}}, Replies: []Reply{{Groups: []string{"STAFF"}, Attributes: own}}}
 		w.settings = s
 		w.load()
 		w.ldap.accounts["bob"] = Account{Groups: []string{"staff"}, Attributes: []Attribute{attr(filter, "bob's")}}

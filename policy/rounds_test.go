@@ -29,9 +29,9 @@ func TestConversationBegunAnew(t *testing.T) {
 			inRelay(t, func(w *world, u *upstream) {
 				w.answers(allows(20 * time.Second))
 				n, is := 0, Account{User: "alice", EAP: success}
-				one := conversation(w, u, &n, rounds, is, "", "", by(EAP))
+				one := conversation(w, u, &n, rounds, is, "", "", by(MethodEAP))
 				time.Sleep(10 * time.Second)
-				two := conversation(w, u, &n, rounds, is, "", "", by(EAP))
+				two := conversation(w, u, &n, rounds, is, "", "", by(MethodEAP))
 				one.wants("accept approved push T1")
 				two.wants("accept approved push T1")
 			})
@@ -77,7 +77,7 @@ func TestCopyOfAPromptsAnswer(t *testing.T) {
 		time.Sleep(time.Second)
 		w.wants(w.login("999999", state(prompt)), badState)
 		answer.wants("accept approved push T1")
-		if n := w.memory.Approvals.Len(); n != 0 {
+		if n := w.memory.approvals.len(); n != 0 {
 			t.Errorf("%d approvals kept, though the group's rule says never", n)
 		}
 	})
@@ -88,7 +88,7 @@ func TestCopyOfAPromptsAnswer(t *testing.T) {
 func TestUnprovenName(t *testing.T) {
 	outside := Account{EAP: success, Unproven: true}
 	for name, prepare := range map[string]func(w *world){
-		"exempt":     func(w *world) { w.rules(Rule{Users: []string{"alice"}, Need: ExemptBy}) },
+		"exempt":     func(w *world) { w.rules(Rule{Users: []string{"alice"}, Need: NeedExempt}) },
 		"unlisted":   func(w *world) { w.settings.Unlisted = UnlistedFirstFactor; w.load() },
 		"elsewhere":  func(w *world) { w.settings.Users = []User{{Name: "alice", Services: []string{"other"}}}; w.load() },
 		"remembered": func(w *world) { w.client.Remember = time.Hour; w.answers(allows(0)); w.login("pw") },
@@ -102,10 +102,10 @@ func TestUnprovenName(t *testing.T) {
 				u.says(yes(outside), yes(outside))
 				w.answers(allows(0), denies("deny", "Login request denied.", 0))
 				_, before := w.duo.counts()
-				if v := w.login("", by(EAP)); v.Reason != Approved {
+				if v := w.login("", by(MethodEAP)); v.Reason != ReasonApproved {
 					t.Errorf("%s", line(v))
 				}
-				if v := w.login("", by(EAP)); v.Reason != Denied { // nor is that approval remembered
+				if v := w.login("", by(MethodEAP)); v.Reason != ReasonDenied { // nor is that approval remembered
 					t.Errorf("%s", line(v))
 				}
 				if _, got := w.duo.counts(); got-before != 2 {
@@ -122,7 +122,7 @@ func TestExpiredPasswordBehindADeny(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		u.says(no(Refusal{Why: "password expired", Proven: true}), no(Refusal{Why: "password expired", Proven: true}))
 		w.wants(w.login("pw"), "reject account-refused: "+sayAccount)
-		w.rules(Rule{Groups: []string{"out"}, Need: DeniedHere})
+		w.rules(Rule{Groups: []string{"out"}, Need: NeedDeny})
 		w.wants(w.login("pw"), "reject account-refused: "+sayWrong)
 	})
 }
@@ -155,11 +155,11 @@ func TestFloodOfFirstRounds(t *testing.T) {
 		u.scripts = func(FirstRequest) said { n++; return back(AskBack{State: fmt.Sprint("S", n), EAP: "\x01\x05tls"}) }
 		wifi := w.at("wifi", "wifi")
 		wifi.FirstFactor = u
-		for i := range challengeEntries {
-			w.policy.Decide(w.Context(), w.attempt("", by(EAP), as(fmt.Sprint("nobody", i)), through(wifi)))
+		for i := range maxChallenges {
+			w.policy.Decide(w.Context(), w.attempt("", by(MethodEAP), as(fmt.Sprint("nobody", i)), through(wifi)))
 		}
-		if kept := w.memory.challenges.first["wifi"].Len(); kept != firstEntries {
-			t.Errorf("%d kept, want %d", kept, firstEntries)
+		if kept := w.memory.challenges.dialogues["wifi"].Len(); kept != maxDialogues {
+			t.Errorf("%d kept, want %d", kept, maxDialogues)
 		}
 		w.answers(allows(0))
 		w.wants(w.login("123456", state(menu)), "accept approved passcode")

@@ -28,7 +28,7 @@ func TestRoyalServices(t *testing.T) {
 				w.wants(w.login("pw"), "accept approved push T1")
 				w.wants(w.login("pw", mail), tt.want)
 				w.wants(w.login("no"), wrongWord)
-				if v := w.login("no", mail); v.Outcome != Reject || v.Message != "Wrong user name or password." {
+				if v := w.login("no", mail); v.Outcome != OutcomeReject || v.Message != "Wrong user name or password." {
 					t.Errorf("a wrong password elsewhere: %s", line(v))
 				}
 				w.asked("push:D1")
@@ -69,7 +69,7 @@ func TestRoyalAskAlways(t *testing.T) {
 				w.wants(w.login("pw"), want)
 				time.Sleep(time.Minute)
 			}
-			if n := w.memory.Approvals.Len(); n != 0 {
+			if n := w.memory.approvals.len(); n != 0 {
 				t.Errorf("%d approvals", n)
 			}
 			w.answers(allows(time3))
@@ -99,10 +99,10 @@ func TestRoyalUnknownUsers(t *testing.T) {
 				if len(w.duo.auths) == 1 && w.duo.auths[0].User != (Identity{Username: "bob"}) {
 					t.Errorf("at Duo it is %v", w.duo.auths[0].User)
 				}
-				if v := w.login("no", as("bob")); v.Outcome != Reject || v.Message != "Wrong user name or password." {
+				if v := w.login("no", as("bob")); v.Outcome != OutcomeReject || v.Message != "Wrong user name or password." {
 					t.Errorf("a wrong password of bob's: %s", line(v))
 				}
-				if v := w.login("pw"); v.Reason != Approved { // who is listed is asked in any case
+				if v := w.login("pw"); v.Reason != ReasonApproved { // who is listed is asked in any case
 					t.Error(line(v))
 				}
 			})
@@ -141,7 +141,7 @@ func TestRoyalReload(t *testing.T) {
 				menu := w.at("web", "web")
 				menu.Mode = ModeChallenge
 				dave := w.login("pw", as("dave"), through(menu))
-				if dave.Reason != Challenged {
+				if dave.Reason != ReasonChallenged {
 					w.Fatal(line(dave))
 				}
 

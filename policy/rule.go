@@ -16,7 +16,7 @@ type Rule struct {
 	Networks []netip.Prefix // of the user's address; a login without one never fits
 	Hours    []Hours        // when the login begins
 
-	Need     Need           // zero: Required
+	Need     Need           // zero: NeedRequired
 	Mode     Mode           // zero: the client's
 	Factors  []Factor       // nil: the client's
 	Remember *time.Duration // nil: the user's or the client's
@@ -64,7 +64,7 @@ func (r *Rule) fitsNetwork(a *Attempt) bool {
 	if len(r.Networks) == 0 {
 		return true
 	}
-	if r.Need == ExemptBy && !a.Authentic {
+	if r.Need == NeedExempt && !a.Authentic {
 		return false
 	}
 	return slices.ContainsFunc(r.Networks, func(p netip.Prefix) bool { return p.Contains(a.UserIP) })

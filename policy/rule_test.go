@@ -41,18 +41,18 @@ func TestNeed(t *testing.T) {
 		{"listed nowhere: reject", listed(User{Services: []string{}, Elsewhere: ElsewhereReject}), "", nil, "reject elsewhere" + no},
 		{"another is listed", []User{{Name: "bob"}}, UnlistedReject, nil, "reject unlisted" + no},
 
-		{"rule: required", nil, "", rule(Required), asked},
+		{"rule: required", nil, "", rule(NeedRequired), asked},
 		{"rule: nothing said", nil, "", rule(""), asked},
-		{"rule: exempt", nil, "", rule(ExemptBy), exempt},
-		{"rule: deny", nil, "", rule(DeniedHere), "reject denied-by-rule" + no},
+		{"rule: exempt", nil, "", rule(NeedExempt), exempt},
+		{"rule: deny", nil, "", rule(NeedDeny), "reject denied-by-rule" + no},
 		{"rule: a word that is none", nil, "", rule("exempted"), asked},
-		{"rule above unlisted: first-factor", nil, UnlistedFirstFactor, rule(Required), asked},
-		{"unlisted: reject above rule", nil, UnlistedReject, rule(ExemptBy), "reject unlisted" + no},
-		{"rule above services", listed(User{Services: []string{"mail"}}), "", rule(Required), asked},
-		{"rule exempts from services", listed(User{Services: []string{"vpn"}}), "", rule(ExemptBy), exempt},
-		{"elsewhere: reject above rule", listed(User{Services: []string{"mail"}, Elsewhere: ElsewhereReject}), "", rule(ExemptBy), "reject elsewhere" + no},
-		{"deny above all", listed(User{Services: []string{"vpn"}}), UnlistedFirstFactor, rule(DeniedHere), "reject denied-by-rule" + no},
-		{"the first that fits", nil, "", []Rule{{Users: []string{"bob"}, Need: DeniedHere}, {Need: ExemptBy}, {Need: DeniedHere}}, exempt},
+		{"rule above unlisted: first-factor", nil, UnlistedFirstFactor, rule(NeedRequired), asked},
+		{"unlisted: reject above rule", nil, UnlistedReject, rule(NeedExempt), "reject unlisted" + no},
+		{"rule above services", listed(User{Services: []string{"mail"}}), "", rule(NeedRequired), asked},
+		{"rule exempts from services", listed(User{Services: []string{"vpn"}}), "", rule(NeedExempt), exempt},
+		{"elsewhere: reject above rule", listed(User{Services: []string{"mail"}, Elsewhere: ElsewhereReject}), "", rule(NeedExempt), "reject elsewhere" + no},
+		{"deny above all", listed(User{Services: []string{"vpn"}}), UnlistedFirstFactor, rule(NeedDeny), "reject denied-by-rule" + no},
+		{"the first that fits", nil, "", []Rule{{Users: []string{"bob"}, Need: NeedDeny}, {Need: NeedExempt}, {Need: NeedDeny}}, exempt},
 	} {
 		for _, first := range []string{"checked", "by the client"} {
 			t.Run(tt.name+", first factor "+first, func(t *testing.T) {
@@ -79,7 +79,7 @@ func TestNeed(t *testing.T) {
 // TestDenySaysNothing holds that a deny, a user elsewhere and an unlisted one read as a wrong password does.
 func TestDenySaysNothing(t *testing.T) {
 	for _, s := range []Settings{
-		{Rules: []Rule{{Need: DeniedHere}}},
+		{Rules: []Rule{{Need: NeedDeny}}},
 		{Unlisted: UnlistedReject},
 		{Users: []User{{Name: "alice", Services: []string{}, Elsewhere: ElsewhereReject}}},
 	} {
@@ -87,7 +87,7 @@ func TestDenySaysNothing(t *testing.T) {
 			w.settings = s
 			w.load()
 			right, wrong, nobody := w.login("pw"), w.login("no"), w.login("no", as("nobody"))
-			if right.Message != wrong.Message || wrong.Message != nobody.Message || right.Outcome != Reject {
+			if right.Message != wrong.Message || wrong.Message != nobody.Message || right.Outcome != OutcomeReject {
 				t.Errorf("right %s\nwrong %s\nnobody %s", line(right), line(wrong), line(nobody))
 			}
 			w.asked("")
@@ -119,13 +119,13 @@ func TestRuleFits(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				tt.rule.Need = DeniedHere
+				tt.rule.Need = NeedDeny
 				w.settings.Users = []User{{Name: "alice", Aliases: []string{"asmith"}}}
-				w.settings.Rules = []Rule{tt.rule, {Need: ExemptBy}}
+				w.settings.Rules = []Rule{tt.rule, {Need: NeedExempt}}
 				w.load()
-				want := Exempt
+				want := ReasonExempt
 				if tt.fits {
-					want = DeniedByRule
+					want = ReasonDeniedByRule
 				}
 				if v := w.login("pw"); v.Reason != want {
 					t.Errorf("got %s, want %s", line(v), want)
@@ -141,11 +141,11 @@ func TestNetworksWithoutAddress(t *testing.T) {
 		ip   netip.Addr
 		want Reason
 	}{
-		{home, Exempt}, {netip.MustParseAddr("2001:db8::1"), Exempt}, {nowIP, DeniedByRule},
+		{home, ReasonExempt}, {netip.MustParseAddr("2001:db8::1"), ReasonExempt}, {nowIP, ReasonDeniedByRule},
 	} {
 		inWorld(t, func(w *world) {
 			all := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
-			w.settings.Rules = []Rule{{Networks: all, Need: ExemptBy}, {Need: DeniedHere}}
+			w.settings.Rules = []Rule{{Networks: all, Need: NeedExempt}, {Need: NeedDeny}}
 			w.load()
 			if v := w.login("pw", from(tt.ip)); v.Reason != tt.want {
 				t.Errorf("from %v: %s", tt.ip, line(v))
@@ -161,17 +161,17 @@ func TestNetworksUnsigned(t *testing.T) {
 		rule             Rule
 		signed, unsigned Reason
 	}{
-		{Rule{Networks: nets, Need: ExemptBy}, Exempt, Approved},
-		{Rule{Networks: nets, Need: ExemptBy, Users: []string{"alice"}}, Exempt, Approved},
-		{Rule{Need: ExemptBy}, Exempt, Exempt}, // no address is asked about
-		{Rule{Networks: nets, Need: DeniedHere}, DeniedByRule, DeniedByRule},
-		{Rule{Networks: nets, Need: Required}, Approved, Approved},
-		{Rule{Networks: nets, Mode: ModePasscode}, NeedsPasscode, NeedsPasscode},
+		{Rule{Networks: nets, Need: NeedExempt}, ReasonExempt, ReasonApproved},
+		{Rule{Networks: nets, Need: NeedExempt, Users: []string{"alice"}}, ReasonExempt, ReasonApproved},
+		{Rule{Need: NeedExempt}, ReasonExempt, ReasonExempt}, // no address is asked about
+		{Rule{Networks: nets, Need: NeedDeny}, ReasonDeniedByRule, ReasonDeniedByRule},
+		{Rule{Networks: nets, Need: NeedRequired}, ReasonApproved, ReasonApproved},
+		{Rule{Networks: nets, Mode: ModePasscode}, ReasonNeedsPasscode, ReasonNeedsPasscode},
 	} {
 		for _, unlisted := range []UnlistedMode{UnlistedAsk, UnlistedFirstFactor} {
 			inWorld(t, func(w *world) {
 				w.settings.Unlisted = unlisted
-				w.settings.Rules = []Rule{tt.rule, {Need: Required}}
+				w.settings.Rules = []Rule{tt.rule, {Need: NeedRequired}}
 				w.load()
 				w.duo.scripts = func(AuthRequest) reply { return allows(0) }
 				if v := w.login("pw"); v.Reason != tt.signed {
@@ -197,16 +197,16 @@ func TestRuleOverrides(t *testing.T) {
 	}{
 		{"mode passcode", Rule{Mode: ModePasscode}, "pw", nil, nil, "reject passcode-needed: " + typeIt},
 		{"mode passcode, given", Rule{Mode: ModePasscode}, "pw,123456", nil, []reply{allows(time3)}, "accept approved passcode"},
-		{"mode challenge", Rule{Mode: ModeChallenge, Factors: []Factor{Passcode}}, "pw", nil, nil,
+		{"mode challenge", Rule{Mode: ModeChallenge, Factors: []Factor{FactorPasscode}}, "pw", nil, nil,
 			"challenge challenged: Duo login for alice\nPasscode:"},
-		{"factors", Rule{Factors: []Factor{Phone}}, "pw", nil, []reply{allows(time3)}, "accept approved phone T1"},
-		{"a factor less", Rule{Factors: []Factor{Passcode}}, "pw,push", nil, nil,
+		{"factors", Rule{Factors: []Factor{FactorPhone}}, "pw", nil, []reply{allows(time3)}, "accept approved phone T1"},
+		{"a factor less", Rule{Factors: []Factor{FactorPasscode}}, "pw,push", nil, nil,
 			"reject factor-not-allowed: This factor is not allowed here."},
 		{"no factors said", Rule{}, "pw,push", nil, []reply{allows(time3)}, "accept approved push T1"},
-		{"failmode", Rule{Failmode: FailSafe}, "pw", errDown, nil, "accept failed-open"},
+		{"failmode", Rule{Failmode: FailmodeSafe}, "pw", errDown, nil, "accept failed-open"},
 		{"failmode not said", Rule{}, "pw", errDown, nil,
 			"reject duo-unavailable: The login can't be checked now. Try again in a minute."},
-		{"of a rule that does not fit", Rule{Users: []string{"bob"}, Mode: ModePasscode, Failmode: FailSafe}, "pw", errDown, nil,
+		{"of a rule that does not fit", Rule{Users: []string{"bob"}, Mode: ModePasscode, Failmode: FailmodeSafe}, "pw", errDown, nil,
 			"reject duo-unavailable: The login can't be checked now. Try again in a minute."},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -249,13 +249,13 @@ func TestLifetimes(t *testing.T) {
 			w.login("pw")
 			if tt.want > 0 {
 				time.Sleep(tt.want - 1)
-				if v := w.login("pw"); v.Reason != Remembered {
+				if v := w.login("pw"); v.Reason != ReasonRemembered {
 					t.Errorf("%+v: just before: %s", tt, line(v))
 				}
 				time.Sleep(time.Nanosecond)
 			}
 			w.answers(allows(0))
-			if v := w.login("pw"); v.Reason != Approved {
+			if v := w.login("pw"); v.Reason != ReasonApproved {
 				t.Errorf("%+v: just after: %s", tt, line(v))
 			}
 		})

@@ -22,52 +22,26 @@ type snapshot struct {
 	Pushes       []savedPushes
 	Users        []savedSpent[string]
 	Addresses    []savedSpent[netip.Prefix]
+	Replays      []savedReplay
 
 	approvals [][]savedApproval // they follow, some at a time, up to none
 }
 
 type savedApproval struct {
-	User, Service, Client string
-	Duo                   Identity
-	Application           string
-	IP                    netip.Addr
-	At, Used              int64 // Unix time, in nanoseconds
-	Lifetime              time.Duration
-	Uses                  int
+	ApprovalKey
+	At, Used int64 // Unix time, in nanoseconds
+	Lifetime time.Duration
+	Uses     int
 }
 
 type savedChallenge struct {
-	State, Client, User string
-	Duo                 Identity
-	UserIP              netip.Addr
-	Authentic           bool
-	Account             Account
-	First               *savedRound
-	Origin              savedKey
-	Options             []savedOption
-	Wrong, Rounds       int
-	Pushed              int // the transaction's place in Transactions, from 1; 0: none
-	Ends                time.Time
+	State string
+	OpenChallenge
 }
 
-type savedRound struct {
-	Method Method
-	State  string
-	Asked  savedTyped
-	Rounds int
-}
-
-type savedTyped struct {
-	Factor   Factor
-	Device   int
-	DeviceID string
-	Code     string
-	Bad      bool
-}
-
-type savedOption struct {
-	Factor Factor
-	Device Device
+type savedReplay struct {
+	Request RequestDigest
+	replayMark
 }
 
 type savedPushes struct {
@@ -96,14 +70,15 @@ const clockSlack = time.Minute
 // of fraud has taken away.
 func (m *Memory) Save(w io.Writer) error {
 	s := snapshot{Written: time.Now(), DigestKey: m.digest.key}
-	places := m.saveTransactions(&s)
-	s.Challenges = m.challenges.save(places)
+	s.Transactions = m.transactions.save()
+	s.Challenges = m.challenges.save()
+	s.Replays = m.replays.save()
 	m.guard.save(&s)
 	out := gob.NewEncoder(w)
 	write := func(list []savedApproval) error { return out.Encode(list) }
 	err := out.Encode(s)
 	if err == nil {
-		err = m.Approvals.save(write)
+		err = m.approvals.save(write)
 	}
 	if err == nil {
 		err = write(nil)
@@ -117,7 +92,7 @@ func (m *Memory) Save(w io.Writer) error {
 // Restore puts what Save wrote into m, which nobody uses yet. A transaction that was live is asked for its answer by
 // the SecondFactor of its Duo application; nil for one that is no more. After an error nobody is remembered. What lies
 // in the future was written by a clock that was wrong: it counts against a user, but for none.
-func (m *Memory) Restore(r io.Reader, second func(application string) SecondFactor, limit PushGuard) error {
+func (m *Memory) Restore(r io.Reader, second func(application string) SecondFactor, limit PushLimits) error {
 	s, err := decode(r)
 	if err != nil {
 		return fmt.Errorf("policy: decode what was remembered: %w", err)
@@ -129,10 +104,11 @@ func (m *Memory) Restore(r io.Reader, second func(application string) SecondFact
 	}
 	m.digest.key = s.DigestKey
 	for _, list := range s.approvals {
-		m.Approvals.restore(list, now)
+		m.approvals.restore(list, now)
 	}
-	list := m.restoreTransactions(s.Transactions, second, limit, now)
-	m.challenges.restore(s.Challenges, list, now)
+	m.restoreTransactions(s.Transactions, second, limit, now)
+	m.challenges.restore(s.Challenges, now)
+	m.replays.restore(s.Replays, now)
 	return nil
 }
 
@@ -170,7 +146,7 @@ func earlier(t, limit time.Time) time.Time {
 
 // save hands the approvals to write, some at a time, the least recently used first; of too many it leaves those out. It
 // holds up no login for long.
-func (a *Approvals) save(write func([]savedApproval) error) error {
+func (a *localApprovals) save(write func([]savedApproval) error) error {
 	a.mu.Lock()
 	keys := a.lru.Keys()
 	a.mu.Unlock()
@@ -193,11 +169,11 @@ func (a *Approvals) save(write func([]savedApproval) error) error {
 }
 
 // size is what an approval takes in a snapshot, more or less.
-func (k approvalKey) size() int {
-	return 80 + len(k.user) + len(k.duo.UserID) + len(k.duo.Username) + len(k.at) + len(k.service) + len(k.client)
+func (k ApprovalKey) size() int {
+	return 80 + len(k.User) + len(k.Duo.UserID) + len(k.Duo.Username) + len(k.Application) + len(k.Service) + len(k.Client)
 }
 
-func (a *Approvals) appendSaved(list []savedApproval, keys []approvalKey, now time.Time) []savedApproval {
+func (a *localApprovals) appendSaved(list []savedApproval, keys []ApprovalKey, now time.Time) []savedApproval {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, key := range keys {
@@ -205,13 +181,12 @@ func (a *Approvals) appendSaved(list []savedApproval, keys []approvalKey, now ti
 		if !ok || passed(got.at, now, got.lifetime) {
 			continue
 		}
-		list = append(list, savedApproval{User: key.user, Service: key.service, Client: key.client, Duo: key.duo, Application: key.at,
-			IP: key.ip, At: got.at.UnixNano(), Used: got.used.UnixNano(), Lifetime: got.lifetime, Uses: got.uses})
+		list = append(list, savedApproval{key, got.at.UnixNano(), got.used.UnixNano(), got.lifetime, got.uses})
 	}
 	return list
 }
 
-func (a *Approvals) restore(list []savedApproval, now time.Time) {
+func (a *localApprovals) restore(list []savedApproval, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, s := range list {
@@ -219,53 +194,48 @@ func (a *Approvals) restore(list []savedApproval, now time.Time) {
 		if at.After(now.Add(clockSlack)) || passed(at, now, s.Lifetime) {
 			continue
 		}
-		key := approvalKey{user: s.User, duo: s.Duo, at: s.Application, service: s.Service, client: s.Client, ip: s.IP}
-		a.lru.Add(key, &approval{at: at, lifetime: s.Lifetime, used: used, uses: s.Uses})
+		a.lru.Add(s.ApprovalKey, &approval{at: at, lifetime: s.Lifetime, used: used, uses: s.Uses})
 	}
 }
 
-func (cs *challenges) save(places map[*transaction]int) (list []savedChallenge) {
+func (cs *localChallenges) save() (list []savedChallenge) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	cs.all(func(state string, c *challenge) {
-		saved := savedChallenge{State: state, Client: c.client, User: c.user, Duo: c.duo, UserIP: c.userIP, Authentic: c.authentic,
-			Account: c.account, Origin: c.origin.save(), Wrong: c.wrong, Rounds: c.rounds, Pushed: places[c.pushed], Ends: c.ends}
-		if f := c.first; f != nil {
-			saved.First = &savedRound{Method: f.method, State: f.state, Rounds: f.rounds,
-				Asked: savedTyped{f.asked.factor, f.asked.device, f.asked.deviceID, f.asked.code, f.asked.bad}}
-		}
-		for _, o := range c.options {
-			saved.Options = append(saved.Options, savedOption{o.factor, o.device})
-		}
-		list = append(list, saved)
-	})
+	cs.all(func(state string, c *OpenChallenge) { list = append(list, savedChallenge{state, *c}) })
 	return list
 }
 
-func (cs *challenges) restore(list []savedChallenge, transactions []*transaction, now time.Time) {
+func (cs *localChallenges) restore(list []savedChallenge, now time.Time) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for _, s := range list {
-		if !now.Before(s.Ends) || s.Ends.After(now.Add(challengeLife+clockSlack)) {
-			continue
+		if now.Before(s.Ends) && !s.Ends.After(now.Add(challengeLife+clockSlack)) {
+			cs.add(s.State, &s.OpenChallenge)
 		}
-		c := &challenge{client: s.Client, user: s.User, duo: s.Duo, userIP: s.UserIP, authentic: s.Authentic,
-			account: s.Account, origin: s.Origin.restore(), wrong: s.Wrong, rounds: s.Rounds, ends: s.Ends}
-		if s.Pushed > 0 && s.Pushed <= len(transactions) {
-			c.pushed = transactions[s.Pushed-1]
-		}
-		if f := s.First; f != nil {
-			c.first = &firstRound{method: f.Method, state: f.State, rounds: f.Rounds,
-				asked: typed{factor: f.Asked.Factor, device: f.Asked.Device, deviceID: f.Asked.DeviceID, code: f.Asked.Code, bad: f.Asked.Bad}}
-		}
-		for _, o := range s.Options {
-			c.options = append(c.options, option{o.Factor, o.Device})
-		}
-		cs.add(s.State, c)
 	}
 }
 
-func (g *guard) save(s *snapshot) {
+func (r *localReplays) save() (list []savedReplay) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, request := range r.marks.Keys() {
+		if m, ok := r.marks.Peek(request); ok {
+			list = append(list, savedReplay{request, m})
+		}
+	}
+	return list
+}
+
+func (r *localReplays) restore(list []savedReplay, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range list {
+		s.At = earlier(s.At, now)
+		r.marks.Add(s.Request, s.replayMark)
+	}
+}
+
+func (g *localGuard) save(s *snapshot) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
@@ -274,7 +244,7 @@ func (g *guard) save(s *snapshot) {
 			s.Pushes = append(s.Pushes, savedPushes{user, slices.Clone(r.failed), r.until})
 		}
 	}
-	s.Users, s.Addresses = saveSpent(g.users, now), saveSpent(g.addresses, now)
+	s.Users, s.Addresses = saveSpent(g.persons.wrong, now), saveSpent(g.addresses.wrong, now)
 }
 
 func saveSpent[K comparable](lru *simplelru.LRU[K, time.Time], now time.Time) (list []savedSpent[K]) {
@@ -288,7 +258,7 @@ func saveSpent[K comparable](lru *simplelru.LRU[K, time.Time], now time.Time) (l
 
 // restore lets nobody be locked out for longer than it could be from now on, whatever a clock or a configuration said
 // before.
-func (g *guard) restore(s *snapshot, limit PushGuard, now time.Time) {
+func (g *localGuard) restore(s *snapshot, limit PushLimits, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, p := range s.Pushes {
@@ -298,9 +268,9 @@ func (g *guard) restore(s *snapshot, limit PushGuard, now time.Time) {
 		g.pushes.Add(p.User, &pushRecord{p.Failed, earlier(p.Until, now.Add(limit.Cooldown))})
 	}
 	for _, u := range s.Users {
-		g.users.Add(u.Key, earlier(u.Settled, now.Add(wrongPerUser*wrongRefill)))
+		g.persons.wrong.Add(u.Key, earlier(u.Settled, now.Add(wrongPerUser*wrongRefill)))
 	}
 	for _, a := range s.Addresses {
-		g.addresses.Add(a.Key, earlier(a.Settled, now.Add(wrongPerAddress*wrongRefill)))
+		g.addresses.wrong.Add(a.Key, earlier(a.Settled, now.Add(wrongPerAddress*wrongRefill)))
 	}
 }

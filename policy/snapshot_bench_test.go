@@ -16,8 +16,8 @@ func crowded(n int) *Memory {
 	m := NewMemory(n)
 	now := time.Now()
 	for i := range n {
-		m.Approvals.add(approvalKey{user: fmt.Sprintf("firstname.lastname%d", i), duo: Identity{Username: fmt.Sprintf("firstname.lastname%d", i)},
-			at: "DIXXXXXXXXXXXXXXXXXX", service: "vpn", ip: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}, now, 8*time.Hour)
+		m.approvals.add(ApprovalKey{User: fmt.Sprintf("firstname.lastname%d", i), Duo: Identity{Username: fmt.Sprintf("firstname.lastname%d", i)},
+			Application: "DIXXXXXXXXXXXXXXXXXX", Service: "vpn", IP: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}, now, 8*time.Hour)
 	}
 	return m
 }
@@ -44,21 +44,22 @@ func BenchmarkSavePending(b *testing.B) {
 	m := NewMemory(1)
 	for i := range 20_000 {
 		user := fmt.Sprintf("firstname.lastname%d", i)
-		t := &transaction{user: Identity{Username: user}, name: user, factor: Push, txid: fmt.Sprintf("%032x", i), began: true,
-			start: time.Now(), done: make(chan struct{})}
-		m.enlist(joinKey{client: "vpn", user: user, ip: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})},
-			seat{t, Account{Groups: []string{"staff", "vpn-users"}}})
-		m.ringing[t.bell()] = t
-		m.running++
+		_, _, err := m.Transactions.Claim(b.Context(), NewTransaction{
+			Transaction: Transaction{User: Identity{Username: user}, Name: user, Factor: FactorPush, Txid: fmt.Sprintf("%032x", i), Began: true},
+			Key:         JoinKey{Client: "vpn", User: user, IP: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})},
+			Account:     Account{Groups: []string{"staff", "vpn-users"}},
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
 	}
 	var held time.Duration
 	for b.Loop() {
-		var s snapshot
 		start := time.Now()
-		m.saveTransactions(&s)
+		list := m.transactions.save()
 		held += time.Since(start)
-		if len(s.Transactions) != 20_000 {
-			b.Fatal(len(s.Transactions))
+		if len(list) != 20_000 {
+			b.Fatal(len(list))
 		}
 	}
 	b.ReportMetric(float64(held.Milliseconds())/float64(b.N), "ms-held")
@@ -72,7 +73,7 @@ func BenchmarkRestore(b *testing.B) {
 	}
 	for b.Loop() {
 		m := NewMemory(n)
-		if err := m.Restore(bytes.NewReader(saved.Bytes()), nil, PushGuard{}); err != nil || m.Approvals.Len() != n {
+		if err := m.Restore(bytes.NewReader(saved.Bytes()), nil, PushLimits{}); err != nil || m.approvals.len() != n {
 			b.Fatal(err)
 		}
 	}
@@ -101,7 +102,7 @@ func BenchmarkLoginWhileSaving(b *testing.B) {
 			var took []time.Duration
 			for b.Loop() {
 				start := time.Now()
-				if v := p.Decide(context.Background(), a); v.Reason != Remembered {
+				if v := p.Decide(context.Background(), a); v.Reason != ReasonRemembered {
 					b.Fatal(line(v))
 				}
 				took = append(took, time.Since(start))

@@ -25,14 +25,14 @@ func TestChallengeSurvives(t *testing.T) {
 		w.answer(s, "2", "accept approved phone T1")
 		w.restart()
 		w.answer(s, "2", badState)
-		w.again(Remembered)
+		w.again(ReasonRemembered)
 		w.asked("passcode:111111 phone:D1")
 	})
 	for name, but := range map[string]func(*Attempt){"another client": func(a *Attempt) { c := *a.Client; c.Name = "lab"; a.Client = &c },
 		"another user": as("bob"), "another address": from(cafe)} {
 		menu(t, func(w *enduring, s string) {
 			w.restart()
-			if v := w.login("1", state(s), but); v.Reason != BadState {
+			if v := w.login("1", state(s), but); v.Reason != ReasonBadState {
 				t.Errorf("%s: %s", name, line(v))
 			}
 		})
@@ -119,45 +119,37 @@ func TestAnswerLostInRestart(t *testing.T) {
 // TestWholeChallenge: each field is kept.
 func TestWholeChallenge(t *testing.T) {
 	ends := time.Now().Add(time.Minute).Round(0)
-	pushed := &transaction{user: Identity{UserID: "DU1"}}
-	want := &challenge{client: "vpn", user: "al", duo: Identity{"DU1", "alice"}, userIP: home, authentic: true,
-		account: Account{User: "alice", DuoUsername: "asmith", Groups: []string{"staff"}, EAP: "\x03\x01\x00\x04", Unproven: true,
+	want := &OpenChallenge{Client: "vpn", User: "al", Duo: Identity{"DU1", "alice"}, UserIP: home, Authentic: true,
+		Account: Account{User: "alice", DuoUsername: "asmith", Groups: []string{"staff"}, EAP: "\x03\x01\x00\x04", Unproven: true,
 			Attributes: []Attribute{attr(class, "up")}, Proof: []Attribute{vsa(cisco, 1, "key")}},
-		first:   &firstRound{method: EAP, state: "S1", asked: typed{factor: Phone, device: 2, deviceID: "D1", code: "123456", bad: true}, rounds: 3},
-		origin:  joinKey{client: "vpn", at: "DI1", user: "al", duo: Identity{"DU1", "alice"}, ip: home, digest: [32]byte{1, 31: 2}},
-		options: []option{{Push, smartphone}, {SMS, landline}}, wrong: 2, rounds: 5, pushed: pushed, ends: ends}
-	for _, v := range []any{*want, *want.first, want.first.asked, want.origin, want.account} {
+		Dialogue: &Dialogue{Method: MethodEAP, State: "S1", Chosen: Chosen{Factor: FactorPhone, Device: 2, DeviceID: "D1", Code: "123456", Bad: true}, Rounds: 3},
+		Origin:   JoinKey{Client: "vpn", Application: "DI1", User: "al", Duo: Identity{"DU1", "alice"}, IP: home, Digest: [32]byte{1, 31: 2}},
+		Options:  []Option{{FactorPush, smartphone}, {FactorSMS, landline}}, Wrong: 2, Rounds: 5, Pushed: "P1", Ends: ends}
+	for _, v := range []any{*want, *want.Dialogue, want.Dialogue.Chosen, want.Origin, want.Account} {
 		for i := range reflect.TypeOf(v).NumField() {
 			if reflect.ValueOf(v).Field(i).IsZero() {
 				t.Errorf("%T.%s is not tested", v, reflect.TypeOf(v).Field(i).Name)
 			}
 		}
 	}
-	from, to := newChallenges(), newChallenges()
-	from.add("X", want)
-	b := edit(t, func() []byte {
-		m := NewMemory(1)
-		m.challenges = from
-		var b bytes.Buffer
-		if err := m.Save(&b); err != nil {
-			t.Fatal(err)
-		}
-		return b.Bytes()
-	}(), func(s *snapshot) { s.Challenges[0].Pushed = 1 })
-	s, err := decode(bytes.NewReader(b))
-	if err != nil {
+	from, to := NewMemory(1), NewMemory(1)
+	from.challenges.add("X", want)
+	var b bytes.Buffer
+	if err := from.Save(&b); err != nil {
 		t.Fatal(err)
 	}
-	to.restore(s.Challenges, []*transaction{pushed}, time.Now())
-	got := to.take("X", "vpn", "al", time.Now())
-	if got == nil {
-		t.Fatal("it is lost")
+	if err := to.Restore(&b, func(string) SecondFactor { return nil }, PushLimits{}); err != nil {
+		t.Fatal(err)
 	}
-	if !got.ends.Equal(ends) {
-		t.Errorf("it ends at %v", got.ends)
+	got, err := to.Challenges.Take(t.Context(), "X", "vpn", "al")
+	if err != nil || got == nil {
+		t.Fatal("it is lost", err)
 	}
-	got.ends = ends
+	if !got.Ends.Equal(ends) {
+		t.Errorf("it ends at %v", got.Ends)
+	}
+	got.Ends = ends
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got  %+v %+v\nwant %+v %+v", got, got.first, want, want.first)
+		t.Errorf("got  %+v %+v\nwant %+v %+v", got, got.Dialogue, want, want.Dialogue)
 	}
 }

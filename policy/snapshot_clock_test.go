@@ -13,7 +13,7 @@ func TestClockSetBack(t *testing.T) {
 		w.settings.Guard.Pushes = 1
 		w.load()
 		w.passes(24 * time.Hour)
-		w.again(Approved)
+		w.again(ReasonApproved)
 		w.answers(denied)
 		w.login("pw", as("bob"))
 		w.wrongs(20, as("carol"))
@@ -40,16 +40,16 @@ func TestClockSetBack(t *testing.T) {
 			t.Error("what was remembered is of tomorrow, and counts")
 		}
 		w.load()
-		if w.memory.Approvals.Len() != 0 {
+		if w.memory.approvals.len() != 0 {
 			t.Error("an approval of tomorrow counts")
 		}
 		w.wants(w.login("pw", as("bob")), cooling)
-		w.wantReason(w.wrongs(1, as("carol")), Throttled)
-		w.wantReason(w.wrongs(1, as("dave"), from(cafe)), Throttled)
+		w.wantReason(w.wrongs(1, as("carol")), ReasonThrottled)
+		w.wantReason(w.wrongs(1, as("dave"), from(cafe)), ReasonThrottled)
 		w.passes(10 * time.Minute) // never longer than from now
-		w.again(Approved, as("bob"))
-		w.wantReason(w.wrongs(10, as("carol")), BadPassword)
-		w.wantReason(w.wrongs(1, as("dave"), from(cafe)), BadPassword)
+		w.again(ReasonApproved, as("bob"))
+		w.wantReason(w.wrongs(10, as("carol")), ReasonBadPassword)
+		w.wantReason(w.wrongs(1, as("dave"), from(cafe)), ReasonBadPassword)
 	})
 }
 
@@ -57,7 +57,7 @@ func TestClockSetBack(t *testing.T) {
 // ringing, and grants nothing.
 func TestTimesAhead(t *testing.T) {
 	inEnduring(t, func(w *enduring) {
-		w.again(Approved)
+		w.again(ReasonApproved)
 		w.client.Mode = ModeChallenge
 		w.ldap.passwords["carol"] = "pw"
 		s := w.login("pw", as("carol")).State
@@ -82,8 +82,8 @@ func TestTimesAhead(t *testing.T) {
 		w.wants(w.login("1", as("carol"), state(s)), badState)
 		w.wants(w.login("pw", as("bob")), "reject push-pending"+pendingText)
 		w.passes(time.Minute)
-		w.again(Approved, as("bob"))
-		w.again(Approved)
+		w.again(ReasonApproved, as("bob"))
+		w.again(ReasonApproved)
 	})
 	ahead := func(s *snapshot) {
 		for i := range s.Transactions {
@@ -97,12 +97,12 @@ func TestTimesAhead(t *testing.T) {
 			s.Pushes[i].Failed[0] = s.Pushes[i].Failed[0].AddDate(30, 0, 0)
 		}
 	}
-	inEnduring(t, func(w *enduring) { // an answer that nobody was given is kept for its grace, not for years
+	inEnduring(t, func(w *enduring) { // an answer that nobody was given is kept for its lateAnswer, not for years
 		w.answers(allows(time3))
 		w.wants(w.pending("pw")(), shuttingDown)
 		w.passes(time3)
 		w.begin(edit(t, w.end(), ahead))
-		w.passes(grace)
+		w.passes(lateAnswer)
 		w.answers(denied)
 		w.wants(w.login("pw"), "reject denied push T2: Login request denied.")
 	})
@@ -112,7 +112,7 @@ func TestTimesAhead(t *testing.T) {
 		w.begin(edit(t, w.end(), ahead))
 		w.wants(w.login("pw"), "reject push-pending"+pendingText)
 		w.passes(time.Minute)
-		w.again(Approved)
+		w.again(ReasonApproved)
 	})
 	inEnduring(t, func(w *enduring) { // a denied push counts for its window
 		w.settings.Guard.Pushes = 2
@@ -123,6 +123,6 @@ func TestTimesAhead(t *testing.T) {
 		w.passes(10 * time.Minute)
 		w.answers(denied)
 		w.login("pw")
-		w.again(Approved)
+		w.again(ReasonApproved)
 	})
 }

@@ -9,14 +9,16 @@ import (
 // FuzzRestore: whatever is read, nobody panics, and nothing that is no snapshot is taken for one with approvals.
 func FuzzRestore(f *testing.F) {
 	m := NewMemory(10)
-	key := approvalKey{user: "alice", duo: Identity{UserID: "DU1"}, at: "DI1", service: "vpn", ip: home}
-	m.Approvals.add(key, time.Now(), time.Hour)
-	m.challenges.put(&challenge{client: "vpn", user: "alice", ends: time.Now().Add(time.Minute), options: []option{{Push, smartphone}}})
-	m.guard.rung(Identity{Username: "bob"}, "deny", PushGuard{Pushes: 3, Cooldown: time.Hour, Window: time.Hour}, time.Now())
-	m.guard.admit("carol", home, time.Now())
-	m.guard.wrong(cafe, time.Now())
-	tr := &transaction{user: key.duo, name: "alice", factor: Push, start: time.Now(), txid: "T1", began: true, done: make(chan struct{})}
-	m.enlist(joinKey{client: "vpn", user: "alice", ip: home}, seat{tr, Account{Groups: []string{"staff"}}})
+	key := ApprovalKey{User: "alice", Duo: Identity{UserID: "DU1"}, Application: "DI1", Service: "vpn", IP: home}
+	m.approvals.add(key, time.Now(), time.Hour)
+	ctx := f.Context()
+	m.Challenges.Put(ctx, &OpenChallenge{Client: "vpn", User: "alice", Ends: time.Now().Add(time.Minute), Options: []Option{{FactorPush, smartphone}}})
+	m.Guard.PushEnded(ctx, Identity{Username: "bob"}, "deny", PushLimits{Pushes: 3, Cooldown: time.Hour, Window: time.Hour})
+	m.Guard.Admit(ctx, GuardedAttempt{Person: "carol", IP: home})
+	m.Guard.Checked(ctx, GuardedAttempt{Person: "carol", IP: cafe}, CheckedWrong)
+	m.Transactions.Claim(ctx, NewTransaction{Transaction: Transaction{User: key.Duo, Name: "alice", Factor: FactorPush, Txid: "T1", Began: true},
+		Key: JoinKey{Client: "vpn", User: "alice", IP: home}, Account: Account{Groups: []string{"staff"}}})
+	m.Replays.Mark(ctx, RequestDigest{1}, "X")
 	var b bytes.Buffer
 	if err := m.Save(&b); err != nil {
 		f.Fatal(err)
@@ -26,8 +28,8 @@ func FuzzRestore(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{0xff}, 64))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m := NewMemory(10)
-		err := m.Restore(bytes.NewReader(b), func(string) SecondFactor { return nil }, PushGuard{Cooldown: time.Hour})
-		if n := m.Approvals.Len(); err != nil && n != 0 {
+		err := m.Restore(bytes.NewReader(b), func(string) SecondFactor { return nil }, PushLimits{Cooldown: time.Hour})
+		if n := m.approvals.len(); err != nil && n != 0 {
 			t.Errorf("%v, and yet %d approvals", err, n)
 		}
 		m.Close()
@@ -37,7 +39,7 @@ func FuzzRestore(f *testing.F) {
 // TestRestoreDamaged: each octet changed, and a cut at each: no panic, and after an error nothing.
 func TestRestoreDamaged(t *testing.T) {
 	m := NewMemory(10)
-	m.Approvals.add(approvalKey{user: "alice", ip: home}, time.Now(), time.Hour)
+	m.approvals.add(ApprovalKey{User: "alice", IP: home}, time.Now(), time.Hour)
 	var b bytes.Buffer
 	if err := m.Save(&b); err != nil {
 		t.Fatal(err)
@@ -46,8 +48,8 @@ func TestRestoreDamaged(t *testing.T) {
 	restore := func(b []byte) (int, error) {
 		m := NewMemory(10)
 		defer m.Close()
-		err := m.Restore(bytes.NewReader(b), func(string) SecondFactor { return nil }, PushGuard{})
-		return m.Approvals.Len(), err
+		err := m.Restore(bytes.NewReader(b), func(string) SecondFactor { return nil }, PushLimits{})
+		return m.approvals.len(), err
 	}
 	for i := range whole {
 		if n, err := restore(whole[:i]); err == nil || n != 0 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -15,49 +16,49 @@ func TestApprovalSurvives(t *testing.T) {
 	inEnduring(t, func(w *enduring) {
 		w.settings.Uses, w.settings.Idle = 4, 40*time.Minute
 		w.load()
-		w.again(Approved)
-		w.again(Remembered)
+		w.again(ReasonApproved)
+		w.again(ReasonRemembered)
 		w.restart()
-		w.again(Remembered)
-		w.again(Approved, from(cafe))
-		w.again(Approved, as("bob"))
+		w.again(ReasonRemembered)
+		w.again(ReasonApproved, from(cafe))
+		w.again(ReasonApproved, as("bob"))
 		b := w.end()
 		w.passes(20 * time.Minute)
 		w.begin(b)
-		w.again(Remembered)
+		w.again(ReasonRemembered)
 		w.restart()
-		w.again(Remembered)
-		w.again(Approved) // all its uses
+		w.again(ReasonRemembered)
+		w.again(ReasonApproved) // all its uses
 		b = w.end()
 		w.passes(40 * time.Minute)
 		w.begin(b)
-		w.again(Approved) // idle
+		w.again(ReasonApproved) // idle
 	})
 	inEnduring(t, func(w *enduring) { // its hour goes on while nobody runs
-		w.again(Approved)
+		w.again(ReasonApproved)
 		w.passes(30 * time.Minute)
 		b := w.end()
 		w.passes(30*time.Minute - 1)
 		w.begin(b)
-		w.again(Remembered)
+		w.again(ReasonRemembered)
 		w.passes(time.Nanosecond)
-		w.again(Approved)
+		w.again(ReasonApproved)
 		b = w.end()
 		w.passes(time.Hour)
-		if w.begin(b); w.memory.Approvals.Len() != 0 {
+		if w.begin(b); w.memory.approvals.len() != 0 {
 			t.Error("what has passed is taken up")
 		}
-		w.again(Approved)
+		w.again(ReasonApproved)
 		w.passes(time.Hour)
 		if s, err := decode(bytes.NewReader(w.save())); err != nil || len(s.approvals) != 0 {
 			t.Errorf("what has passed is saved: %+v, %v", s, err)
 		}
 	})
 	inEnduring(t, func(w *enduring) { // what is forgotten is
-		w.again(Approved)
-		w.memory.Approvals.Forget("alice")
+		w.again(ReasonApproved)
+		forgotten(w, w.memory.Approvals, "alice")
 		w.restart()
-		w.again(Approved)
+		w.again(ReasonApproved)
 	})
 }
 
@@ -66,18 +67,18 @@ func TestFewerEntries(t *testing.T) {
 	now := time.Now()
 	m, less := NewMemory(5000), NewMemory(3)
 	for i := range 5000 {
-		m.Approvals.add(approvalKey{user: fmt.Sprint(i)}, now, time.Hour)
+		m.approvals.add(ApprovalKey{User: fmt.Sprint(i)}, now, time.Hour)
 	}
-	m.Approvals.use(approvalKey{user: "17"}, now, time.Hour, limits{})
+	m.approvals.UseAtOnce(ApprovalKey{User: "17"}, now, ApprovalLimits{Lifetime: time.Hour})
 	var b bytes.Buffer
 	if err := m.Save(&b); err != nil {
 		t.Fatal(err)
 	}
-	if err := less.Restore(&b, nil, PushGuard{}); err != nil {
+	if err := less.Restore(&b, nil, PushLimits{}); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
-	for _, a := range less.Approvals.List("", 0) {
+	for _, a := range listOf(t, less.Approvals, "", 0) {
 		names = append(names, a.User)
 	}
 	if fmt.Sprint(names) != "[17 4999 4998]" {
@@ -87,9 +88,9 @@ func TestFewerEntries(t *testing.T) {
 
 // TestBoundedSave: where approvals are too many for a file that is read again, those used last are saved.
 func TestBoundedSave(t *testing.T) {
-	a, long := newApprovals(10), string(make([]byte, maxSaved/4))
+	a, long := newLocalApprovals(10, new(atomic.Uint64)), string(make([]byte, maxSaved/4))
 	for i := range 5 {
-		a.add(approvalKey{user: fmt.Sprint(i), service: long}, time.Now(), time.Hour)
+		a.add(ApprovalKey{User: fmt.Sprint(i), Service: long}, time.Now(), time.Hour)
 	}
 	var names string
 	a.save(func(list []savedApproval) error {
@@ -111,16 +112,16 @@ func TestConfigurationChanged(t *testing.T) {
 		want   Reason // of a login with an approval of before
 		other  bool   // user or application: what was under way is over
 	}{
-		{"nothing", func(*enduring) {}, Remembered, false},
-		{"another Duo application", func(w *enduring) { w.client.Application = "DI2" }, Approved, true},
-		{"another Duo user", func(w *enduring) { w.settings.Users = []User{{Name: "alice", Duo: Identity{UserID: "DU2"}}} }, Approved, true},
-		{"another service", func(w *enduring) { w.client.Service = "mail" }, Approved, false},
-		{"a shorter life", func(w *enduring) { w.client.Remember = time.Minute }, Approved, false},
-		{"none", func(w *enduring) { w.client.Remember = 0 }, Approved, false},
+		{"nothing", func(*enduring) {}, ReasonRemembered, false},
+		{"another Duo application", func(w *enduring) { w.client.Application = "DI2" }, ReasonApproved, true},
+		{"another Duo user", func(w *enduring) { w.settings.Users = []User{{Name: "alice", Duo: Identity{UserID: "DU2"}}} }, ReasonApproved, true},
+		{"another service", func(w *enduring) { w.client.Service = "mail" }, ReasonApproved, false},
+		{"a shorter life", func(w *enduring) { w.client.Remember = time.Minute }, ReasonApproved, false},
+		{"none", func(w *enduring) { w.client.Remember = 0 }, ReasonApproved, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inEnduring(t, func(w *enduring) {
-				w.again(Approved)
+				w.again(ReasonApproved)
 				w.passes(time.Minute)
 				b := w.end()
 				tt.change(w)
@@ -137,7 +138,7 @@ func TestConfigurationChanged(t *testing.T) {
 				if tt.other {
 					w.answers(denied)
 				}
-				if v := w.login("pw"); v.Outcome == Accept == tt.other {
+				if v := w.login("pw"); v.Outcome == OutcomeAccept == tt.other {
 					t.Errorf("the push: %s", line(v))
 				}
 			})
@@ -150,7 +151,7 @@ func TestConfigurationChanged(t *testing.T) {
 				if !tt.other {
 					w.answers(allows(0))
 				}
-				if v := w.login("123456", state(s)); v.Reason == BadState != tt.other {
+				if v := w.login("123456", state(s)); v.Reason == ReasonBadState != tt.other {
 					t.Errorf("the challenge: %s", line(v))
 				}
 			})
@@ -164,7 +165,7 @@ func TestConfigurationChanged(t *testing.T) {
 		w.begin(bytes.ReplaceAll(b, []byte("DI1"), []byte("DI3")))
 		w.wants(w.login("pw"), "reject push-pending"+pendingText)
 		w.passes(time.Minute)
-		w.again(Approved)
+		w.again(ReasonApproved)
 	})
 }
 
@@ -179,23 +180,23 @@ func TestGuardSurvives(t *testing.T) {
 		w.restart()
 		w.wants(w.login("pw"), cooling)
 		w.passes(10 * time.Minute)
-		w.again(Approved)
+		w.again(ReasonApproved)
 	})
 	inEnduring(t, func(w *enduring) {
-		w.wantReason(w.wrongs(10), BadPassword)
+		w.wantReason(w.wrongs(10), ReasonBadPassword)
 		w.restart()
-		w.wantReason(w.wrongs(1), Throttled)
+		w.wantReason(w.wrongs(1), ReasonThrottled)
 		w.passes(wrongRefill)
-		w.wantReason(w.wrongs(1), BadPassword)
-		w.wantReason(w.wrongs(1), Throttled)
+		w.wantReason(w.wrongs(1), ReasonBadPassword)
+		w.wantReason(w.wrongs(1), ReasonThrottled)
 	})
 	inEnduring(t, func(w *enduring) {
 		for i := range 50 {
 			w.wrongs(1, as(fmt.Sprint("u", i)))
 		}
 		w.restart()
-		w.wantReason(w.wrongs(1, as("bob")), Throttled)
-		w.wantReason(w.wrongs(1, as("bob"), from(cafe)), BadPassword)
+		w.wantReason(w.wrongs(1, as("bob")), ReasonThrottled)
+		w.wantReason(w.wrongs(1, as("bob"), from(cafe)), ReasonBadPassword)
 	})
 }
 
@@ -216,8 +217,8 @@ func TestUpgrade(t *testing.T) {
 			}
 		}
 		m := NewMemory(10)
-		err := m.Restore(&b, nil, PushGuard{})
-		return m.Approvals.Len(), err
+		err := m.Restore(&b, nil, PushLimits{})
+		return m.approvals.len(), err
 	}
 	head := struct {
 		Moods   map[string]int
@@ -260,10 +261,9 @@ func TestChanges(t *testing.T) {
 		}{
 			{"a wrong password", func() { w.wrongs(1) }},
 			{"a push that is under way", func() { w.answers(timedOut); reject = w.pending("pw") }},
-			{"its login's end", func() { reject() }},
-			{"its answer", func() { w.passes(2 * time.Minute) }},
-			{"an approval", func() { w.again(Approved) }},
-			{"its use", func() { w.again(Remembered) }},
+			{"its answer", func() { reject(); w.passes(2 * time.Minute) }},
+			{"an approval", func() { w.again(ReasonApproved) }},
+			{"its use", func() { w.again(ReasonRemembered) }},
 		} {
 			before := w.memory.Changes()
 			if step.do(); w.memory.Changes() == before {
@@ -284,7 +284,7 @@ func TestSaveWhileLogins(t *testing.T) {
 		wg.Go(func() {
 			for j := range 200 {
 				a := w.attempt("", as(fmt.Sprintf("u%d-%d", i, j)), from(netip.AddrFrom4([4]byte{10, 0, byte(i), byte(j)})))
-				if v := w.policy.Decide(t.Context(), a); v.Outcome != Accept {
+				if v := w.policy.Decide(t.Context(), a); v.Outcome != OutcomeAccept {
 					t.Error(line(v))
 				}
 			}
@@ -303,7 +303,7 @@ func TestSaveWhileLogins(t *testing.T) {
 			t.Fatal(err)
 		}
 		next := NewMemory(100)
-		if err := next.Restore(&b, func(string) SecondFactor { return nil }, PushGuard{}); err != nil {
+		if err := next.Restore(&b, func(string) SecondFactor { return nil }, PushLimits{}); err != nil {
 			t.Fatal(err)
 		}
 		next.Close()

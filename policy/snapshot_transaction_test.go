@@ -51,7 +51,7 @@ func TestPushSurvives(t *testing.T) {
 		w.restart()
 		w.wants(w.login("pw"), "accept approved push T1")
 		w.restart()
-		w.again(Remembered)
+		w.again(ReasonRemembered)
 		w.duo.wantPolls("[T1 T1 T1 T1]")
 	})
 	inEnduring(t, func(w *enduring) { // approved before the daemon ends, when its login was rejected already
@@ -62,12 +62,12 @@ func TestPushSurvives(t *testing.T) {
 		w.wants(w.login("pw"), "accept approved push T1")
 		w.duo.wantPolls("[]")
 	})
-	inEnduring(t, func(w *enduring) { // the same, but its grace is over
+	inEnduring(t, func(w *enduring) { // the same, but its lateAnswer is over
 		w.answers(allows(time3))
 		w.wants(w.pending("pw")(), shuttingDown)
 		w.passes(time3)
 		b := w.end()
-		w.passes(grace)
+		w.passes(lateAnswer)
 		w.begin(b)
 		w.answers(denied)
 		w.wants(w.login("pw"), "reject denied push T2: Login request denied.")
@@ -84,7 +84,7 @@ func TestNoOtherLoginJoins(t *testing.T) {
 		w.restart()
 		for name, but := range map[string]func(*Attempt){"another address": from(cafe), "none": from(nowIP),
 			"another field": func(a *Attempt) { a.Password = "push" }, "another client": through(w.at("lab", "vpn"))} {
-			if v := w.login("", but); v.Reason != Pending {
+			if v := w.login("", but); v.Reason != ReasonPending {
 				t.Errorf("%s: %s", name, line(v))
 			}
 		}
@@ -121,7 +121,7 @@ func TestUnnamedPush(t *testing.T) {
 			w.wants(w.login(field, from(cafe)), "reject push-pending"+pendingText)
 			w.passes(time.Nanosecond)
 			w.answers(denied)
-			if v := w.login(field); v.Reason != Denied {
+			if v := w.login(field); v.Reason != ReasonDenied {
 				t.Error(line(v))
 			}
 			w.duo.wantPolls("[]")
@@ -146,7 +146,7 @@ func TestUnnamedCode(t *testing.T) {
 			w.pending(field)()
 			w.restart()
 			w.answers(allows(0))
-			if v := w.login(field); v.Outcome != Accept {
+			if v := w.login(field); v.Outcome != OutcomeAccept {
 				t.Errorf("%s: %s", field, line(v))
 			}
 			w.duo.wantPolls("[]")
@@ -168,17 +168,17 @@ func TestFraudWhileAway(t *testing.T) {
 						}
 					}
 					w.client.Remember = 8 * time.Hour
-					w.again(Approved, from(cafe))
+					w.again(ReasonApproved, from(cafe))
 					w.answers(never)
 					w.pending("pw", ip)()
 					b := w.end()
 					w.duo.then("T2", denies("fraud", "", time.Second))
 					w.passes(away)
 					w.begin(b)
-					w.again(Remembered, from(cafe)) // Duo has not said so yet
+					w.again(ReasonRemembered, from(cafe)) // Duo has not said so yet
 					w.passes(time.Second)
-					if fmt.Sprint(told) != "[alice T2]" || w.memory.Approvals.Len() != 0 {
-						t.Errorf("told %q, %d approvals", told, w.memory.Approvals.Len())
+					if fmt.Sprint(told) != "[alice T2]" || w.memory.approvals.len() != 0 {
+						t.Errorf("told %q, %d approvals", told, w.memory.approvals.len())
 					}
 					w.wants(w.login("pw", from(cafe)), cooling)
 				})
@@ -192,18 +192,18 @@ func TestFraudWhileAway(t *testing.T) {
 		w.passes(askedLate)
 		w.begin(b)
 		w.duo.wantPolls("[]")
-		w.again(Approved)
+		w.again(ReasonApproved)
 	})
 }
 
-// TestLateAllow: an answer that is older than its grace is no login's.
+// TestLateAllow: an answer that is older than its lateAnswer is no login's.
 func TestLateAllow(t *testing.T) {
 	inEnduring(t, func(w *enduring) {
 		w.answers(never)
 		w.wants(w.pending("pw")(), shuttingDown)
 		b := w.end()
 		w.duo.then("T1", allows(0))
-		w.passes(ringLife)
+		w.passes(ringingTime)
 		w.begin(b)
 		w.duo.wantPolls("[T1]")
 		w.answers(denied)
@@ -232,15 +232,16 @@ func TestRingingIsTheLast(t *testing.T) {
 			w.client.FirstFactor = nil
 			w.answers(timedOut)
 			p := w.start("")
-			w.memory.mu.Lock() // a second login of the first push, as one that resumes a challenge has it
-			var first *transaction
-			for _, s := range w.memory.live {
-				first = s.transaction
+			ts := w.memory.transactions
+			ts.mu.Lock() // a second login of the first push, as one that resumes a challenge has it
+			var first *localTransaction
+			for _, t := range ts.byID {
+				first = t
 			}
 			key := first.keys[0]
-			key.ip = cafe
-			w.memory.enlist(key, seat{first, Account{}})
-			w.memory.mu.Unlock()
+			key.IP = cafe
+			ts.addKey(first, key, Account{})
+			ts.mu.Unlock()
 			w.passes(55 * time.Second)
 			p.wants("reject no-answer push T1: No answer came from your phone. Try again.")
 			w.passes(6 * time.Second)
@@ -248,7 +249,7 @@ func TestRingingIsTheLast(t *testing.T) {
 			w.wants(w.pending("")(), "reject shutting-down push T2"+later)
 			w.duo.then("T2", allows(10*time.Second))
 			w.restart()
-			if v := w.login("", from(netipLab)); v.Reason != Pending {
+			if v := w.login("", from(netipLab)); v.Reason != ReasonPending {
 				t.Error(line(v))
 			}
 			w.wants(w.login(""), "accept approved push T2")

@@ -141,13 +141,13 @@ func TestLateAnswer(t *testing.T) {
 		next  string        // the next try's; "" for a new push
 	}{
 		{"at once", allows(57 * time.Second), 0, approved},
-		{"within 30 s", allows(57 * time.Second), grace - 1, approved},
-		{"after 30 s", allows(57 * time.Second), grace + 1, ""},
+		{"within 30 s", allows(57 * time.Second), lateAnswer - 1, approved},
+		{"after 30 s", allows(57 * time.Second), lateAnswer + 1, ""},
 		{"a no", denies("deny", "Login request denied.", 57*time.Second), time.Second, "reject denied push T1: Login request denied."},
-		{"a no, after 30 s", denies("deny", "Login request denied.", 57*time.Second), grace + 1, ""},
+		{"a no, after 30 s", denies("deny", "Login request denied.", 57*time.Second), lateAnswer + 1, ""},
 		{"fraud", denies("fraud", "Login request denied.", 57*time.Second), time.Second, "reject fraud push T1: Login request denied."},
 		{"a timeout", denies("timeout", "Login timed out.", 57*time.Second), time.Second, ""},
-		{"an error", reply{err: errDown, after: ringLife + 1}, time.Second, ""},
+		{"an error", reply{err: errDown, after: ringingTime + 1}, time.Second, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -211,8 +211,8 @@ func TestAbandoned(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			ctx, cancel := context.WithCancelCause(w.Context())
 			cancel(ErrAbandoned)
-			for _, live := range w.memory.live {
-				if _, err := w.memory.wait(ctx, live.transaction); err != ErrAbandoned {
+			for id := range w.memory.transactions.byID {
+				if _, err := w.memory.Transactions.Wait(ctx, id); err != ErrAbandoned {
 					t.Errorf("the answer went to nobody: %v", err)
 				}
 			}
@@ -332,7 +332,7 @@ func TestManyAtOnce(t *testing.T) {
 	for n := range 20 {
 		ldap.passwords[fmt.Sprint("user", n)] = "pw"
 	}
-	p := New(Settings{Guard: PushGuard{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}}, m)
+	p := New(Settings{Guard: PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}}, m)
 	var wg sync.WaitGroup
 	for n := range 400 {
 		wg.Go(func() {
@@ -340,19 +340,10 @@ func TestManyAtOnce(t *testing.T) {
 			if n%5 == 0 {
 				a.Password = "pw,123456"
 			}
-			if v := p.Decide(t.Context(), a); v.Outcome != Accept {
+			if v := p.Decide(t.Context(), a); v.Outcome != OutcomeAccept {
 				t.Error(line(v))
 			}
 		})
 	}
 	wg.Wait()
-}
-
-// wait is how a login waits for t, which ctx may end.
-func (m *Memory) wait(ctx context.Context, t *transaction) (AuthResult, error) {
-	select {
-	case <-t.done:
-	case <-ctx.Done():
-	}
-	return m.answer(ctx, t)
 }

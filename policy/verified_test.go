@@ -33,7 +33,7 @@ func TestVerifiedPush(t *testing.T) {
 			t.Errorf("Enter took %v", took)
 		}
 		w.answer(v.State, "", badState)
-		w.again(Remembered)
+		w.again(ReasonRemembered)
 	})
 	for _, tt := range []struct {
 		name  string
@@ -49,7 +49,7 @@ func TestVerifiedPush(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inVerified(t, func(w *world) {
-				w.client.Failmode = FailSafe
+				w.client.Failmode = FailmodeSafe
 				w.answers(tt.reply)
 				s := w.login("pw").State
 				time.Sleep(2 * time.Second)
@@ -124,16 +124,16 @@ func TestVerifiedPushOrCode(t *testing.T) {
 		w.answer(s, "", "accept approved push V1")
 	})
 	inVerified(t, func(w *world) { // where codes are not allowed, none is asked for
-		w.client.Factors = []Factor{Push}
+		w.client.Factors = []Factor{FactorPush}
 		w.answers(allows(20 * time.Second))
 		v := w.login("pw")
 		w.wants(v, "challenge challenged push V1: Enter 376 in Duo Mobile, then press Enter here:")
 		w.answer(v.State, "", "accept approved push V1")
 	})
-	for _, factors := range [][]Factor{{Phone, Passcode}, {Passcode}} {
+	for _, factors := range [][]Factor{{FactorPhone, FactorPasscode}, {FactorPasscode}} {
 		inVerified(t, func(w *world) { // where pushes are not, none is sent
 			w.client.Factors = factors
-			if v := w.login("pw"); v.Outcome != Challenge || v.Txid != "" {
+			if v := w.login("pw"); v.Outcome != OutcomeChallenge || v.Txid != "" {
 				t.Error(line(v))
 			}
 			w.asked("")
@@ -169,7 +169,7 @@ func TestChallengeWhenDuoIsDown(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.duo.preErr = errDown
 		w.wants(w.login("pw"), "reject duo-unavailable"+later)
-		w.client.Failmode = FailSafe
+		w.client.Failmode = FailmodeSafe
 		w.wants(w.login("pw"), "accept failed-open")
 		w.duo.preErr = nil
 		w.answers(reply{err: errDown})
@@ -186,12 +186,12 @@ func TestReloadWhileAsking(t *testing.T) {
 	}{
 		{"unchanged", func(*Settings) {}, "accept approved push T1"},
 		{"another user", func(s *Settings) { s.Users = append(s.Users, User{Name: "bob"}) }, "accept approved push T1"},
-		{"denied", func(s *Settings) { s.Rules = []Rule{{Need: DeniedHere}} }, "reject denied-by-rule: Wrong user name or password."},
+		{"denied", func(s *Settings) { s.Rules = []Rule{{Need: NeedDeny}} }, "reject denied-by-rule: Wrong user name or password."},
 		{"removed", func(s *Settings) { s.Users, s.Unlisted = nil, UnlistedReject }, "reject unlisted: Wrong user name or password."},
 		{"elsewhere", func(s *Settings) { s.Users[0].Services, s.Users[0].Elsewhere = []string{"mail"}, ElsewhereReject },
 			"reject elsewhere: Wrong user name or password."},
 		{"another Duo user", func(s *Settings) { s.Users[0].Duo = Identity{UserID: "DU2"} }, badState},
-		{"fewer factors", func(s *Settings) { s.Rules = []Rule{{Factors: []Factor{Passcode}}} },
+		{"fewer factors", func(s *Settings) { s.Rules = []Rule{{Factors: []Factor{FactorPasscode}}} },
 			"challenge challenged: This factor is not allowed here.\n" + menuText},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -42,7 +42,7 @@ func newWorld(t *testing.T) *world {
 	w.duo = &fakeDuo{t: t, rings: map[Identity]int{}}
 	w.duo.pre = Preauth{Result: PreauthAuth, Message: "Account is active", Devices: []Device{smartphone, landline, tablet, token}}
 	w.client = &Client{Name: "vpn", Service: "vpn", FirstFactor: w.ldap, Second: w.duo, Delimiter: ",",
-		Factors: []Factor{Push, Phone, Passcode, SMS}}
+		Factors: []Factor{FactorPush, FactorPhone, FactorPasscode, FactorSMS}}
 	w.settings.Names.StripDomain = []string{`EXAMPLE\`, "@example.com"}
 	w.settings.BindTo = []Binding{BindService, BindUserIP}
 	w.load()
@@ -55,13 +55,10 @@ func (w *world) load() { w.policy = New(w.settings, w.memory) }
 // end waits until no transaction can be live and no answer can be kept any more.
 func (w *world) end() {
 	w.Helper()
-	time.Sleep(transactionLimit + grace + time.Second)
+	time.Sleep(transactionLimit + lateAnswer + time.Second)
 	synctest.Wait()
-	w.memory.mu.Lock()
-	live, ringing, running := len(w.memory.live), len(w.memory.ringing), w.memory.running
-	w.memory.mu.Unlock()
-	if live != 0 || ringing != 0 || running != 0 {
-		w.Errorf("left behind: %d live keys, %d ringing phones, %d running", live, ringing, running)
+	if keys, ringing, live := w.kept(); keys != 0 || ringing != 0 || live != 0 || len(w.memory.transactions.byID) != 0 {
+		w.Errorf("left behind: %d keys, %d ringing phones, %d live", keys, ringing, live)
 	}
 	w.memory.Close()
 	if len(w.duo.script) != 0 && !w.Failed() {
@@ -100,7 +97,7 @@ func (w *world) decide(ctx context.Context, a Attempt) Verdict {
 	if took := time.Since(start); took > patience {
 		w.Errorf("Decide took %v", took)
 	}
-	if (v.Outcome == Challenge) != (v.State != "") || (v.Outcome == Challenge) != (v.Wait > 0) {
+	if (v.Outcome == OutcomeChallenge) != (v.State != "") || (v.Outcome == OutcomeChallenge) != (v.Wait > 0) {
 		w.Errorf("State %q, Wait %v in %s", v.State, v.Wait, line(v))
 	}
 	if strings.Contains(v.Message, "  ") || v.Message != strings.TrimSpace(v.Message) {

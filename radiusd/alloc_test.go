@@ -87,7 +87,7 @@ func TestRememberedLoginAllocatesLittle(t *testing.T) {
 	defer m.Close()
 	c := testClient()
 	c.UserIP = []string{"Calling-Station-Id"}
-	c.Login.Remember, c.Login.Second, c.Login.Factors = time.Hour, approving{}, []policy.Factor{policy.Push}
+	c.Login.Remember, c.Login.Second, c.Login.Factors = time.Hour, approving{}, []policy.Factor{policy.FactorPush}
 	s := newDeaf(t, allow, 0, c)
 	s.LoginLog = &LoginLog{To: io.Discard}
 	settings := *s.settings.Load()
@@ -112,7 +112,7 @@ func TestRememberedLoginAllocatesLittle(t *testing.T) {
 	if got > most {
 		t.Errorf("%v allocations a login, want %d at most", got, most)
 	}
-	if counts := s.Outcomes(); counts[policy.Remembered] != runs+1 || counts[policy.Approved] != 1 {
+	if counts := s.Outcomes(); counts[policy.ReasonRemembered] != runs+1 || counts[policy.ReasonApproved] != 1 {
 		t.Errorf("%v", counts)
 	}
 }

@@ -95,7 +95,7 @@ func TestManyAtOnce(t *testing.T) {
 func manyAtOnce(t *testing.T, listen netip.AddrPort) {
 	letGo, reading := make(chan struct{}), make(chan struct{}, 1)
 	settle := func(_ context.Context, a policy.Attempt) policy.Verdict {
-		return policy.Verdict{Outcome: policy.Challenge, Reason: policy.Challenged, User: a.User, State: a.User}
+		return policy.Verdict{Outcome: policy.OutcomeChallenge, Reason: policy.ReasonChallenged, User: a.User, State: a.User}
 	}
 	s := &Server{Logger: slog.New(slog.DiscardHandler)}
 	c := testClient()

@@ -54,9 +54,9 @@ func BenchmarkPassword(b *testing.B) {
 func BenchmarkAnswer(b *testing.B) {
 	c := testClient()
 	for name, v := range map[string]policy.Verdict{
-		"accept":    {Outcome: policy.Accept},
+		"accept":    {Outcome: policy.OutcomeAccept},
 		"reject":    {Message: "Your second factor was not confirmed."},
-		"challenge": {Outcome: policy.Challenge, Message: "Passcode or option (1-3):", State: "0123456789abcdef0123456789abcdef", Wait: time.Minute},
+		"challenge": {Outcome: policy.OutcomeChallenge, Message: "Passcode or option (1-3):", State: "0123456789abcdef0123456789abcdef", Wait: time.Minute},
 	} {
 		b.Run(name, func(b *testing.B) {
 			p, _ := walk(benchRequest().ProxyState("proxy").Bytes())

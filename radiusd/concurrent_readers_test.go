@@ -19,7 +19,7 @@ func TestReadersSideBySide(t *testing.T) {
 	var settled [requests]atomic.Int32
 	settle := func(_ context.Context, a policy.Attempt) policy.Verdict {
 		settled[int(a.Authenticator[0])<<8|int(a.Authenticator[1])].Add(1)
-		return policy.Verdict{Outcome: policy.Accept, Reason: policy.Approved, User: a.User}
+		return policy.Verdict{Outcome: policy.OutcomeAccept, Reason: policy.ReasonApproved, User: a.User}
 	}
 	s := newDeaf(t, settle, 0)
 	settings := *s.settings.Load()

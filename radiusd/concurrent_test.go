@@ -137,7 +137,7 @@ func TestConcurrentSlots(t *testing.T) {
 		case <-time.After(rand.N(2 * time.Millisecond)):
 		case <-ctx.Done():
 		}
-		return []policy.Verdict{accept, reject, ask, {Outcome: policy.Discard}}[rand.IntN(4)]
+		return []policy.Verdict{accept, reject, ask, {Outcome: policy.OutcomeDiscard}}[rand.IntN(4)]
 	}})
 	var hands sync.WaitGroup
 	for range 8 {

@@ -62,9 +62,9 @@ func (c *call) wait() policy.Verdict {
 		return v
 	case <-c.ctx.Done():
 		if context.Cause(c.ctx) == policy.ErrAbandoned {
-			return policy.Verdict{Reason: policy.Abandoned}
+			return policy.Verdict{Reason: policy.ReasonAbandoned}
 		}
-		return policy.Verdict{Reason: policy.NoAnswer}
+		return policy.Verdict{Reason: policy.ReasonNoAnswer}
 	}
 }
 
@@ -80,9 +80,9 @@ func always(v policy.Verdict) func(context.Context, policy.Attempt) policy.Verdi
 }
 
 var (
-	accept = policy.Verdict{Outcome: policy.Accept, Reason: policy.Approved, User: "jo"}
-	reject = policy.Verdict{Reason: policy.Denied, User: "jo", Message: "No."}
-	ask    = policy.Verdict{Outcome: policy.Challenge, Reason: policy.Challenged, Message: "Passcode:", State: "state",
+	accept = policy.Verdict{Outcome: policy.OutcomeAccept, Reason: policy.ReasonApproved, User: "jo"}
+	reject = policy.Verdict{Reason: policy.ReasonDenied, User: "jo", Message: "No."}
+	ask    = policy.Verdict{Outcome: policy.OutcomeChallenge, Reason: policy.ReasonChallenged, Message: "Passcode:", State: "state",
 		Wait: time.Minute}
 )
 

@@ -452,7 +452,7 @@ func TestDiscard(t *testing.T) {
 	for _, r := range []*nas.Request{login(), unsigned()} {
 		b := d.send(n, r)
 		for range 3 {
-			d.next().verdict <- policy.Verdict{Outcome: policy.Discard, Reason: policy.DuoUnavailable}
+			d.next().verdict <- policy.Verdict{Outcome: policy.OutcomeDiscard, Reason: policy.ReasonDuoUnavailable}
 			eventually(t, "nothing in progress", func() bool { inFlight, _ := d.Pending(); return inFlight == 0 })
 			d.silent(n, "", 0, func() {})
 			d.sendOctets(n, b)

@@ -31,13 +31,13 @@ func eapLogin() *nas.Request {
 // the log says why (RFC 3579 §2.6.3). No Reply-Message stands beside it (§2.6.5).
 func TestEAPReplies(t *testing.T) {
 	accept := func(eap string) policy.Verdict {
-		return policy.Verdict{Outcome: policy.Accept, Reason: policy.Approved, User: "jo", Message: "Hello", EAP: eap}
+		return policy.Verdict{Outcome: policy.OutcomeAccept, Reason: policy.ReasonApproved, User: "jo", Message: "Hello", EAP: eap}
 	}
 	ask := func(eap string) policy.Verdict {
-		return policy.Verdict{Outcome: policy.Challenge, Reason: policy.Relayed, User: "jo", Message: "Hello", State: "state", EAP: eap}
+		return policy.Verdict{Outcome: policy.OutcomeChallenge, Reason: policy.ReasonRelayed, User: "jo", Message: "Hello", State: "state", EAP: eap}
 	}
 	refuse := func(eap string) policy.Verdict {
-		return policy.Verdict{Reason: policy.BadPassword, User: "jo", Message: "No.", EAP: eap}
+		return policy.Verdict{Reason: policy.ReasonBadPassword, User: "jo", Message: "No.", EAP: eap}
 	}
 	success, failure := eapOf(eapSuccess, 7, 4), eapOf(eapFailure, 7, 4)
 	for _, tt := range []struct {
@@ -47,23 +47,23 @@ func TestEAPReplies(t *testing.T) {
 		eap    string
 		reason policy.Reason
 	}{
-		{"accept", accept(success), nas.CodeAccessAccept, success, policy.Approved},
-		{"challenge", ask(eapOf(eapRequest, 8, 60)), nas.CodeAccessChallenge, eapOf(eapRequest, 8, 60), policy.Relayed},
-		{"long challenge", ask(eapOf(eapRequest, 8, 1400)), nas.CodeAccessChallenge, eapOf(eapRequest, 8, 1400), policy.Relayed},
-		{"reject", refuse(failure), nas.CodeAccessReject, failure, policy.BadPassword},
-		{"reject of its own Identifier", refuse(eapOf(eapFailure, 9, 4)), nas.CodeAccessReject, eapOf(eapFailure, 9, 4), policy.BadPassword},
-		{"reject of ours", refuse(""), nas.CodeAccessReject, failure, policy.BadPassword},
+		{"accept", accept(success), nas.CodeAccessAccept, success, policy.ReasonApproved},
+		{"challenge", ask(eapOf(eapRequest, 8, 60)), nas.CodeAccessChallenge, eapOf(eapRequest, 8, 60), policy.ReasonRelayed},
+		{"long challenge", ask(eapOf(eapRequest, 8, 1400)), nas.CodeAccessChallenge, eapOf(eapRequest, 8, 1400), policy.ReasonRelayed},
+		{"reject", refuse(failure), nas.CodeAccessReject, failure, policy.ReasonBadPassword},
+		{"reject of its own Identifier", refuse(eapOf(eapFailure, 9, 4)), nas.CodeAccessReject, eapOf(eapFailure, 9, 4), policy.ReasonBadPassword},
+		{"reject of ours", refuse(""), nas.CodeAccessReject, failure, policy.ReasonBadPassword},
 
-		{"accept without a packet", accept(""), nas.CodeAccessReject, failure, policy.Unanswerable},
-		{"accept with a failure", accept(failure), nas.CodeAccessReject, failure, policy.Unanswerable},
-		{"accept with a request", accept(eapOf(eapRequest, 7, 5)), nas.CodeAccessReject, failure, policy.Unanswerable},
-		{"accept with half a packet", accept(success[:3]), nas.CodeAccessReject, failure, policy.Unanswerable},
-		{"challenge without a packet", ask(""), nas.CodeAccessReject, failure, policy.Unanswerable},
-		{"challenge with a success", ask(success), nas.CodeAccessReject, failure, policy.Unanswerable},
-		{"challenge with a response", ask(eapOf(eapResponse, 7, 5)), nas.CodeAccessReject, failure, policy.Unanswerable},
-		{"reject with a success", refuse(success), nas.CodeAccessReject, failure, policy.Unanswerable},
-		{"reject with a request", refuse(eapOf(eapRequest, 7, 5)), nas.CodeAccessReject, failure, policy.Unanswerable},
-		{"more than a packet holds", ask(eapOf(eapRequest, 8, 4090)), nas.CodeAccessReject, failure, policy.Unanswerable},
+		{"accept without a packet", accept(""), nas.CodeAccessReject, failure, policy.ReasonUnanswerable},
+		{"accept with a failure", accept(failure), nas.CodeAccessReject, failure, policy.ReasonUnanswerable},
+		{"accept with a request", accept(eapOf(eapRequest, 7, 5)), nas.CodeAccessReject, failure, policy.ReasonUnanswerable},
+		{"accept with half a packet", accept(success[:3]), nas.CodeAccessReject, failure, policy.ReasonUnanswerable},
+		{"challenge without a packet", ask(""), nas.CodeAccessReject, failure, policy.ReasonUnanswerable},
+		{"challenge with a success", ask(success), nas.CodeAccessReject, failure, policy.ReasonUnanswerable},
+		{"challenge with a response", ask(eapOf(eapResponse, 7, 5)), nas.CodeAccessReject, failure, policy.ReasonUnanswerable},
+		{"reject with a success", refuse(success), nas.CodeAccessReject, failure, policy.ReasonUnanswerable},
+		{"reject with a request", refuse(eapOf(eapRequest, 7, 5)), nas.CodeAccessReject, failure, policy.ReasonUnanswerable},
+		{"more than a packet holds", ask(eapOf(eapRequest, 8, 4090)), nas.CodeAccessReject, failure, policy.ReasonUnanswerable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := open(t, house{decide: always(tt.v)})
@@ -82,11 +82,11 @@ func TestEAPReplies(t *testing.T) {
 				t.Errorf("State %q", p.State())
 			}
 			counted := uint64(1)
-			if tt.reason == policy.Relayed { // one of many rounds is no end of a login
+			if tt.reason == policy.ReasonRelayed { // one of many rounds is no end of a login
 				counted = 0
 			}
 			eventually(t, "the login is counted as "+string(tt.reason), func() bool { return d.Outcomes()[tt.reason] == counted })
-			if tt.reason == policy.Unanswerable {
+			if tt.reason == policy.ReasonUnanswerable {
 				eventually(t, "the log says why", func() bool {
 					return len(d.log.lines("level=WARN", "user=jo", "code=Access-Reject", "reason=unanswerable", "error=")) == 1
 				})
@@ -102,7 +102,7 @@ func TestEAPMessageChunks(t *testing.T) {
 		for i := 4; i < size; i++ {
 			eap[i] = byte(i)
 		}
-		d := open(t, house{decide: always(policy.Verdict{Outcome: policy.Challenge, Reason: policy.Relayed, State: "s", EAP: string(eap)})})
+		d := open(t, house{decide: always(policy.Verdict{Outcome: policy.OutcomeChallenge, Reason: policy.ReasonRelayed, State: "s", EAP: string(eap)})})
 		p := d.wants(nas.CodeAccessChallenge, d.nas(""), eapLogin())
 		got := p.Get(nas.EAPMessage)
 		if !bytes.Equal(bytes.Join(got, nil), eap) || len(got) != len(want) {
@@ -137,7 +137,7 @@ func TestEAPStart(t *testing.T) {
 
 // TestEAPWithAttributes: what else there is to say stands beside the conversation, Reply-Messages of others apart.
 func TestEAPWithAttributes(t *testing.T) {
-	d := open(t, house{decide: always(policy.Verdict{Outcome: policy.Accept, Reason: policy.Approved, EAP: eapOf(eapSuccess, 7, 4),
+	d := open(t, house{decide: always(policy.Verdict{Outcome: policy.OutcomeAccept, Reason: policy.ReasonApproved, EAP: eapOf(eapSuccess, 7, 4),
 		Attributes: []policy.Attribute{
 			{AttributeID: policy.AttributeID{Type: nas.ReplyMessage}, Value: "Welcome"},
 			{AttributeID: policy.AttributeID{Vendor: 9, Type: nas.ReplyMessage}, Value: "a vendor's"},
@@ -155,7 +155,7 @@ func TestEAPWithAttributes(t *testing.T) {
 // TestEAPWait: Session-Timeout is what the Decider says, in seconds, and only that.
 func TestEAPWait(t *testing.T) {
 	for wait, want := range map[time.Duration]string{0: "", 30 * time.Second: "\x00\x00\x00\x1e"} {
-		d := open(t, house{decide: always(policy.Verdict{Outcome: policy.Challenge, Reason: policy.Relayed, State: "s", Wait: wait,
+		d := open(t, house{decide: always(policy.Verdict{Outcome: policy.OutcomeChallenge, Reason: policy.ReasonRelayed, State: "s", Wait: wait,
 			EAP: eapOf(eapRequest, 8, 5)})})
 		p := d.wants(nas.CodeAccessChallenge, d.nas(""), eapLogin())
 		if got := bytes.Join(p.Get(nas.SessionTimeout), nil); string(got) != want {
@@ -172,10 +172,10 @@ func TestUnanswerable(t *testing.T) {
 		list = append(list, policy.Attribute{AttributeID: policy.AttributeID{Type: nas.Class}, Value: strings.Repeat("c", 253)})
 	}
 	for _, v := range []policy.Verdict{
-		{Outcome: policy.Accept, Reason: policy.Approved, User: "jo", Message: "Hello", EAP: eapOf(eapSuccess, 7, 4), Attributes: list},
-		{Outcome: policy.Challenge, Reason: policy.Relayed, User: "jo", Message: "Hello", State: "s", EAP: eapOf(eapRequest, 8, 4), Attributes: list},
-		{Reason: policy.BadPassword, User: "jo", Message: "No.", Attributes: list},
-		{Outcome: policy.Accept, Reason: policy.Approved, User: "jo", EAP: eapOf(eapSuccess, 7, 4), Attributes: []policy.Attribute{
+		{Outcome: policy.OutcomeAccept, Reason: policy.ReasonApproved, User: "jo", Message: "Hello", EAP: eapOf(eapSuccess, 7, 4), Attributes: list},
+		{Outcome: policy.OutcomeChallenge, Reason: policy.ReasonRelayed, User: "jo", Message: "Hello", State: "s", EAP: eapOf(eapRequest, 8, 4), Attributes: list},
+		{Reason: policy.ReasonBadPassword, User: "jo", Message: "No.", Attributes: list},
+		{Outcome: policy.OutcomeAccept, Reason: policy.ReasonApproved, User: "jo", EAP: eapOf(eapSuccess, 7, 4), Attributes: []policy.Attribute{
 			{AttributeID: policy.AttributeID{Vendor: 311, Type: 16}, Value: strings.Repeat("secretkey", 30)}}},
 	} {
 		for name, r := range map[string]*nas.Request{"password": login(), "unsigned": unsigned(), "EAP": eapLogin()} {
@@ -187,7 +187,7 @@ func TestUnanswerable(t *testing.T) {
 			if got := bytes.Join(p.Get(nas.EAPMessage), nil); (name == "EAP") != (string(got) == eapOf(eapFailure, 7, 4)) {
 				t.Errorf("%s: EAP % x", name, got)
 			}
-			eventually(t, "it is counted", func() bool { return d.Outcomes()[policy.Unanswerable] == 1 })
+			eventually(t, "it is counted", func() bool { return d.Outcomes()[policy.ReasonUnanswerable] == 1 })
 			eventually(t, "the log says so", func() bool {
 				return len(d.log.lines("level=WARN", "user=jo", "code=Access-Reject", "reason=unanswerable", "error=")) == 1
 			})

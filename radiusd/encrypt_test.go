@@ -39,7 +39,7 @@ func replyTo(t *testing.T, r *nas.Request, v policy.Verdict) (*nas.Response, err
 }
 
 func acceptWith(list ...policy.Attribute) policy.Verdict {
-	return policy.Verdict{Outcome: policy.Accept, Attributes: list}
+	return policy.Verdict{Outcome: policy.OutcomeAccept, Attributes: list}
 }
 
 const (
@@ -253,7 +253,7 @@ func TestNoRoom(t *testing.T) {
 // TestA10_A13_Challenge is what a challenge holds: State once, the time that the user has, a Prompt that echoes unless
 // the first factor says otherwise; nothing of it where there is nobody to prompt.
 func TestA10_A13_Challenge(t *testing.T) {
-	ask := policy.Verdict{Outcome: policy.Challenge, Message: "Passcode:", State: "state", Wait: 90 * time.Second}
+	ask := policy.Verdict{Outcome: policy.OutcomeChallenge, Message: "Passcode:", State: "state", Wait: 90 * time.Second}
 	with := func(change func(*policy.Verdict)) policy.Verdict { v := ask; change(&v); return v }
 	const on, off = "\x00\x00\x00\x01", "\x00\x00\x00\x00"
 	for _, tt := range []struct {

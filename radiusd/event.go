@@ -45,7 +45,7 @@ func (l *login) log(v *policy.Verdict, code string, now time.Time) {
 	if v.Err != nil {
 		e.Err = visible(fmt.Sprint(v.Err))
 	}
-	if v.Reason == policy.Relayed && l.datagram.packet.eap.present() { // one of many rounds of one login
+	if v.Reason == policy.ReasonRelayed && l.datagram.packet.eap.present() { // one of many rounds of one login
 		s.log().LogAttrs(context.Background(), slog.LevelDebug, "round", e.attrs()...)
 		return
 	}
@@ -62,10 +62,10 @@ func (l *login) log(v *policy.Verdict, code string, now time.Time) {
 
 func (e *Event) level() slog.Level {
 	switch e.Reason {
-	case policy.FailedOpen, policy.Fraud, policy.BadSecret:
+	case policy.ReasonFailedOpen, policy.ReasonFraud, policy.ReasonBadSecret:
 		return slog.LevelWarn
 	}
-	if e.Err != "" && e.Reason != policy.Abandoned && e.Reason != policy.BadPassword && e.Reason != policy.AccountRefused {
+	if e.Err != "" && e.Reason != policy.ReasonAbandoned && e.Reason != policy.ReasonBadPassword && e.Reason != policy.ReasonAccountRefused {
 		return slog.LevelWarn
 	}
 	return slog.LevelInfo
@@ -83,7 +83,7 @@ func (e *Event) writeTo(l *line) {
 	l.text("txid", e.Txid)
 	l.number("first_factor_ms", e.FirstTook.Milliseconds())
 	l.number("duo_ms", e.DuoTook.Milliseconds())
-	if e.Reason == policy.BadSecret {
+	if e.Reason == policy.ReasonBadSecret {
 		l.text("hint", "the password can't be decoded: is this client's secret right?")
 	}
 	if e.Err != "" {

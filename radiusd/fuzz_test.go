@@ -25,7 +25,7 @@ func FuzzWalk(f *testing.F) {
 	f.Add(signedLogin().Add(nas.VendorSpecific, []byte("\x00\x00\x01\x37\x19\x00")).Add(66, nil).Bytes())
 	c := testClient()
 	names := []string{"Tunnel-Client-Endpoint", "PaloAlto-Client-Source-IP", "Fortinet-Client-IP", "Calling-Station-Id"}
-	challenge := policy.Verdict{Outcome: policy.Challenge, Message: strings.Repeat("ä", 600), State: strings.Repeat("s", 253), Wait: time.Minute}
+	challenge := policy.Verdict{Outcome: policy.OutcomeChallenge, Message: strings.Repeat("ä", 600), State: strings.Repeat("s", 253), Wait: time.Minute}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		before := bytes.Clone(b)
 		p, why := walk(b)
@@ -59,7 +59,7 @@ func FuzzWalk(f *testing.F) {
 		for _, v := range []policy.Verdict{{}, challenge} {
 			reply, err := p.answer(nil, c, &v)
 			if err != nil {
-				if v.Outcome == policy.Reject {
+				if v.Outcome == policy.OutcomeReject {
 					t.Fatalf("a reject can't be built: %v", err)
 				}
 				continue

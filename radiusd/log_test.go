@@ -18,9 +18,9 @@ import (
 
 // TestLoginLine: one a login, the same keys in the same order.
 func TestLoginLine(t *testing.T) {
-	v := policy.Verdict{Outcome: policy.Accept, Reason: policy.Approved, User: "jo", Factor: policy.Push, Txid: "tx",
+	v := policy.Verdict{Outcome: policy.OutcomeAccept, Reason: policy.ReasonApproved, User: "jo", Factor: policy.FactorPush, Txid: "tx",
 		FirstFactor: 12 * time.Millisecond, Duo: 3456 * time.Millisecond}
-	broken := policy.Verdict{Reason: policy.DuoUnavailable, User: "jo", Err: errors.New("duo: dial: refused")}
+	broken := policy.Verdict{Reason: policy.ReasonDuoUnavailable, User: "jo", Err: errors.New("duo: dial: refused")}
 	for _, tt := range []struct {
 		v    policy.Verdict
 		want string
@@ -28,7 +28,7 @@ func TestLoginLine(t *testing.T) {
 		{v, `level=INFO msg=login client=vpn user=jo service=vpn user_ip=192.0.2.7 code=Access-Accept reason=approved factor=push txid=tx first_factor_ms=12 duo_ms=3456`},
 		{ask, `level=INFO msg=login client=vpn user="" service=vpn user_ip=192.0.2.7 code=Access-Challenge reason=challenged factor="" txid="" first_factor_ms=0 duo_ms=0`},
 		{broken, `level=WARN msg=login client=vpn user=jo service=vpn user_ip=192.0.2.7 code=Access-Reject reason=duo-unavailable factor="" txid="" first_factor_ms=0 duo_ms=0 error="duo: dial: refused"`},
-		{policy.Verdict{Outcome: policy.Accept, Reason: policy.FailedOpen}, `level=WARN msg=login client=vpn user="" service=vpn user_ip=192.0.2.7 code=Access-Accept reason=failed-open factor="" txid="" first_factor_ms=0 duo_ms=0`},
+		{policy.Verdict{Outcome: policy.OutcomeAccept, Reason: policy.ReasonFailedOpen}, `level=WARN msg=login client=vpn user="" service=vpn user_ip=192.0.2.7 code=Access-Accept reason=failed-open factor="" txid="" first_factor_ms=0 duo_ms=0`},
 	} {
 		d := open(t, house{decide: always(tt.v), clients: []*radiusd.Client{client(func(c *radiusd.Client) {
 			c.UserIP = []string{"Calling-Station-Id"}
@@ -74,7 +74,7 @@ func TestLogHygiene(t *testing.T) {
 		case strings.HasPrefix(a.User, "panic"):
 			panic("index out of range")
 		case strings.HasPrefix(a.User, "challenge"):
-			return policy.Verdict{Outcome: policy.Challenge, User: a.User, State: state, Message: "Enter:\x1b[2J", Wait: time.Minute}
+			return policy.Verdict{Outcome: policy.OutcomeChallenge, User: a.User, State: state, Message: "Enter:\x1b[2J", Wait: time.Minute}
 		}
 		return policy.Verdict{User: a.User, Err: fmt.Errorf("duo: no such user %q", a.User)}
 	}

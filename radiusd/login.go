@@ -34,7 +34,7 @@ func (l *login) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(margin(c.Timeout)/2, l.overdue) })
 	defer stop()
 	v := l.decide(ctx)
-	if v.Outcome == policy.Reject && !v.Immediate {
+	if v.Outcome == policy.OutcomeReject && !v.Immediate {
 		l.waitForRejectDelay(ctx)
 	}
 	l.reply(&v)
@@ -42,9 +42,9 @@ func (l *login) run(ctx context.Context) {
 
 // overdue answers in the place of a Decider that did not return when its context ended.
 func (l *login) overdue() {
-	reason := policy.NoAnswer
+	reason := policy.ReasonNoAnswer
 	if l.server.logins.Err() != nil {
-		reason = policy.ShuttingDown
+		reason = policy.ReasonShuttingDown
 	}
 	l.reply(&policy.Verdict{Reason: reason})
 }
@@ -79,7 +79,7 @@ func (l *login) decideAtOnce() (v policy.Verdict, ok bool) {
 // panicked makes a panic a reject.
 func (l *login) panicked(p any) policy.Verdict {
 	l.server.log().Error("panic in a login", "client", l.request.client.Name, "panic", p)
-	return policy.Verdict{Reason: policy.Panicked}
+	return policy.Verdict{Reason: policy.ReasonPanicked}
 }
 
 // attempt makes of the request what is to be decided. It reports false with the Verdict where there is nothing to decide.
@@ -88,7 +88,7 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 	user := string(p.value(p.userName))
 	method, ok := p.method()
 	if !ok || p.methods() == 0 && !p.resumes() {
-		return a, policy.Verdict{Reason: policy.Unsupported, User: user, Immediate: true}, false
+		return a, policy.Verdict{Reason: policy.ReasonUnsupported, User: user, Immediate: true}, false
 	}
 	a = policy.Attempt{
 		Client:     c.Login,
@@ -106,7 +106,7 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 	if p.userPassword.present() {
 		password, ok := decodePassword(p.value(p.userPassword), p.authenticator(), c.Secret, c.Latin1)
 		if !ok {
-			return a, policy.Verdict{Reason: policy.BadSecret, User: user}, false
+			return a, policy.Verdict{Reason: policy.ReasonBadSecret, User: user}, false
 		}
 		a.Password = password
 	}
@@ -130,7 +130,7 @@ func (l *login) waitForRejectDelay(ctx context.Context) {
 // reply answers the request, once: it signs, keeps, sends and logs the reply.
 func (l *login) reply(v *policy.Verdict) {
 	x, d := l.request, l.datagram
-	if v.Outcome == policy.Discard {
+	if v.Outcome == policy.OutcomeDiscard {
 		if l.server.duplicates.discard(x) {
 			l.log(v, "none", time.Now())
 		}
@@ -138,13 +138,13 @@ func (l *login) reply(v *policy.Verdict) {
 	}
 	b, err := d.packet.answer(l.buffer, x.client, v)
 	if err != nil {
-		v = &policy.Verdict{Reason: policy.Unanswerable, User: v.User, Err: err}
+		v = &policy.Verdict{Reason: policy.ReasonUnanswerable, User: v.User, Err: err}
 		b, _ = d.packet.answer(l.buffer, x.client, v)
 	}
 	now := time.Now()
 	others, ok := l.server.duplicates.finish(x, b, now)
 	if !ok {
-		if v.Reason == policy.Abandoned {
+		if v.Reason == policy.ReasonAbandoned {
 			l.log(v, "none", now)
 		}
 		return

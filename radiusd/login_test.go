@@ -90,7 +90,7 @@ func TestOverdue(t *testing.T) {
 				} else {
 					<-ctx.Done()
 				}
-				return policy.Verdict{Outcome: policy.Accept}
+				return policy.Verdict{Outcome: policy.OutcomeAccept}
 			}, 0, patient(tt.timeout))
 			r, start := signedLogin(), time.Now()
 			s.take(r.Bytes(), home)
@@ -117,7 +117,7 @@ func TestShutdownInTime(t *testing.T) {
 		release := make(chan struct{})
 		s := newDeaf(t, func(context.Context, policy.Attempt) policy.Verdict {
 			<-release
-			return policy.Verdict{Outcome: policy.Accept}
+			return policy.Verdict{Outcome: policy.OutcomeAccept}
 		}, time.Hour)
 		var asked []*nas.Request
 		for range 100 {
@@ -146,7 +146,7 @@ func TestAbandonedIsNeverAnswered(t *testing.T) {
 		release := make(chan struct{})
 		s := newDeaf(t, func(context.Context, policy.Attempt) policy.Verdict {
 			<-release
-			return policy.Verdict{Outcome: policy.Accept}
+			return policy.Verdict{Outcome: policy.OutcomeAccept}
 		}, 0)
 		old := signedLogin()
 		s.take(old.Bytes(), home)

@@ -34,7 +34,7 @@ func byLines(e *Event, asJSON bool) string {
 
 func someEvent() *Event {
 	return &Event{Time: time.Date(2026, 11, 22, 9, 0, 0, 120_000_000, time.UTC), Client: "vpn-1", User: "jo", Service: "vpn",
-		UserIP: netip.MustParseAddr("192.0.2.7"), Code: "Access-Accept", Reason: policy.Remembered, FirstTook: time.Second}
+		UserIP: netip.MustParseAddr("192.0.2.7"), Code: "Access-Accept", Reason: policy.ReasonRemembered, FirstTook: time.Second}
 }
 
 // TestLines: whoever reads the log can't tell who wrote the line.
@@ -48,9 +48,9 @@ func TestLines(t *testing.T) {
 		func(e *Event) { e.User, e.UserIP = `a=b "c" \d`, netip.Addr{} },
 		func(e *Event) { e.UserIP = netip.MustParseAddr("2001:db8::7") },
 		func(e *Event) { e.User = visible("jürgen\x1b[2J\u2028\xff\x7f\u00a0") },
-		func(e *Event) { e.Reason = policy.BadSecret },
-		func(e *Event) { e.Reason, e.Err = policy.DuoUnavailable, "duo: dial: refused" },
-		func(e *Event) { e.Factor, e.Txid, e.DuoTook = policy.Push, "tx-1", 3456*time.Millisecond },
+		func(e *Event) { e.Reason = policy.ReasonBadSecret },
+		func(e *Event) { e.Reason, e.Err = policy.ReasonDuoUnavailable, "duo: dial: refused" },
+		func(e *Event) { e.Factor, e.Txid, e.DuoTook = policy.FactorPush, "tx-1", 3456*time.Millisecond },
 	} {
 		e := someEvent()
 		change(e)
@@ -116,7 +116,7 @@ func TestLinesLevel(t *testing.T) {
 	if l.write(e, &datagram{}); b.Len() > 0 {
 		t.Errorf("written: %s", b.String())
 	}
-	e.Reason = policy.Fraud
+	e.Reason = policy.ReasonFraud
 	if l.write(e, &datagram{}); !bytes.Contains(b.Bytes(), []byte("level=WARN msg=login")) {
 		t.Errorf("not written: %q", b.String())
 	}

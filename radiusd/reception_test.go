@@ -179,7 +179,7 @@ func TestP8_M7_OrderOfAttributes(t *testing.T) {
 }
 
 func TestP9_EmptyValues(t *testing.T) {
-	d := open(t, house{decide: always(policy.Verdict{Outcome: policy.Accept})})
+	d := open(t, house{decide: always(policy.Verdict{Outcome: policy.OutcomeAccept})})
 	n := d.nas("")
 	d.wants(nas.CodeAccessReject, n, login().EAP(nil)) // EAP-Start, and EAP is off
 	d.wants(nas.CodeAccessAccept, n, login().Add(nas.ConnectInfo, nil).Add(nas.CallingStationID, nil))

@@ -27,9 +27,9 @@ const (
 
 func outcomeCode(o policy.Outcome) radius.Code {
 	switch o {
-	case policy.Accept:
+	case policy.OutcomeAccept:
 		return radius.CodeAccessAccept
-	case policy.Challenge:
+	case policy.OutcomeChallenge:
 		return radius.CodeAccessChallenge
 	}
 	return radius.CodeAccessReject
@@ -49,7 +49,7 @@ func (p *packet) answer(buffer []byte, c *Client, v *policy.Verdict) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	if v.Outcome == policy.Challenge {
+	if v.Outcome == policy.OutcomeChallenge {
 		tail = p.appendChallenge(tail, v)
 	}
 	tail = p.appendProxyStates(tail)
@@ -255,12 +255,12 @@ var errNoEAP = errors.New("radiusd: the EAP conversation has no packet that fits
 func (p *packet) appendEAP(b []byte, v *policy.Verdict, rest int) ([]byte, error) {
 	code := byte(eapFailure)
 	switch v.Outcome {
-	case policy.Accept:
+	case policy.OutcomeAccept:
 		code = eapSuccess
-	case policy.Challenge:
+	case policy.OutcomeChallenge:
 		code = eapRequest
 	}
-	if v.EAP == "" && v.Outcome == policy.Reject {
+	if v.EAP == "" && v.Outcome == policy.OutcomeReject {
 		return p.appendEAPFailure(b, rest), nil
 	}
 	if len(v.EAP) < 4 || v.EAP[0] != code {

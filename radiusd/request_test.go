@@ -35,14 +35,14 @@ func TestA1_OneMethod(t *testing.T) {
 		want byte // code; 0: silence
 		as   policy.Method
 	}{
-		{"User-Password", login(), nas.CodeAccessAccept, policy.Password},
-		{"State and User-Password", login().State([]byte("s")), nas.CodeAccessAccept, policy.Password},
-		{"State alone", bare().State([]byte("s")), nas.CodeAccessAccept, policy.Password},
+		{"User-Password", login(), nas.CodeAccessAccept, policy.MethodPassword},
+		{"State and User-Password", login().State([]byte("s")), nas.CodeAccessAccept, policy.MethodPassword},
+		{"State alone", bare().State([]byte("s")), nas.CodeAccessAccept, policy.MethodPassword},
 		{"nothing", bare(), nas.CodeAccessReject, 0},
 		{"an empty State alone", bare().State(nil), nas.CodeAccessReject, 0},
-		{"CHAP-Password", login().CHAP("hunter2"), nas.CodeAccessAccept, policy.CHAP},
-		{"EAP-Message", login().EAP(eap), nas.CodeAccessAccept, policy.EAP},
-		{"MS-CHAP-Response", msCHAP(bare()), nas.CodeAccessAccept, policy.MSCHAP},
+		{"CHAP-Password", login().CHAP("hunter2"), nas.CodeAccessAccept, policy.MethodCHAP},
+		{"EAP-Message", login().EAP(eap), nas.CodeAccessAccept, policy.MethodEAP},
+		{"MS-CHAP-Response", msCHAP(bare()), nas.CodeAccessAccept, policy.MethodMSCHAP},
 		{"ARAP-Password", bare().Add(arapPassword, make([]byte, 16)), nas.CodeAccessReject, 0},
 		{"User-Password and CHAP-Password", login().Add(nas.CHAPPassword, chap), 0, 0},
 		{"User-Password and EAP-Message", login().Add(nas.EAPMessage, eap), 0, 0},
@@ -55,7 +55,7 @@ func TestA1_OneMethod(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			d := open(t, house{decide: always(policy.Verdict{
-				Outcome: policy.Accept, Reason: policy.Approved, EAP: "\x03\x01\x00\x04"})})
+				Outcome: policy.OutcomeAccept, Reason: policy.ReasonApproved, EAP: "\x03\x01\x00\x04"})})
 			n := d.nas("")
 			if tt.want == 0 {
 				d.drops(n, mixed, tt.r.Bytes())
@@ -83,7 +83,7 @@ func TestA2_NoMethodAndNoMessageAuthenticator(t *testing.T) {
 // TestA3_A4_Acceptance10_UnsupportedMethods: what nobody can check is rejected at once, although other rejects wait, and
 // never decided; so is, at once, what the Decider does not support.
 func TestA3_A4_Acceptance10_UnsupportedMethods(t *testing.T) {
-	refuse := policy.Verdict{Reason: policy.Unsupported, User: "jo", Immediate: true}
+	refuse := policy.Verdict{Reason: policy.ReasonUnsupported, User: "jo", Immediate: true}
 	d := open(t, house{decide: always(refuse), rejectDelay: time.Minute, clients: []*radiusd.Client{client(
 		func(c *radiusd.Client) { c.Timeout = time.Hour })}})
 	n := d.nas("")
@@ -269,11 +269,11 @@ func TestA9_LongUserName(t *testing.T) {
 
 // TestA10_A11_LegalAttributes: whatever a Verdict holds, a reply carries what RFC 2865 §5.44 allows.
 func TestA10_A11_LegalAttributes(t *testing.T) {
-	full := policy.Verdict{Message: "text", State: "state", Wait: time.Minute, User: "jo", Factor: policy.Push, Txid: "txid"}
+	full := policy.Verdict{Message: "text", State: "state", Wait: time.Minute, User: "jo", Factor: policy.FactorPush, Txid: "txid"}
 	legal := map[policy.Outcome][]byte{
-		policy.Accept:    {nas.MessageAuthenticator, nas.ReplyMessage, nas.ProxyState},
-		policy.Reject:    {nas.MessageAuthenticator, nas.ReplyMessage, nas.ProxyState},
-		policy.Challenge: {nas.MessageAuthenticator, nas.ReplyMessage, nas.State, nas.SessionTimeout, nas.Prompt, nas.ProxyState},
+		policy.OutcomeAccept:    {nas.MessageAuthenticator, nas.ReplyMessage, nas.ProxyState},
+		policy.OutcomeReject:    {nas.MessageAuthenticator, nas.ReplyMessage, nas.ProxyState},
+		policy.OutcomeChallenge: {nas.MessageAuthenticator, nas.ReplyMessage, nas.State, nas.SessionTimeout, nas.Prompt, nas.ProxyState},
 	}
 	for outcome, want := range legal {
 		full.Outcome = outcome
@@ -339,7 +339,7 @@ func TestA14_A15_Acceptance14_StateUntouched(t *testing.T) {
 		}
 	}
 	long := strings.Repeat("s", 253)
-	d = open(t, house{decide: always(policy.Verdict{Outcome: policy.Challenge, Message: "?", State: long, Wait: time.Second})})
+	d = open(t, house{decide: always(policy.Verdict{Outcome: policy.OutcomeChallenge, Message: "?", State: long, Wait: time.Second})})
 	if got := d.wants(nas.CodeAccessChallenge, d.nas(""), login()).State(); string(got) != long {
 		t.Errorf("State of %d octets came back as %q", len(long), got)
 	}

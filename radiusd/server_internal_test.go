@@ -29,11 +29,11 @@ func (f deciderFunc) DecideAtOnce(policy.Attempt) (policy.Verdict, bool) {
 }
 
 func allow(context.Context, policy.Attempt) policy.Verdict {
-	return policy.Verdict{Outcome: policy.Accept, Reason: policy.Approved, User: "jo"}
+	return policy.Verdict{Outcome: policy.OutcomeAccept, Reason: policy.ReasonApproved, User: "jo"}
 }
 
 func deny(context.Context, policy.Attempt) policy.Verdict {
-	return policy.Verdict{Reason: policy.Denied}
+	return policy.Verdict{Reason: policy.ReasonDenied}
 }
 
 func testClient() *Client {

@@ -172,11 +172,11 @@ func (p *packet) method() (m policy.Method, ok bool) {
 	}
 	switch {
 	case p.eap.present():
-		return policy.EAP, true
+		return policy.MethodEAP, true
 	case p.msCHAP:
-		return policy.MSCHAP, true
+		return policy.MethodMSCHAP, true
 	case p.chapPassword.present():
-		return policy.CHAP, true
+		return policy.MethodCHAP, true
 	}
-	return policy.Password, !p.arap
+	return policy.MethodPassword, !p.arap
 }

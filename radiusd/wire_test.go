@@ -69,7 +69,7 @@ func TestRFC5997_6_1(t *testing.T) {
 func TestSealAgainstLayeh(t *testing.T) {
 	for _, omit := range []bool{false, true} {
 		c := &Client{Secret: []byte(testSecret), OmitReplyAuthenticator: omit}
-		for _, v := range []policy.Verdict{{}, {Outcome: policy.Accept, Message: "Hello"}, {Outcome: policy.Challenge,
+		for _, v := range []policy.Verdict{{}, {Outcome: policy.OutcomeAccept, Message: "Hello"}, {Outcome: policy.OutcomeChallenge,
 			Message: strings.Repeat("x", 600), State: "state", Wait: time.Minute}} {
 			request := signedLogin().ProxyState("one").ProxyState("two").Bytes()
 			p, why := walk(request)

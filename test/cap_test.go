@@ -127,7 +127,7 @@ func openCapped(t *testing.T) *capped {
 		address := netip.AddrFrom4([4]byte{127, 0, 0, byte(1 + i)})
 		list = append(list, &radiusd.Client{Name: name, Secret: []byte(vpnSecret), Addresses: []netip.Prefix{netip.PrefixFrom(address, 32)},
 			Timeout: 2 * patience, Login: &policy.Client{Name: name, Service: "vpn", Second: second, Mode: mode,
-				Factors: []policy.Factor{policy.Push, policy.Passcode}}})
+				Factors: []policy.Factor{policy.FactorPush, policy.FactorPasscode}}})
 	}
 	clients, err := radiusd.NewClients(list)
 	if err != nil {

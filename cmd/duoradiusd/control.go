@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -82,7 +83,7 @@ func (c control) unreachable(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s: permission denied; try sudo, or join the group of this socket", *c.socket)
-	case errors.Is(err, fs.ErrNotExist), system.IsRefused(err):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("no daemon answers at %s: is it running? (--socket names its [admin] socket)", *c.socket)
 	}
 	return fmt.Errorf("ask the daemon at %s: %w", *c.socket, err)

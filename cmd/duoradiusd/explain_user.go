@@ -182,13 +182,13 @@ func (t *told) rules() {
 	}
 	if t.Rule != nil {
 		r := t.Rules[misfits]
-		t.line(ruleAt(r), "%sfits: second_factor = %q", ruleName(r), orWord(string(t.Rule.Need), string(policy.Required)))
+		t.line(ruleAt(r), "%sfits: second_factor = %q", ruleName(r), orWord(string(t.Rule.Need), string(policy.NeedRequired)))
 		return
 	}
 	t.line("rules", "none fits")
 }
 
-func ruleAt(r policy.RuleFit) string { return fmt.Sprintf("rule %d", r.At+1) }
+func ruleAt(r policy.RuleFit) string { return fmt.Sprintf("rule %d", r.Index+1) }
 
 func ruleName(r policy.RuleFit) string {
 	if r.Rule.Name == "" {
@@ -199,7 +199,7 @@ func ruleName(r policy.RuleFit) string {
 
 func (t *told) misfit(r policy.RuleFit) string {
 	given := map[string]string{
-		"users": shortList(r.Rule.Users), "groups": shortList(t.config.Rules[r.At].Groups), "clients": shortList(r.Rule.Clients),
+		"users": shortList(r.Rule.Users), "groups": shortList(t.config.Rules[r.Index].Groups), "clients": shortList(r.Rule.Clients),
 		"services": shortList(r.Rule.Services), "networks": shortList(r.Rule.Networks), "hours": shortList(r.Rule.Hours),
 	}[r.Misfit]
 	return r.Misfit + " = " + given
@@ -216,18 +216,18 @@ func shortList[T any](items []T) string {
 
 // ends says why the configuration alone ends a login.
 var ends = map[policy.Reason]string{
-	policy.BadName:      "rejected: this is no user name (empty, too long, or with characters that can't be seen)",
-	policy.Probe:        "rejected at once: a health check (probe_users)",
-	policy.DeniedByRule: "rejected: the rule says deny",
-	policy.Unlisted:     `rejected: no [[user]] lists this name, and unlisted = "reject"`,
-	policy.Elsewhere:    `rejected: the user is not listed for this service, and elsewhere = "reject"`,
-	policy.Exempt:       "accepted after the first factor: no second factor is asked here",
+	policy.ReasonBadName:      "rejected: this is no user name (empty, too long, or with characters that can't be seen)",
+	policy.ReasonProbe:        "rejected at once: a health check (probe_users)",
+	policy.ReasonDeniedByRule: "rejected: the rule says deny",
+	policy.ReasonUnlisted:     `rejected: no [[user]] lists this name, and unlisted = "reject"`,
+	policy.ReasonElsewhere:    `rejected: the user is not listed for this service, and elsewhere = "reject"`,
+	policy.ReasonExempt:       "accepted after the first factor: no second factor is asked here",
 }
 
 func (t *told) end() {
 	if why := t.Verdict.Reason; why != "" {
 		say := ends[why]
-		if why == policy.Exempt {
+		if why == policy.ReasonExempt {
 			t.line("second factor", "not required: %s", t.exemptBy())
 		}
 		if t.Early {
@@ -239,8 +239,8 @@ func (t *told) end() {
 	t.line("second factor", "required: %s", t.requiredBy())
 	t.line("remembered", "%s", t.lifetime())
 	t.line("asked", "%s", t.asked())
-	t.line("Duo can't be asked", "failmode = %q%s", orWord(string(t.Failmode), string(policy.FailSecure)), map[policy.Failmode]string{
-		policy.FailSafe: ": accepted on the first factor alone", policy.FailSilent: ": no answer, so that the client asks its next server",
+	t.line("Duo can't be asked", "failmode = %q%s", orWord(string(t.Failmode), string(policy.FailmodeSecure)), map[policy.Failmode]string{
+		policy.FailmodeSafe: ": accepted on the first factor alone", policy.FailmodeSilent: ": no answer, so that the client asks its next server",
 	}[t.Failmode])
 }
 
@@ -319,7 +319,7 @@ func (t *told) asked() string {
 }
 
 func (t *told) reply() {
-	if t.Verdict.Reason != "" && t.Verdict.Reason != policy.Exempt {
+	if t.Verdict.Reason != "" && t.Verdict.Reason != policy.ReasonExempt {
 		return
 	}
 	for i, a := range t.Attributes {

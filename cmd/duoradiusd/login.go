@@ -76,9 +76,9 @@ func login(c *cobra.Command, config *conf.Config, client, user string, ip netip.
 		v := walk.Decide(c.Context(), user, password, state, ip)
 		printVerdict(out, v, time.Since(start))
 		switch v.Outcome {
-		case policy.Accept:
+		case policy.OutcomeAccept:
 			return nil
-		case policy.Challenge:
+		case policy.OutcomeChallenge:
 			if password, err = ask(v.Message + " "); err != nil {
 				return err
 			}
@@ -91,14 +91,14 @@ func login(c *cobra.Command, config *conf.Config, client, user string, ip netip.
 
 func printVerdict(out io.Writer, v policy.Verdict, took time.Duration) {
 	answer := map[policy.Outcome]string{
-		policy.Accept: "Access-Accept", policy.Reject: "Access-Reject", policy.Challenge: "Access-Challenge",
-		policy.Discard: "no reply",
+		policy.OutcomeAccept: "Access-Accept", policy.OutcomeReject: "Access-Reject", policy.OutcomeChallenge: "Access-Challenge",
+		policy.OutcomeDiscard: "no reply",
 	}[v.Outcome]
 	fmt.Fprintf(out, "%8s  %s: %s\n", took.Round(time.Millisecond), answer, v.Reason)
 	if v.Err != nil {
 		fmt.Fprintf(out, "%8s  because %v\n", "", v.Err)
 	}
-	if v.Message != "" && v.Outcome != policy.Challenge {
+	if v.Message != "" && v.Outcome != policy.OutcomeChallenge {
 		fmt.Fprintf(out, "%8s  the user reads: %s\n", "", v.Message)
 	}
 }

@@ -63,7 +63,6 @@ One login, one push.`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(serveCommand(), checkCommand(), loginCommand(), explainCommand(), statusCommand(), clientsCommand(), approvalsCommand(), reloadCommand(), passwdCommand(), importCommand(), versionCommand())
-	root.AddCommand(systemCommands()...)
 	return root
 }
 

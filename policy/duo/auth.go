@@ -186,7 +186,7 @@ func (c *Client) begin(ctx context.Context, r *policy.AuthRequest) (*status, err
 		c.note(err, 0)
 		return nil, err
 	}
-	async := r.Factor == policy.Push || r.Factor == policy.Phone
+	async := r.Factor == policy.FactorPush || r.Factor == policy.FactorPhone
 	switch {
 	case async && out.Txid != "":
 		return &status{Txid: out.Txid}, nil
@@ -203,18 +203,18 @@ func (c *Client) authParams(r *policy.AuthRequest) url.Values {
 	set(p, "factor", string(r.Factor))
 	set(p, "ipaddr", c.config.UserIP.text(r.IP))
 	switch r.Factor {
-	case policy.Push:
+	case policy.FactorPush:
 		set(p, "device", r.Device)
 		set(p, "async", "1")
 		set(p, "pushinfo", pushInfo(r.Info))
 		set(p, "display_username", r.Name)
 		set(p, "txid", r.Txid)
-	case policy.Phone:
+	case policy.FactorPhone:
 		set(p, "device", r.Device)
 		set(p, "async", "1")
-	case policy.SMS:
+	case policy.FactorSMS:
 		set(p, "device", r.Device)
-	case policy.Passcode:
+	case policy.FactorPasscode:
 		set(p, "passcode", r.Passcode)
 	}
 	return p

@@ -93,7 +93,7 @@ func TestIdentity(t *testing.T) {
 		{policy.Identity{UserID: "DUAAAAAAAAAAAAAAAAAA", Username: "jo"}, "user_id=DUAAAAAAAAAAAAAAAAAA"},
 		{policy.Identity{Username: "CORP\\jo müller&x=1+%41"}, "username=CORP\\jo müller&x=1+%41"},
 	} {
-		r := policy.AuthRequest{User: tt.user, Factor: policy.Passcode, Passcode: "000000"}
+		r := policy.AuthRequest{User: tt.user, Factor: policy.FactorPasscode, Passcode: "000000"}
 		if _, err := c.Preauth(t.Context(), policy.PreauthRequest{User: tt.user}); err != nil {
 			t.Errorf("%v: %v", tt.user, err)
 		}
@@ -137,27 +137,27 @@ func TestAuth(t *testing.T) {
 		want policy.AuthResult // Txid apart
 		form string
 	}{
-		{"push", fakeduo.User{}, with(policy.Push, ""), good, pushed},
-		{"late push", fakeduo.User{Delay: 20 * time.Millisecond}, with(policy.Push, ""), good, pushed},
-		{"push denied", fakeduo.User{Tap: fakeduo.Deny}, with(policy.Push, ""), deny("deny", "Login request denied."), pushed},
-		{"fraud", fakeduo.User{Tap: fakeduo.Fraud}, with(policy.Push, ""), deny("fraud", "Login request reported as fraud."), pushed},
-		{"locked out", fakeduo.User{LockedOut: true}, with(policy.Push, ""),
+		{"push", fakeduo.User{}, with(policy.FactorPush, ""), good, pushed},
+		{"late push", fakeduo.User{Delay: 20 * time.Millisecond}, with(policy.FactorPush, ""), good, pushed},
+		{"push denied", fakeduo.User{Tap: fakeduo.Deny}, with(policy.FactorPush, ""), deny("deny", "Login request denied."), pushed},
+		{"fraud", fakeduo.User{Tap: fakeduo.Fraud}, with(policy.FactorPush, ""), deny("fraud", "Login request reported as fraud."), pushed},
+		{"locked out", fakeduo.User{LockedOut: true}, with(policy.FactorPush, ""),
 			deny("locked_out", "Account disabled due to too many failed login attempts"), pushed},
-		{"bypass", fakeduo.User{Preauth: "allow"}, with(policy.Push, ""),
+		{"bypass", fakeduo.User{Preauth: "allow"}, with(policy.FactorPush, ""),
 			policy.AuthResult{Allowed: true, Status: "bypass", Message: "Success. Logging you in..."}, pushed},
-		{"a status of the future", fakeduo.User{AuthStatus: "biometric"}, with(policy.Push, ""),
+		{"a status of the future", fakeduo.User{AuthStatus: "biometric"}, with(policy.FactorPush, ""),
 			policy.AuthResult{Allowed: true, Status: "biometric", Message: "Success. Logging you in..."}, pushed},
-		{"call", fakeduo.User{Delay: 20 * time.Millisecond}, with(policy.Phone, ""), good, called},
-		{"call denied", fakeduo.User{Tap: fakeduo.Deny}, with(policy.Phone, ""), deny("deny", "Login request denied."), called},
-		{"sms", fakeduo.User{}, with(policy.SMS, ""), deny("sent", "New SMS passcodes sent."), texted},
-		{"passcode", fakeduo.User{Passcodes: []string{"123456"}}, with(policy.Passcode, "123456"), good, typed + "123456\n username=jo\n]"},
-		{"wrong passcode", fakeduo.User{}, with(policy.Passcode, "0123456"), wrong, typed + "0123456\n username=jo\n]"},
-		{"bypass code", fakeduo.User{BypassCodes: []string{"987654321"}}, with(policy.Passcode, "987654321"),
+		{"call", fakeduo.User{Delay: 20 * time.Millisecond}, with(policy.FactorPhone, ""), good, called},
+		{"call denied", fakeduo.User{Tap: fakeduo.Deny}, with(policy.FactorPhone, ""), deny("deny", "Login request denied."), called},
+		{"sms", fakeduo.User{}, with(policy.FactorSMS, ""), deny("sent", "New SMS passcodes sent."), texted},
+		{"passcode", fakeduo.User{Passcodes: []string{"123456"}}, with(policy.FactorPasscode, "123456"), good, typed + "123456\n username=jo\n]"},
+		{"wrong passcode", fakeduo.User{}, with(policy.FactorPasscode, "0123456"), wrong, typed + "0123456\n username=jo\n]"},
+		{"bypass code", fakeduo.User{BypassCodes: []string{"987654321"}}, with(policy.FactorPasscode, "987654321"),
 			policy.AuthResult{Allowed: true, Status: "bypass", Message: "Success. Logging you in..."}, typed + "987654321\n username=jo\n]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, c := ready(t, fakeduo.Config{}, tt.user)
-			rings := tt.r.Factor == policy.Push || tt.r.Factor == policy.Phone
+			rings := tt.r.Factor == policy.FactorPush || tt.r.Factor == policy.FactorPhone
 			var begun []string
 			tt.r.Started = func(txid string) { begun = append(begun, txid) }
 			got, err := c.Auth(t.Context(), &tt.r)
@@ -182,7 +182,7 @@ func TestAuth(t *testing.T) {
 
 func TestPasscodeTwice(t *testing.T) {
 	s, c := ready(t, fakeduo.Config{}, fakeduo.User{})
-	r := policy.AuthRequest{User: jo, Factor: policy.Passcode, Passcode: s.Passcode("jo")}
+	r := policy.AuthRequest{User: jo, Factor: policy.FactorPasscode, Passcode: s.Passcode("jo")}
 	for _, want := range []bool{true, false} {
 		if got, err := c.Auth(t.Context(), &r); err != nil || got.Allowed != want {
 			t.Errorf("got %+v, %v; want allowed %v", got, err, want)

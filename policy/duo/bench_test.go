@@ -1,5 +1,3 @@
-//go:build unix
-
 package duo_test
 
 import (
@@ -220,7 +218,7 @@ func cpu(b *testing.B) time.Duration {
 }
 
 var leanPush = policy.AuthRequest{
-	User: jo, Name: "jo@example.com", Factor: policy.Push, Device: "DPAAAAAAAAAAAAAAAAAA",
+	User: jo, Name: "jo@example.com", Factor: policy.FactorPush, Device: "DPAAAAAAAAAAAAAAAAAA",
 	Info: [][2]string{{"Service", "VPN"}, {"User address", "203.0.113.7"}},
 }
 

@@ -28,7 +28,7 @@ const (
 var jo = policy.Identity{Username: "jo"}
 
 // push is a login of jo's by push.
-var push = policy.AuthRequest{User: jo, Name: "jo@example.com", Factor: policy.Push, Device: "auto"}
+var push = policy.AuthRequest{User: jo, Name: "jo@example.com", Factor: policy.FactorPush, Device: "auto"}
 
 // protocols are both that Duo may speak.
 var protocols = []struct {

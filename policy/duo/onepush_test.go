@@ -69,7 +69,7 @@ type asking struct {
 func pushed(c *Client) *asking {
 	a := &asking{}
 	go func() {
-		_, a.err = c.begin(context.Background(), &policy.AuthRequest{User: policy.Identity{Username: "jo"}, Factor: policy.Push, Device: "auto"})
+		_, a.err = c.begin(context.Background(), &policy.AuthRequest{User: policy.Identity{Username: "jo"}, Factor: policy.FactorPush, Device: "auto"})
 		a.done = true
 	}()
 	synctest.Wait()

@@ -40,7 +40,7 @@ func TestPoll(t *testing.T) {
 	}{
 		{name: "at once", polls: 1},
 		{name: "news, then the answer", user: fakeduo.User{Delay: 3 * time.Second}, took: 3 * time.Second, polls: 2},
-		{name: "a call", user: fakeduo.User{Delay: 4 * time.Second}, took: 4 * time.Second, polls: 3, factor: policy.Phone},
+		{name: "a call", user: fakeduo.User{Delay: 4 * time.Second}, took: 4 * time.Second, polls: 3, factor: policy.FactorPhone},
 		{name: "two empty polls", user: fakeduo.User{Delay: 59 * time.Second}, took: 59 * time.Second, polls: 3},
 		{name: "cut", faults: []fakeduo.Fault{{CutBefore: true}}, polls: 2},
 		{name: "cut after", faults: []fakeduo.Fault{{CutAfter: true}}, polls: 2},

@@ -127,7 +127,7 @@ func TestSignatures(t *testing.T) {
 			for _, values := range tt.params {
 				user := policy.Identity{Username: values[0]}
 				c.Preauth(t.Context(), policy.PreauthRequest{User: user, IP: netip.MustParseAddr("192.0.2.1")})
-				c.Auth(t.Context(), &policy.AuthRequest{User: user, Factor: policy.Push, Name: values[0], Info: [][2]string{{"k k", values[0]}}})
+				c.Auth(t.Context(), &policy.AuthRequest{User: user, Factor: policy.FactorPush, Name: values[0], Info: [][2]string{{"k k", values[0]}}})
 			}
 		}
 	})

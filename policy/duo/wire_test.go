@@ -33,7 +33,7 @@ func TestWire(t *testing.T) {
 			if _, err := login(t.Context(), c, push); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := c.Auth(t.Context(), &policy.AuthRequest{User: jo, Factor: policy.Passcode, Passcode: "123456"}); err != nil {
+			if _, err := c.Auth(t.Context(), &policy.AuthRequest{User: jo, Factor: policy.FactorPasscode, Passcode: "123456"}); err != nil {
 				t.Fatal(err)
 			}
 			wantPaths(t, s, "ping", "preauth", "auth", "auth_status", "auth_status", "auth")

@@ -59,7 +59,7 @@ func Open(path string, canonical func(string) string) (*File, error) {
 // Authenticate checks the password of a user. It first rereads the file if that has changed, looking at most once a
 // second.
 func (f *File) Authenticate(ctx context.Context, r policy.FirstRequest) (policy.Account, error) {
-	if r.Method != policy.Password {
+	if r.Method != policy.MethodPassword {
 		return policy.Account{}, policy.ErrUnsupported
 	}
 	f.refresh()

@@ -22,7 +22,7 @@ var _ policy.FirstFactor = (*Directory)(nil)
 
 // Authenticate checks the password of a user. A no may be a policy.Refusal, which says why.
 func (d *Directory) Authenticate(ctx context.Context, r policy.FirstRequest) (account policy.Account, err error) {
-	if r.Method != policy.Password {
+	if r.Method != policy.MethodPassword {
 		return policy.Account{}, policy.ErrUnsupported
 	}
 	// Sent to a directory, no password would be an "unauthenticated" bind, which succeeds (RFC 4513 §5.1.2).

@@ -70,7 +70,7 @@ func TestEmptyPassword(t *testing.T) {
 func TestUnsupported(t *testing.T) {
 	s := fake(t, fakeldap.Config{})
 	d := opened(t, config(s))
-	for _, m := range []policy.Method{policy.CHAP, policy.MSCHAP, policy.EAP} {
+	for _, m := range []policy.Method{policy.MethodCHAP, policy.MethodMSCHAP, policy.MethodEAP} {
 		_, err := d.Authenticate(t.Context(), policy.FirstRequest{User: "jo", Password: "right", Method: m})
 		if !errors.Is(err, policy.ErrUnsupported) || s.TotalConnections() != 0 {
 			t.Errorf("%v: got %v over %d connections", m, err, s.TotalConnections())

@@ -33,7 +33,7 @@ func chunked(packet string) (list []at) {
 
 func eapRequestOf(typed, packet, state string) policy.FirstRequest {
 	r := pap("canonical", "")
-	r.Typed, r.Method, r.State = typed, policy.EAP, state
+	r.Typed, r.Method, r.State = typed, policy.MethodEAP, state
 	r.Attributes = octets(append([]at{{1, typed}}, chunked(packet)...)...)
 	return r
 }

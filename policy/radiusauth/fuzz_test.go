@@ -114,8 +114,8 @@ func FuzzRequest(f *testing.F) {
 			count[a.kind]++
 		}
 		if count[1] != 1 || count[80] != 1 || count[24] > 1 || count[33] > 0 || count[69] > 0 ||
-			r.Method != policy.Password && count[2] > 0 || r.Method == policy.Password && count[2] != 1 ||
-			r.Method != policy.CHAP && count[3]+count[60] > 0 || r.Method != policy.EAP && count[79] > 0 {
+			r.Method != policy.MethodPassword && count[2] > 0 || r.Method == policy.MethodPassword && count[2] != 1 ||
+			r.Method != policy.MethodCHAP && count[3]+count[60] > 0 || r.Method != policy.MethodEAP && count[79] > 0 {
 			t.Errorf("by %v: %v", r.Method, count)
 		}
 		_ = eapPacket(list)

@@ -102,7 +102,7 @@ func (u *Upstream) interpret(p reply, r policy.FirstRequest, t conversation) (po
 }
 
 func (u *Upstream) accept(p reply, r policy.FirstRequest, t conversation) (a policy.Account, err error) {
-	if r.Method == policy.EAP {
+	if r.Method == policy.MethodEAP {
 		if eapCode(p.eap) != eapSuccess { // RFC 3579 §2.6.3
 			return a, errors.New("an Access-Accept without EAP-Success")
 		}
@@ -179,9 +179,9 @@ func (p reply) askBack(r policy.FirstRequest, t conversation) error {
 	switch {
 	case len(p.states) > 1 || len(p.states) == 1 && len(p.states[0]) > maxValue:
 		return errors.New("an Access-Challenge with more than one State")
-	case r.Method == policy.EAP && eapCode(p.eap) != eapRequest:
+	case r.Method == policy.MethodEAP && eapCode(p.eap) != eapRequest:
 		return errors.New("an Access-Challenge without an EAP request")
-	case r.Method != policy.EAP && p.eap != "":
+	case r.Method != policy.MethodEAP && p.eap != "":
 		return fmt.Errorf("an Access-Challenge with EAP to a login by %v", r.Method)
 	}
 	if len(p.states) == 1 {

@@ -171,7 +171,7 @@ func TestA10Challenge(t *testing.T) {
 // TestImpossible: replies that are signed but make no sense are no answer.
 func TestImpossible(t *testing.T) {
 	eap := pap("jo", "")
-	eap.Method, eap.Attributes = policy.EAP, octets(at{79, "\x02\x01\x00\x07\x01jo"})
+	eap.Method, eap.Attributes = policy.MethodEAP, octets(at{79, "\x02\x01\x00\x07\x01jo"})
 	for _, tt := range []struct {
 		name string
 		r    policy.FirstRequest

@@ -25,7 +25,7 @@ func (u *Upstream) request(r policy.FirstRequest, state string) ([]byte, error) 
 		return nil, errors.New("the client's attributes are malformed")
 	}
 	name := r.User
-	if r.Method == policy.MSCHAP || r.Method == policy.EAP {
+	if r.Method == policy.MethodMSCHAP || r.Method == policy.MethodEAP {
 		name = r.Typed // goes into MS-CHAP's hash (RFC 2759 §8.2), and is EAP's identity (RFC 3579 §2.1)
 	}
 	if name == "" || len(name) > maxValue {
@@ -55,15 +55,15 @@ func (u *Upstream) splitAttributes(r policy.FirstRequest, list []attribute, auth
 	for _, a := range list {
 		switch kind := a.kind; {
 		case kind == typeVendorSpecific:
-			mine, others := splitVendorSpecific(a.value, r.Method == policy.MSCHAP)
+			mine, others := splitVendorSpecific(a.value, r.Method == policy.MethodMSCHAP)
 			proof, rest = append(proof, mine...), append(rest, others...)
 		case kind == typeCHAPPassword || kind == typeCHAPChallenge:
-			if r.Method == policy.CHAP {
+			if r.Method == policy.MethodCHAP {
 				proof = appendAttribute(proof, kind, a.value)
 				challenged = challenged || kind == typeCHAPChallenge
 			}
 		case kind == typeEAPMessage || kind == typeEAPKeyName:
-			if r.Method == policy.EAP {
+			if r.Method == policy.MethodEAP {
 				proof = appendAttribute(proof, kind, a.value)
 			}
 		case !hopOnly(kind) && !isHidden(policy.AttributeID{Type: kind}):
@@ -72,14 +72,14 @@ func (u *Upstream) splitAttributes(r policy.FirstRequest, list []attribute, auth
 		}
 	}
 	switch {
-	case r.Method == policy.Password:
+	case r.Method == policy.MethodPassword:
 		if len(r.Password) > maxPassword || strings.ContainsRune(r.Password, 0) || r.Password == "" && r.State == "" {
 			return nil, nil, policy.ErrRejected
 		}
 		proof = appendAttribute(nil, typeUserPassword, u.secret.hidePassword(r.Password, authenticator))
 	case len(proof) == 0:
 		return nil, nil, fmt.Errorf("no attribute of %v in the request", r.Method)
-	case r.Method == policy.CHAP && !challenged: // RFC 2865 §2.3: our authenticator is another
+	case r.Method == policy.MethodCHAP && !challenged: // RFC 2865 §2.3: our authenticator is another
 		proof = appendAttribute(proof, typeCHAPChallenge, r.Authenticator[:])
 	}
 	if !named { // RFC 2865 §4.1

@@ -63,10 +63,10 @@ func TestA17Credentials(t *testing.T) {
 		method policy.Method
 		want   []string
 	}{
-		{policy.Password, []string{who, "2=...", nas}},
-		{policy.CHAP, []string{who, fmt.Sprintf("3=%q", chapPassword.value), `60="challenge"`, nas}},
-		{policy.MSCHAP, []string{`1="Jo"`, ms, nas}},
-		{policy.EAP, []string{`1="Jo"`, fmt.Sprintf("79=%q", eapID.value), `102="\x00"`, nas}},
+		{policy.MethodPassword, []string{who, "2=...", nas}},
+		{policy.MethodCHAP, []string{who, fmt.Sprintf("3=%q", chapPassword.value), `60="challenge"`, nas}},
+		{policy.MethodMSCHAP, []string{`1="Jo"`, ms, nas}},
+		{policy.MethodEAP, []string{`1="Jo"`, fmt.Sprintf("79=%q", eapID.value), `102="\x00"`, nas}},
 	} {
 		t.Run(tt.method.String(), func(t *testing.T) {
 			r := pap("jo", "hunter2")
@@ -76,7 +76,7 @@ func TestA17Credentials(t *testing.T) {
 				t.Fatal(answer)
 			}
 			got := q.shape()
-			if tt.method == policy.Password {
+			if tt.method == policy.MethodPassword {
 				got[1] = "2=..."
 				if clear, err := radius.UserPassword(radius.Attribute(q.value(2)), []byte(shared), q.Authenticator[:]); err != nil || string(clear) != "hunter2" {
 					t.Errorf("password %q, %v", clear, err)
@@ -114,7 +114,7 @@ func TestA17Passwords(t *testing.T) {
 // TestA17CHAP: a client that sends no CHAP-Challenge means its Request Authenticator (RFC 2865 §2.2).
 func TestA17CHAP(t *testing.T) {
 	r := pap("jo", "")
-	r.Method, r.Attributes, r.Authenticator = policy.CHAP, octets(chapPassword), [16]byte{1, 2, 3}
+	r.Method, r.Attributes, r.Authenticator = policy.MethodCHAP, octets(chapPassword), [16]byte{1, 2, 3}
 	q, answer := handedOn(t, r)
 	if q == nil {
 		t.Fatal(answer)
@@ -155,16 +155,16 @@ func TestA17Vendor(t *testing.T) {
 		sent   []at
 		want   []at // after User-Name and, for a password, User-Password
 	}{
-		{"another method's proof", policy.Password, []at{vsa(311, msChallenge, msRASVersion, msResponse)}, []at{vsa(311, msRASVersion)}},
-		{"proof and rest", policy.MSCHAP, []at{vsa(311, msRASVersion, msChallenge, msResponse)},
+		{"another method's proof", policy.MethodPassword, []at{vsa(311, msChallenge, msRASVersion, msResponse)}, []at{vsa(311, msRASVersion)}},
+		{"proof and rest", policy.MethodMSCHAP, []at{vsa(311, msRASVersion, msChallenge, msResponse)},
 			[]at{vsa(311, msChallenge, msResponse), vsa(311, msRASVersion)}},
-		{"proof in two", policy.MSCHAP, []at{vsa(311, msChallenge), vsa(9, at{1, "x"}), vsa(311, ms2Response)},
+		{"proof in two", policy.MethodMSCHAP, []at{vsa(311, msChallenge), vsa(9, at{1, "x"}), vsa(311, ms2Response)},
 			[]at{vsa(311, msChallenge), vsa(311, ms2Response), vsa(9, at{1, "x"})}},
-		{"no password change before the second factor", policy.MSCHAP, []at{vsa(311, msChallenge, ms2Response, ms2Change)},
+		{"no password change before the second factor", policy.MethodMSCHAP, []at{vsa(311, msChallenge, ms2Response, ms2Change)},
 			[]at{vsa(311, msChallenge, ms2Response)}},
-		{"Microsoft's, malformed", policy.MSCHAP, []at{vsa(311, msChallenge, ms2Response), {26, "\x00\x00\x01\x37\x19\x32x"}},
+		{"Microsoft's, malformed", policy.MethodMSCHAP, []at{vsa(311, msChallenge, ms2Response), {26, "\x00\x00\x01\x37\x19\x32x"}},
 			[]at{vsa(311, msChallenge, ms2Response)}},
-		{"hidden with the client's secret", policy.Password, []at{vsa(311, at{16, strings.Repeat("k", 34)}), {69, "\x00\x80\x01xx"}, {214, "secret"},
+		{"hidden with the client's secret", policy.MethodPassword, []at{vsa(311, at{16, strings.Repeat("k", 34)}), {69, "\x00\x80\x01xx"}, {214, "secret"},
 			vsa(529, at{214, "s"}, at{1, "x"})}, []at{vsa(529, at{1, "x"})}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -229,9 +229,9 @@ func TestUnfit(t *testing.T) {
 		{"malformed", policy.FirstRequest{User: "jo", Password: "x", Attributes: []byte{1}}, "radiusauth: the client's attributes are malformed"},
 		{"no name", policy.FirstRequest{Password: "x"}, "radiusauth: a User-Name of 0 octets"},
 		{"long name", policy.FirstRequest{User: strings.Repeat("x", 254), Password: "x"}, "radiusauth: a User-Name of 254 octets"},
-		{"no CHAP", policy.FirstRequest{User: "jo", Method: policy.CHAP}, "radiusauth: no attribute of chap in the request"},
-		{"no MS-CHAP", policy.FirstRequest{Typed: "jo", Method: policy.MSCHAP}, "radiusauth: no attribute of ms-chap in the request"},
-		{"no EAP", policy.FirstRequest{Typed: "jo", Method: policy.EAP}, "radiusauth: no attribute of eap in the request"},
+		{"no CHAP", policy.FirstRequest{User: "jo", Method: policy.MethodCHAP}, "radiusauth: no attribute of chap in the request"},
+		{"no MS-CHAP", policy.FirstRequest{Typed: "jo", Method: policy.MethodMSCHAP}, "radiusauth: no attribute of ms-chap in the request"},
+		{"no EAP", policy.FirstRequest{Typed: "jo", Method: policy.MethodEAP}, "radiusauth: no attribute of eap in the request"},
 		{"State of others", policy.FirstRequest{User: "jo", Password: "x", State: "abc"}, "radiusauth: a State that is none of ours"},
 	} {
 		if q, answer := handedOn(t, tt.r); q != nil || answer != tt.want {
@@ -248,7 +248,7 @@ func TestTicket(t *testing.T) {
 	} {
 		r := policy.FirstRequest{State: want.encode()}
 		if want.eap {
-			r.Method = policy.EAP
+			r.Method = policy.MethodEAP
 		}
 		if got, err := conversationOf(r); err != nil || got != want {
 			t.Errorf("got %+v, %v, want %+v", got, err, want)
@@ -259,8 +259,8 @@ func TestTicket(t *testing.T) {
 				t.Errorf("the first %d octets of a State are taken", n)
 			}
 		}
-		if r.Method = policy.EAP; want.eap {
-			r.Method = policy.MSCHAP
+		if r.Method = policy.MethodEAP; want.eap {
+			r.Method = policy.MethodMSCHAP
 		}
 		r.State = want.encode()
 		if _, err := conversationOf(r); !errors.Is(err, policy.ErrRejected) {

@@ -34,7 +34,7 @@ func (t conversation) encode() string {
 // conversationOf returns the conversation that r continues, or an empty one for a new login. It is a refusal if a challenge
 // by EAP is answered without EAP, or the other way round.
 func conversationOf(r policy.FirstRequest) (t conversation, err error) {
-	t.eap = r.Method == policy.EAP
+	t.eap = r.Method == policy.MethodEAP
 	if r.State == "" {
 		return t, nil
 	}

@@ -179,7 +179,7 @@ func (u *Upstream) authenticate(ctx context.Context, r policy.FirstRequest) (a p
 	if err != nil {
 		return a, err
 	}
-	if r.Method == policy.EAP {
+	if r.Method == policy.MethodEAP {
 		if err := t.fromPeer(eapPacket(r.Attributes), r.Typed); err != nil {
 			return a, err
 		}

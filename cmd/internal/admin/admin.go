@@ -8,6 +8,7 @@
 package admin
 
 import (
+	"context"
 	"crypto/rand"
 	"log/slog"
 	"os"
@@ -26,11 +27,11 @@ type Daemon struct {
 	Ready        func() error  // why no login can be answered now; nil when they can
 	Applications func() []Application
 	FirstFactors func() []FirstFactor
-	Approvals    func(user string, most int) []policy.Approval // "" is everybody
-	Forget       func(user string) int                         // the approvals of a user, whose name may be written in any form
-	Frauds       func() uint64                                 // pushes that their users reported
-	LostLines    func() uint64                                 // of auth_log
-	Profiles     bool                                          // are shown too, under /debug/pprof/
+	Approvals    func(ctx context.Context, user string, most int) ([]policy.Approval, error) // "" is everybody
+	Forget       func(ctx context.Context, user string) (int, error)                         // the approvals of a user, whose name may be written in any form
+	Frauds       func() uint64                                                               // pushes that their users reported
+	LostLines    func() uint64                                                               // of auth_log
+	Profiles     bool                                                                        // are shown too, under /debug/pprof/
 	Log          *slog.Logger
 }
 

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -58,7 +59,7 @@ func newHouse(t testing.TB, clients ...string) *house {
 		Ready:        func() error { return locked(h, &h.notReady) },
 		Applications: func() []Application { return locked(h, &h.duo) },
 		FirstFactors: func() []FirstFactor { return locked(h, &h.first) },
-		Approvals:    func(string, int) []policy.Approval { return locked(h, &h.approvals) },
+		Approvals:    func(context.Context, string, int) ([]policy.Approval, error) { return locked(h, &h.approvals), nil },
 		Forget:       h.forgets,
 		Frauds:       func() uint64 { return locked(h, &h.frauds) },
 		LostLines:    func() uint64 { return locked(h, &h.lost) },
@@ -73,11 +74,11 @@ func locked[T any](h *house, v *T) T {
 	return *v
 }
 
-func (h *house) forgets(user string) int {
+func (h *house) forgets(_ context.Context, user string) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.forgotten = append(h.forgotten, user)
-	return 2
+	return 2, nil
 }
 
 // ask sends a request as a browser on this machine does, unless change says otherwise.
@@ -110,7 +111,7 @@ func text(t testing.TB, r *http.Response) string {
 func event(change ...func(*radiusd.Event)) radiusd.Event {
 	e := radiusd.Event{
 		Time: time.Now(), Client: "vpn", User: "alice", Service: "vpn", UserIP: netip.MustParseAddr("203.0.113.7"),
-		ClientAddr: netip.MustParseAddr("192.0.2.0"), Code: "Access-Accept", Reason: policy.Approved, Factor: policy.Push,
+		ClientAddr: netip.MustParseAddr("192.0.2.0"), Code: "Access-Accept", Reason: policy.ReasonApproved, Factor: policy.FactorPush,
 		Txid: "11111111-2222-3333-4444-555555555555", Took: 4200 * time.Millisecond, FirstTook: 12 * time.Millisecond, DuoTook: 4100 * time.Millisecond,
 	}
 	for _, c := range change {

@@ -41,7 +41,7 @@ func newCollector(d Daemon) *collector {
 		func() float64 { return float64(d.Memory.Counts().Joins) })
 	add(counter, "fraud_reports_total", "Pushes that their users reported as fraud.", func() float64 { return float64(d.Frauds()) })
 	add(gauge, "approvals", "Approvals that are remembered, expired ones that nobody asked for since included.",
-		func() float64 { return float64(d.Memory.Approvals.Len()) })
+		func() float64 { return float64(d.Memory.Counts().Approvals) })
 	add(counter, "auth_log_lost_lines_total", "Lines of auth_log that could not be written.",
 		func() float64 { return float64(d.LostLines()) })
 

@@ -54,7 +54,7 @@ func everything(t *testing.T) map[string]*exposed {
 	all["up"] = &exposed{labels: map[string][]string{"instance": nil, "job": {"duoradiusd"}}}
 	// These need not have happened.
 	reasons := &all["duoradiusd_logins_total"].labels
-	for _, r := range []policy.Reason{policy.Denied, policy.DuoConfig, policy.FailedOpen, policy.NoFirstFactor} {
+	for _, r := range []policy.Reason{policy.ReasonDenied, policy.ReasonDuoConfig, policy.ReasonFailedOpen, policy.ReasonNoFirstFactor} {
 		(*reasons)["reason"] = append((*reasons)["reason"], string(r))
 	}
 	(all["duoradiusd_dropped_total"].labels)["reason"] = radiusd.DropReasons()

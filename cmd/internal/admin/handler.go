@@ -114,6 +114,11 @@ func (a *Admin) forget(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Whose approvals? Go back and give a user's name.", http.StatusBadRequest)
 		return
 	}
-	n := a.daemon.Forget(user)
+	n, err := a.daemon.Forget(r.Context(), user)
+	if err != nil {
+		a.daemon.Log.Error("admin: forget", "user", user, "error", err)
+		http.Error(w, "The approvals can't be forgotten now; the log says why.", http.StatusServiceUnavailable)
+		return
+	}
 	http.Redirect(w, r, fmt.Sprintf("/?forgotten=%d#approvals", n), http.StatusSeeOther)
 }

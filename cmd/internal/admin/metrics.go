@@ -53,13 +53,13 @@ type ending struct {
 // awaited are the endings whose first occurrence must already raise an alert. To Prometheus a counter that appears with the
 // value 1 has not increased, so these series appear with 0.
 var awaited = []ending{
-	{"Access-Accept", policy.Approved},
-	{"Access-Accept", policy.FailedOpen},
-	{"Access-Reject", policy.Fraud},
-	{"Access-Reject", policy.NoAnswer},
-	{"Access-Reject", policy.NoFirstFactor},
-	{"Access-Reject", policy.DuoUnavailable},
-	{"Access-Reject", policy.DuoConfig},
+	{"Access-Accept", policy.ReasonApproved},
+	{"Access-Accept", policy.ReasonFailedOpen},
+	{"Access-Reject", policy.ReasonFraud},
+	{"Access-Reject", policy.ReasonNoAnswer},
+	{"Access-Reject", policy.ReasonNoFirstFactor},
+	{"Access-Reject", policy.ReasonDuoUnavailable},
+	{"Access-Reject", policy.ReasonDuoConfig},
 }
 
 func newMetrics(d Daemon) *metrics {
@@ -89,10 +89,10 @@ func newMetrics(d Daemon) *metrics {
 func (m *metrics) observe(e *radiusd.Event) {
 	c := m.client(e.Client)
 	c.ended(m, e.Client, ending{e.Code, e.Reason}).Inc()
-	if e.Reason == policy.Remembered {
+	if e.Reason == policy.ReasonRemembered {
 		c.hits.Inc()
 	}
-	if e.Reason == policy.Probe {
+	if e.Reason == policy.ReasonProbe {
 		return
 	}
 	if e.Code != "none" {

@@ -33,10 +33,12 @@ func TestMetrics(t *testing.T) {
 	h.first = []FirstFactor{{Name: "directory", Server: "ldaps://dc1.example.com", Up: true}, {Name: "directory", Server: "ldaps://dc2.example.com"}}
 	h.frauds, h.lost = 5, 6
 	h.Observe(event())
-	h.Observe(event(func(e *radiusd.Event) { e.Reason, e.FirstTook, e.DuoTook, e.Took = policy.Remembered, 0, 0, 0 }))
-	h.Observe(event(func(e *radiusd.Event) { e.Reason, e.Code = policy.Probe, "Access-Reject" }))
-	h.Observe(event(func(e *radiusd.Event) { e.Reason, e.Code = policy.Abandoned, "none" }))
-	h.Observe(event(func(e *radiusd.Event) { e.Client, e.Reason, e.Code = "lab", policy.Challenged, "Access-Challenge" }))
+	h.Observe(event(func(e *radiusd.Event) { e.Reason, e.FirstTook, e.DuoTook, e.Took = policy.ReasonRemembered, 0, 0, 0 }))
+	h.Observe(event(func(e *radiusd.Event) { e.Reason, e.Code = policy.ReasonProbe, "Access-Reject" }))
+	h.Observe(event(func(e *radiusd.Event) { e.Reason, e.Code = policy.ReasonAbandoned, "none" }))
+	h.Observe(event(func(e *radiusd.Event) {
+		e.Client, e.Reason, e.Code = "lab", policy.ReasonChallenged, "Access-Challenge"
+	}))
 	got := h.series()
 	for name, want := range map[string]string{
 		`duoradiusd_logins_total{client="vpn",outcome="accept",reason="approved"}`:              "1",
@@ -115,7 +117,7 @@ func TestCardinality(t *testing.T) {
 // TestObserve_Allocates nothing, once the client and the reason were seen; but for Duo's exemplar.
 func TestObserve_Allocates(t *testing.T) {
 	h := newHouse(t)
-	e := event(func(e *radiusd.Event) { e.Reason, e.Txid, e.DuoTook = policy.Remembered, "", 0 })
+	e := event(func(e *radiusd.Event) { e.Reason, e.Txid, e.DuoTook = policy.ReasonRemembered, "", 0 })
 	if got := testing.AllocsPerRun(1000, func() { h.Observe(e) }); got > 1 { // the Event itself may move to the heap
 		t.Errorf("%v allocations a login", got)
 	}

@@ -3,6 +3,7 @@ package admin
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -86,7 +87,12 @@ func tallies[K ~string](counts map[K]uint64) (list []tally) {
 }
 
 func (a *Admin) page(w http.ResponseWriter, r *http.Request) {
-	v := a.view(time.Now())
+	v, err := a.view(r.Context(), time.Now())
+	if err != nil {
+		a.daemon.Log.Error("admin: the page", "error", err)
+		http.Error(w, "The approvals can't be listed; the log says why.", http.StatusServiceUnavailable)
+		return
+	}
 	if n, err := strconv.Atoi(r.FormValue("refresh")); err == nil && n >= 5 && n <= 3600 {
 		v.Refresh = n
 		w.Header().Set("Refresh", strconv.Itoa(n))
@@ -104,13 +110,17 @@ func (a *Admin) page(w http.ResponseWriter, r *http.Request) {
 	w.Write(b.Bytes())
 }
 
-func (a *Admin) view(now time.Time) *view {
+func (a *Admin) view(ctx context.Context, now time.Time) (*view, error) {
 	d := &a.daemon
+	approvals, err := d.Approvals(ctx, "", shownApprovals)
+	if err != nil {
+		return nil, err
+	}
 	v := &view{
 		Style: template.CSS(style), Version: d.Version, Now: now, Uptime: uptime(now.Sub(a.started)), Serves: d.Serves(),
 		Applications: d.Applications(), FirstFactors: d.FirstFactors(),
 		Pushes: d.Memory.Counts().Transactions, Pending: d.Server.PendingLogins(shownPending),
-		Logins: a.recent.list(), Approvals: d.Approvals("", shownApprovals), Kept: d.Memory.Approvals.Len(),
+		Logins: a.recent.list(), Approvals: approvals, Kept: d.Memory.Counts().Approvals,
 		Ends: tallies(d.Server.Outcomes()), Drops: tallies(d.Server.Drops()), Token: a.token,
 	}
 	v.InFlight, _ = d.Server.Pending()
@@ -126,7 +136,7 @@ func (a *Admin) view(now time.Time) *view {
 	for _, c := range d.Server.Clients() {
 		v.Clients = append(v.Clients, clientRow{c})
 	}
-	return v
+	return v, nil
 }
 
 // More is how many approvals are not shown.
@@ -257,7 +267,7 @@ func tone(word string) string {
 		return "good"
 	case "down", "Access-Reject":
 		return "bad"
-	case "slow", string(policy.FailedOpen), string(policy.Fraud):
+	case "slow", string(policy.ReasonFailedOpen), string(policy.ReasonFraud):
 		return "warn"
 	}
 	return "calm"

@@ -58,7 +58,7 @@ func TestPage(t *testing.T) {
 		EndsAt: now.Add(15 * time.Minute), Uses: 3}}
 	h.Observe(event(func(e *radiusd.Event) { e.Time = now }))
 	h.Observe(event(func(e *radiusd.Event) {
-		e.User, e.Code, e.Reason, e.Factor, e.Txid, e.Took, e.DuoTook = "bob", "Access-Reject", policy.NoFirstFactor, "", "", 350*time.Microsecond, 0
+		e.User, e.Code, e.Reason, e.Factor, e.Txid, e.Took, e.DuoTook = "bob", "Access-Reject", policy.ReasonNoFirstFactor, "", "", 350*time.Microsecond, 0
 		e.Err = "ldapauth: bind: connection reset"
 	}))
 	page := h.get("/?forgotten=1&refresh=10")

@@ -120,7 +120,7 @@ func roots(ca string) (*x509.CertPool, error) {
 // able reports whether logins through this application can end well now.
 func (a *application) able() bool {
 	health, _ := a.client.Health()
-	return health != duo.Down || a.failmode == policy.FailSafe
+	return health != duo.Down || a.failmode == policy.FailmodeSafe
 }
 
 // clockLimit is how far off this machine's clock may be before it is said; Duo refuses at five minutes.

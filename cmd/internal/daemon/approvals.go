@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -17,42 +18,48 @@ func (d *Daemon) integrationKey(client string) string {
 
 // Approvals returns what is remembered of a user, under whichever of its names, or of everybody for "": the most
 // recently used first, at most so many; 0 is all. What [remember] no longer lets count is not among it.
-func (d *Daemon) Approvals(user string, most int) []policy.Approval {
+func (d *Daemon) Approvals(ctx context.Context, user string, most int) ([]policy.Approval, error) {
 	if user != "" {
 		user = d.canonical(user)
 	}
 	s, now := d.parts.Load().settings, time.Now()
-	return slices.DeleteFunc(d.memory.Approvals.List(user, most), func(a policy.Approval) bool {
+	list, err := d.memory.Approvals.List(ctx, user, most)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(list, func(a policy.Approval) bool {
 		used := a.LastUsedAt
 		if used.IsZero() {
 			used = a.ApprovedAt
 		}
 		return s.Idle > 0 && now.Sub(used) >= s.Idle || s.Uses > 0 && a.Uses >= s.Uses
-	})
+	}), nil
 }
 
 // Forget takes away what is remembered of a user, under whichever of its names, and returns how many approvals that
 // were. An earlier configuration may have known the user by the very name that is given: what was remembered by that
 // goes too.
-func (d *Daemon) Forget(user string) int {
+func (d *Daemon) Forget(ctx context.Context, user string) (int, error) {
 	canonical := d.canonical(user)
-	n := d.memory.Approvals.Forget(canonical)
-	if canonical != user {
-		n += d.memory.Approvals.Forget(user)
+	n, err := d.memory.Approvals.Forget(ctx, canonical)
+	if err == nil && canonical != user {
+		var more int
+		more, err = d.memory.Approvals.Forget(ctx, user)
+		n += more
 	}
 	if n > 0 {
 		d.saveForgotten() // or a crash would bring them back
 		d.log.Info("approvals: forgotten", "user", canonical, "approvals", n)
 	}
-	return n
+	return n, err
 }
 
 // ForgetAll takes away what is remembered of everybody, and returns how many approvals that were.
-func (d *Daemon) ForgetAll() int {
-	n := d.memory.Approvals.ForgetAll()
+func (d *Daemon) ForgetAll(ctx context.Context) (int, error) {
+	n, err := d.memory.Approvals.ForgetAll(ctx)
 	d.saveForgotten()
 	d.log.Info("approvals: all forgotten", "approvals", n)
-	return n
+	return n, err
 }
 
 // canonical returns the name by which the user of name is remembered. A name that no login can have stays as it is.

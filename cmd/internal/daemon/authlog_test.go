@@ -55,7 +55,7 @@ func watchLog(t *testing.T, path string) *watchedLog {
 // add is a login of each of users; their lines are written, or lost, when it returns.
 func (w *watchedLog) add(users ...string) {
 	for _, user := range users {
-		w.Add(radiusd.Event{User: user, Client: "vpn", Code: "Access-Accept", Reason: policy.Approved})
+		w.Add(radiusd.Event{User: user, Client: "vpn", Code: "Access-Accept", Reason: policy.ReasonApproved})
 	}
 	synctest.Wait()
 }

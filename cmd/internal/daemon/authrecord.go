@@ -85,8 +85,8 @@ func authStatus(e radiusd.Event) string {
 // settled reports whether somebody who could tell was asked: the others say nothing about the user.
 func settled(why policy.Reason) bool {
 	switch why {
-	case policy.NoFirstFactor, policy.DuoUnavailable, policy.DuoConfig, policy.DuoRefused, policy.DuoUnknown,
-		policy.BadSecret, policy.ShuttingDown, policy.Panicked, policy.Unanswerable:
+	case policy.ReasonNoFirstFactor, policy.ReasonDuoUnavailable, policy.ReasonDuoConfig, policy.ReasonDuoRefused, policy.ReasonDuoUnknown,
+		policy.ReasonBadSecret, policy.ReasonShuttingDown, policy.ReasonPanicked, policy.ReasonUnanswerable, policy.ReasonStoreUnavailable:
 		return false
 	}
 	return true
@@ -95,9 +95,9 @@ func settled(why policy.Reason) bool {
 // authStage tells what decided: the second factor, or what is remembered of it, or what comes before.
 func authStage(why policy.Reason) string {
 	switch why {
-	case policy.Exempt, policy.Relayed, policy.BadName, policy.Probe, policy.DeniedByRule, policy.BadPassword,
-		policy.AccountRefused, policy.NoFirstFactor, policy.Unlisted, policy.Elsewhere, policy.BadField, policy.Throttled,
-		policy.Unsupported, policy.BadSecret, policy.Panicked:
+	case policy.ReasonExempt, policy.ReasonRelayed, policy.ReasonBadName, policy.ReasonProbe, policy.ReasonDeniedByRule, policy.ReasonBadPassword,
+		policy.ReasonAccountRefused, policy.ReasonNoFirstFactor, policy.ReasonUnlisted, policy.ReasonElsewhere, policy.ReasonBadField, policy.ReasonThrottled,
+		policy.ReasonUnsupported, policy.ReasonBadSecret, policy.ReasonPanicked:
 		return "Primary authentication"
 	}
 	return "Secondary authentication"
@@ -107,7 +107,7 @@ func authLevel(why policy.Reason, status string) string {
 	switch {
 	case status == "Error":
 		return "error"
-	case why == policy.FailedOpen || why == policy.Fraud:
+	case why == policy.ReasonFailedOpen || why == policy.ReasonFraud:
 		return "warning"
 	}
 	return "info"

@@ -18,10 +18,10 @@ func TestAuthRecord(t *testing.T) {
 	at := time.Date(2026, 3, 1, 9, 0, 0, 123456789, time.FixedZone("", 3600))
 	full := radiusd.Event{
 		Time: at, Client: "vpn", ClientAddr: netip.MustParseAddr("192.0.2.10"), User: "jo", Service: "remote",
-		UserIP: netip.MustParseAddr("203.0.113.7"), Code: "Access-Accept", Reason: policy.Approved, Factor: policy.Push, Txid: "tx",
+		UserIP: netip.MustParseAddr("203.0.113.7"), Code: "Access-Accept", Reason: policy.ReasonApproved, Factor: policy.FactorPush, Txid: "tx",
 		Took: 3500 * time.Millisecond, FirstTook: 12 * time.Millisecond, DuoTook: 3456 * time.Millisecond,
 	}
-	broken := radiusd.Event{Time: at, Client: "vpn", User: "a\x1b[31m\n\u2028<&>", Code: "Access-Reject", Reason: policy.DuoUnavailable, Err: "duo: dial"}
+	broken := radiusd.Event{Time: at, Client: "vpn", User: "a\x1b[31m\n\u2028<&>", Code: "Access-Reject", Reason: policy.ReasonDuoUnavailable, Err: "duo: dial"}
 	for _, tt := range []struct {
 		e    radiusd.Event
 		want string
@@ -49,27 +49,27 @@ func TestAuthStatus(t *testing.T) {
 		reason policy.Reason
 		want   string
 	}{
-		{"Access-Accept", policy.Approved, "Allow, Secondary, info"},
-		{"Access-Accept", policy.Remembered, "Allow, Secondary, info"},
-		{"Access-Accept", policy.Bypass, "Allow, Secondary, info"},
-		{"Access-Accept", policy.Exempt, "Allow, Primary, info"},
-		{"Access-Accept", policy.FailedOpen, "Allow, Secondary, warning"},
-		{"Access-Challenge", policy.Challenged, "Challenge, Secondary, info"},
-		{"Access-Challenge", policy.Relayed, "Challenge, Primary, info"},
-		{"Access-Reject", policy.BadPassword, "Reject, Primary, info"},
-		{"Access-Reject", policy.AccountRefused, "Reject, Primary, info"},
-		{"Access-Reject", policy.BadName, "Reject, Primary, info"},
-		{"Access-Reject", policy.DeniedByRule, "Reject, Primary, info"},
-		{"Access-Reject", policy.Denied, "Reject, Secondary, info"},
-		{"Access-Reject", policy.Fraud, "Reject, Secondary, warning"},
-		{"Access-Reject", policy.NoAnswer, "Reject, Secondary, info"},
-		{"Access-Reject", policy.NoFirstFactor, "Error, Primary, error"},
-		{"Access-Reject", policy.DuoUnavailable, "Error, Secondary, error"},
-		{"Access-Reject", policy.DuoConfig, "Error, Secondary, error"},
-		{"Access-Reject", policy.BadSecret, "Error, Primary, error"},
-		{"Access-Reject", policy.Panicked, "Error, Primary, error"},
-		{"none", policy.DuoUnavailable, "Error, Secondary, error"}, // failmode silent
-		{"none", policy.Abandoned, "Discard, Secondary, info"},
+		{"Access-Accept", policy.ReasonApproved, "Allow, Secondary, info"},
+		{"Access-Accept", policy.ReasonRemembered, "Allow, Secondary, info"},
+		{"Access-Accept", policy.ReasonBypass, "Allow, Secondary, info"},
+		{"Access-Accept", policy.ReasonExempt, "Allow, Primary, info"},
+		{"Access-Accept", policy.ReasonFailedOpen, "Allow, Secondary, warning"},
+		{"Access-Challenge", policy.ReasonChallenged, "Challenge, Secondary, info"},
+		{"Access-Challenge", policy.ReasonRelayed, "Challenge, Primary, info"},
+		{"Access-Reject", policy.ReasonBadPassword, "Reject, Primary, info"},
+		{"Access-Reject", policy.ReasonAccountRefused, "Reject, Primary, info"},
+		{"Access-Reject", policy.ReasonBadName, "Reject, Primary, info"},
+		{"Access-Reject", policy.ReasonDeniedByRule, "Reject, Primary, info"},
+		{"Access-Reject", policy.ReasonDenied, "Reject, Secondary, info"},
+		{"Access-Reject", policy.ReasonFraud, "Reject, Secondary, warning"},
+		{"Access-Reject", policy.ReasonNoAnswer, "Reject, Secondary, info"},
+		{"Access-Reject", policy.ReasonNoFirstFactor, "Error, Primary, error"},
+		{"Access-Reject", policy.ReasonDuoUnavailable, "Error, Secondary, error"},
+		{"Access-Reject", policy.ReasonDuoConfig, "Error, Secondary, error"},
+		{"Access-Reject", policy.ReasonBadSecret, "Error, Primary, error"},
+		{"Access-Reject", policy.ReasonPanicked, "Error, Primary, error"},
+		{"none", policy.ReasonDuoUnavailable, "Error, Secondary, error"}, // failmode silent
+		{"none", policy.ReasonAbandoned, "Discard, Secondary, info"},
 	} {
 		e := radiusd.Event{Code: tt.code, Reason: tt.reason}
 		status := authStatus(e)
@@ -93,7 +93,7 @@ func TestEveryReasonHasAStage(t *testing.T) {
 			secondary++
 		}
 	}
-	if len(all) != 39 || secondary != 24 {
+	if len(all) != 41 || secondary != 26 {
 		t.Errorf("%d reasons, %d of them of the second factor: see authStage and settled, then these numbers", len(all), secondary)
 	}
 }

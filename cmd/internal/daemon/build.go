@@ -126,7 +126,7 @@ func settings(c *conf.Config) policy.Settings {
 		BindTo:   c.Remember.BindTo,
 		Idle:     c.Remember.Idle,
 		Uses:     c.Remember.Uses,
-		Guard:    policy.PushGuard{Pushes: c.Guard.Pushes, Window: c.Guard.Window, Cooldown: c.Guard.Cooldown},
+		Guard:    policy.PushLimits{Pushes: c.Guard.Pushes, Window: c.Guard.Window, Cooldown: c.Guard.Cooldown},
 	}
 	s.Users = make([]policy.User, 0, len(c.Users))
 	for _, u := range c.Users {

@@ -64,7 +64,8 @@ func (d *Daemon) control(reload func() error) http.Handler {
 		answer(w, r)
 	})
 	mux.HandleFunc("GET /approvals", func(w http.ResponseWriter, r *http.Request) {
-		answer(w, d.Approvals(r.URL.Query().Get("user"), 0))
+		list, err := d.Approvals(r.Context(), r.URL.Query().Get("user"), 0)
+		answerOrFail(w, list, err)
 	})
 	mux.HandleFunc("DELETE /approvals", func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
@@ -72,12 +73,23 @@ func (d *Daemon) control(reload func() error) http.Handler {
 		case (user == "") != all:
 			http.Error(w, "want user=NAME or all=true", http.StatusBadRequest)
 		case all:
-			answer(w, Forgotten{Forgotten: d.ForgetAll()})
+			n, err := d.ForgetAll(r.Context())
+			answerOrFail(w, Forgotten{Forgotten: n}, err)
 		default:
-			answer(w, Forgotten{User: d.canonical(user), Forgotten: d.Forget(user)})
+			n, err := d.Forget(r.Context(), user)
+			answerOrFail(w, Forgotten{User: d.canonical(user), Forgotten: n}, err)
 		}
 	})
 	return mux
+}
+
+// answerOrFail answers v, or the error of a store that can't be asked.
+func answerOrFail(w http.ResponseWriter, v any, err error) {
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	answer(w, v)
 }
 
 func answer(w http.ResponseWriter, v any) {

@@ -8,15 +8,16 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"duoradiusd/conf"
-	"duoradiusd/internal/system"
 	"duoradiusd/policy"
 	"duoradiusd/radiusd"
 )
@@ -84,7 +85,7 @@ func (d *Daemon) tell(e radiusd.Event) {
 func (d *Daemon) use(p *parts) {
 	d.parts.Store(p)
 	d.policy.Store(policy.New(p.settings, d.memory))
-	d.memory.Approvals.Resize(p.entries)
+	d.memory.Resize(p.entries)
 	d.server.Use(radiusd.Settings{
 		Clients:     p.clients,
 		Decider:     d.policy.Load(),
@@ -126,7 +127,7 @@ func (d *Daemon) Reload(c *conf.Config) error {
 	}
 	if err := d.server.Listen(p.listen); err != nil {
 		p.drop(before)
-		if system.IsInUse(err) {
+		if errors.Is(err, syscall.EADDRINUSE) {
 			return fmt.Errorf("%w (another address on a port that is listened on wants a restart)", err)
 		}
 		return err

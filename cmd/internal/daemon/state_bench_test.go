@@ -18,7 +18,7 @@ func BenchmarkHundredThousand(b *testing.B) {
 	}
 	i := 0
 	for b.Loop() {
-		if k.Forget(fmt.Sprintf("firstname.lastname%d", i)) != 1 {
+		if k.forget(fmt.Sprintf("firstname.lastname%d", i)) != 1 {
 			b.Fatal("not remembered")
 		}
 		i++

@@ -82,18 +82,18 @@ func (k *kept) end() { k.Shutdown(context.Background()) }
 // login is one of a user whom Duo allows.
 func (k *kept) login(user, field string, mode policy.Mode) policy.Verdict {
 	s := k.parts.Load().settings
-	s.Guard = policy.PushGuard{Pushes: 3, Window: time.Hour, Cooldown: time.Hour}
+	s.Guard = policy.PushLimits{Pushes: 3, Window: time.Hour, Cooldown: time.Hour}
 	p := policy.New(s, k.memory)
 	return p.Decide(context.Background(), policy.Attempt{User: user, Password: field, Authentic: true,
 		UserIP: netip.MustParseAddr("198.51.100.77"), ClientAddr: netip.MustParseAddr("192.0.2.1"), Client: &policy.Client{
 			Name: "vpn", Service: "vpn", FirstFactor: allowing{}, Second: allowing{}, Application: "DIXXXXXXXXXXXXXXXXXX",
-			Mode: mode, Delimiter: ",", Factors: []policy.Factor{policy.Push, policy.Passcode}, Remember: time.Hour}})
+			Mode: mode, Delimiter: ",", Factors: []policy.Factor{policy.FactorPush, policy.FactorPasscode}, Remember: time.Hour}})
 }
 
 func (k *kept) approve(users ...string) {
 	k.t.Helper()
 	for _, user := range users {
-		if v := k.login(user, "pw", policy.ModeAuto); v.Outcome != policy.Accept {
+		if v := k.login(user, "pw", policy.ModeAuto); v.Outcome != policy.OutcomeAccept {
 			k.t.Fatal(v)
 		}
 	}
@@ -101,8 +101,24 @@ func (k *kept) approve(users ...string) {
 
 func (k *kept) wantApprovals(want int) {
 	k.t.Helper()
-	if got := len(k.Approvals("", 0)); got != want {
-		k.t.Errorf("%d approvals, want %d", got, want)
+	list, err := k.Approvals(context.Background(), "", 0)
+	if err != nil || len(list) != want {
+		k.t.Errorf("%d approvals, %v; want %d", len(list), err, want)
+	}
+}
+
+// forget forgets a user's approvals and returns how many that were.
+func (k *kept) forget(user string) int {
+	n, err := k.Forget(context.Background(), user)
+	if err != nil {
+		k.t.Error(err)
+	}
+	return n
+}
+
+func (k *kept) forgetAll() {
+	if _, err := k.ForgetAll(context.Background()); err != nil {
+		k.t.Error(err)
 	}
 }
 
@@ -164,7 +180,7 @@ func TestStateIsSetAside(t *testing.T) {
 			k.approve("alice", "bob")
 			k.saveMemory()
 			old := content(t, k.vault.path(memoryFile))
-			k.Forget("bob")
+			k.forget("bob")
 			k.end()
 			tt.harm(t, c.State.Directory, old)
 			k = run(t, c)
@@ -207,8 +223,8 @@ func TestNoState(t *testing.T) {
 	for _, directory := range []string{"", file, "/proc/1/state"} {
 		k := run(t, stateConfig(t, directory))
 		k.approve("alice")
-		k.Forget("alice")
-		k.ForgetAll()
+		k.forget("alice")
+		k.forgetAll()
 		k.end()
 		log := k.told.take()
 		if n := strings.Count(log, `level=WARN msg="state: nothing survives a restart" error="mkdir `); n != strings.Count(directory, "/state") ||
@@ -303,13 +319,13 @@ func TestKeep(t *testing.T) {
 		time.Sleep(time.Hour)
 		want("a use of it", 2)
 		k.approve("bob")
-		if k.Forget("nobody") != 0 {
+		if k.forget("nobody") != 0 {
 			t.Error("nobody was remembered")
 		}
 		want("nothing forgotten", 2)
-		k.Forget("bob")
+		k.forget("bob")
 		want("forgotten", 3)
-		k.ForgetAll()
+		k.forgetAll()
 		want("all forgotten", 4)
 		k.memory.OnFraud("alice", "T1")
 		want("fraud", 5)
@@ -349,7 +365,7 @@ func TestDiskFull(t *testing.T) {
 // TestForgetOnAFullDisk: what was forgotten does not come back, though nothing can be saved.
 func TestForgetOnAFullDisk(t *testing.T) {
 	for _, forget := range []func(k *kept){
-		func(k *kept) { k.Forget("alice") }, func(k *kept) { k.ForgetAll() }, func(k *kept) { k.memory.OnFraud("alice", "T1") },
+		func(k *kept) { k.forget("alice") }, func(k *kept) { k.forgetAll() }, func(k *kept) { k.memory.OnFraud("alice", "T1") },
 	} {
 		keeping(t, func(k *kept, saves func() uint64) {
 			k.approve("alice", "bob")
@@ -379,17 +395,17 @@ func TestSaveAndForget(t *testing.T) {
 		for range 3 {
 			wg.Go(func() { k.saveMemory() })
 		}
-		wg.Go(func() { k.Forget("alice") })
+		wg.Go(func() { k.forget("alice") })
 		wg.Wait()
 		b, err := k.vault.load(memoryFile)
 		if err != nil {
 			t.Fatal(err)
 		}
 		m := policy.NewMemory(100)
-		if err := m.Restore(bytes.NewReader(b), k.parts.Load().second, policy.PushGuard{}); err != nil {
+		if err := m.Restore(bytes.NewReader(b), k.parts.Load().second, policy.PushLimits{}); err != nil {
 			t.Fatal(err)
 		}
-		if got := m.Approvals.List("alice", 0); len(got) != 0 {
+		if got, err := m.Approvals.List(t.Context(), "alice", 0); err != nil || len(got) != 0 {
 			t.Fatalf("it is back: %+v", got)
 		}
 		m.Close()

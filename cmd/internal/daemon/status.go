@@ -49,7 +49,7 @@ func (d *Daemon) Status() Status {
 		Version:   Version(),
 		StartedAt: started.UTC().Round(0),
 		Serves:    p.summary,
-		Approvals: d.memory.Approvals.Len(),
+		Approvals: d.memory.Counts().Approvals,
 		Logins:    d.server.Outcomes(),
 		Dropped:   d.server.Drops(),
 	}

@@ -1,0 +1,96 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// A first factor's answers that are no yes. Any other error means that it could not ask.
+var (
+	ErrRejected    = errors.New("policy: wrong user or password")
+	ErrUnsupported = errors.New("policy: this first factor can't check this method") // it has asked nobody
+)
+
+// FirstFactor checks that users are who they say. Authenticate returns nil for yes; ErrRejected, or a Refusal, for no;
+// an AskBack where it wants to know more; any other error where it could not ask.
+type FirstFactor interface {
+	Authenticate(ctx context.Context, r FirstRequest) (Account, error)
+}
+
+// Method is how a client lets its user prove who they are.
+type Method int
+
+const (
+	MethodPassword Method = iota // User-Password, the only one that can be read by others than a RADIUS server
+	MethodCHAP
+	MethodMSCHAP
+	MethodEAP
+)
+
+func (m Method) String() string { return [...]string{"password", "chap", "ms-chap", "eap"}[m] }
+
+// FirstRequest asks a first factor about one user.
+type FirstRequest struct {
+	User     string // canonical name
+	Method   Method // a first factor that can't check it returns ErrUnsupported
+	Password string // of Method Password; empty only in the answer to an AskBack
+	State    string // of the AskBack that this answers; "" for a fresh login
+
+	// For a first factor that speaks RADIUS itself:
+	Typed         string     // User-Name as sent, which MS-CHAP and EAP compute with
+	ClientAddr    netip.Addr // where the Access-Request came from
+	Authenticator [16]byte   // of the Access-Request, CHAP's challenge where it brings none (RFC 2865 §2.2)
+	Attributes    []byte     // of the Access-Request, as on the wire; not to be changed
+}
+
+// Account is what a first factor that said yes knows of the user.
+type Account struct {
+	User        string // who the user is, where the client could not know: inside an EAP tunnel. "": as asked
+	Unproven    bool   // that name may be only what the outside of a tunnel says: it is no reason to ask nobody
+	DuoUsername string // the user's name at Duo where it differs; "" otherwise
+	Groups      []string
+
+	Attributes []Attribute // for the Access-Accept, as far as Client.Pass lets them through
+	Proof      []Attribute // for the Access-Accept in any case: MS-CHAP2-Success, the keys that a method made
+	EAP        string      // the EAP packet that ends the conversation
+}
+
+// AskBack is the answer of a first factor that asks the user, or the EAP peer, for more: an Access-Challenge. It is an
+// error, so that whoever does not expect it rejects.
+type AskBack struct {
+	State      string        // for FirstRequest.State; the first factor alone understands it
+	Message    string        // for the user
+	EAP        string        // the next EAP packet
+	Attributes []Attribute   // that an Access-Challenge may carry (RFC 2865 §5.44)
+	Wait       time.Duration // how long State is good; 0: not said
+}
+
+func (*AskBack) Error() string { return "policy: the first factor asks back" }
+
+// Refusal is a no that says more than ErrRejected, which it wraps.
+type Refusal struct {
+	Why        string      // for the log; holds nothing secret
+	Proven     bool        // the password was right, so that the user may learn that the account is the trouble
+	Relayed    bool        // another RADIUS server said it, with the delay that it thought fit
+	Message    string      // for the user, from that server
+	EAP        string      // the EAP packet that ends the conversation
+	Attributes []Attribute // that an Access-Reject may carry: MS-CHAP-Error (RFC 2548 §2.1.5)
+}
+
+func (r *Refusal) Error() string { return "policy: " + r.Why }
+func (r *Refusal) Unwrap() error { return ErrRejected }
+
+// Attribute is one RADIUS attribute of a reply.
+type Attribute struct {
+	AttributeID
+	Value string // as its RFC has it, in clear even where it is encrypted on the wire
+}
+
+// AttributeID names a kind of attribute. Vendor 0 is RFC 2865's own space; there, type 26 is a vendor's attribute that
+// does not keep to the format of RFC 2865 §5.26, whole.
+type AttributeID struct {
+	Vendor uint32 // IANA Private Enterprise Number
+	Type   byte
+}

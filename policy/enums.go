@@ -1,0 +1,80 @@
+package policy
+
+// The enumerations that the configuration uses, by the words that it uses.
+
+// Factor is a second factor.
+type Factor string
+
+const (
+	FactorPush     Factor = "push"
+	FactorPhone    Factor = "phone"
+	FactorSMS      Factor = "sms"
+	FactorPasscode Factor = "passcode"
+)
+
+// rings reports whether a phone rings for it.
+func (f Factor) rings() bool { return f == FactorPush || f == FactorPhone }
+
+// reachesPhone reports whether it reaches the user's phone, so that too much of it is an attack.
+func (f Factor) reachesPhone() bool { return f.rings() || f == FactorSMS }
+
+// Mode says how a client's users are asked.
+type Mode string
+
+const (
+	ModeAuto      Mode = "auto"      // at once, unless the user typed a factor
+	ModeChallenge Mode = "challenge" // by Access-Challenge
+	ModePasscode  Mode = "passcode"  // only typed codes count
+)
+
+// Failmode says what happens when Duo can't be asked.
+type Failmode string
+
+const (
+	FailmodeSecure Failmode = "secure" // reject
+	FailmodeSafe   Failmode = "safe"   // the first factor is enough
+	FailmodeSilent Failmode = "silent" // no answer, so that the client asks its next server
+)
+
+// UnlistedMode says what happens to users that no [[user]] names.
+type UnlistedMode string
+
+const (
+	UnlistedAsk         UnlistedMode = "ask" // Duo, by the canonical name
+	UnlistedFirstFactor UnlistedMode = "first-factor"
+	UnlistedReject      UnlistedMode = "reject"
+)
+
+// ElsewhereMode says what happens to a user at a service that the user is not listed for.
+type ElsewhereMode string
+
+const (
+	ElsewhereFirstFactor ElsewhereMode = "first-factor"
+	ElsewhereReject      ElsewhereMode = "reject"
+)
+
+// Need is a rule's word on the second factor.
+type Need string
+
+const (
+	NeedRequired Need = "required" // a second factor is asked for
+	NeedExempt   Need = "exempt"   // none is
+	NeedDeny     Need = "deny"     // the login is rejected
+)
+
+// Binding is something that a remembered approval holds for, beside the user.
+type Binding string
+
+const (
+	BindService Binding = "service"
+	BindClient  Binding = "client"
+	BindUserIP  Binding = "user-ip"
+)
+
+// CaseMode says how user names are compared.
+type CaseMode string
+
+const (
+	CaseFold CaseMode = "fold"
+	CaseKeep CaseMode = "keep"
+)

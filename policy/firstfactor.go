@@ -1,0 +1,179 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Limits on what a first factor may ask back in one login.
+const (
+	maxPrompts   = 8  // for the user
+	maxEAPRounds = 64 // EAP packets: a certificate chain in small fragments takes some forty
+)
+
+// Dialogue is where a login stands with a first factor that asks back.
+type Dialogue struct {
+	Method Method
+	State  string // of the AskBack that the login answers
+	Chosen Chosen // the second factor that stood beside the password
+	Rounds int    // asked back so far
+}
+
+// checkFirstFactor asks the first factor, or gives it the answer to what it asked back.
+func (l *login) checkFirstFactor(ctx context.Context) *Verdict {
+	factor := l.Client.FirstFactor
+	switch {
+	case factor == nil && l.Method != MethodPassword:
+		return end(l.unsupported())
+	case factor == nil:
+		return nil
+	case l.dialogue == nil && l.Method == MethodPassword && l.password == "": // many directories answer yes to it (RFC 4513 §5.1.2)
+		return end(l.reject(ReasonBadPassword, sayWrong))
+	}
+	if v := l.admitAttempt(ctx); v != nil {
+		return v
+	}
+	start := time.Now()
+	account, err := authenticateOrPanicError(ctx, factor, l.firstRequest())
+	l.facts.FirstFactor = time.Since(start)
+	var back *AskBack
+	switch {
+	case err == nil:
+		l.attemptChecked(ctx, CheckedRight)
+		if !l.setAccount(account) {
+			return end(l.reject(ReasonBadName, sayWrong))
+		}
+		return nil
+	case errors.As(err, &back):
+		l.attemptChecked(ctx, CheckedAskedBack)
+		return end(l.relay(ctx, back))
+	case errors.Is(err, ErrRejected):
+		l.attemptChecked(ctx, CheckedWrong)
+		return end(l.refuse(err))
+	}
+	l.attemptChecked(ctx, CheckedNotAsked)
+	if errors.Is(err, ErrUnsupported) {
+		return end(l.unsupported())
+	}
+	if v := l.noLongerWaited(ctx); v != nil {
+		return v
+	}
+	l.facts.Err = err
+	if errors.As(err, &panicError{}) {
+		return end(l.reject(ReasonPanicked, sayLater))
+	}
+	return end(l.reject(ReasonNoFirstFactor, sayLater))
+}
+
+// authenticateOrPanicError makes a FirstFactor's panic an error: the guard must hear that the attempt is over.
+func authenticateOrPanicError(ctx context.Context, factor FirstFactor, r FirstRequest) (account Account, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			account, err = Account{}, panicError{value}
+		}
+	}()
+	return factor.Authenticate(ctx, r)
+}
+
+func (l *login) firstRequest() FirstRequest {
+	r := FirstRequest{
+		User: l.name, Method: l.Method, Password: l.password,
+		Typed: l.User, ClientAddr: l.ClientAddr, Authenticator: l.Authenticator, Attributes: l.Attributes,
+	}
+	if l.dialogue != nil {
+		r.State = l.dialogue.State
+	}
+	return r
+}
+
+// admitAttempt rejects a password of whom too many wrong ones came. Of a dialogue the first request alone counts.
+func (l *login) admitAttempt(ctx context.Context) *Verdict {
+	if l.dialogue != nil {
+		return nil
+	}
+	ok, err := l.memory.Guard.Admit(ctx, l.attempt())
+	switch {
+	case err != nil:
+		return end(l.storeFailed(err))
+	case !ok:
+		return end(l.reject(ReasonThrottled, sayWrong))
+	}
+	return nil
+}
+
+// attemptChecked tells the guard what the password was. The login goes on whatever the guard makes of it.
+func (l *login) attemptChecked(ctx context.Context, result CheckResult) {
+	a := l.attempt()
+	a.Later = l.dialogue != nil
+	if err := l.memory.Guard.Checked(context.WithoutCancel(ctx), a, result); err != nil {
+		l.facts.Err = err
+	}
+}
+
+// attempt is what the guard counts: nobody's attempt where the name is only what the outside of an EAP tunnel says,
+// "anonymous" for a whole company.
+func (l *login) attempt() GuardedAttempt {
+	a := GuardedAttempt{Person: l.name, IP: l.UserIP}
+	if l.Method == MethodEAP {
+		a.Person = ""
+	}
+	return a
+}
+
+// unsupported rejects at once: appliances try several methods in turn (RFC 2865 §2.2, RFC 3579 §2.1).
+func (l *login) unsupported() Verdict {
+	v := l.reject(ReasonUnsupported, "")
+	v.Immediate = true
+	return v
+}
+
+// refuse is a first factor's no. The user learns more than that only from a server that chose to say it, or when the
+// password was right.
+func (l *login) refuse(err error) Verdict {
+	var no *Refusal
+	if !errors.As(err, &no) {
+		return l.reject(ReasonBadPassword, sayWrong)
+	}
+	if !no.Relayed {
+		l.facts.Err = no
+	}
+	v := l.reject(ReasonBadPassword, orElse(no.Message, sayWrong))
+	if no.Proven {
+		v.Reason = ReasonAccountRefused
+	}
+	if no.Proven && !l.rules.deniesByGroup { // nobody knows whether this user's group is denied
+		v.Message = sayAccount
+	}
+	v.Immediate, v.EAP, v.Attributes = no.Relayed, no.EAP, no.Attributes
+	return v
+}
+
+// relay passes on what a first factor asks back.
+func (l *login) relay(ctx context.Context, back *AskBack) Verdict {
+	limit := maxPrompts
+	if l.Method == MethodEAP {
+		limit = maxEAPRounds
+	}
+	d := Dialogue{Method: l.Method, State: back.State, Chosen: l.chosen, Rounds: 1}
+	if l.dialogue != nil {
+		d.Rounds = l.dialogue.Rounds + 1
+	}
+	if d.Rounds > limit {
+		return l.reject(ReasonBadPassword, sayWrong)
+	}
+	c := l.openChallenge()
+	c.Dialogue = &d
+	v := l.facts
+	v.Outcome, v.Reason, v.User = OutcomeChallenge, ReasonRelayed, l.name
+	v.Message, v.EAP, v.Wait = back.Message, back.EAP, min(back.Wait, challengeLife)
+	for _, a := range back.Attributes {
+		if a.Vendor == 0 && a.Type != vendorSpecific || l.Client.passes(a) { // of vendors only what the client is to get
+			v.Attributes = append(v.Attributes, a)
+		}
+	}
+	if v.Wait == 0 && l.Method != MethodEAP { // of EAP it would be the time to the authenticator's next copy (RFC 3580 §3.17)
+		v.Wait = challengeLife
+	}
+	return l.send(ctx, c, v)
+}

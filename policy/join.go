@@ -1,0 +1,219 @@
+package policy
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// transactionLimit bounds a transaction whatever the SecondFactor does; Duo's own pushes end after a minute.
+const transactionLimit = 5 * time.Minute
+
+// JoinKey is what a login must share with a transaction to be answered by it: a retry with a new Identifier or from a new
+// port, or another try after the client gave up. Never another password, another address, another client.
+type JoinKey struct {
+	Client      string
+	Application string // the Duo application
+	User        string // canonical name
+	Duo         Identity
+	IP          netip.Addr
+	Digest      [sha256.Size]byte // of State, method and the whole password field, keyed
+}
+
+// TransactionID names a transaction among all processes that share Stores. It is not Duo's txid.
+type TransactionID string
+
+// Transaction is what is known of one call of Duo's auth.
+type Transaction struct {
+	ID          TransactionID
+	User        Identity // whom Duo is asked about
+	Application string
+	Name        string // the user's canonical name
+	Factor      Factor
+	Code        string // of a Verified Push, for the phone
+	Txid        string // "" until Duo has named it
+	Began       bool   // at Duo
+	Start       time.Time
+	Ended       time.Time  // zero while it is live
+	Quiet       time.Time  // when the phone is silent for sure; zero: it was when the transaction ended
+	Result      AuthResult // once it has ended, unless there is none
+}
+
+// Join is a transaction that a login joins.
+type Join struct {
+	Transaction
+	Account Account // what the first factor of the joined login said, for a login that can't ask it again: its State is used
+}
+
+// NewTransaction is what Claim needs to know. Of the Transaction the store sets ID and Start.
+type NewTransaction struct {
+	Transaction
+	Key        JoinKey
+	Account    Account   // of the login that begins it
+	LoginBegan time.Time // when that login began
+}
+
+// Claim is the answer to who may begin a transaction.
+type Claim int
+
+const (
+	ClaimOwned      Claim = iota + 1 // the caller begins it
+	ClaimJoined                      // another login has begun it: the caller waits for its answer
+	ClaimPhoneRings                  // the phone rings for another login
+)
+
+// joinKey is what a retry of this request has too.
+func (l *login) joinKey() JoinKey {
+	key := l.joinKeyOf(l.memory.digest.of(l.State, l.Method.String(), l.Password))
+	if l.State != "" { // it names the transaction; a retry of it can't know what the first factor said of the user
+		key.User, key.Duo = l.typedName, Identity{}
+	}
+	return key
+}
+
+func (l *login) joinKeyOf(digest [sha256.Size]byte) JoinKey {
+	return JoinKey{Client: l.Client.Name, Application: l.Client.Application, User: l.name, Duo: l.duo, IP: l.UserIP, Digest: digest}
+}
+
+// joinTransaction waits for the transaction that answers this login too, where there is one.
+func (l *login) joinTransaction(ctx context.Context) *Verdict {
+	if ctx.Err() != nil { // the first factor took long: leave a late approval to whoever still waits
+		return end(l.unanswered(ctx, context.Cause(ctx)))
+	}
+	l.key = l.joinKey()
+	if l.answersDialogue { // its State is of this try alone: the next try has the key of the dialogue's first request
+		l.key = l.joinKeyOf(l.origin.Digest)
+	}
+	joined, ok, err := l.memory.Transactions.Find(ctx, l.key, l.began)
+	if err != nil {
+		return end(l.storeFailed(err))
+	}
+	if !ok {
+		if v := l.joinByCopy(ctx); v != nil {
+			return v
+		}
+		if l.phoneRings, err = l.memory.Transactions.Rings(ctx, l.duo, l.began); err != nil {
+			return end(l.storeFailed(err))
+		}
+		return nil
+	}
+	if l.answersDialogue {
+		if err := l.memory.Transactions.AddKey(ctx, joined.ID, l.joinKey(), l.account); err != nil {
+			return end(l.storeFailed(err))
+		}
+	}
+	if l.showsMenu() {
+		return end(l.askAbout(ctx, joined.Transaction))
+	}
+	return end(l.await(ctx, joined.Transaction))
+}
+
+// joinByCopy answers a copy of a request that began a transaction: it joins that one, or is a replay.
+func (l *login) joinByCopy(ctx context.Context) *Verdict {
+	id, ok, err := l.memory.Replays.Seen(ctx, l.requestDigest())
+	if err == nil && !ok {
+		return nil
+	}
+	t, ok, err2 := l.memory.Transactions.Get(ctx, id)
+	if err := errors.Join(err, err2); err != nil {
+		return end(l.storeFailed(err))
+	}
+	if !ok {
+		v := l.reject(ReasonReplayed, "")
+		v.Outcome = OutcomeDiscard
+		return &v
+	}
+	return end(l.await(ctx, t))
+}
+
+// requestDigest is zero where the octets of the Access-Request are not known.
+func (l *login) requestDigest() (d RequestDigest) {
+	if l.Authenticator == ([16]byte{}) {
+		return d
+	}
+	return l.memory.digest.of("request", l.Client.Name, string(l.Authenticator[:]), string(l.Attributes))
+}
+
+// await waits for a transaction's answer, no longer than the client's PushTimeout says.
+func (l *login) await(ctx context.Context, t Transaction) Verdict {
+	within := ctx
+	if limit := l.Client.PushTimeout; limit > 0 && t.Factor.rings() {
+		var cancel context.CancelFunc
+		within, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
+	result, err := l.memory.Transactions.Wait(within, t.ID)
+	l.facts.Factor, l.facts.Txid = t.Factor, result.Txid
+	if err != nil {
+		return l.unanswered(ctx, err)
+	}
+	return l.conclude(ctx, result)
+}
+
+// begin begins a transaction under l.key, unless another login has begun it meanwhile or rings the phone.
+func (l *login) begin(ctx context.Context, r *AuthRequest) (Transaction, Claim, error) {
+	t, claim, err := l.memory.Transactions.Claim(ctx, NewTransaction{
+		Transaction: Transaction{User: r.User, Application: l.Client.Application, Name: r.Name, Factor: r.Factor, Code: r.code, Txid: r.Txid},
+		Key:         l.key,
+		Account:     l.account,
+		LoginBegan:  l.began,
+	})
+	if err != nil {
+		l.facts.Factor = r.Factor
+		return t, claim, err
+	}
+	if claim == ClaimOwned {
+		if d := l.requestDigest(); d != (RequestDigest{}) {
+			if err := l.memory.Replays.Mark(ctx, d, t.ID); err != nil {
+				l.facts.Err = err // a copy may ring again
+			}
+		}
+		l.memory.ask(t, l.Client.Second, r, l.settings.Guard)
+	}
+	return t, claim, nil
+}
+
+// ask has Duo asked by a goroutine of its own: it outlives the request, because the phone rings on when a client gives
+// up, and the user's next try is answered by the same push.
+func (m *Memory) ask(t Transaction, second SecondFactor, r *AuthRequest, limits PushLimits) {
+	ok := m.runs(func(ctx context.Context) { m.askDuo(ctx, t, second, r, limits, transactionLimit) })
+	if !ok {
+		m.Transactions.Finish(context.Background(), t.ID, AuthResult{}, context.Canceled)
+	}
+}
+
+// askDuo asks Duo and tells all who must know what became of it.
+func (m *Memory) askDuo(ctx context.Context, t Transaction, second SecondFactor, r *AuthRequest, limits PushLimits, limit time.Duration) {
+	asking, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	began := t.Began
+	r.Started = func(txid string) {
+		began = true
+		m.Transactions.Started(asking, t.ID, txid)
+	}
+	result, err := authOrPanicError(asking, second, r)
+	told := context.WithoutCancel(ctx)
+	// What Duo never began rang no phone: an outage is nobody's push bombing.
+	if t.Factor.reachesPhone() && ctx.Err() == nil && (err == nil || began) {
+		m.Guard.PushEnded(told, t.User, result.Status, limits)
+	}
+	if result.Status == "fraud" || result.Status == "locked_out" {
+		m.Approvals.ForgetIdentity(told, t.User)
+	}
+	if result.Status == "fraud" && m.OnFraud != nil { // what is saved now must know of it already
+		m.OnFraud(t.Name, result.Txid)
+	}
+	m.Transactions.Finish(told, t.ID, result, err)
+}
+
+// authOrPanicError makes a SecondFactor's panic an error: no request that would recover it waits here.
+func authOrPanicError(ctx context.Context, second SecondFactor, r *AuthRequest) (result AuthResult, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			result, err = AuthResult{}, panicError{p}
+		}
+	}()
+	return second.Auth(ctx, r)
+}

@@ -1,0 +1,264 @@
+package policy
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// lateAnswer is how long the answer of a transaction that nobody waited for any more is kept for the user's next try.
+	lateAnswer = 30 * time.Second
+
+	// ringingTime is how long a phone rings on when nobody hears of its answer (https://duo.com/docs/authapi: 60 seconds).
+	ringingTime = time.Minute
+
+	// maxTransactions bounds what abandoned logins leave behind for the rest of a minute.
+	maxTransactions = 1 << 15
+)
+
+var (
+	errTooMany         = fmt.Errorf("%w: too many transactions are live", ErrUnavailable)
+	errTransactionGone = errors.New("policy: nothing is known of this transaction any more")
+)
+
+// localTransactions is Transactions inside this process.
+type localTransactions struct {
+	changes *atomic.Uint64
+
+	mu      sync.Mutex // guards all below, and what is in the transactions
+	byID    map[TransactionID]*localTransaction
+	byKey   map[JoinKey]joinable
+	ringing map[phone]*localTransaction // at most one of each at a time
+	live    int                         // transactions that are not over
+	joins   uint64
+}
+
+// localTransaction is a Transaction and what else this process knows of it.
+type localTransaction struct {
+	Transaction
+	keys    []JoinKey     // under which it can be joined
+	failure error         // instead of Result
+	given   bool          // somebody was given the answer
+	done    chan struct{} // closed when Result and failure are final
+}
+
+// joinable is a transaction as the logins of one key join it.
+type joinable struct {
+	*localTransaction
+	account Account // what the first factor of the login with this key said
+}
+
+// phone is what a transaction rings at a Duo user's: the phone, or the arrival of codes by SMS.
+type phone struct {
+	user Identity
+	sms  bool
+}
+
+func (t *localTransaction) phone() phone { return phone{t.User, t.Factor == FactorSMS} }
+
+func newLocalTransactions(changes *atomic.Uint64) *localTransactions {
+	return &localTransactions{
+		changes: changes,
+		byID:    make(map[TransactionID]*localTransaction),
+		byKey:   make(map[JoinKey]joinable),
+		ringing: make(map[phone]*localTransaction),
+	}
+}
+
+// Find implements Transactions.
+func (ts *localTransactions) Find(_ context.Context, key JoinKey, began time.Time) (Join, bool, error) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	found, ok := ts.find(key, began)
+	if !ok {
+		return Join{}, false, nil
+	}
+	return Join{found.Transaction, found.account}, true, nil
+}
+
+// find is called with mu held.
+func (ts *localTransactions) find(key JoinKey, began time.Time) (joinable, bool) {
+	t, ok := ts.byKey[key]
+	switch {
+	case !ok:
+		return joinable{}, false
+	case !t.over() || began.Before(t.Ended): // a login and its retries, however long each waited for preauth
+	case t.given || t.failure != nil || t.Result.Status == "timeout":
+		return joinable{}, false
+	default:
+		t.given = true
+	}
+	ts.joins++
+	return t, true
+}
+
+// Rings implements Transactions.
+func (ts *localTransactions) Rings(_ context.Context, duo Identity, began time.Time) (bool, error) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	return ts.rings(phone{user: duo}, began), nil
+}
+
+// rings is called with mu held.
+func (ts *localTransactions) rings(p phone, began time.Time) bool {
+	t := ts.ringing[p]
+	return t != nil && (!t.over() || began.Before(t.Ended) || time.Now().Before(t.Quiet))
+}
+
+// Claim implements Transactions.
+func (ts *localTransactions) Claim(_ context.Context, n NewTransaction) (Transaction, Claim, error) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if t, ok := ts.find(n.Key, n.LoginBegan); ok {
+		return t.Transaction, ClaimJoined, nil
+	}
+	t := &localTransaction{Transaction: n.Transaction, done: make(chan struct{})}
+	if t.Factor.reachesPhone() && ts.rings(t.phone(), n.LoginBegan) {
+		return Transaction{}, ClaimPhoneRings, nil
+	}
+	if ts.live >= maxTransactions {
+		return Transaction{}, 0, errTooMany
+	}
+	t.ID, t.Start = TransactionID(rand.Text()), time.Now()
+	ts.live++
+	ts.byID[t.ID] = t
+	ts.addKey(t, n.Key, n.Account)
+	if t.Factor.reachesPhone() {
+		ts.ringing[t.phone()] = t
+	}
+	ts.changes.Add(1)
+	return t.Transaction, ClaimOwned, nil
+}
+
+// AddKey implements Transactions.
+func (ts *localTransactions) AddKey(_ context.Context, id TransactionID, key JoinKey, account Account) error {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if t := ts.byID[id]; t != nil && !t.over() {
+		ts.addKey(t, key, account)
+		ts.changes.Add(1)
+	}
+	return nil
+}
+
+// addKey is called with mu held. Without the user's address nobody can join.
+func (ts *localTransactions) addKey(t *localTransaction, key JoinKey, account Account) {
+	if key.IP.IsValid() {
+		ts.byKey[key] = joinable{t, account}
+		t.keys = append(t.keys, key)
+	}
+}
+
+// Started implements Transactions.
+func (ts *localTransactions) Started(_ context.Context, id TransactionID, txid string) error {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if t := ts.byID[id]; t != nil {
+		t.Txid, t.Began = txid, true
+		ts.changes.Add(1)
+	}
+	return nil
+}
+
+// Finish implements Transactions.
+func (ts *localTransactions) Finish(_ context.Context, id TransactionID, result AuthResult, failure error) error {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	t := ts.byID[id]
+	if t == nil || t.over() {
+		return nil
+	}
+	t.Result, t.failure, t.Ended = result, failure, time.Now()
+	if result.Txid != "" {
+		t.Txid = result.Txid
+	}
+	if failure != nil && t.Factor.rings() && !t.neverBegan() {
+		t.Quiet = t.Start.Add(ringingTime)
+	}
+	close(t.done)
+	ts.live--
+	ts.forgetAfter(t, max(lateAnswer, time.Until(t.Quiet)))
+	ts.changes.Add(1)
+	return nil
+}
+
+// Wait implements Transactions. The answer is given to everybody who waits for it, else to the first who comes soon.
+func (ts *localTransactions) Wait(ctx context.Context, id TransactionID) (AuthResult, error) {
+	ts.mu.Lock()
+	t := ts.byID[id]
+	ts.mu.Unlock()
+	if t == nil {
+		return AuthResult{}, errTransactionGone
+	}
+	select {
+	case <-t.done:
+	case <-ctx.Done():
+	}
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if !t.over() {
+		return AuthResult{Txid: t.Txid}, context.Cause(ctx)
+	}
+	if context.Cause(ctx) == ErrAbandoned { // nobody hears this login's answer: it is left for the next
+		return AuthResult{Txid: t.Txid}, ErrAbandoned
+	}
+	t.given = true
+	return t.Result, t.failure
+}
+
+// Get implements Transactions.
+func (ts *localTransactions) Get(_ context.Context, id TransactionID) (Transaction, bool, error) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	t := ts.byID[id]
+	if t == nil {
+		return Transaction{}, false, nil
+	}
+	return t.Transaction, true, nil
+}
+
+func (t *localTransaction) over() bool {
+	select {
+	case <-t.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// neverBegan reports whether Duo said so itself; when its answer is lost the phone may ring all the same.
+func (t *localTransaction) neverBegan() bool {
+	return !t.Began && (errors.Is(t.failure, ErrRefused) || errors.Is(t.failure, ErrMisconfigured))
+}
+
+func (ts *localTransactions) forgetAfter(t *localTransaction, after time.Duration) {
+	time.AfterFunc(after, func() {
+		ts.mu.Lock()
+		defer ts.mu.Unlock()
+		ts.forget(t)
+	})
+}
+
+// forget is called with mu held.
+func (ts *localTransactions) forget(t *localTransaction) {
+	delete(ts.byID, t.ID)
+	for _, key := range t.keys {
+		if ts.byKey[key].localTransaction == t {
+			delete(ts.byKey, key)
+		}
+	}
+	if p := t.phone(); ts.ringing[p] == t {
+		delete(ts.ringing, p)
+	}
+}
+
+func (ts *localTransactions) counts() Counts {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	return Counts{Transactions: ts.live, Joins: ts.joins}
+}

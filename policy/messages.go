@@ -1,0 +1,81 @@
+package policy
+
+import "strings"
+
+// The sentences that users read. One that follows a wrong password is the same as one that follows an unknown name,
+// so that nobody learns which names exist.
+const (
+	sayWrong      = "Wrong user name or password."
+	sayAccount    = "Your account can't log in: its password may have expired. Ask your help desk."
+	sayFactors    = "Type a passcode, or push, phone or sms, or leave the field empty."
+	sayStartAgain = "This login is over. Start again."
+	sayLater      = "The login can't be checked now. Try again in a minute."
+	sayDenied     = "Login denied."
+	sayNoAnswer   = "No answer came from your phone. Try again."
+	sayPending    = "Another login of yours waits for an answer on your phone."
+	sayNotAllowed = "This factor is not allowed here."
+	sayCooldown   = "Too many requests to your phone went without a yes."
+	sayCodesSent  = "New passcodes were sent by SMS."
+
+	sayPasscode      = "Passcode:"
+	sayThenPasscode  = "Enrol, then type a passcode or push:"
+	sayNotUnderstood = "That is neither a passcode nor an option."
+)
+
+func sayEnroll(url string) string {
+	if url == "" {
+		return "You are not enrolled in Duo. Ask your help desk."
+	}
+	return "You are not enrolled in Duo yet: " + url
+}
+
+// sayAppend tells how a passcode is typed at this client.
+func (l *login) sayAppend() string {
+	if l.Client.FirstFactor == nil || l.Client.Delimiter == "" || l.State != "" {
+		return "Type a passcode."
+	}
+	return "Type your password, then " + l.Client.Delimiter + " and a passcode."
+}
+
+// orPasscode points to a passcode as the way out, where it is one.
+func (l *login) orPasscode(say string) string {
+	if !l.allowed(FactorPasscode) {
+		return say
+	}
+	return say + " " + l.sayAppend()
+}
+
+func (l *login) sayNoDevice(devices []Device) string {
+	if len(devices) == 0 {
+		return "Duo knows no device of yours. Ask your help desk."
+	}
+	return l.orPasscode("Duo can't reach a device of yours that way from here.")
+}
+
+// sayAnswer asks to answer a push, by typing code on the phone where there is one.
+func (l *login) sayAnswer(code string) string {
+	say := "Answer the request on your phone"
+	if code != "" {
+		say = "Enter " + code + " in Duo Mobile"
+	}
+	if !l.allowed(FactorPasscode) {
+		return say + ", then press Enter here:"
+	}
+	return say + ", then press Enter here (or type a passcode):"
+}
+
+func orElse(text, otherwise string) string {
+	if strings.TrimSpace(text) == "" {
+		return otherwise
+	}
+	return text
+}
+
+// sayWho heads the menu. It repeats the name only to a client that proved to be one: what a forger sends must not stand
+// in a reply that we sign (CVE-2024-3596).
+func (l *login) sayWho() string {
+	if !l.Authentic {
+		return "Duo login"
+	}
+	return "Duo login for " + l.name
+}

@@ -1,0 +1,63 @@
+package policy
+
+import "time"
+
+// ruleIndex finds the first rule that fits without looking at them all: a rule that names users stands under each of
+// them, else one that names groups under each of those. The others are looked at one by one.
+type ruleIndex struct {
+	rules        []Rule
+	byUser       map[string][]int // indexes of rules, in order
+	byGroup      map[string][]int
+	rest         []int
+	firstByGroup int // the first rule that names groups; len(rules) where none does
+
+	deniesByGroup bool
+}
+
+func indexRules(rules []Rule) ruleIndex {
+	x := ruleIndex{rules: rules, byUser: make(map[string][]int), byGroup: make(map[string][]int), firstByGroup: len(rules)}
+	for i, r := range rules {
+		if len(r.Groups) > 0 {
+			x.firstByGroup = min(x.firstByGroup, i)
+			x.deniesByGroup = x.deniesByGroup || r.Need == NeedDeny
+		}
+		switch {
+		case len(r.Users) > 0:
+			for _, user := range r.Users {
+				x.byUser[user] = append(x.byUser[user], i)
+			}
+		case len(r.Groups) > 0:
+			for _, group := range r.Groups {
+				x.byGroup[group] = append(x.byGroup[group], i)
+			}
+		default:
+			x.rest = append(x.rest, i)
+		}
+	}
+	return x
+}
+
+// first returns the first rule that fits, and its index; nil where none does.
+func (x *ruleIndex) first(user string, groups []string, a *Attempt, now time.Time) (r *Rule, index int) {
+	best := len(x.rules)
+	look := func(candidates []int) {
+		for _, i := range candidates {
+			if i >= best {
+				return
+			}
+			if x.rules[i].fits(user, groups, a, now) {
+				best = i
+				return
+			}
+		}
+	}
+	look(x.byUser[user])
+	for _, g := range groups {
+		look(x.byGroup[g])
+	}
+	look(x.rest)
+	if best == len(x.rules) {
+		return nil, best
+	}
+	return &x.rules[best], best
+}

@@ -1,0 +1,134 @@
+package policy
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+)
+
+// TestIndexIsAScan: whatever the rules, the index finds the one that a look at all of them in order would find first.
+func TestIndexIsAScan(t *testing.T) {
+	sets := 400
+	if testing.Short() {
+		sets = 40
+	}
+	found := 0
+	for seed := range uint64(sets) {
+		g := ruleGenerator{rand.New(rand.NewPCG(seed, 5))}
+		rules := g.rules(t)
+		x := indexRules(rules)
+		for range 100 {
+			user, groups, a, now := g.login()
+			want, wantAt := scan(rules, user, groups, a, now)
+			got, at := x.first(user, groups, a, now)
+			if at != wantAt || got != want {
+				t.Fatalf("seed %d: %s %v at %+v: rule %d, want %d", seed, user, groups, a, at, wantAt)
+			}
+			if want != nil {
+				found++
+			}
+		}
+		if i := slices.IndexFunc(rules, func(r Rule) bool { return len(r.Groups) > 0 }); i != x.firstByGroup && (i >= 0 || x.firstByGroup != len(rules)) {
+			t.Errorf("seed %d: the first that names groups is %d, want %d", seed, x.firstByGroup, i)
+		}
+	}
+	if all := sets * 100; found < all/10 || found > all*9/10 {
+		t.Errorf("of %d logins %d fit a rule: too few of one kind to say anything", all, found)
+	}
+}
+
+// scan is what the index must agree with.
+func scan(rules []Rule, user string, groups []string, a *Attempt, now time.Time) (*Rule, int) {
+	for i := range rules {
+		if rules[i].fits(user, groups, a, now) {
+			return &rules[i], i
+		}
+	}
+	return nil, len(rules)
+}
+
+// ruleGenerator makes rules and logins of few enough words that many of them meet.
+type ruleGenerator struct{ *rand.Rand }
+
+func (g ruleGenerator) rules(t *testing.T) []Rule {
+	rules := make([]Rule, g.IntN(60))
+	words := 1 + g.IntN(12)
+	for i := range rules {
+		r := &rules[i]
+		r.Need = []Need{"", NeedRequired, NeedExempt, NeedDeny}[g.IntN(4)]
+		for range 1 + g.IntN(3) { // lists
+			switch g.IntN(6) {
+			case 0:
+				r.Users = g.words("user", words)
+			case 1:
+				r.Groups = g.words("group", words)
+			case 2:
+				r.Clients = g.words("client", 4)
+			case 3:
+				r.Services = g.words("service", 3)
+			case 4:
+				r.Networks = g.networks()
+			case 5:
+				r.Hours = hours(t, fmt.Sprintf("%02d:00-%02d:30 UTC", g.IntN(24), g.IntN(24)))
+			}
+		}
+		if g.IntN(4) > 0 && len(r.Users)+len(r.Groups)+len(r.Networks) == 0 {
+			r.Users = g.words("user", words) // or nearly every set would hold a rule that fits all
+		}
+	}
+	return rules
+}
+
+func (g ruleGenerator) words(kind string, among int) (list []string) {
+	for range 1 + g.IntN(4) { // doubles too
+		list = append(list, fmt.Sprint(kind, g.IntN(among)))
+	}
+	return list
+}
+
+// networks have host bits too, as a file may write them; one in some is none at all.
+func (g ruleGenerator) networks() (list []netip.Prefix) {
+	for range 1 + g.IntN(3) {
+		ip := g.addr()
+		bits := ip.BitLen() - g.IntN(ip.BitLen()+1)
+		if g.IntN(2) == 0 {
+			bits = ip.BitLen() - g.IntN(4)
+		}
+		p := netip.PrefixFrom(ip, bits)
+		if g.IntN(40) == 0 {
+			p = netip.Prefix{}
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+func (g ruleGenerator) addr() netip.Addr {
+	low := byte(g.IntN(8))
+	switch g.IntN(3) {
+	case 0:
+		return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 14: byte(g.IntN(2)), 15: low})
+	case 1:
+		return netip.AddrFrom16([16]byte{10: 0xff, 11: 0xff, 12: 10, 15: low}) // IPv4-mapped, which matches no IPv4
+	}
+	return netip.AddrFrom4([4]byte{10, 0, byte(g.IntN(2)), low})
+}
+
+func (g ruleGenerator) login() (user string, groups []string, a *Attempt, now time.Time) {
+	a = &Attempt{Client: &Client{Name: fmt.Sprint("client", g.IntN(5)), Service: fmt.Sprint("service", g.IntN(4))},
+		Authentic: g.IntN(3) > 0}
+	switch g.IntN(8) {
+	case 0: // no address
+	case 1:
+		a.UserIP = netip.MustParseAddr("2001:db8::1%eth0")
+	default:
+		a.UserIP = g.addr()
+	}
+	for range g.IntN(4) {
+		groups = append(groups, fmt.Sprint("group", g.IntN(13)))
+	}
+	return fmt.Sprint("user", g.IntN(13)), groups, a, time.Unix(int64(g.IntN(86400)), 0)
+}

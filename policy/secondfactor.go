@@ -1,0 +1,309 @@
+package policy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// preauth asks Duo whether the user may log in and with which devices. It ends the login where Duo says so, and where a
+// challenge leaves the choice of a factor to the user.
+func (l *login) preauth(ctx context.Context) *Verdict {
+	f, menu := l.chosen.Factor, l.showsMenu()
+	if l.phoneRings && !menu && f != FactorPasscode && f != FactorSMS {
+		return end(l.reject(ReasonPending, sayPending))
+	}
+	pre, fair, err := l.askPreauth(ctx, PreauthRequest{User: l.duo, IP: l.UserIP, VerifiedPush: menu})
+	if err != nil {
+		return end(l.applyFailmode(ctx, fair, err))
+	}
+	switch pre.Result {
+	case PreauthAllow:
+		return end(l.accept(ReasonBypass))
+	case PreauthDeny:
+		return end(l.reject(ReasonDeniedByDuo, orElse(pre.Message, sayDenied)))
+	case PreauthEnroll:
+		return end(l.enroll(ctx, pre, menu))
+	case PreauthAuth:
+	default:
+		return end(l.reject(ReasonDuoUnknown, sayLater))
+	}
+	if menu {
+		return end(l.offer(ctx, pre))
+	}
+	l.devices = pre.Devices
+	return nil
+}
+
+// auth has Duo ask the user for one factor and waits for the answer.
+func (l *login) auth(ctx context.Context) *Verdict {
+	r, ok := l.request(l.devices)
+	if !ok {
+		return end(l.reject(ReasonNoDevice, l.sayNoDevice(l.devices)))
+	}
+	if r.Factor.reachesPhone() {
+		cooling, err := l.memory.Guard.CoolingDown(ctx, l.duo)
+		if err != nil {
+			return end(l.storeFailed(err))
+		}
+		if cooling {
+			return end(l.reject(ReasonCooldown, l.orPasscode(sayCooldown)))
+		}
+	}
+	if v := l.useApproval(ctx); v != nil { // a retry's push was approved while preauth was asked
+		return v
+	}
+	if ctx.Err() != nil { // the client has its answer before a phone could ring
+		return end(l.unanswered(ctx, context.Cause(ctx)))
+	}
+	t, claim, err := l.begin(ctx, r)
+	switch {
+	case err != nil:
+		return end(l.unanswered(ctx, err))
+	case claim == ClaimPhoneRings:
+		return end(l.reject(ReasonPending, sayPending))
+	}
+	if err := l.letRetriesJoin(ctx, t); err != nil {
+		l.facts.Err = err // the next try may ring again
+	}
+	return end(l.await(ctx, t))
+}
+
+// letRetriesJoin lets those join t that come with another key than the one under which it began.
+func (l *login) letRetriesJoin(ctx context.Context, t Transaction) error {
+	switch {
+	case l.answersDialogue: // a copy of this answer
+		return l.memory.Transactions.AddKey(ctx, t.ID, l.joinKey(), l.account)
+	case t.Factor.rings() && l.origin != nil: // who loses the challenge and starts again comes with the key of its origin
+		return l.memory.Transactions.AddKey(ctx, t.ID, *l.origin, Account{})
+	}
+	return nil
+}
+
+// offer puts the menu before the user, without push and call where no phone may ring; where Duo demands a Verified
+// Push, the push goes out with the code that the user must type on the phone.
+func (l *login) offer(ctx context.Context, pre Preauth) Verdict {
+	c, factors, why, say := l.openChallenge(), l.factors(), ReasonNoDevice, l.sayWho()
+	cooling, err := l.memory.Guard.CoolingDown(ctx, l.duo)
+	if err != nil {
+		return l.storeFailed(err)
+	}
+	if cooling {
+		why, say = ReasonCooldown, sayCooldown
+		factors = slices.DeleteFunc(slices.Clone(factors), Factor.reachesPhone)
+	} else if l.phoneRings {
+		why, say = ReasonPending, sayPending
+		factors = slices.DeleteFunc(slices.Clone(factors), Factor.rings)
+	}
+	c.Options = optionsOf(factors, pre.Devices)
+	if len(c.Options) == 0 && !l.allowed(FactorPasscode) {
+		if why == ReasonNoDevice {
+			say = l.sayNoDevice(pre.Devices)
+		}
+		return l.reject(why, say)
+	}
+	d, ok := nthThatCan(pre.Devices, FactorPush, 1)
+	if pre.Txid == "" || !ok || !slices.Contains(factors, FactorPush) {
+		return l.challenge(ctx, c, say+"\n"+l.menu(c.Options))
+	}
+	r := l.requestTo(FactorPush, d.ID)
+	r.Txid, r.code = pre.Txid, pre.Code
+	t, claim, err := l.begin(ctx, r)
+	switch {
+	case err != nil:
+		return l.unanswered(ctx, err)
+	case claim == ClaimPhoneRings:
+		return l.reject(ReasonPending, sayPending)
+	}
+	if err := l.letRetriesJoin(ctx, t); err != nil {
+		l.facts.Err = err // the next try may ring again
+	}
+	return l.askAbout(ctx, t)
+}
+
+// askAbout puts a live push before the user, who answers it and then presses Enter: a Verified Push with its code, or
+// the push of a login that begins again because its client gave up. Where the answer is there already it counts.
+func (l *login) askAbout(ctx context.Context, t Transaction) Verdict {
+	if !t.Ended.IsZero() {
+		return l.await(ctx, t)
+	}
+	c := l.openChallenge()
+	c.Pushed = t.ID
+	l.facts.Factor, l.facts.Txid = t.Factor, t.Txid
+	return l.challenge(ctx, c, l.sayAnswer(t.Code))
+}
+
+// enroll tells an unknown user where to enrol: in a challenge where the client shows one, so that the login can go on.
+func (l *login) enroll(ctx context.Context, pre Preauth, menu bool) Verdict {
+	if !menu {
+		return l.reject(ReasonNotEnrolled, sayEnroll(pre.EnrollURL))
+	}
+	return l.challenge(ctx, l.openChallenge(), sayEnroll(pre.EnrollURL)+"\n"+sayThenPasscode)
+}
+
+// fairChance is how long Duo must have had for an answer before its silence says that it can't be asked.
+const fairChance = 2 * time.Second
+
+// askPreauth asks Duo so that what comes of its silence can still be told in time. fair is false when Duo was cut short:
+// a directory that took nearly all of the login's time is no outage of Duo's.
+func (l *login) askPreauth(ctx context.Context, r PreauthRequest) (pre Preauth, fair bool, err error) {
+	given := time.Duration(math.MaxInt64)
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		given = left - min(left/10, 500*time.Millisecond)
+	}
+	asking, cancel := context.WithTimeout(ctx, given)
+	defer cancel()
+	pre, err = l.Client.Second.Preauth(asking, r)
+	return pre, asking.Err() == nil || given >= fairChance, err
+}
+
+// applyFailmode decides a login whose preauth got no answer. It is the only place that reads failmode.
+func (l *login) applyFailmode(ctx context.Context, fair bool, err error) Verdict {
+	if v := l.noLongerWaited(ctx); v != nil {
+		return *v
+	}
+	l.facts.Err = err
+	switch {
+	case errors.Is(err, ErrMisconfigured):
+		return l.reject(ReasonDuoConfig, sayLater)
+	case errors.Is(err, ErrRefused):
+		return l.reject(ReasonDuoRefused, sayLater)
+	case !errors.Is(err, ErrUnavailable):
+		return l.reject(ReasonDuoUnknown, sayLater)
+	case ctx.Err() != nil || !fair: // our own time was up, which says nothing of Duo
+		return l.reject(ReasonDuoUnavailable, sayLater)
+	}
+	switch l.failmode() {
+	case FailmodeSafe:
+		return l.accept(ReasonFailedOpen)
+	case FailmodeSilent:
+		v := l.reject(ReasonDuoUnavailable, "")
+		v.Outcome = OutcomeDiscard
+		return v
+	}
+	return l.reject(ReasonDuoUnavailable, sayLater)
+}
+
+// deniedStatuses are the words of a status that no allow goes with (https://duo.com/docs/authapi, "/auth_status").
+var deniedStatuses = []string{"deny", "fraud", "timeout", "locked_out", "sent"}
+
+// conclude turns a transaction's answer into a Verdict.
+func (l *login) conclude(ctx context.Context, result AuthResult) Verdict {
+	if result.Allowed && slices.Contains(deniedStatuses, result.Status) {
+		return l.reject(ReasonDuoUnknown, sayLater)
+	}
+	if result.Allowed {
+		if result.Status != "allow" { // bypass, or a word that Duo adds one day: allowed, but not by the user
+			return l.accept(ReasonBypass)
+		}
+		l.remember(ctx)
+		return l.accept(ReasonApproved)
+	}
+	why, say := ReasonDenied, sayDenied
+	switch result.Status {
+	case "fraud":
+		why = ReasonFraud
+	case "timeout":
+		why, say = ReasonNoAnswer, sayNoAnswer
+	case "sent":
+		why, say = ReasonCodesSent, l.orPasscode(sayCodesSent)
+	case "locked_out":
+		why = ReasonDeniedByDuo
+	}
+	if why != ReasonCodesSent {
+		say = orElse(result.Message, say)
+	}
+	return l.reject(why, say)
+}
+
+// unanswered is where auth got no answer. Failmode has no say here: the phone may have rung.
+func (l *login) unanswered(ctx context.Context, err error) Verdict {
+	if v := l.noLongerWaited(ctx); v != nil {
+		return *v
+	}
+	l.facts.Err = err
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		return l.reject(ReasonDuoUnavailable, sayLater)
+	case errors.Is(err, context.DeadlineExceeded) && l.facts.Factor.rings():
+		l.facts.Err = nil
+		return l.reject(ReasonNoAnswer, sayNoAnswer)
+	case errors.Is(err, context.DeadlineExceeded):
+		return l.reject(ReasonNoAnswer, sayLater)
+	case errors.Is(err, context.Canceled): // Memory.Close
+		return l.reject(ReasonShuttingDown, sayLater)
+	case errors.Is(err, ErrMisconfigured):
+		return l.reject(ReasonDuoConfig, sayLater)
+	case errors.Is(err, ErrRefused):
+		return l.reject(ReasonDuoRefused, sayLater)
+	case errors.As(err, &panicError{}):
+		return l.reject(ReasonPanicked, sayLater)
+	}
+	return l.reject(ReasonDuoUnknown, sayLater)
+}
+
+// request chooses factor and device. It reports false when the user has none that will do.
+func (l *login) request(devices []Device) (*AuthRequest, bool) {
+	asked := l.chosen
+	switch {
+	case asked.Factor == FactorPasscode:
+		r := l.requestTo(FactorPasscode, "")
+		r.Passcode = asked.Code
+		return r, true
+	case asked.Factor == "":
+		for _, f := range l.factors() {
+			if !f.rings() {
+				continue // nothing that we could begin by ourselves
+			}
+			if d, ok := nthThatCan(devices, f, 1); ok {
+				return l.requestTo(f, d.ID), true
+			}
+		}
+		return nil, false
+	case asked.DeviceID != "":
+		i := slices.IndexFunc(devices, func(d Device) bool { return d.ID == asked.DeviceID && d.Can(string(asked.Factor)) })
+		if i < 0 {
+			return nil, false
+		}
+		return l.requestTo(asked.Factor, devices[i].ID), true
+	}
+	d, ok := nthThatCan(devices, asked.Factor, max(asked.Device, 1))
+	return l.requestTo(asked.Factor, d.ID), ok
+}
+
+func (l *login) requestTo(f Factor, device string) *AuthRequest {
+	return &AuthRequest{User: l.duo, Name: l.name, IP: l.UserIP, Factor: f, Device: device, Info: l.pushInfo()}
+}
+
+// nthThatCan returns the n-th device, counted from 1, of those that can do f: "push2" is the second phone that
+// takes pushes.
+func nthThatCan(devices []Device, f Factor, n int) (Device, bool) {
+	for _, d := range devices {
+		if d.Can(string(f)) {
+			if n--; n == 0 {
+				return d, true
+			}
+		}
+	}
+	return Device{}, false
+}
+
+// pushInfo is what the user sees beside the push, so that a push for a login that is not theirs can be told.
+func (l *login) pushInfo() [][2]string {
+	info := make([][2]string, 0, 3)
+	info = append(info, [2]string{"Service", l.Client.Service},
+		[2]string{"Client", l.Client.Name + " (" + l.ClientAddr.String() + ")"})
+	if l.UserIP.IsValid() {
+		info = append(info, [2]string{"User address", l.UserIP.String()})
+	}
+	return info
+}
+
+// panicError is a panic of a SecondFactor, caught.
+type panicError struct{ value any }
+
+func (e panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }

@@ -1,0 +1,130 @@
+package policy
+
+import (
+	"context"
+	"crypto/sha256"
+	"net/netip"
+	"time"
+)
+
+// Stores is all that outlives a request: five small interfaces. NewMemory implements them inside this process. A method
+// may block, heeds its context, and returns an error where the store can't be asked; a login then goes the safe way. What
+// a store answers never lets anybody in that Duo did not allow.
+type Stores struct {
+	Approvals    Approvals
+	Transactions Transactions
+	Challenges   Challenges
+	Guard        Guard
+	Replays      Replays
+}
+
+// Approvals remembers what Duo has allowed.
+type Approvals interface {
+	// Use reports whether an approval for key still counts under today's limits, and counts this use of it.
+	Use(ctx context.Context, key ApprovalKey, limits ApprovalLimits) (bool, error)
+	// Add remembers an approval that was given now.
+	Add(ctx context.Context, key ApprovalKey, lifetime time.Duration) error
+	// List returns the approvals of a user, by canonical name, or everybody's for "": the most recently used first, at
+	// most so many; 0 is all. Those whose time has passed are not among them.
+	List(ctx context.Context, user string, most int) ([]Approval, error)
+	// Forget takes away every approval of a user, by canonical name, and returns how many still counted.
+	Forget(ctx context.Context, user string) (int, error)
+	// ForgetAll takes away everybody's approvals, and returns how many still counted.
+	ForgetAll(ctx context.Context) (int, error)
+	// ForgetIdentity takes away every approval of a Duo user, after a report of fraud say.
+	ForgetIdentity(ctx context.Context, duo Identity) error
+}
+
+// ApprovalKey is what an approval counts for. It holds the Duo identity and application too: who is mapped to another Duo
+// user, and a client that asks another application, begin anew.
+type ApprovalKey struct {
+	User        string // canonical name
+	Duo         Identity
+	Application string
+	Service     string // "" when approvals are not bound to it; so too the next two
+	Client      string
+	IP          netip.Addr
+}
+
+// ApprovalLimits are today's bounds of an approval's life.
+type ApprovalLimits struct {
+	Lifetime time.Duration // since it was given; an approval that was given for less ends sooner
+	Idle     time.Duration // since it was used; 0 = no such limit
+	Uses     int           // 0 = no such limit
+}
+
+// Transactions keeps the calls of Duo's auth that are in progress or have just ended, so that one phone rings once
+// whatever the client repeats: pushes, calls, SMS and checks of passcodes. The process that claimed a transaction asks
+// Duo; any process may wait for the answer.
+type Transactions interface {
+	// Find returns the transaction that answers a login of key that began at began. One that is over answers those logins
+	// that began before its end, and one that began later if nobody was given its answer.
+	Find(ctx context.Context, key JoinKey, began time.Time) (Join, bool, error)
+	// Rings reports whether the user's phone rings, or rang when the login that asks had begun already.
+	Rings(ctx context.Context, duo Identity, began time.Time) (bool, error)
+	// Claim makes the caller the owner of a new transaction, unless one began since the caller looked that has the same key
+	// or rings the same phone. The owner asks Duo and calls Finish.
+	Claim(ctx context.Context, t NewTransaction) (Transaction, Claim, error)
+	// AddKey lets key join the transaction as well, while it is not over.
+	AddKey(ctx context.Context, id TransactionID, key JoinKey, account Account) error
+	// Started says that Duo has begun the transaction under its own ID.
+	Started(ctx context.Context, id TransactionID, txid string) error
+	// Finish says what became of the transaction: Duo's answer, or the error that there is instead.
+	Finish(ctx context.Context, id TransactionID, result AuthResult, failure error) error
+	// Wait returns the transaction's answer once there is one. When ctx ends before, it returns what is known of the txid
+	// and ctx's cause.
+	Wait(ctx context.Context, id TransactionID) (AuthResult, error)
+	// Get returns what is known of a transaction.
+	Get(ctx context.Context, id TransactionID) (Transaction, bool, error)
+}
+
+// Challenges keeps logins that wait for the answer to an Access-Challenge. A State is good once: whoever takes it has it.
+type Challenges interface {
+	// Put keeps c under a new State.
+	Put(ctx context.Context, c *OpenChallenge) (state string, err error)
+	// Take hands out the challenge of a State, once, to the client and user that were given it (RFC 2865 §5.24). It
+	// returns nil where there is none.
+	Take(ctx context.Context, state, client, user string) (*OpenChallenge, error)
+}
+
+// Guard limits guesses of passwords and how often a phone rings.
+type Guard interface {
+	// Admit reports whether an attempt may be checked. It counts the attempt as wrong until Checked says otherwise, so
+	// that guesses that come side by side don't all reach the directory. Where only attempts that are being checked use up
+	// the limit, it waits for them.
+	Admit(ctx context.Context, a GuardedAttempt) (bool, error)
+	// Checked says what an admitted attempt turned out to be.
+	Checked(ctx context.Context, a GuardedAttempt, result CheckResult) error
+	// CoolingDown reports whether this user's phone must not ring now.
+	CoolingDown(ctx context.Context, duo Identity) (bool, error)
+	// PushEnded counts what a push, a call or an SMS came to, by Duo's status; "" is none.
+	PushEnded(ctx context.Context, duo Identity, status string, limits PushLimits) error
+}
+
+// GuardedAttempt is a password that is to be checked.
+type GuardedAttempt struct {
+	Person string     // canonical name; "" is nobody in particular
+	IP     netip.Addr // the user's; invalid when unknown
+	Later  bool       // it answers what the first factor asked back: nobody admitted it
+}
+
+// CheckResult is what a check of a password came to.
+type CheckResult int
+
+const (
+	CheckedWrong     CheckResult = iota // the password is wrong
+	CheckedRight                        // it is right: what was wrong before counts no more
+	CheckedAskedBack                    // the first factor asks back: it counts as wrong until a later one is right
+	CheckedNotAsked                     // nobody could say
+)
+
+// Replays remembers which requests began a transaction: a copy joins that one, or is a replay.
+type Replays interface {
+	// Mark notes that a request began a transaction.
+	Mark(ctx context.Context, request RequestDigest, id TransactionID) error
+	// Seen returns the transaction that a request began.
+	Seen(ctx context.Context, request RequestDigest) (id TransactionID, ok bool, err error)
+}
+
+// RequestDigest stands for all octets of an Access-Request of one client; the zero digest for none.
+type RequestDigest [sha256.Size]byte

@@ -1,0 +1,184 @@
+package policy
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestCanonical(t *testing.T) {
+	domains := []string{`EXAMPLE\`, "@example.com"}
+	fold, keep := Names{StripDomain: domains}, Names{Case: CaseKeep, StripDomain: domains}
+	long := strings.Repeat("a", 253)
+	for _, tt := range []struct {
+		names      Names
+		name, want string // "" for none
+	}{
+		{fold, "alice", "alice"},
+		{fold, "Alice", "alice"},
+		{fold, "ALICE O'HARA", "alice o'hara"},
+		{fold, "ÄNNE", "änne"},
+		{keep, "Alice", "Alice"},
+
+		{fold, `EXAMPLE\alice`, "alice"},
+		{fold, `example\Alice`, "alice"},
+		{fold, "alice@example.com", "alice"},
+		{fold, "alice@EXAMPLE.Com", "alice"},
+		{keep, `example\Alice`, "Alice"},
+		{keep, "Alice@EXAMPLE.COM", "Alice"},
+		{fold, `OTHER\alice`, `other\alice`},
+		{fold, "alice@example.org", "alice@example.org"},
+		{fold, "alice@sub.example.com", "alice@sub.example.com"},
+		{fold, `alice@example.com@example.org`, "alice@example.com@example.org"},
+		{fold, `EXAMPLE.alice`, "example.alice"},
+		{fold, `example\alice@example.com`, "alice"},
+		{fold, `EXAMPLE\EXAMPLE\alice`, "alice"}, // else somebody else than alice, and alice to a directory that strips
+		{fold, "alice@example.com@example.com", "alice"},
+		{fold, `EXAMPLE\`, ""},
+		{fold, "@example.com", ""},
+
+		{fold, "a\u0308nne", "änne"}, // NFC
+		{fold, "A\u0308NNE", "änne"},
+		{keep, "a\u0308nne", "änne"},
+		{fold, "\u212alaus", "klaus"},        // the Kelvin sign
+		{fold, "ﬁona", "ﬁona"},               // NFC, not NFKC
+		{fold, "I\u0307\u0301o", "ío"},       // one name, whichever way it is composed
+		{fold, "\u0130\u0301o", "ío"},        //
+		{fold, "ⱥ", "ⱥ"},                     //
+		{fold, strings.Repeat("Ⱥ", 126), ""}, // grows to 378 octets
+
+		{fold, "", ""},
+		{fold, long, long},
+		{fold, long + "a", ""},
+		{fold, long + "@example.com", ""}, // as sent: no User-Name can hold it
+		{fold, "al\x00ice", ""},
+		{fold, "alice\x00", ""},
+		{fold, "al\nice", ""},
+		{fold, "alice\x7f", ""},
+		{fold, "al\u0085ice", ""}, // C1
+		{fold, "al\xffice", ""},
+		{fold, "\xc0\xafalice", ""},
+		{fold, " alice", ""},
+		{fold, "alice ", ""},
+		{fold, "alice\t", ""},
+		{fold, "alice\u00a0", ""},
+		{fold, `EXAMPLE\ alice`, ""},
+		{fold, "alice @example.com", ""},
+		{fold, "al\u200bice", ""}, // what can't be seen: LDAP leaves it out when it compares
+		{fold, "al\u00adice", ""}, //
+		{fold, "\u202ealice", ""}, //
+		{fold, "\ufeffalice", ""}, //
+		{fold, "al\u2028ice", ""}, //
+		{fold, "al\u3000ice", ""}, // and what LDAP takes for a space
+	} {
+		got, ok := tt.names.Canonical(tt.name)
+		if got != tt.want || ok != (tt.want != "") {
+			t.Errorf("Canonical(%q), case %q: got %q, %v; want %q", tt.name, tt.names.Case, got, ok, tt.want)
+		}
+	}
+}
+
+// TestCanonicalOddDomains: a list that configuration refuses must not hang a login.
+func TestCanonicalOddDomains(t *testing.T) {
+	n := Names{StripDomain: []string{"", "@"}}
+	if got, ok := n.Canonical("alice@@"); !ok || got != "alice" {
+		t.Errorf("got %q, %v", got, ok)
+	}
+}
+
+// TestOneName holds that the first factor, the rules and Duo see the same one.
+func TestOneName(t *testing.T) {
+	for _, typed := range []string{"alice", "ALICE", `example\Alice`, "asmith", "ASmith@example.com", "ann-sophie"} {
+		t.Run(typed, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.settings.Users = []User{{Name: `EXAMPLE\Alice`, Aliases: []string{"ASmith", "Ann-Sophie"}}}
+				w.settings.Rules = []Rule{{Users: []string{"alice"}, Factors: []Factor{FactorPhone}}}
+				w.load()
+				w.answers(allows(time3))
+				v := w.login("pw", as(typed))
+				w.wants(v, "accept approved phone T1")
+				if v.User != "alice" {
+					t.Errorf("the Verdict names %q", v.User)
+				}
+				w.told("alice:pw")
+				if got := w.duo.preauths[0].User; got != (Identity{Username: "alice"}) {
+					t.Errorf("Duo was asked about %+v", got)
+				}
+				if got := w.duo.auths[0]; got.Name != "alice" || got.User != (Identity{Username: "alice"}) {
+					t.Errorf("Duo was asked about %+v", got)
+				}
+			})
+		})
+	}
+}
+
+func TestBadNames(t *testing.T) {
+	for _, typed := range []string{"", "al\x00ice", "alice ", "al\xffice", strings.Repeat("a", 254), `EXAMPLE\`} {
+		inWorld(t, func(w *world) {
+			v := w.login("pw", as(typed))
+			w.wants(v, "reject bad-name: Wrong user name or password.")
+			if v.User != "" {
+				t.Errorf("%q: the Verdict names %q", typed, v.User)
+			}
+			w.told("")
+			w.asked("")
+		})
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		user *User
+		says Account
+		want Identity
+	}{
+		{"unlisted", nil, Account{}, Identity{Username: "alice"}},
+		{"from the directory", nil, Account{DuoUsername: "asmith"}, Identity{Username: "asmith"}},
+		{"listed", &User{}, Account{}, Identity{Username: "alice"}},
+		{"listed, from the directory", &User{Services: []string{"vpn"}}, Account{DuoUsername: "asmith"}, Identity{Username: "asmith"}},
+		{"duo_user_id", &User{Duo: Identity{UserID: "DU1"}}, Account{DuoUsername: "asmith"}, Identity{UserID: "DU1"}},
+		{"duo_username", &User{Duo: Identity{Username: "as"}}, Account{DuoUsername: "asmith"}, Identity{Username: "as"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				if tt.user != nil {
+					tt.user.Name = "alice"
+					w.settings.Users = []User{*tt.user}
+				}
+				w.ldap.accounts = map[string]Account{"alice": tt.says}
+				w.load()
+				w.answers(allows(time3))
+				w.wants(w.login("pw"), "accept approved push T1")
+				if p, a := w.duo.preauths[0].User, w.duo.auths[0].User; p != tt.want || a != tt.want {
+					t.Errorf("preauth of %+v, auth of %+v, want %+v", p, a, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestProbes(t *testing.T) {
+	for _, typed := range []string{"test01", "TEST01", `EXAMPLE\test01`, "probe@example.com", "meraki_8021x_test"} {
+		inWorld(t, func(w *world) {
+			w.client.ProbeUsers = []string{"Test01", "probe", "Meraki_8021X_test"}
+			w.settings.Rules = []Rule{{Need: NeedExempt}}
+			w.load()
+			v := w.login("pw", as(typed))
+			w.wants(v, "reject probe")
+			if !v.Immediate {
+				t.Errorf("%s: the reject is delayed", typed)
+			}
+			w.told("")
+			w.asked("")
+		})
+	}
+	inWorld(t, func(w *world) {
+		w.client.ProbeUsers = []string{"test01"}
+		w.settings.Rules = []Rule{{Need: NeedExempt}}
+		w.load()
+		w.wants(w.login("pw"), "accept exempt")
+		if v := w.login("no"); v.Immediate {
+			t.Error("the reject of a user is not delayed")
+		}
+	})
+}
