@@ -10,6 +10,7 @@ import (
 // combinations looks at what is right by itself in each table, and wrong together.
 func (l *loader) combinations(c *Config, at sites) {
 	for i, client := range c.Clients {
+		l.safeInTime(at.clients[i], client.Failmode, client, c)
 		if client.FirstFactor == NoFirstFactor && c.Username.Unlisted == policy.UnlistedFirstFactor {
 			l.warn(at.clients[i].under("first_factor"), `"none", beside unlisted = "first-factor": every unknown name is let in with nothing checked; want a [[first_factor]], or unlisted = "ask"`)
 		}
@@ -18,9 +19,35 @@ func (l *loader) combinations(c *Config, at sites) {
 		for _, client := range c.Clients {
 			if rule.canFit(client) {
 				l.ruleAt(at.rules[i], rule, client)
+				if l.safeInTime(at.rules[i], rule.Failmode, client, c) {
+					break
+				}
 			}
 		}
 	}
+}
+
+// safeInTime refuses failmode = "safe", of a client or a rule, at a client whose Duo application may answer too late for it. It
+// reports whether it did.
+func (l *loader) safeInTime(at place, mode policy.Failmode, client Client, c *Config) bool {
+	if mode != policy.FailSafe {
+		return false
+	}
+	var d *Duo
+	if client.Application == "" {
+		d = c.Duo
+	}
+	for i := range c.Applications {
+		if c.Applications[i].Name == client.Application {
+			d = &c.Applications[i].Duo
+		}
+	}
+	if d == nil || d.APITimeout >= shortestSafe || d.Failmode == policy.FailSafe { // the last is refused in its own line
+		return false
+	}
+	l.bad(at.under("failmode"), `"safe", but api_timeout = %s of client %s's Duo application: a Duo that is only slow would let users in; want at least 2s there`,
+		quote(short(d.APITimeout)), quote(client.Name))
+	return true
 }
 
 // canFit reports whether the rule can fit logins at the client.

@@ -21,7 +21,11 @@ type Duo struct {
 	APITimeout     time.Duration   // one call of the API, the wait for the user's answer apart
 	PushTimeout    time.Duration   // the wait for the user's answer
 	Proxy          *url.URL        // http://host:port, an HTTP CONNECT proxy; nil for none
-	CA             string          // "pinned", "system" or the absolute path of a PEM file
+	ProxyUsername  string          // for basic authentication at the proxy (RFC 7617); "" = none is sent
+	ProxyPassword  Secret
+	MaxConnections int    // to Duo, at once
+	UserIP         string // which user addresses Duo is told: "public", "all" or "none"
+	CA             string // "pinned", "system" or the absolute path of a PEM file
 }
 
 // Application is a further Duo application, for the clients that name it.
@@ -36,8 +40,11 @@ const (
 	CASystem = "system"
 )
 
+// shortestSafe is what Duo must have had for an answer before its silence says that it can't be asked.
+const shortestSafe = 2 * time.Second
+
 func readDuo(t *table) Duo {
-	return Duo{
+	d := Duo{
 		APIHost:        t.apiHost("api_host"),
 		IntegrationKey: t.integrationKey("integration_key"),
 		SecretKey:      t.secret("secret_key", "the application's secret key"),
@@ -45,8 +52,42 @@ func readDuo(t *table) Duo {
 		APITimeout:     t.duration("api_timeout", 10*time.Second, 100*time.Millisecond, 2*time.Minute),
 		PushTimeout:    t.duration("push_timeout", time.Minute, time.Second, 5*time.Minute), // policy ends a transaction then
 		Proxy:          t.proxy("proxy"),
+		ProxyUsername:  t.string("proxy_username", ""),
+		MaxConnections: t.int("max_connections", 2048, 2, 65535),
+		UserIP:         oneOf(t, "user_ip", "public", "public", "all", "none"),
 		CA:             t.ca("ca"),
 	}
+	d.ProxyPassword = t.proxyPassword(d)
+	if d.Failmode == policy.FailSafe && d.APITimeout < shortestSafe {
+		t.bad("api_timeout", `%s, beside failmode = "safe": a Duo that is only slow would let users in; want at least 2s`, quote(short(d.APITimeout)))
+	}
+	return d
+}
+
+// proxyPassword reads the password for the proxy, which only goes together with a proxy and a user name.
+func (t *table) proxyPassword(d Duo) Secret {
+	const key = "proxy_password"
+	given := ""
+	for _, form := range []string{key, key + "_file", key + "_env"} {
+		if t.has(form) {
+			given = form
+		}
+	}
+	switch {
+	case strings.ContainsFunc(d.ProxyUsername, func(r rune) bool { return r == ':' || unicode.IsControl(r) }):
+		t.bad("proxy_username", "has a colon or a control character; want a name without (RFC 7617, 2)")
+	case d.ProxyUsername != "" && (!t.has("proxy") || t.keys["proxy"] == ""):
+		t.bad("proxy_username", "given without proxy; want both or neither")
+	case d.ProxyUsername != "" && given == "":
+		t.bad("proxy_username", "given without %s; want both or neither", key)
+	case d.ProxyUsername == "" && given != "":
+		t.bad(given, "given without proxy_username; want both or neither")
+	}
+	if given == "" {
+		t.seen = append(t.seen, key, key+"_file", key+"_env")
+		return Secret{}
+	}
+	return t.secret(key, "the password for the proxy")
 }
 
 func readApplication(t *table) Application {

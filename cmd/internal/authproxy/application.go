@@ -138,7 +138,7 @@ func (i *importer) failmode(t *table, s *section, mode string) {
 
 // apiTimeout keeps within what duoradiusd takes. There, 0 and nothing mean no limit.
 func (i *importer) apiTimeout(t *table, o *option, seconds int) {
-	const most = 120
+	const least, most = 2, 120
 	switch {
 	case o == nil:
 		t.note(changed, "api_timeout is not given, which means no limit there: here one call of the API has 10s")
@@ -146,6 +146,8 @@ func (i *importer) apiTimeout(t *table, o *option, seconds int) {
 		t.note(changed, "0 means no limit there: here one call of the API has 10s", o)
 	case seconds > most:
 		t.change("api_timeout", str("120s"), "more than two minutes, which is the most here", o)
+	case seconds < least: // whatever failmode: another server may share the application with failmode = safe
+		t.change("api_timeout", str("2s"), "raised to 2s, the least beside failmode = safe: there a Duo that is only slow would let users in", o)
 	default:
 		t.set("api_timeout", str(fmt.Sprintf("%ds", seconds)), o)
 	}

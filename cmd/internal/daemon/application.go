@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"sync/atomic"
 	"time"
@@ -52,7 +53,8 @@ func sameApplication(a, b conf.Duo) bool {
 	return a.APIHost == b.APIHost && a.IntegrationKey == b.IntegrationKey &&
 		a.SecretKey.Reveal() == b.SecretKey.Reveal() &&
 		a.APITimeout == b.APITimeout && a.PushTimeout == b.PushTimeout &&
-		fmt.Sprint(a.Proxy) == fmt.Sprint(b.Proxy) &&
+		fmt.Sprint(proxyURL(a)) == fmt.Sprint(proxyURL(b)) &&
+		a.MaxConnections == b.MaxConnections && a.UserIP == b.UserIP &&
 		a.CA == b.CA && (a.CA == conf.CAPinned || a.CA == conf.CASystem)
 }
 
@@ -80,8 +82,11 @@ func newClient(d conf.Duo, degraded *atomic.Uint64, log *slog.Logger) (*duo.Clie
 		SecretKey:      d.SecretKey.Reveal(),
 		APITimeout:     d.APITimeout,
 		PushTimeout:    max(d.PushTimeout, pushLife),
-		Proxy:          d.Proxy,
+		Proxy:          proxyURL(d),
 		Roots:          roots,
+		Trusts:         trusts(d.CA),
+		MaxConnections: d.MaxConnections,
+		UserIP:         duo.UserIP(d.UserIP),
 		UserAgent:      "duoradiusd/" + Version(),
 		OnHealth: func(h duo.Health, err error) {
 			if h != duo.Up {
@@ -97,6 +102,27 @@ func newClient(d conf.Duo, degraded *atomic.Uint64, log *slog.Logger) (*duo.Clie
 			}
 		},
 	})
+}
+
+// proxyURL is the proxy with the name and the password that it wants; nil where there is none.
+func proxyURL(d conf.Duo) *url.URL {
+	if d.Proxy == nil || d.ProxyUsername == "" {
+		return d.Proxy
+	}
+	u := *d.Proxy
+	u.User = url.UserPassword(d.ProxyUsername, d.ProxyPassword.Reveal())
+	return &u
+}
+
+// trusts says in an error what ca stands for.
+func trusts(ca string) string {
+	switch ca {
+	case conf.CAPinned:
+		return ""
+	case conf.CASystem:
+		return "this system's list"
+	}
+	return "those in " + ca
 }
 
 func roots(ca string) (*x509.CertPool, error) {
