@@ -61,7 +61,7 @@ func (c *Client) insist(ctx context.Context, method, path string, params url.Val
 	ctx, cancel := context.WithTimeout(ctx, c.config.APITimeout)
 	defer cancel()
 	a, err := c.call(ctx, method, path, params)
-	if noReply(err) && ctx.Err() == nil {
+	if broke(err) && ctx.Err() == nil {
 		return c.call(ctx, method, path, params)
 	}
 	return a, err

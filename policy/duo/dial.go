@@ -84,7 +84,7 @@ func (p *pool) settle(c *conn) {
 // proxyError is an error that the proxy has caused, or the way to it.
 type proxyError struct {
 	host   string // and port
-	status int    // of its answer to CONNECT (RFC 9110, 9.3.6); 0 = there was none, or 200
+	status int    // of its answer to CONNECT (RFC 9110, 9.3.6) where that is what is wrong; else 0
 	what   string
 	err    error // nil with a status
 }
@@ -104,7 +104,7 @@ func (e *proxyError) kind() kind {
 	switch {
 	case e.status == http.StatusBadGateway, e.status == http.StatusServiceUnavailable, e.status == http.StatusGatewayTimeout:
 		return unavailable
-	case e.status >= 400 && e.status < 500:
+	case e.status == http.StatusOK, e.status >= 400 && e.status < 500:
 		return misconfigured
 	}
 	return unknown
@@ -137,6 +137,9 @@ func (p *pool) connect(ctx context.Context) (*http.ClientConn, error) {
 
 // tunnelOpened implements http.Transport's OnProxyConnectResponse.
 func tunnelOpened(ctx context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
+	if n := resp.Header.Get("Content-Length"); resp.StatusCode == http.StatusOK && n != "" && n != "0" { // RFC 9110, 9.3.6
+		return &proxyError{host: proxy.Host, status: resp.StatusCode, what: "answers CONNECT with a page"}
+	}
 	if resp.StatusCode == http.StatusOK {
 		if t, ok := ctx.Value(tunnelKey{}).(*tunnel); ok {
 			t.opened = true

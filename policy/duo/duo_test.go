@@ -5,8 +5,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"sync"
 	"testing"
@@ -24,6 +27,11 @@ const (
 	statusPath  = "/auth/v2/auth_status"
 	pingPath    = "/auth/v2/ping"
 )
+
+// nobody reads what a test's server logs.
+var nobody = log.New(io.Discard, "", 0)
+
+func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 var jo = policy.Identity{Username: "jo"}
 

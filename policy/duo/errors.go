@@ -86,10 +86,10 @@ func (e *Error) Is(target error) bool {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// noReply reports whether Duo could not be asked because nothing came back at all.
-func noReply(err error) bool {
+// broke reports whether Duo could not be asked because a connection could not be made or broke before anything came back.
+func broke(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.kind == unavailable && e.Status == 0
+	return errors.As(err, &e) && e.kind == unavailable && e.Status == 0 && !isSilence(err)
 }
 
 const badTimestamp = 40105
@@ -165,8 +165,9 @@ func isSilence(err error) bool {
 func isUntrusted(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var noTLS tls.RecordHeaderError
-	var alert tls.AlertError
-	return errors.As(err, &certificate) || errors.As(err, &noTLS) || errors.As(err, &alert)
+	var alert *net.OpError // crypto/tls has no type of its own for it
+	return errors.As(err, &certificate) || errors.As(err, &noTLS) ||
+		errors.As(err, &alert) && (alert.Op == "remote error" || alert.Op == "local error")
 }
 
 // outOfFiles reports whether this process, or this machine, may open no more files. The resolver tells it as text only.

@@ -133,7 +133,7 @@ func (c *Client) tryPing() error {
 	ctx, cancel := context.WithTimeout(c.ctx, pingTimeout)
 	defer cancel()
 	a, err := c.over(&exchange{ctx: ctx, pool: c.pool, own: true}, http.MethodGet, pingPath, nil)
-	if noReply(err) && ctx.Err() == nil {
+	if broke(err) && ctx.Err() == nil {
 		a, err = c.over(&exchange{ctx: ctx, pool: c.pool, own: true}, http.MethodGet, pingPath, nil)
 	}
 	if err == nil {

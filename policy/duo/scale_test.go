@@ -7,24 +7,27 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/duo"
 	"duoradiusd/test/fakeduo"
 )
 
 // Two thousand pushes wait over few connections, one push each, and when all is over nothing of ours goes on.
 func TestManyPending(t *testing.T) {
 	const pushes = 2000
-	s, c := ready(t, fakeduo.Config{}, fakeduo.User{Tap: fakeduo.Ask})
+	s, c := ready(t, fakeduo.Config{}, fakeduo.User{Tap: fakeduo.Ask}, func(c *duo.Config) {
+		c.APITimeout, c.PushTimeout = 5*time.Minute, 5*time.Minute // the race detector on a busy machine is slow
+	})
 	sum := &tally{}
 	var wg sync.WaitGroup
 	for range pushes {
 		wg.Go(func() { sum.add(login(t.Context(), c, push)) })
 	}
 	for start := time.Now(); s.Count(statusPath) < 2*pushes; time.Sleep(time.Millisecond) { // each has heard "pushed"
-		if time.Since(start) > time.Minute {
+		if time.Since(start) > 4*time.Minute {
 			t.Fatalf("%d pushes begun, %d polls", s.Pushes(), s.Count(statusPath))
 		}
 	}
-	if n, connections := c.Waiting(); n != pushes || connections*100 > pushes*3/2 {
+	if n, connections := c.Waiting(); n != pushes || connections*100 > pushes*11/10 {
 		t.Errorf("%d requests wait over %d connections", n, connections)
 	}
 	for _, tx := range s.Transactions() {
@@ -34,7 +37,7 @@ func TestManyPending(t *testing.T) {
 	}
 	wg.Wait()
 	sum.wantKept(t, s)
-	if len(sum.accepted) != pushes || s.Pushes() != pushes || s.TotalConnections()*100 > pushes*3/2 {
+	if len(sum.accepted) != pushes || s.Pushes() != pushes || s.TotalConnections()*100 > pushes*11/10 {
 		t.Errorf("%d accepted of %d pushes over %d connections: %v", len(sum.accepted), s.Pushes(), s.TotalConnections(), sum.err)
 	}
 	c.Close()
@@ -47,7 +50,7 @@ func wantNoneLeft(t *testing.T) {
 	buf := make([]byte, 8<<20)
 	for start := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		stacks := buf[:runtime.Stack(buf, true)]
-		if !bytes.Contains(stacks, []byte("policy/duo.(*conn)")) {
+		if !bytes.Contains(stacks, []byte("net/http.(*http2clientConnReadLoop)")) {
 			return
 		}
 		if time.Since(start) > 5*time.Second {

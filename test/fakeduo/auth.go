@@ -29,7 +29,7 @@ func (s *Server) auth(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkAuth(c); err != nil {
+	if err := s.checkAuth(c); err != nil {
 		return nil, err
 	}
 	if a == nil {
@@ -51,7 +51,7 @@ func (s *Server) auth(c *call) (any, error) {
 }
 
 // checkAuth holds the parameters against the rules, whoever the user is.
-func checkAuth(c *call) error {
+func (s *Server) checkAuth(c *call) error {
 	factor := c.get("factor")
 	allowed, ok := factors[factor]
 	switch {
@@ -73,7 +73,7 @@ func checkAuth(c *call) error {
 	if len(c.get("pushinfo")) >= maxPushinfo {
 		return refuse(codeInvalid, "pushinfo: too long")
 	}
-	return checkAddress(c.get("ipaddr"))
+	return s.checkAddress(c.get("ipaddr"))
 }
 
 // newTransaction settles which device is meant, and with auto which factor: the best the user has.

@@ -33,7 +33,7 @@ func (s *Server) preauth(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkAddress(c.get("ipaddr")); err != nil {
+	if err := s.checkAddress(c.get("ipaddr")); err != nil {
 		return nil, err
 	}
 	verified := c.get("client_supports_verified_push")
@@ -117,12 +117,12 @@ func (s *Server) user(c *call) (*account, error) {
 	return s.users.find(name, id), nil
 }
 
-// checkAddress takes a dotted quad only: Duo was seen to refuse IPv6.
-func checkAddress(ipaddr string) error {
+// checkAddress takes a dotted quad, and IPv6 where it is set to. Duo was seen to refuse IPv6 in 2023.
+func (s *Server) checkAddress(ipaddr string) error {
 	if ipaddr == "" {
 		return nil
 	}
-	if a, err := netip.ParseAddr(ipaddr); err != nil || !a.Is4() {
+	if a, err := netip.ParseAddr(ipaddr); err != nil || !a.Is4() && !s.cfg.IPv6 {
 		return refuse(codeInvalid, "ipaddr")
 	}
 	return nil

@@ -25,6 +25,7 @@ type Config struct {
 
 	DisableHTTP2 bool
 	MaxStreams   int  // HTTP/2: concurrent streams a connection; 0: 128, as common front ends have it
+	IPv6         bool // take IPv6 in ipaddr
 	AllowChunked bool // take a POST without Content-Length, which Duo's SDK sends as it comes
 
 	Expiry   time.Duration // of a push or a call; 0: 60 s

@@ -1,0 +1,118 @@
+package duo
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// fresh returns a connection to a server that speaks one HTTP.
+func fresh(t *testing.T, http2 bool, handler http.HandlerFunc) (*httptest.Server, *http.ClientConn) {
+	t.Helper()
+	s := httptest.NewUnstartedServer(handler)
+	s.EnableHTTP2 = http2
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: http2}
+	client, err := transport.NewClientConn(t.Context(), "https", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return s, client
+}
+
+// get makes one request over the connection.
+func get(t *testing.T, s *httptest.Server, client *http.ClientConn) error {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := client.RoundTrip(r)
+	if err == nil {
+		resp.Body.Close()
+	}
+	return err
+}
+
+// TestErrorTexts: errors of net/http that are known by their text only still have it. TestOneLoginOnePush holds those of
+// GOAWAY, TestDeadConnection that of a ping without an answer.
+func TestErrorTexts(t *testing.T) {
+	for _, tt := range []struct {
+		text        string
+		http2, used bool
+	}{
+		{textIdleClosed, false, true},
+		{textUnusable, true, true},
+		{textNeverBegan, true, false},
+	} {
+		s, client := fresh(t, tt.http2, func(http.ResponseWriter, *http.Request) {})
+		if tt.used {
+			if err := get(t, s, client); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.CloseClientConnections()
+		for client.Err() == nil {
+			time.Sleep(time.Millisecond) // the connection's reader hears of it
+		}
+		if err := get(t, s, client); err == nil || err.Error() != tt.text || !neverBegan(err) || kindOf(err, 0) != unavailable {
+			t.Errorf("got %v, want %s", err, tt.text)
+		}
+	}
+	s, client := fresh(t, true, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	err := get(t, s, client)
+	if code, ok := streamReset(err); !ok || code != http2.ErrCodeInternal || untouched(err) || kindOf(err, 0) != unavailable {
+		t.Errorf("got %v, %v, of %v", code, ok, err)
+	}
+}
+
+// TestKinds is the list of what counts as an outage, and of what does not, in errors that no loopback brings about.
+func TestKinds(t *testing.T) {
+	dial := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
+	call := func(n syscall.Errno) error { return dial(os.NewSyscallError("connect", n)) }
+	name := func(e net.DNSError) error { return dial(&e) }
+	for _, tt := range []struct {
+		err  error
+		wire time.Duration
+		want kind
+	}{
+		{call(syscall.ECONNREFUSED), 0, unavailable},
+		{call(syscall.ECONNRESET), 0, unavailable},
+		{call(syscall.EHOSTUNREACH), 0, unavailable},
+		{call(syscall.ENETUNREACH), 0, unavailable},
+		{call(syscall.ETIMEDOUT), time.Minute, unavailable},
+		{call(syscall.EMFILE), 0, overloaded},
+		{call(syscall.ENFILE), 0, overloaded},
+		{call(syscall.EACCES), 0, unknown}, // a firewall of this machine
+		{call(syscall.EADDRNOTAVAIL), 0, unknown},
+		{name(net.DNSError{Err: "server misbehaving", IsTemporary: true}), 0, unavailable},
+		{name(net.DNSError{Err: "i/o timeout", IsTimeout: true}), fairChance, unavailable},
+		{name(net.DNSError{Err: "i/o timeout", IsTimeout: true}), fairChance - 1, cutShort},
+		{name(net.DNSError{Err: "no such host", IsNotFound: true}), time.Minute, misconfigured},
+		{name(net.DNSError{Err: "server misbehaving"}), 0, unknown}, // REFUSED
+		{name(net.DNSError{Err: "dial udp: socket: too many open files", IsTemporary: true}), 0, overloaded},
+		{context.DeadlineExceeded, fairChance, unavailable},
+		{context.DeadlineExceeded, fairChance - 1, cutShort},
+		{&queueError{context.DeadlineExceeded}, time.Hour, overloaded},
+		{fmt.Errorf("stream error: %w", http2.StreamError{Code: http2.ErrCodeRefusedStream}), 0, unknown}, // of our side
+		{fmt.Errorf("http: server gave HTTP response to HTTPS client"), 0, unknown},
+	} {
+		if got := kindOf(tt.err, tt.wire); got != tt.want {
+			t.Errorf("%v after %v: got %d, want %d", tt.err, tt.wire, got, tt.want)
+		}
+	}
+}
