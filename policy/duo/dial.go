@@ -55,7 +55,6 @@ func (p *pool) begin(c *conn, available int) {
 	if p.width <= 1 {
 		p.width = min(available, beforeKnown)
 	}
-	c.room = p.width
 	// The hook may run under the locks of its caller, ours among them, so it only starts a goroutine (golang/go#80680).
 	c.client.SetStateHook(func(*http.ClientConn) { go p.settle(c) })
 	time.AfterFunc(settleTimeout, func() { p.settle(c) })

@@ -245,7 +245,9 @@ func sources() []source {
 	}
 	list = append(list,
 		source{"a proxy's 500", func(t *testing.T) *duo.Client { return proxied(t, "HTTP/1.1 500 Oops\r\n\r\n") }, "unknown", false},
-		source{"a proxy's page", func(t *testing.T) *duo.Client { return proxied(t, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n<html>Sign in</html>") }, "misconfigured", false},
+		source{"a proxy's page", func(t *testing.T) *duo.Client {
+			return proxied(t, "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n<html>Sign in</html>")
+		}, "misconfigured", false},
 		source{"a proxy that is silent", func(t *testing.T) *duo.Client { return proxied(t, "") }, "unavailable", true},
 		source{"a proxy that closes", func(t *testing.T) *duo.Client { return behind(t, listening(t, func(c net.Conn) { c.Close() })) }, "unavailable", true},
 		source{"no proxy there", func(t *testing.T) *duo.Client { return behind(t, closedPort(t)) }, "unavailable", true},

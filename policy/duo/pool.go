@@ -49,7 +49,7 @@ type conn struct {
 	open   chan struct{} // closed when it is known how many requests it takes; before that it is lent to one only
 
 	busy    int // requests that have it, or wait for it to be made
-	room    int // how many there may be
+	room    int // how many there may be, once it is settled
 	lent    bool
 	settled bool
 	gone    bool        // it takes no more
@@ -87,7 +87,7 @@ func (p *pool) enter(ctx context.Context, c *conn) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if c.busy > c.room {
+	if c.busy > p.roomOf(c) {
 		return errMoved
 	}
 	if err := c.client.Reserve(); err != nil { // ended, or Duo has said GOAWAY
@@ -206,7 +206,7 @@ func (p *pool) take(poll bool) *conn {
 	}
 	c := p.withRoom()
 	if c == nil && p.dialing < dials && len(p.conns) < p.max && len(p.conns)+p.leaving < 2*p.max {
-		c = &conn{dialed: make(chan struct{}), open: make(chan struct{}), room: width}
+		c = &conn{dialed: make(chan struct{}), open: make(chan struct{})}
 		p.conns = append(p.conns, c)
 		p.dialing++
 		go p.dial(c)
@@ -225,10 +225,18 @@ func (p *pool) take(poll bool) *conn {
 	return c
 }
 
+// roomOf is how many requests a connection takes at once, as far as is known.
+func (p *pool) roomOf(c *conn) int {
+	if c.settled {
+		return c.room
+	}
+	return max(p.width, 1)
+}
+
 // withRoom returns the first connection with room, so that few are in use; nil where there is none.
 func (p *pool) withRoom() *conn {
 	for _, c := range p.conns {
-		if c.busy < c.room {
+		if c.busy < p.roomOf(c) {
 			return c
 		}
 	}
