@@ -30,7 +30,7 @@ func (l *loader) combinations(c *Config, at sites) {
 // safeInTime refuses failmode = "safe", of a client or a rule, at a client whose Duo application may answer too late for it. It
 // reports whether it did.
 func (l *loader) safeInTime(at place, mode policy.Failmode, client Client, c *Config) bool {
-	if mode != policy.FailSafe {
+	if mode != policy.FailmodeSafe {
 		return false
 	}
 	var d *Duo
@@ -42,7 +42,7 @@ func (l *loader) safeInTime(at place, mode policy.Failmode, client Client, c *Co
 			d = &c.Applications[i].Duo
 		}
 	}
-	if d == nil || d.APITimeout >= shortestSafe || d.Failmode == policy.FailSafe { // the last is refused in its own line
+	if d == nil || d.APITimeout >= shortestSafe || d.Failmode == policy.FailmodeSafe { // the last is refused in its own line
 		return false
 	}
 	l.bad(at.under("failmode"), `"safe", but api_timeout = %s of client %s's Duo application: a Duo that is only slow would let users in; want at least 2s there`,

@@ -58,7 +58,7 @@ func readDuo(t *table) Duo {
 		CA:             t.ca("ca"),
 	}
 	d.ProxyPassword = t.proxyPassword(d)
-	if d.Failmode == policy.FailSafe && d.APITimeout < shortestSafe {
+	if d.Failmode == policy.FailmodeSafe && d.APITimeout < shortestSafe {
 		t.bad("api_timeout", `%s, beside failmode = "safe": a Duo that is only slow would let users in; want at least 2s`, quote(short(d.APITimeout)))
 	}
 	return d
