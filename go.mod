@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/BurntSushi/toml v1.6.0 // configuration
+	github.com/Microsoft/go-winio v0.6.2 // named pipes on Windows
 	github.com/coreos/go-systemd/v22 v22.7.0 // sd_notify, the watchdog, sockets that systemd opens
 	github.com/duosecurity/duo_api_golang v0.0.0-20250430191550-ac36954387e7 // Duo's list of roots; the yardstick of signing
 	github.com/go-asn1-ber/asn1-ber v1.5.8 // what go-ldap decodes with: its bounds, and the directory of the tests
@@ -15,7 +16,7 @@ require (
 	github.com/spf13/pflag v1.0.9 // the flags of cobra's commands, for their manual
 	golang.org/x/crypto v0.58.0 // bcrypt, argon2id
 	golang.org/x/net v0.62.0 // the address that a datagram was sent to; HTTP/2 frames to Duo
-	golang.org/x/sys v0.49.0 // recvmmsg and sendmmsg; network namespaces, in tests
+	golang.org/x/sys v0.49.0 // recvmmsg and sendmmsg; the Windows service; network namespaces, in tests
 	golang.org/x/term v0.47.0 // a password without echo, for the login command
 	golang.org/x/text v0.43.0 // NFC: one canonical form of user names
 	layeh.com/radius v0.0.0-20231213012653-1006025d24f8 // RADIUS codes and attribute types
@@ -23,7 +24,6 @@ require (
 
 require (
 	github.com/Azure/go-ntlmssp v0.1.1 // indirect
-	github.com/Microsoft/go-winio v0.6.2 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/google/uuid v1.6.0 // indirect

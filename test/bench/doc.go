@@ -1,9 +1,9 @@
 // Command bench measures the daemon beside its rivals, in one run and on one machine:
 //
-//	go run ./test/bench --quick           three minutes, more where the machine is disturbed
-//	go run ./test/bench                   eight minutes
-//	go run ./test/bench --only push       one row; with a comma between, several
-//	go run ./test/bench --profile FOLDER  with profiles of what the daemon's time goes into
+//	go -C test/bench run . --quick           three minutes, more where the machine is disturbed
+//	go -C test/bench run .                   eight minutes
+//	go -C test/bench run . --only push       one row; with a comma between, several
+//	go -C test/bench run . --profile FOLDER  with profiles of what the daemon's time goes into
 //
 //	            ┌─▶ duoradiusd ──────────────┐
 //	NASes ──────┼─▶ FreeRADIUS + rlm_cache   │
@@ -46,6 +46,6 @@
 //
 // Profiling costs some of the speed: such a run's figures are not to be quoted.
 //
-// Of FreeRADIUS (Debian: freeradius, freeradius-rest, and for rlm_perl libwww-perl and liblwp-protocol-https-perl) what
+// It runs on Linux, from its own folder. Of FreeRADIUS (Debian: freeradius, freeradius-rest, and for rlm_perl libwww-perl and liblwp-protocol-https-perl) what
 // is not installed is left out, and said.
 package main

@@ -45,10 +45,13 @@ remember = %q
 	return b.String()
 }
 
+// productFolder is where the product's module lies, from the folder of this program.
+const productFolder = "../.."
+
 // build builds the daemon.
 func (b *bench) build(ctx context.Context) error {
 	b.program = filepath.Join(b.dir, "duoradiusd")
-	out, err := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", b.program, "duoradiusd/cmd/duoradiusd").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", "-C", productFolder, "build", "-trimpath", "-o", b.program, "./cmd/duoradiusd").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
