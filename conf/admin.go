@@ -37,3 +37,19 @@ func (t *table) adminAddress(key string) string {
 	}
 	return address.String()
 }
+
+// AdminSocket returns [admin] socket of the configuration at path and of the files that it includes, "" where it is turned
+// off. It reads nothing else, so that who may not read the secrets can still ask the daemon. The error is Problems.
+func AdminSocket(path string) (string, error) {
+	l := &loader{whole: true}
+	l.open(path)
+	if len(l.problems) > 0 {
+		return "", Problems(render(l.problems))
+	}
+	for _, e := range l.entries("admin", false) {
+		if s, ok := e.keys["socket"].(string); ok {
+			return e.file.abs(s), nil
+		}
+	}
+	return system.ControlSocket(), nil
+}

@@ -27,12 +27,14 @@ func approvalsCommand() *cobra.Command {
 		Long: `Shows or forgets the approvals that the running daemon remembers. While an approval counts, its user is
 not asked for the second factor again. The configuration's remember says for how long, and [remember]
 bind_to for what.`,
-		Example: `  duoradiusd approvals list                  whom is not asked again, and until when?
+		Example: `  duoradiusd approvals                       who is not asked again, and until when?
   duoradiusd approvals forget alice          alice's phone is lost: ask at the next login`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(approvalsListCommand(), approvalsForgetCommand())
+	list := approvalsListCommand()
+	c.RunE = list.RunE // approvals alone lists
+	c.Flags().AddFlagSet(list.Flags())
+	c.AddCommand(list, approvalsForgetCommand())
 	return c
 }
 

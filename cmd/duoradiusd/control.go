@@ -16,20 +16,36 @@ import (
 	"github.com/spf13/cobra"
 
 	"duoradiusd/cmd/internal/daemon"
+	"duoradiusd/conf"
 	"duoradiusd/internal/system"
 )
 
 // control speaks to a running daemon through its control socket.
 type control struct {
-	socket *string
-	json   *bool // its answer is printed as it is, for programs
+	config *string // the configuration that names the socket; nil for none
+	socket *string // "": as the configuration says
+	json   *bool   // the answer is printed as it is, for programs
 }
 
 func controlFlags(c *cobra.Command) control {
 	return control{
-		c.Flags().String("socket", system.ControlSocket(), "`PATH` of the running daemon's control socket, as [admin] socket says"),
-		c.Flags().Bool("json", false, "print JSON, for programs"),
+		config: configFlag(c),
+		socket: c.Flags().String("socket", "", "`PATH` of the running daemon's control socket; default: as [admin] socket of the configuration says"),
+		json:   c.Flags().Bool("json", false, "print JSON, for programs"),
 	}
+}
+
+// path returns the control socket's path: --socket, or what the configuration says. Where the configuration can't be read it
+// is the usual path, and unread says why the configuration could not be read.
+func (c control) path() (path string, unread error) {
+	if *c.socket != "" || c.config == nil {
+		return *c.socket, nil
+	}
+	path, err := conf.AdminSocket(*c.config)
+	if err != nil {
+		return system.ControlSocket(), err
+	}
+	return path, nil
 }
 
 // show prints the daemon's answer: as it is, or by the function that makes it readable.
@@ -54,9 +70,13 @@ const maxAnswer = 1 << 30
 
 // call returns the daemon's answer; an answer that is not 200 is an error of its text.
 func (c control) call(ctx context.Context, method, path string) ([]byte, error) {
+	socket, unread := c.path()
+	if socket == "" {
+		return nil, fmt.Errorf(`%s: [admin] socket = "" turns the control socket off`, *c.config)
+	}
 	client := http.Client{Timeout: time.Minute, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return system.DialControl(ctx, *c.socket)
+			return system.DialControl(ctx, socket)
 		},
 	}}
 	req, err := http.NewRequestWithContext(ctx, method, "http://duoradiusd"+path, nil)
@@ -65,7 +85,7 @@ func (c control) call(ctx context.Context, method, path string) ([]byte, error) 
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, c.unreachable(err)
+		return nil, unreachable(socket, unread, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
@@ -78,15 +98,21 @@ func (c control) call(ctx context.Context, method, path string) ([]byte, error) 
 	return body, nil
 }
 
-// unreachable says what to do about it.
-func (c control) unreachable(err error) error {
+// unreachable says what to do about a daemon that does not answer at socket. unread is why the configuration could not say
+// which socket it is; nil when it could.
+func unreachable(socket string, unread, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s: permission denied; try sudo, or join the group of this socket", *c.socket)
+		err = fmt.Errorf("%s: permission denied; try sudo, or join the group of this socket", socket)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("no daemon answers at %s: is it running? (--socket names its [admin] socket)", *c.socket)
+		err = fmt.Errorf("no daemon answers at %s: is it running? (--config names its configuration, --socket its [admin] socket)", socket)
+	default:
+		err = fmt.Errorf("ask the daemon at %s: %w", socket, err)
 	}
-	return fmt.Errorf("ask the daemon at %s: %w", *c.socket, err)
+	if unread != nil {
+		return fmt.Errorf("%w\nThe configuration could not be read, so the usual socket was tried: %v", err, unread)
+	}
+	return err
 }
 
 func reloadCommand() *cobra.Command {
@@ -113,6 +139,9 @@ and challenges stay in either case.`,
 			c.OutOrStdout().Write(answer)
 		case r.Reloaded:
 			fmt.Fprintf(c.OutOrStdout(), "The new configuration is in force: %s\n", r.Serves)
+			for _, warning := range r.Warnings {
+				fmt.Fprintln(c.OutOrStdout(), warning)
+			}
 		default:
 			for _, problem := range r.Problems {
 				fmt.Fprintln(c.ErrOrStderr(), problem)

@@ -15,12 +15,13 @@ import (
 
 func explainCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "explain USER --client NAME",
+		Use:   "explain USER",
 		Short: "Say which way a login would take, and why",
 		Long: `Prints the way of a login through the configuration: who the user is, each rule and whether it fits,
 what would be asked, how long an approval would count, and which attributes would go back. Nobody is asked:
 no network is touched unless --directory is given.`,
-		Example: `  duoradiusd explain alice --client vpn --user-ip 198.51.100.7
+		Example: `  duoradiusd explain alice                                 with one [[client]]
+  duoradiusd explain alice --client vpn --user-ip 198.51.100.7
   duoradiusd explain bob --client vpn --group contractors --at 18:30
   duoradiusd explain client vpn`,
 		Args: func(_ *cobra.Command, args []string) error {

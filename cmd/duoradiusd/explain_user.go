@@ -34,9 +34,6 @@ func (f *explainFlags) register(c *cobra.Command) {
 
 // question reads the flags.
 func (f *explainFlags) question(user string) (q daemon.Question, err error) {
-	if f.client == "" {
-		return q, usageError{fmt.Errorf("explain %s wants --client NAME", user)}
-	}
 	q = daemon.Question{Client: f.client, User: user, Groups: f.groups, Ask: f.directory, At: time.Now()}
 	if f.ip != "" {
 		if q.IP, err = netip.ParseAddr(f.ip); err != nil {
@@ -65,11 +62,27 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 	return t, nil
 }
 
-func explainUser(ctx context.Context, out io.Writer, config *conf.Config, q daemon.Question) error {
-	i := slices.IndexFunc(config.Clients, func(c conf.Client) bool { return c.Name == q.Client })
-	if i < 0 {
-		return fmt.Errorf("no [[client]] is named %q; there are: %s", q.Client, strings.Join(clientNames(config), ", "))
+// clientNamed finds the [[client]] of that name; "" is the only one there is.
+func clientNamed(c *conf.Config, name string) (at int, err error) {
+	if name == "" && len(c.Clients) == 1 {
+		return 0, nil
 	}
+	if name == "" {
+		return 0, usageError{fmt.Errorf("want --client NAME, one of: %s", strings.Join(clientNames(c), ", "))}
+	}
+	at = slices.IndexFunc(c.Clients, func(c conf.Client) bool { return c.Name == name })
+	if at < 0 {
+		return 0, fmt.Errorf("no [[client]] is named %q; there are: %s", name, strings.Join(clientNames(c), ", "))
+	}
+	return at, nil
+}
+
+func explainUser(ctx context.Context, out io.Writer, config *conf.Config, q daemon.Question) error {
+	i, err := clientNamed(config, q.Client)
+	if err != nil {
+		return err
+	}
+	q.Client = config.Clients[i].Name
 	e, known, err := daemon.Explain(ctx, config, q)
 	if err != nil {
 		return err
@@ -103,15 +116,13 @@ func (t *told) who() {
 	if q.IP.IsValid() {
 		t.line("user address", "%s", q.IP)
 	} else {
-		t.line("user address", "not told (--user-ip)")
+		t.line("user address", "you did not give --user-ip")
 	}
 	if t.Name == "" {
 		return
 	}
 	t.line("user", "%s, %s", t.Name, t.listed())
-	if t.Duo != (policy.Identity{}) {
-		t.line("at Duo", "%s", duoIdentity(t.Duo))
-	}
+	t.line("at Duo", "%s", t.atDuo())
 	t.line("first factor", "%s", t.firstFactor())
 	for i, g := range t.groups { // a line each: a DN is full of commas
 		step := ""
@@ -138,6 +149,25 @@ func (t *told) listed() string {
 	return say
 }
 
+// atDuo is the name that Duo is asked for. Without --directory a directory that tells the name can't be known.
+func (t *told) atDuo() string {
+	named := t.User != nil && t.User.Duo != (policy.Identity{})
+	if f := t.factor(); f != nil && f.DuoUsernameAttribute != "" && !t.question.Ask && !named {
+		return fmt.Sprintf("the directory decides: the user's %s (--directory asks it)", f.DuoUsernameAttribute)
+	}
+	return duoIdentity(t.Duo)
+}
+
+// factor is the client's first factor, nil for none.
+func (t *told) factor() *conf.FirstFactor {
+	for i := range t.config.FirstFactors {
+		if t.config.FirstFactors[i].Name == t.client.FirstFactor {
+			return &t.config.FirstFactors[i]
+		}
+	}
+	return nil
+}
+
 func duoIdentity(i policy.Identity) string {
 	if i.UserID != "" {
 		return "user ID " + i.UserID
@@ -146,14 +176,16 @@ func duoIdentity(i policy.Identity) string {
 }
 
 func (t *told) firstFactor() string {
-	for _, f := range t.config.FirstFactors {
-		if f.Name == t.client.FirstFactor {
-			say := fmt.Sprintf("%q (%s)", f.Name, f.Type)
-			if f.HasGroups() && len(t.groups) == 0 {
-				say += "; the user is taken to be in no group (--group, --directory)"
-			}
-			return say
+	if f := t.factor(); f != nil {
+		say := fmt.Sprintf("%q (%s)", f.Name, f.Type)
+		switch {
+		case !f.HasGroups() || len(t.groups) > 0:
+		case t.question.Ask:
+			say += fmt.Sprintf("; the directory tells no group of %s's", t.Name)
+		default:
+			say += "; the user is taken to be in no group (--group, --directory)"
 		}
+		return say
 	}
 	return "none: the client has checked it"
 }
@@ -269,7 +301,7 @@ func (t *told) requiredBy() string {
 func (t *told) lifetime() string {
 	switch {
 	case !t.question.IP.IsValid():
-		return "never: the client does not tell the user's address"
+		return "never without the user's address, and you did not give --user-ip"
 	case t.Lifetime == 0:
 		return "never: " + t.lifetimeBy()
 	}

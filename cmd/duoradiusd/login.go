@@ -19,7 +19,7 @@ import (
 
 func loginCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "login USER --client NAME",
+		Use:   "login USER",
 		Short: "Walk one real login through the configuration, without a VPN",
 		Long: `Asks for what the user types into the password field, and takes a real login through the configuration:
 the first factor is asked and the phone rings. Each step is printed with its answer and its time. What the
@@ -38,9 +38,6 @@ Exit status 0 is an Access-Accept.`,
 	client := c.Flags().String("client", "", "the [[client]] `NAME` to log in through")
 	ip := c.Flags().String("user-ip", "", "the user's `ADDRESS`, as the client would tell it")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		if *client == "" {
-			return usageError{fmt.Errorf("login wants --client NAME")}
-		}
 		var addr netip.Addr
 		if *ip != "" {
 			var err error
@@ -52,7 +49,11 @@ Exit status 0 is an Access-Accept.`,
 		if err != nil {
 			return err
 		}
-		return login(c, config, *client, args[0], addr)
+		at, err := clientNamed(config, *client)
+		if err != nil {
+			return err
+		}
+		return login(c, config, config.Clients[at].Name, args[0], addr)
 	}
 	return c
 }

@@ -56,20 +56,24 @@ asks Duo for the second (push, call or passcode), and answers before the client 
 One login, one push.`,
 		Example: `  duoradiusd check --config duoradiusd.toml    is the configuration right?
   duoradiusd serve --config duoradiusd.toml    run`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          noArgs,
-		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+		SilenceErrors:              true,
+		SuggestionsMinimumDistance: 2,
+		SilenceUsage:               true,
+		Args:                       noArgs,
+		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(serveCommand(), checkCommand(), loginCommand(), explainCommand(), statusCommand(), clientsCommand(), approvalsCommand(), reloadCommand(), passwdCommand(), importCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), loginCommand(), explainCommand(), statusCommand(), loginsCommand(), clientsCommand(), approvalsCommand(), reloadCommand(), passwdCommand(), importCommand(), versionCommand())
 	return root
 }
 
-// noArgs says what is wrong with arguments, where cobra would print them as unknown commands of nothing.
-func noArgs(_ *cobra.Command, args []string) error {
+// noArgs says what is wrong with arguments, and which command was perhaps meant.
+func noArgs(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
+	}
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		return usageError{fmt.Errorf("%q: no such command; did you mean %q?", args[0], near[0])}
 	}
 	return usageError{fmt.Errorf("%q: no such command or argument", args[0])}
 }

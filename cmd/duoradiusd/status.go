@@ -1,14 +1,18 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"maps"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"duoradiusd/cmd/internal/daemon"
 )
@@ -22,8 +26,50 @@ start (failed-open among them), and how many packets were dropped, each by reaso
 		Args: noArgs,
 	}
 	running := controlFlags(c)
-	c.RunE = func(c *cobra.Command, _ []string) error { return show(c, running, "/status", printStatus) }
+	watch := c.Flags().Bool("watch", false, "show it anew every two seconds, until interrupted")
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		if *watch {
+			return watchStatus(c, running)
+		}
+		return show(c, running, "/status", printStatus)
+	}
 	return c
+}
+
+// watchEvery is the pause between two looks of status --watch.
+const watchEvery = 2 * time.Second
+
+// watchStatus prints the status again and again, on a terminal always at its top.
+func watchStatus(c *cobra.Command, running control) error {
+	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
+	defer stop()
+	c.SetContext(ctx)
+	clear := ""
+	if out, ok := c.OutOrStdout().(*os.File); ok && term.IsTerminal(int(out.Fd())) {
+		clear = "\033[H\033[2J"
+	}
+	for {
+		fmt.Fprint(c.OutOrStdout(), clear)
+		if err := show(c, running, "/status", printStatus); err != nil {
+			return ended(ctx, err)
+		}
+		if clear == "" && !*running.json {
+			fmt.Fprintln(c.OutOrStdout())
+		}
+		select {
+		case <-time.After(watchEvery):
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// ended is err, or nil where the user has interrupted the command.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 func printStatus(out io.Writer, s daemon.Status) error {
@@ -33,11 +79,24 @@ func printStatus(out io.Writer, s daemon.Status) error {
 	fmt.Fprintf(w, "listens on\t%s\n", strings.Join(s.Listens, ", "))
 	fmt.Fprintf(w, "serves\t%s\n", s.Serves)
 	for _, d := range s.Duo {
-		line := fmt.Sprintf("%s, degraded %d times", d.Health, d.Degraded)
+		line := d.Health
+		if d.Degraded > 0 {
+			line += ", became slow or down " + plural(int(d.Degraded), "time")
+		}
 		if d.Error != "" {
 			line += ": " + shown(d.Error)
 		}
 		fmt.Fprintf(w, "%s\t%s\n", strings.Join(strings.Fields("Duo "+d.Application+" "+d.APIHost), " "), line)
+	}
+	for _, f := range s.FirstFactors {
+		line := map[bool]string{true: "up", false: "down"}[f.Up]
+		if f.Error != "" {
+			line += ": " + shown(f.Error)
+		}
+		fmt.Fprintf(w, "%s\t%s\n", strings.TrimSpace("first factor "+f.Name+" "+f.Server), line)
+	}
+	if s.NotReady != "" {
+		fmt.Fprintf(w, "not ready\t%s\n", shown(s.NotReady))
 	}
 	fmt.Fprintf(w, "pending logins\t%d\n", s.Pending)
 	fmt.Fprintf(w, "approvals kept\t%d\n", s.Approvals)

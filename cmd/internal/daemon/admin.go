@@ -3,7 +3,6 @@ package daemon
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -46,13 +45,12 @@ func (d *Daemon) ready() error {
 	if d.able() {
 		return nil
 	}
-	err := errors.New("no login can be answered: Duo can't be asked")
-	for _, s := range d.Status().Duo {
-		if s.Error != "" {
-			return fmt.Errorf("%w: %s", err, s.Error)
+	for _, a := range d.parts.Load().applications {
+		if s := a.status(); s.Error != "" {
+			return errors.New("no login can be answered: " + s.Error)
 		}
 	}
-	return err
+	return errors.New("no login can be answered: Duo can't be asked")
 }
 
 func (d *Daemon) adminApplications() (list []admin.Application) {
@@ -65,6 +63,8 @@ func (d *Daemon) adminApplications() (list []admin.Application) {
 func (d *Daemon) adminFirstFactors() (list []admin.FirstFactor) {
 	for name, f := range d.parts.Load().firstFactors {
 		switch f := f.FirstFactor.(type) {
+		default: // a file, which was read when the configuration was
+			list = append(list, admin.FirstFactor{Name: name, Up: true})
 		case *ldapauth.Directory:
 			for _, s := range f.Health() {
 				list = append(list, serverHealth(name, s.URL, s.Up, s.Err))

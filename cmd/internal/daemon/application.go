@@ -22,7 +22,8 @@ type application struct {
 	config   conf.Duo
 	failmode policy.Failmode
 	client   *duo.Client
-	degraded *atomic.Uint64 // how often Duo became slow or could not be asked
+	degraded *atomic.Uint64         // how often Duo became slow or could not be asked
+	refused  atomic.Pointer[string] // why Duo does not accept the keys; nil: it does, or has not been asked
 }
 
 func applications(c *conf.Config, before *parts, log *slog.Logger) (map[string]*application, error) {
@@ -39,7 +40,7 @@ func applications(c *conf.Config, before *parts, log *slog.Logger) (map[string]*
 			}
 		}
 		degraded := new(atomic.Uint64)
-		client, err := newClient(a.Duo, degraded, logFor(log, a))
+		client, err := newClient(a, degraded, logFor(log, a))
 		if err != nil {
 			return nil, err
 		}
@@ -71,7 +72,15 @@ func logFor(log *slog.Logger, a conf.Application) *slog.Logger {
 // login, because the user's next try may still be answered by it.
 const pushLife = time.Minute
 
-func newClient(d conf.Duo, degraded *atomic.Uint64, log *slog.Logger) (*duo.Client, error) {
+// withoutDuo says what an outage of Duo means for users, by failmode.
+var withoutDuo = map[policy.Failmode]string{
+	policy.FailmodeSecure: `users who need a second factor are rejected until it answers again (failmode = "secure")`,
+	policy.FailmodeSafe:   `users get in with the first factor alone until it answers again (failmode = "safe")`,
+	policy.FailmodeSilent: `users who need a second factor get no answer, so that their client asks its next server (failmode = "silent")`,
+}
+
+func newClient(a conf.Application, degraded *atomic.Uint64, log *slog.Logger) (*duo.Client, error) {
+	d := a.Duo
 	roots, err := roots(d.CA)
 	if err != nil {
 		return nil, err
@@ -94,11 +103,11 @@ func newClient(d conf.Duo, degraded *atomic.Uint64, log *slog.Logger) (*duo.Clie
 			}
 			switch h {
 			case duo.Down:
-				log.Error("Duo can't be asked; failmode decides until it answers again", "error", err)
+				log.Error("Duo can't be asked: "+withoutDuo[a.Failmode], "error", err)
 			case duo.Slow:
-				log.Warn("Duo is slow: clients may give up before it answers")
+				log.Warn("Duo is slow: users wait longer for their push, and clients with a short timeout give up before it is answered")
 			case duo.Up:
-				log.Info("Duo answers as usual")
+				log.Info("Duo answers as usual: pushes go out again")
 			}
 		},
 	})
@@ -146,26 +155,50 @@ func roots(ca string) (*x509.CertPool, error) {
 // able reports whether logins through this application can end well now.
 func (a *application) able() bool {
 	health, _ := a.client.Health()
-	return health != duo.Down || a.failmode == policy.FailmodeSafe
+	return (health != duo.Down || a.failmode == policy.FailmodeSafe) && a.refused.Load() == nil
 }
 
 // clockLimit is how far off this machine's clock may be before it is said; Duo refuses at five minutes.
 const clockLimit = time.Minute
 
+// check asks Duo whether it accepts the keys and this machine's clock, logs the answer and keeps it for the status.
 func (a *application) check(ctx context.Context, log *slog.Logger) {
 	log = logFor(log, conf.Application{Name: a.name, Duo: a.config})
 	now, err := a.client.Check(ctx)
 	if errors.Is(err, policy.ErrMisconfigured) {
-		log.Error("Duo does not accept this application", "error", err)
+		why := refusal(err)
+		a.refused.Store(&why)
+		log.Error("no login can end well until this is mended: " + why)
 		return
 	}
 	if err != nil {
 		log.Warn("Duo can't be asked", "error", err)
 		return
 	}
+	a.refused.Store(nil)
 	if skew := time.Since(now).Round(time.Second); skew.Abs() > clockLimit {
 		log.Warn("this machine's clock differs from Duo's", "by", skew)
 		return
 	}
 	log.Info("Duo accepts this application")
+}
+
+// refusal says in one sentence what is wrong with an application that does not work as it is configured.
+func refusal(err error) string {
+	var e *duo.Error
+	switch {
+	case !errors.As(err, &e) || e.Code == 0:
+		return "Duo can't be asked as this application is configured: " + err.Error()
+	case e.Code == 40104 || e.Code == 40105: // https://duo.com/docs/authapi, "Response format"
+		return "Duo refuses our clock: " + err.Error()
+	}
+	return "Duo refuses our keys: " + err.Error()
+}
+
+// refusal is why Duo does not accept this application; "" when it does.
+func (a *application) refusal() string {
+	if why := a.refused.Load(); why != nil {
+		return *why
+	}
+	return ""
 }

@@ -15,6 +15,7 @@ import (
 //
 //	GET    /clients                a list of radiusd.ClientReport
 //	GET    /status                 a Status
+//	GET    /logins[?QUERY]         a LoginsPage; see loginsPage for the query
 //	POST   /reload                 a Reloaded
 //	GET    /approvals[?user=NAME]  a list of policy.Approval, the most recently used first
 //	DELETE /approvals?user=NAME    a Forgotten: that user's are
@@ -31,6 +32,7 @@ type Reloaded struct {
 	Reloaded bool     `json:"reloaded"`
 	Serves   string   `json:"serves"`             // what is in force now, the new configuration or the old one
 	Problems []string `json:"problems,omitempty"` // of the new one
+	Warnings []string `json:"warnings,omitempty"` // what does not work although the new one is in force
 }
 
 // Forgotten is what became of a request to forget approvals.
@@ -55,12 +57,16 @@ func (d *Daemon) control(reload func() error) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /clients", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.server.Clients()) })
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.Status()) })
-	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /logins", d.loginsPage)
+	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, req *http.Request) {
 		r := Reloaded{Reloaded: true}
 		if err := reload(); err != nil {
 			r = Reloaded{Problems: strings.Split(strings.TrimSpace(err.Error()), "\n")}
 		}
 		r.Serves = d.Summary()
+		if r.Reloaded {
+			r.Warnings = d.keyWarnings(req.Context())
+		}
 		answer(w, r)
 	})
 	mux.HandleFunc("GET /approvals", func(w http.ResponseWriter, r *http.Request) {

@@ -7,16 +7,19 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
+	"duoradiusd/cmd/internal/history"
 	"duoradiusd/conf"
 	"duoradiusd/policy"
 	"duoradiusd/radiusd"
@@ -30,6 +33,7 @@ type Daemon struct {
 	authLog   *AuthLog              // nil: none
 	observers []func(radiusd.Event) // told of the end of each login; complete before Listen
 	frauds    atomic.Uint64         // pushes that their users reported
+	logins    history.Logins        // the last ones
 
 	mu     sync.Mutex            // held while the configuration changes
 	parts  atomic.Pointer[parts] // of the configuration in force
@@ -62,6 +66,7 @@ func New(c *conf.Config, log *slog.Logger) (*Daemon, error) {
 		d.vault.close()
 		return nil, err
 	}
+	d.observers = append(d.observers, d.logins.Add)
 	d.server.LoadState()
 	d.restore(p)
 	d.use(p)
@@ -140,13 +145,53 @@ func (d *Daemon) Reload(c *conf.Config) error {
 // longestLogin is the most that a client's timeout may be.
 const longestLogin = 10 * time.Minute
 
-// CheckKeys asks Duo whether it accepts each application's keys and this machine's clock, and logs what is wrong.
+// recheck is the pause before Duo is asked again about keys that it has refused: an administrator may have changed them there.
+const recheck = time.Minute
+
+// CheckKeys asks Duo whether it accepts each application's keys and this machine's clock, and logs what is wrong. Until ctx
+// ends or another configuration takes over, it asks again about keys that were refused.
 func (d *Daemon) CheckKeys(ctx context.Context) {
 	var wg sync.WaitGroup
-	for _, a := range d.parts.Load().applications {
-		wg.Go(func() { a.check(ctx, d.log) })
+	for name, a := range d.parts.Load().applications {
+		wg.Go(func() {
+			for {
+				a.check(ctx, d.log)
+				if a.refused.Load() == nil {
+					return
+				}
+				select {
+				case <-time.After(recheck):
+				case <-ctx.Done():
+					return
+				}
+				if d.parts.Load().applications[name] != a {
+					return
+				}
+			}
+		})
 	}
 	wg.Wait()
+}
+
+// checkTime bounds how long a reload waits for Duo's word on the keys.
+const checkTime = 10 * time.Second
+
+// keyWarnings asks Duo about the keys of each application now, and returns what is wrong with them.
+func (d *Daemon) keyWarnings(ctx context.Context) (warnings []string) {
+	ctx, cancel := context.WithTimeout(ctx, checkTime)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, a := range d.parts.Load().applications {
+		wg.Go(func() { a.check(ctx, slog.New(slog.DiscardHandler)) })
+	}
+	wg.Wait()
+	for name, a := range d.parts.Load().applications {
+		if refusal := a.refusal(); refusal != "" {
+			warnings = append(warnings, fmt.Sprintf("%s: %s", cmp.Or(name, "[duo]"), refusal))
+		}
+	}
+	slices.Sort(warnings)
+	return warnings
 }
 
 // able reports whether any login can be answered now; Status-Server says so to clients.

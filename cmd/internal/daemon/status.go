@@ -11,17 +11,19 @@ import (
 
 // Status is how the daemon is.
 type Status struct {
-	Version   string                   `json:"version"`
-	StartedAt time.Time                `json:"started_at"`
-	Listens   []string                 `json:"listens"`
-	Serves    string                   `json:"serves"`
-	Pending   int                      `json:"pending"`   // logins in progress
-	Replies   int                      `json:"replies"`   // kept for repetitions
-	Approvals int                      `json:"approvals"` // remembered, expired ones that nobody asked for included
-	Duo       []DuoStatus              `json:"duo"`
-	Logins    map[policy.Reason]uint64 `json:"logins"` // ended since the start, by reason
-	Dropped   map[string]uint64        `json:"dropped"`
-	AuthLog   *AuthLogStatus           `json:"auth_log,omitempty"` // nil: there is none
+	Version      string                   `json:"version"`
+	StartedAt    time.Time                `json:"started_at"`
+	Listens      []string                 `json:"listens"`
+	Serves       string                   `json:"serves"`
+	Pending      int                      `json:"pending"`             // logins in progress
+	Replies      int                      `json:"replies"`             // kept for repetitions
+	Approvals    int                      `json:"approvals"`           // remembered, expired ones that nobody asked for included
+	NotReady     string                   `json:"not_ready,omitempty"` // why no login can be answered now; "" when they can
+	Duo          []DuoStatus              `json:"duo"`
+	FirstFactors []FirstFactorStatus      `json:"first_factors"`
+	Logins       map[policy.Reason]uint64 `json:"logins"` // ended since the start, by reason
+	Dropped      map[string]uint64        `json:"dropped"`
+	AuthLog      *AuthLogStatus           `json:"auth_log,omitempty"` // nil: there is none
 }
 
 // AuthLogStatus is how [log] auth_log is.
@@ -37,9 +39,17 @@ var started = time.Now()
 type DuoStatus struct {
 	Application string `json:"application"` // "" is [duo]
 	APIHost     string `json:"api_host"`
-	Health      string `json:"health"` // up, slow or down
+	Health      string `json:"health"` // up, slow, down, or refused when Duo does not accept the keys
 	Degraded    uint64 `json:"degraded"`
 	Error       string `json:"error,omitempty"`
+}
+
+// FirstFactorStatus is how one server of a first factor is, or a first factor that has no servers.
+type FirstFactorStatus struct {
+	Name   string `json:"name"`
+	Server string `json:"server,omitempty"`
+	Up     bool   `json:"up"`
+	Error  string `json:"error,omitempty"`
 }
 
 // Status reports how the daemon is.
@@ -64,6 +74,12 @@ func (d *Daemon) Status() Status {
 	for _, a := range p.applications {
 		s.Duo = append(s.Duo, a.status())
 	}
+	for _, f := range d.adminFirstFactors() {
+		s.FirstFactors = append(s.FirstFactors, FirstFactorStatus{f.Name, f.Server, f.Up, f.Err})
+	}
+	if err := d.ready(); err != nil {
+		s.NotReady = err.Error()
+	}
 	slices.SortFunc(s.Duo, func(a, b DuoStatus) int { return strings.Compare(a.Application, b.Application) })
 	return s
 }
@@ -73,6 +89,9 @@ func (a *application) status() DuoStatus {
 	s := DuoStatus{Application: a.name, APIHost: a.config.APIHost, Health: health.String(), Degraded: a.degraded.Load()}
 	if err != nil && health == duo.Down {
 		s.Error = err.Error()
+	}
+	if refusal := a.refusal(); refusal != "" {
+		s.Health, s.Error = "refused", refusal
 	}
 	return s
 }

@@ -1,0 +1,38 @@
+package daemon
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"duoradiusd/cmd/internal/history"
+)
+
+// LoginsPage is a part of the last logins, the newest first.
+type LoginsPage struct {
+	Logins []history.Record `json:"logins"`
+	Last   uint64           `json:"last"` // the number of the newest login of all
+}
+
+// maxWait bounds how long a question for logins to come waits; who follows asks again.
+const maxWait = 30 * time.Second
+
+// loginsPage answers a question for logins. Its query may hold user, client and reason, of which all must fit, most for how
+// many, and after=NUMBER for those with a greater number; with wait=true it answers when there is one.
+func (d *Daemon) loginsPage(w http.ResponseWriter, r *http.Request) {
+	v := r.URL.Query()
+	q := history.Query{Client: v.Get("client"), Reason: v.Get("reason")}
+	if user := v.Get("user"); user != "" {
+		q.User = d.canonical(user)
+	}
+	q.After, _ = strconv.ParseUint(v.Get("after"), 10, 64)
+	q.Most, _ = strconv.Atoi(v.Get("most"))
+	ctx, cancel := context.WithTimeout(r.Context(), maxWait)
+	defer cancel()
+	if v.Get("wait") != "true" {
+		cancel()
+	}
+	logins, last := d.logins.Wait(ctx, q)
+	answer(w, LoginsPage{history.Records(logins), last})
+}
