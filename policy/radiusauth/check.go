@@ -31,7 +31,7 @@ func (u *Upstream) Check(ctx context.Context) []ServerCheck {
 		}
 		return list
 	}
-	defer u.reports.flush()
+	defer u.group.Flush()
 	defer u.endRequest()
 	ctx, cancel := context.WithTimeout(ctx, u.config.Timeout)
 	defer cancel()

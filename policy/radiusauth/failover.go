@@ -2,94 +2,60 @@ package radiusauth
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/failover"
 )
 
-// unanswered says why a server did not answer. The next server may be asked.
-type unanswered struct{ error }
+// avoidFor is how long a server that was silent is asked after all others.
+const avoidFor = time.Minute
 
-func (e unanswered) Unwrap() error { return e.error }
+func (u *Upstream) newGroup() *failover.Group {
+	return failover.New(failover.Config{
+		Servers: u.config.Servers, Timeout: u.config.Timeout, Avoid: avoidFor, OnHealth: u.config.OnHealth,
+		// A request that was not sent a second time may simply be lost.
+		Patience: min(u.config.Timeout, initialWait),
+	})
+}
 
-// candidates returns the servers to ask, in order. Servers that were silent lately come last. The answer to a challenge goes
+// askAll asks one server after the other until one answers, and notes in t which one did. The answer to a challenge goes
 // only to the server that sent the challenge.
-func (u *Upstream) candidates(t conversation) ([]*server, error) {
+func (u *Upstream) askAll(ctx context.Context, r policy.FirstRequest, t *conversation) (got reply, err error) {
+	only := failover.Any
 	if t.server != "" {
-		if s := u.find(t.server); s != nil {
-			return []*server{s}, nil
-		}
-		return nil, fmt.Errorf("a State of %s, which is asked no more", t.server)
-	}
-	var first, last []*server
-	now := time.Now()
-	for _, s := range u.servers {
-		if s.isDue(now, u.config.Timeout) {
-			first = append(first, s)
-		} else {
-			last = append(last, s)
+		if only = u.find(t.server); only < 0 {
+			return reply{}, fmt.Errorf("a State of %s, which is asked no more", t.server)
 		}
 	}
-	return append(first, last...), nil
+	err = u.group.Each(ctx, only, func(ctx context.Context, turn *failover.Turn) (done bool, err error) {
+		got, done, err = u.ask(ctx, turn, r, t)
+		return done, err
+	})
+	return got, err
 }
 
-// askAll asks one server after the other until one answers, and notes in t which one did.
-func (u *Upstream) askAll(ctx context.Context, servers []*server, r policy.FirstRequest, t *conversation) (reply, error) {
-	var all error
-	for i, s := range servers {
-		got, err := u.ask(ctx, s, r, t, len(servers)-i)
-		if _, silent := errors.AsType[unanswered](err); err == nil || !silent {
-			return got, err
-		}
-		if i == 0 {
-			all = err
-		} else {
-			all = fmt.Errorf("%w; %w", all, err)
-		}
-		if ctx.Err() != nil {
-			return reply{}, fmt.Errorf("%w: %w", all, context.Cause(ctx))
-		}
-	}
-	return reply{}, all
-}
-
-// ask asks one server. left counts the servers that are still to be asked, this one included.
-func (u *Upstream) ask(ctx context.Context, s *server, r policy.FirstRequest, t *conversation, left int) (reply, error) {
+// ask asks one server. done is false if it did not answer.
+func (u *Upstream) ask(ctx context.Context, turn *failover.Turn, r policy.FirstRequest, t *conversation) (got reply, done bool, err error) {
 	b, err := u.request(r, t.state)
 	if err != nil {
-		return reply{}, err
+		return reply{}, true, err
 	}
+	s := u.servers[turn.Server]
 	begun := time.Now()
-	mine, cancel := context.WithTimeout(ctx, u.timeShare(ctx, left))
-	defer cancel()
 	addr := t.addr
 	if t.server == "" {
-		addr, err = s.resolve(mine)
+		addr, err = s.resolve(ctx)
 	}
-	var got []byte
+	var raw []byte
 	if err == nil {
-		got, err = s.exchange(mine, addr, b, left > 1)
+		raw, err = s.exchange(ctx, addr, b, turn.More)
 	}
-	if err == nil {
-		t.server, t.addr = s.name, addr
-		return parseReply(got, [16]byte(b[4:headerLength])), nil
+	if err != nil {
+		turn.OnBlame = func() { s.wasSilent(addr) }
+		return reply{}, false, fmt.Errorf("ask %s for %v: %w", s.name, time.Since(begun).Round(time.Millisecond), err)
 	}
-	took := time.Since(begun)
-	err = fmt.Errorf("ask %s for %v: %w", s.name, took.Round(time.Millisecond), err)
-	// If the login ended before the server had its time, its silence says nothing about the server.
-	if patient := took >= min(u.config.Timeout, initialWait); patient || ctx.Err() == nil && mine.Err() == nil {
-		s.unanswered(addr, begun, err)
-	}
-	return reply{}, unanswered{err}
-}
-
-// timeShare is how long one server may take, so that the servers after it get their share of the login's time.
-func (u *Upstream) timeShare(ctx context.Context, left int) time.Duration {
-	end, ok := ctx.Deadline()
-	if !ok {
-		return u.config.Timeout
-	}
-	return min(u.config.Timeout, time.Until(end)/time.Duration(left))
+	t.server, t.addr = s.name, addr
+	return parseReply(raw, [16]byte(b[4:headerLength])), true, nil
 }

@@ -103,7 +103,7 @@ func (s *server) setAddress(addr netip.AddrPort) {
 	}
 	s.resolution.addr, s.resolution.avoid = addr, netip.Addr{}
 	s.replaceSockets()
-	s.health.askLastUntil = time.Time{}
+	s.upstream.group.Retry(s.number)
 }
 
 // avoidAddress starts a lookup for an address other than addr, which was silent. mu is held.

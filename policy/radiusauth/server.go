@@ -13,6 +13,7 @@ import (
 // server is one upstream server.
 type server struct {
 	upstream *Upstream
+	number   int    // in the order of the configuration
 	name     string // host:port, as configured
 	host     string
 	port     uint16
@@ -24,7 +25,6 @@ type server struct {
 	resolution resolution
 	sockets    []*socket // to the address in use
 	closed     bool
-	health     health
 }
 
 func (s *server) discard(why replyStatus) { s.discarded[why].Add(1) }

@@ -172,7 +172,7 @@ func (k *socket) receive(datagram []byte) {
 		return
 	}
 	if k.claim(b[1], c) {
-		k.server.answered()
+		u.group.Answered(k.server.number)
 		c.reply <- append([]byte(nil), b...)
 	} else {
 		k.server.discard(replyUnexpected)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/failover"
 )
 
 // maxInFlight bounds the requests that wait for their replies, to all servers together.
@@ -33,7 +34,7 @@ type Upstream struct {
 	config  Config
 	secret  secret
 	servers []*server
-	reports reports
+	group   *failover.Group
 
 	// Tests replace these.
 	dial   func(netip.AddrPort) (net.Conn, error)
@@ -68,7 +69,8 @@ func New(c Config) (*Upstream, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = 5 * time.Second
 	}
-	u := &Upstream{config: c, secret: secret{text: []byte(c.Secret)}, reports: reports{tell: c.OnHealth}, jitter: jitter}
+	u := &Upstream{config: c, secret: secret{text: []byte(c.Secret)}, jitter: jitter}
+	u.group = u.newGroup()
 	u.dial = func(addr netip.AddrPort) (net.Conn, error) {
 		return net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(addr))
 	}
@@ -80,7 +82,7 @@ func New(c Config) (*Upstream, error) {
 		if err != nil {
 			return nil, err
 		}
-		if u.find(name) != nil {
+		if u.find(name) >= 0 {
 			return nil, fmt.Errorf("radiusauth: server %s twice", name)
 		}
 		u.servers = append(u.servers, s)
@@ -95,19 +97,16 @@ func newServer(u *Upstream, name string) (*server, error) {
 	if err != nil || host == "" || portErr != nil || port == 0 {
 		return nil, fmt.Errorf("radiusauth: server %q: want host:port", name)
 	}
-	s := &server{upstream: u, name: name, host: host, port: uint16(port)}
+	s := &server{upstream: u, number: len(u.servers), name: name, host: host, port: uint16(port)}
 	if addr, err := netip.ParseAddr(host); err == nil {
 		s.host, s.resolution.addr = "", netip.AddrPortFrom(addr.Unmap(), s.port)
 	}
 	return s, nil
 }
 
-func (u *Upstream) find(name string) *server {
-	i := slices.IndexFunc(u.servers, func(s *server) bool { return s.name == name })
-	if i < 0 {
-		return nil
-	}
-	return u.servers[i]
+// find returns the number of the server of that name, -1 if there is none.
+func (u *Upstream) find(name string) int {
+	return slices.IndexFunc(u.servers, func(s *server) bool { return s.name == name })
 }
 
 // Close waits for the logins that are in progress and then closes all sockets. A login ends with its context at the latest.
@@ -148,7 +147,6 @@ func (u *Upstream) endRequest() {
 // Authenticate asks the servers about one user.
 func (u *Upstream) Authenticate(ctx context.Context, r policy.FirstRequest) (policy.Account, error) {
 	a, err := u.authenticate(ctx, r)
-	u.reports.flush()
 	if !isAnswer(err) {
 		return policy.Account{}, u.failed(err)
 	}
@@ -184,11 +182,7 @@ func (u *Upstream) authenticate(ctx context.Context, r policy.FirstRequest) (a p
 			return a, err
 		}
 	}
-	servers, err := u.candidates(t)
-	if err != nil {
-		return a, err
-	}
-	got, err := u.askAll(ctx, servers, r, &t)
+	got, err := u.askAll(ctx, r, &t)
 	if err != nil {
 		return a, err
 	}
