@@ -19,10 +19,14 @@ type FirstFactor struct {
 	CAFile               string   // ldap: absolute path of a PEM file; "" = the system's roots
 	BindDN               string   // ldap: who looks for the users; "" = anonymous
 	BindPassword         Secret
-	BaseDN               string
-	UserFilter           string // ldap: with Placeholder where the escaped name goes
-	GroupAttribute       string // ldap: of the user's entry; "" = no groups
-	DuoUsernameAttribute string // ldap: of the user's entry; "" = the name logged in with
+	BaseDN               []string // ldap: where the users are
+	UserFilter           string   // ldap: with Placeholder where the escaped name goes
+	GroupAttribute       string   // ldap: of the user's entry; "" = no groups
+	NestedGroups         string   // ldap: one of NestedGroups; "" = not set
+	PasswordChange       bool     // ldap: an expired password can be changed
+	Certificate          string   // ldap: absolute path of our own certificate; "" = none
+	PrivateKey           string   // ldap: absolute path of its key
+	DuoUsernameAttribute string   // ldap: of the user's entry; "" = the name logged in with
 
 	Servers              []string // radius: HOST:PORT, in the order to try them
 	Secret               Secret
@@ -49,6 +53,10 @@ var typeKeys = []struct {
 	{"urls", []string{TypeLDAP}},
 	{"start_tls", []string{TypeLDAP}},
 	{"ca_file", []string{TypeLDAP}},
+	{"certificate", []string{TypeLDAP}},
+	{"private_key", []string{TypeLDAP}},
+	{"nested_groups", []string{TypeLDAP}},
+	{"password_change", []string{TypeLDAP}},
 	{"bind_dn", []string{TypeLDAP}},
 	{"bind_password", []string{TypeLDAP}},
 	{"bind_password_file", []string{TypeLDAP}},

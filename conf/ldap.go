@@ -1,17 +1,24 @@
 package conf
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-ldap/ldap/v3"
 )
 
 // Placeholder stands in FirstFactor.UserFilter where the user's name goes, escaped (RFC 4515 §3).
 const Placeholder = "{username}"
 
 const defaultUserFilter = "(&(objectClass=person)(sAMAccountName=" + Placeholder + "))"
+
+// NestedGroups are the values of FirstFactor.NestedGroups, which is "" where the file does not set it.
+var NestedGroups = []string{"auto", "off", "chain", "token-groups", "walk"}
 
 func (t *table) readLDAP(f *FirstFactor) {
 	f.StartTLS = t.bool("start_tls", false)
@@ -20,19 +27,39 @@ func (t *table) readLDAP(f *FirstFactor) {
 	if f.CAFile != "" {
 		f.CAFile = t.pemFile("ca_file", f.CAFile, "want a readable PEM file")
 	}
+	f.Certificate, f.PrivateKey = t.keyPair("certificate", "private_key")
 	f.BindDN = t.string("bind_dn", "")
 	f.BindPassword = t.bindPassword("bind_password", f.BindDN)
-	f.BaseDN = t.need("base_dn", "where the users are, such as dc=example,dc=com")
+	f.BaseDN = t.baseDNs("base_dn", f.URLs)
 	f.UserFilter = t.userFilter("user_filter", defaultUserFilter)
 	f.GroupAttribute = t.ldapAttribute("group_attribute", "memberOf")
+	f.NestedGroups = oneOf(t, "nested_groups", "", NestedGroups...)
+	if f.NestedGroups != "" && f.NestedGroups != "off" && f.GroupAttribute == "" {
+		t.bad("nested_groups", `given beside group_attribute = ""; want a group_attribute, or none of it`)
+	}
 	f.DuoUsernameAttribute = t.ldapAttribute("duo_username_attribute", "")
+	f.PasswordChange = t.bool("password_change", false)
 	f.Timeout = t.duration("timeout", 5*time.Second, 100*time.Millisecond, time.Minute)
 	secure := f.StartTLS || slices.ContainsFunc(f.URLs, func(u string) bool { return strings.HasPrefix(u, "ldaps:") })
 	if f.CAFile != "" && len(f.URLs) > 0 && !secure {
 		t.warn("ca_file", "given, but no connection is by TLS; want ldaps://, or start_tls")
 	}
-	if f.BaseDN != "" && !strings.Contains(f.BaseDN, "=") {
-		t.bad("base_dn", "%s, which is no DN; want one such as dc=example,dc=com", quote(f.BaseDN))
+	if (f.Certificate != "") && len(f.URLs) > 0 && !secure {
+		t.warn("certificate", "given, but no connection is by TLS; want ldaps://, or start_tls")
+	}
+	t.passwordChange(f)
+}
+
+// passwordChange refuses what a change of passwords can't do without. Active Directory wants TLS for it (MS-ADTS
+// §3.1.1.3.1.5.1), and a user whose password has expired can't bind.
+func (t *table) passwordChange(f *FirstFactor) {
+	clear := func(u string) bool { return strings.HasPrefix(u, "ldap:") }
+	switch {
+	case !f.PasswordChange:
+	case f.BindDN == "":
+		t.bad("password_change", "true, without bind_dn; want an account that makes the change")
+	case !f.StartTLS && slices.ContainsFunc(f.URLs, clear):
+		t.bad("password_change", "true, beside an ldap:// URL without start_tls; want TLS at every server")
 	}
 }
 
@@ -106,61 +133,90 @@ func isAttribute(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r > 0x7f || !isBare(byte(r)) && r != '.' && r != ';' })
 }
 
+// maxFilter bounds user_filter, in octets: it is parsed by recursion.
+const maxFilter = 4096
+
 func (t *table) userFilter(key, def string) string {
 	s := t.string(key, def)
-	rest, ok := filter(s, maxDepth)
 	switch {
 	case s == "":
 		t.bad(key, "empty; want a filter with %s, such as %s", Placeholder, defaultUserFilter)
+		return s
 	case !strings.Contains(s, Placeholder):
 		t.bad(key, "%s, without %s, which finds the same entry for everybody; want it where the name goes", quote(s), Placeholder)
-	case !ok || rest != "":
+		return s
+	case len(s) > maxFilter:
+		t.bad(key, "longer than %d octets; want a shorter filter", maxFilter)
+		return s
+	}
+	if _, err := ldap.CompileFilter(s); err != nil {
 		t.bad(key, "%s, which is no filter; want one in balanced brackets, such as %s", quote(s), defaultUserFilter)
 	}
 	return s
 }
 
-// filter reads one filter (RFC 4515 §3) from the start of s, nested as deep at the most.
-func filter(s string, depth int) (rest string, ok bool) {
-	s, ok = strings.CutPrefix(s, "(")
-	if !ok || s == "" || depth == 0 {
-		return s, false
-	}
-	switch s[0] {
-	case '&', '|', '!':
-		not, n := s[0] == '!', 0
-		for s = s[1:]; ok && strings.HasPrefix(s, "("); n++ {
-			s, ok = filter(s, depth-1)
+// baseDNs reads one DN or a list of them. Only a Global Catalog can be searched from its root, "".
+func (t *table) baseDNs(key string, urls []string) []string {
+	const want = "want one such as dc=example,dc=com"
+	raw, isList := t.keys[key].([]any)
+	if !isList {
+		s := t.need(key, "where the users are, such as dc=example,dc=com")
+		if s != "" && !isDN(s) {
+			t.bad(key, "%s, which is no DN; %s", quote(s), want)
 		}
-		ok = ok && n > 0 && (n == 1 || !not)
-	default:
-		s, ok = filterItem(s)
+		return []string{s}
 	}
-	if !ok {
-		return s, false
+	list := t.strings(key, nil)
+	if len(raw) == 0 {
+		t.bad(key, "empty; want where the users are, such as dc=example,dc=com")
 	}
-	return strings.CutPrefix(s, ")")
+	catalog := len(urls) > 0 && !slices.ContainsFunc(urls, func(u string) bool {
+		return !strings.HasSuffix(u, ":3268") && !strings.HasSuffix(u, ":3269")
+	})
+	for i, s := range list {
+		switch {
+		case !t.isString(key, i):
+		case s == "" && !catalog:
+			t.bad(nth(key, i), "empty, which only a Global Catalog (port 3268 or 3269) takes; %s", want)
+		case s != "" && !isDN(s):
+			t.bad(nth(key, i), "%s, which is no DN; %s", quote(s), want)
+		case slices.Contains(list[:i], s):
+			t.bad(nth(key, i), "%s a second time; want it once", quote(s))
+		}
+	}
+	return list
 }
 
-// filterItem reads attribute, operator and value, up to the bracket that ends them.
-func filterItem(s string) (rest string, ok bool) {
-	end := strings.IndexAny(s, "()")
-	if end < 0 || s[end] == '(' {
-		return s, false
-	}
-	attribute, value, ok := strings.Cut(s[:end], "=")
-	if n := len(attribute); n > 0 && strings.IndexByte("<>~", attribute[n-1]) >= 0 { // "<=", ">=" and "~="
-		attribute = attribute[:n-1]
-	}
-	// A colon parts attribute, "dn" and matching rule of what RFC 4515 calls extensible.
-	ok = ok && strings.Trim(attribute, ":") != "" && isAttribute(strings.ReplaceAll(attribute, ":", "")) && !strings.Contains(value, "\x00")
-	for i := strings.IndexByte(value, '\\'); ok && i >= 0; i = strings.IndexByte(value, '\\') {
-		value = value[i+1:]
-		ok = len(value) >= 2 && isHex(value[0]) && isHex(value[1])
-	}
-	return s[end:], ok
+func isDN(s string) bool {
+	dn, err := ldap.ParseDN(s)
+	return err == nil && len(dn.RDNs) > 0
 }
 
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+// keyPair reads the paths of a certificate and its private key, both or neither.
+func (t *table) keyPair(certificate, privateKey string) (certPath, keyPath string) {
+	certPath, keyPath = t.string(certificate, ""), t.string(privateKey, "")
+	switch {
+	case certPath == "" && keyPath == "":
+		return "", ""
+	case certPath == "":
+		t.bad(privateKey, "given without %s; want both", certificate)
+		return "", ""
+	case keyPath == "":
+		t.bad(certificate, "given without %s; want both", privateKey)
+		return "", ""
+	}
+	certPath = t.pemFile(certificate, certPath, "want a readable PEM file")
+	text, err := t.secretFile(privateKey, keyPath)
+	if err != nil {
+		t.bad(privateKey, "%s", err)
+		return certPath, t.file.abs(keyPath)
+	}
+	chain, err := os.ReadFile(certPath)
+	if err != nil {
+		return certPath, t.file.abs(keyPath) // pemFile has reported it
+	}
+	if _, err := tls.X509KeyPair(chain, []byte(text)); err != nil {
+		t.bad(privateKey, "not the private key of %s; want its key, as PEM", certificate)
+	}
+	return certPath, t.file.abs(keyPath)
 }

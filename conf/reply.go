@@ -131,3 +131,22 @@ func (t *table) pass(key string) (ids []policy.AttributeID, all bool) {
 	}
 	return ids, all
 }
+
+// GroupNames returns the names of groups that rules and replies use, each once, in the order of the file.
+func (c *Config) GroupNames() []string {
+	var names []string
+	add := func(groups []string) {
+		for _, name := range groups {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	for _, r := range c.Rules {
+		add(r.Groups)
+	}
+	for _, r := range c.Replies {
+		add(r.Groups)
+	}
+	return names
+}

@@ -38,6 +38,10 @@ type FirstRequest struct {
 	Password string // of Method Password; empty only in the answer to an AskBack
 	State    string // of the AskBack that this answers; "" for a fresh login
 
+	// Groups are the groups whose members the login must know, as rules and replies name them. A first factor that can
+	// look up groups of groups looks for these alone; nil: for none.
+	Groups []string
+
 	// For a first factor that speaks RADIUS itself:
 	Typed         string     // User-Name as sent, which MS-CHAP and EAP compute with
 	ClientAddr    netip.Addr // where the Access-Request came from
@@ -51,6 +55,10 @@ type Account struct {
 	Unproven    bool   // that name may be only what the outside of a tunnel says: it is no reason to ask nobody
 	DuoUsername string // the user's name at Duo where it differs; "" otherwise
 	Groups      []string
+
+	// NestedGroups are groups that the user is in through another group, or as the primary group, where the configuration
+	// has not said yet that they count. They count only where that can restrict the login.
+	NestedGroups []string
 
 	Attributes []Attribute // for the Access-Accept, as far as Client.Pass lets them through
 	Proof      []Attribute // for the Access-Accept in any case: MS-CHAP2-Success, the keys that a method made
@@ -77,6 +85,8 @@ type Refusal struct {
 	Message    string      // for the user, from that server
 	EAP        string      // the EAP packet that ends the conversation
 	Attributes []Attribute // that an Access-Reject may carry: MS-CHAP-Error (RFC 2548 §2.1.5)
+
+	Change *ExpiredPassword // the password was right, has expired, and can be changed; nil otherwise
 }
 
 func (r *Refusal) Error() string { return "policy: " + r.Why }

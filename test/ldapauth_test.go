@@ -31,7 +31,7 @@ var people = []person{
 func directoryOf(t testing.TB, scheme string, servers ...*slapd) *ldapauth.Directory {
 	t.Helper()
 	c := ldapauth.Config{StartTLS: scheme == "ldap", Roots: x509.NewCertPool(), BindDN: slapdService, BindPassword: slapdServicePassword,
-		BaseDN: slapdBase, UserFilter: "(&(objectClass=person)(uid={username}))", GroupAttribute: "memberOf",
+		BaseDN: []string{slapdBase}, UserFilter: "(&(objectClass=person)(uid={username}))", GroupAttribute: "memberOf",
 		DuoUsernameAttribute: "employeeNumber", Timeout: 5 * time.Second, Names: policy.Names{}.Canonical}
 	for _, s := range servers {
 		c.URLs = append(c.URLs, s.url(scheme))
@@ -168,7 +168,7 @@ func TestSlapdFailover(t *testing.T) {
 	a.end()
 	want("jo", "right", "yes")
 	want("jo", "wrong", "no")
-	if h := d.Health(); h[0].Up || !h[1].Up {
+	if h := d.Health(); !h[0].Down || h[1].Down {
 		t.Errorf("health %+v", h)
 	}
 	if !a.start() {

@@ -11,13 +11,21 @@ import (
 	"duoradiusd/policy"
 )
 
-// answered reports whether err is what a server answered; if not, none did: go-ldap has codes of its own for that.
+// resultError is a result code other than success that a server answered.
+type resultError struct {
+	code uint16
+	text string
+}
+
+func (e *resultError) Error() string { return e.text }
+
+// answered reports whether err is a server's answer. go-ldap has codes of its own for errors that are no answer.
 func answered(err error) bool {
 	e, ok := errors.AsType[*ldap.Error](err)
 	return ok && (e.ResultCode < ldap.ErrorNetwork || e.ResultCode > ldap.ErrorMalformedPacket)
 }
 
-// said puts a server's answer that is no success into words, short ones. Other errors stay as they are.
+// said describes a server's answer that is no success in a few words, as a resultError. Other errors stay as they are.
 func said(err error) error {
 	e, ok := errors.AsType[*ldap.Error](err)
 	switch {
@@ -26,20 +34,22 @@ func said(err error) error {
 	case !answered(err):
 		return e.Err
 	case e.ResultCode == ldap.LDAPResultReferral:
-		return errors.New("the server refers to another one (10), and referrals are not followed; is the base DN one of its own?")
+		return &resultError{e.ResultCode,
+			"the server refers to another one (10), and referrals are not followed; is the base DN one of its own?"}
 	}
 	word := strings.ToLower(ldap.LDAPResultCodeMap[e.ResultCode])
 	if word == "" {
 		word = "unknown result code"
 	}
 	if e.Err == nil || e.Err.Error() == "" {
-		return fmt.Errorf("%s (%d)", word, e.ResultCode)
+		return &resultError{e.ResultCode, fmt.Sprintf("%s (%d)", word, e.ResultCode)}
 	}
-	return fmt.Errorf("%s (%d): %.200q", word, e.ResultCode, e.Err.Error())
+	return &resultError{e.ResultCode, fmt.Sprintf("%s (%d): %.200q", word, e.ResultCode, e.Err.Error())}
 }
 
-// judge is what the answer to a user's bind means: nil, a no, or that it could not be asked.
-func judge(result *ldap.SimpleBindResult, err error) error {
+// bindAnswer says what the answer to a user's bind means: nil for yes, a Refusal or ErrRejected for no, and any other error
+// if the server could not be asked.
+func bindAnswer(result *ldap.SimpleBindResult, err error) error {
 	if no := passwordPolicy(result); no != nil {
 		return no
 	}
@@ -53,10 +63,10 @@ func judge(result *ldap.SimpleBindResult, err error) error {
 	switch e.ResultCode {
 	case ldap.LDAPResultInvalidCredentials:
 		return invalidCredentials(e)
-	case ldap.LDAPResultNoSuchObject: // it went between search and bind
+	case ldap.LDAPResultNoSuchObject: // the entry was deleted between search and bind
 		return policy.ErrRejected
-	// What some directories say of accounts that are locked, disabled or have no password. To take it for an outage
-	// would let one such account have every server shunned.
+	// Some directories answer so for accounts that are locked, disabled or have no password. If that counted as an outage,
+	// one such account could make every server look down.
 	case ldap.LDAPResultConstraintViolation, ldap.LDAPResultInappropriateAuthentication,
 		ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultUnwillingToPerform:
 		return &policy.Refusal{Why: said(err).Error()}
@@ -64,29 +74,30 @@ func judge(result *ldap.SimpleBindResult, err error) error {
 	return said(err)
 }
 
-// cause is a code of Windows that Active Directory adds to invalidCredentials.
+// cause is the meaning of an error code that Active Directory adds to invalidCredentials.
 type cause struct {
-	why    string
-	proven bool // it is only said where the password was right
+	why     string
+	proven  bool // Active Directory says it only if the password was right
+	expired bool // a new password ends it
 }
 
 var causes = map[string]cause{
-	"525": {"no such user", false},
-	"52e": {"wrong password", false},
-	"530": {"not at this time of day", true},
-	"531": {"not from this workstation", true},
-	"532": {"password expired", true},
-	"533": {"account disabled", true},
-	"568": {"a member of too many groups", false},
-	"701": {"account expired", true},
-	"773": {"password must be changed", true},
-	"775": {"account locked", false},
+	"525": {why: "no such user"},
+	"52e": {why: "wrong password"},
+	"530": {why: "not at this time of day", proven: true},
+	"531": {why: "not from this workstation", proven: true},
+	"532": {why: "password expired", proven: true, expired: true},
+	"533": {why: "account disabled", proven: true},
+	"568": {why: "a member of too many groups"},
+	"701": {why: "account expired", proven: true},
+	"773": {why: "password must be changed", proven: true, expired: true},
+	"775": {why: "account locked"},
 }
 
 // "80090308: LdapErr: DSID-0C09044E, comment: AcceptSecurityContext error, data 52e, v2580"
 var subCode = regexp.MustCompile(`AcceptSecurityContext error, data ([0-9a-fA-F]{1,8})\b`)
 
-// invalidCredentials tells a wrong password from an account that is the trouble.
+// invalidCredentials tells a wrong password from an account that may not log in.
 func invalidCredentials(e *ldap.Error) error {
 	if e.Err == nil {
 		return policy.ErrRejected
@@ -100,11 +111,20 @@ func invalidCredentials(e *ldap.Error) error {
 	if !known {
 		return &policy.Refusal{Why: "data " + code + " of Active Directory"}
 	}
-	return &policy.Refusal{Why: c.why, Proven: c.proven}
+	return refusalOf(c)
 }
 
-// passwordPolicy is what a directory with password policies says of a bind, whether it let it pass or not
-// (draft-behera-ldap-password-policy-11 §6.2); nil for nothing that is a no.
+// refusalOf returns the refusal for a cause. The caller completes Change.
+func refusalOf(c cause) *policy.Refusal {
+	no := &policy.Refusal{Why: c.why, Proven: c.proven}
+	if c.expired {
+		no.Change = &policy.ExpiredPassword{}
+	}
+	return no
+}
+
+// passwordPolicy returns the refusal that the password policy control of a bind response means, whether the bind itself was
+// successful or not (draft-behera-ldap-password-policy-11 §6.2). It returns nil if the control says no such thing.
 func passwordPolicy(result *ldap.SimpleBindResult) error {
 	if result == nil {
 		return nil
@@ -114,12 +134,12 @@ func passwordPolicy(result *ldap.SimpleBindResult) error {
 		return nil
 	}
 	switch control.Error {
-	case ldap.BeheraPasswordExpired: // and no grace login left
-		return &policy.Refusal{Why: "password expired", Proven: true}
+	case ldap.BeheraPasswordExpired: // and no grace login is left
+		return refusalOf(cause{why: "password expired", proven: true, expired: true})
 	case ldap.BeheraAccountLocked:
 		return &policy.Refusal{Why: "account locked"}
-	case ldap.BeheraChangeAfterReset: // the bind succeeds, for nothing but the change
-		return &policy.Refusal{Why: "password must be changed", Proven: true}
+	case ldap.BeheraChangeAfterReset: // the bind succeeds, but allows nothing except the change
+		return refusalOf(cause{why: "password must be changed", proven: true, expired: true})
 	}
 	return nil
 }

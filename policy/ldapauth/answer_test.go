@@ -165,7 +165,7 @@ func TestServiceAccount(t *testing.T) {
 	if strings.Contains(got, "secret") || len(userBinds(s)) > 0 {
 		t.Errorf("got %q, %d binds as a user", got, len(userBinds(s)))
 	}
-	if h := d.Health()[0]; h.Up || h.Err == nil {
+	if h := d.Health()[0]; !h.Down || h.Err == nil {
 		t.Errorf("health %+v", h)
 	}
 }

@@ -4,20 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
 )
 
-// ServerCheck is how a server answers an administrator's questions.
+// ServerCheck is the result of checking one server.
 type ServerCheck struct {
 	URL     string
-	Steps   []Step    // as far as it came: only the last may have an error
+	Steps   []Step    // in order; only the last one may have an error
 	Expires time.Time // of the server's certificate; zero: no TLS
 }
 
-// Step is one of the questions: connect (TLS included), bind (as the service), search (the base DN).
+// Step is one step of a check: connect (TLS included), bind (as the service account), search (the base DNs).
 type Step struct {
 	Name string
 	Took time.Duration
@@ -32,8 +34,8 @@ func (c *ServerCheck) Err() error {
 	return nil
 }
 
-// Check asks every server, all at once, each on a connection of its own, and none longer than Config.Timeout. Health
-// does not heed it.
+// Check checks all servers at the same time, each on a connection of its own and for at most Config.Timeout. It does not
+// change what Health returns.
 func (d *Directory) Check(ctx context.Context) []ServerCheck {
 	list := make([]ServerCheck, len(d.servers))
 	var wg sync.WaitGroup
@@ -71,20 +73,59 @@ func (s *server) check(ctx context.Context) ServerCheck {
 		return said(err)
 	})
 	if bound {
-		step("search", func() error { return s.checkBase(ctx, c) })
+		step("search", func() error { return s.checkBases(ctx, c) })
 	}
 	return check
 }
 
-// checkBase reads the base DN on c.
-func (s *server) checkBase(ctx context.Context, c *conn) error {
-	err := c.during(ctx, func() error {
-		result, err := c.Search(&ldap.SearchRequest{BaseDN: s.config.BaseDN, Scope: ldap.ScopeBaseObject, SizeLimit: 1,
-			EnforceSizeLimit: true, Filter: "(objectClass=*)", Attributes: []string{"1.1"}})
-		if err == nil && len(result.Entries) == 0 {
-			err = errors.New("nothing there that the service account may read")
+// checkBases reads each base DN on c. The root of a directory is no entry that could be read.
+func (s *server) checkBases(ctx context.Context, c *conn) error {
+	for _, base := range s.config.BaseDN {
+		err := c.during(ctx, func() error {
+			result, err := c.Search(&ldap.SearchRequest{BaseDN: base, Scope: ldap.ScopeBaseObject, SizeLimit: 1,
+				EnforceSizeLimit: true, Filter: "(objectClass=*)", Attributes: []string{"1.1"}})
+			if err == nil && len(result.Entries) == 0 && base != "" {
+				err = errors.New("nothing there that the service account may read")
+			}
+			return err
+		})
+		if err != nil && len(s.config.BaseDN) > 1 {
+			return fmt.Errorf("base_dn %q: %w", base, said(err))
 		}
-		return err
+		if err != nil {
+			return said(err)
+		}
+	}
+	return nil
+}
+
+// KnowsGroups reports whether the group attribute holds groups of the directory, which can be looked for by their names.
+func (d *Directory) KnowsGroups() bool { return strings.EqualFold(d.config.GroupAttribute, "memberOf") }
+
+// UnknownGroups returns those of names that are no group of the directory.
+func (d *Directory) UnknownGroups(ctx context.Context, names []string) (unknown []string, err error) {
+	err = d.each(ctx, func(ctx context.Context, s *server) error {
+		dse, err := s.describe(ctx)
+		if err != nil {
+			return err
+		}
+		var found []string
+		for part := range slices.Chunk(names, batch) {
+			entries, err := s.searchGroups(ctx, dse, namesFilter(dse, part), "1.1")
+			if err != nil {
+				return err
+			}
+			for _, e := range entries {
+				found = append(found, e.DN)
+			}
+		}
+		unknown = nil
+		for _, name := range names {
+			if !slices.ContainsFunc(found, func(dn string) bool { return NamesGroup(dn, []string{name}) }) {
+				unknown = append(unknown, name)
+			}
+		}
+		return nil
 	})
-	return said(err)
+	return unknown, err
 }

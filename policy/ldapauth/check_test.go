@@ -36,7 +36,7 @@ func TestCheck(t *testing.T) {
 		{"down", fakeldap.Config{}, func(_ *Config, s *fakeldap.Server) { s.Down() }, "connect: "},
 		{"other name", fakeldap.Config{TLS: true}, func(c *Config, _ *fakeldap.Server) { host("dc9.example.com")(c) }, "connect: TLS: "},
 		{"password", fakeldap.Config{}, func(c *Config, _ *fakeldap.Server) { c.BindPassword = "x" }, "connect, bind: invalid credentials (49)"},
-		{"base", fakeldap.Config{}, func(c *Config, _ *fakeldap.Server) { c.BaseDN = "dc=elsewhere" }, "connect, bind, search: no such object (32)"},
+		{"base", fakeldap.Config{}, func(c *Config, _ *fakeldap.Server) { c.BaseDN = []string{"dc=elsewhere"} }, "connect, bind, search: no such object (32)"},
 		{"hangs", fakeldap.Config{}, func(c *Config, s *fakeldap.Server) {
 			c.Timeout = 50 * time.Millisecond
 			s.Inject("search", fakeldap.Fault{Hang: true})
@@ -64,7 +64,7 @@ func TestCheck(t *testing.T) {
 			if secure := tt.fake.TLS || c.StartTLS; fine && secure == list[0].Expires.Before(time.Now()) {
 				t.Errorf("the certificate expires %v", list[0].Expires)
 			}
-			if h := d.Health()[0]; !h.Up || !h.Since.IsZero() {
+			if h := d.Health()[0]; h.Down || !h.Since.IsZero() {
 				t.Errorf("health %+v", h)
 			}
 		})

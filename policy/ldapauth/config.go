@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,26 +18,31 @@ import (
 
 // Config says where the directory is and how users are found there.
 type Config struct {
-	Name     string         // of this first factor, for New's errors
-	URLs     []string       // ldaps://host[:port], or ldap://; tried in order
-	StartTLS bool           // of ldap:// URLs
-	Roots    *x509.CertPool // nil: the system's
+	Name        string           // of this first factor, for the errors of New
+	URLs        []string         // ldaps://host[:port], or ldap://; asked in this order
+	StartTLS    bool             // for ldap:// URLs
+	Roots       *x509.CertPool   // nil: the system's
+	Certificate *tls.Certificate // our own, for a directory that asks for one in the TLS handshake; nil: none
 
 	BindDN       string // the service account that searches; "": anonymous
 	BindPassword string
-	BaseDN       string // users are searched below it
-	UserFilter   string // RFC 4515, with {username} where the name belongs
+	BaseDN       []string // users are searched below each of these; none: below the root ("")
+	UserFilter   string   // RFC 4515, with {username} in the place of the name
 
-	GroupAttribute       string // "": no groups
-	DuoUsernameAttribute string // its first value is the user's name at Duo; "", or a user without it: the name as asked
+	GroupAttribute       string  // "": no groups
+	NestedGroups         Nesting // how groups of groups are looked up
+	DuoUsernameAttribute string  // its first value is the user's name at Duo; "", or a user without it: the name as asked
+
+	PasswordChange bool // an expired password can be changed; wants TLS and BindDN
 
 	Timeout time.Duration // of one login at one server; 0: 5 s
 
-	// Names returns the canonical form of a name, false for none (policy.Names.Canonical); nil leaves names as they are.
+	// Names returns the canonical form of a name, or false if it has none (policy.Names.Canonical). If it is nil, names
+	// are compared as they are.
 	Names func(string) (string, bool)
 
-	// OnHealth is told when a server can't be asked any more, and with nil when it answers again. It is called one call
-	// a server at a time, from within a login; nil: nobody is told.
+	// OnHealth is called when a server can't be asked any more, and with nil when it answers again. It is called within a
+	// login, one call at a time. It may be nil.
 	OnHealth func(url string, err error)
 }
 
@@ -68,7 +74,11 @@ func newDirectory(c Config) (*Directory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("user_filter: %w", err)
 	}
-	d := &Directory{config: c, filter: filter, wanted: wanted(filter, c.GroupAttribute, c.DuoUsernameAttribute)}
+	if len(c.BaseDN) == 0 {
+		c.BaseDN = []string{""}
+	}
+	d := &Directory{config: c, filter: filter, wanted: wanted(filter, c.attributes()...)}
+	d.group = d.newGroup()
 	seen := map[string]bool{}
 	for _, text := range c.URLs {
 		s, err := d.newServer(text)
@@ -95,8 +105,19 @@ func (c *Config) check() error {
 	if (c.BindDN == "") != (c.BindPassword == "") {
 		return errors.New("bind_dn and bind_password: one without the other; want both, or neither for an anonymous search")
 	}
-	if _, err := ldap.ParseDN(c.BaseDN); err != nil {
-		return fmt.Errorf("base_dn: %q is no DN: %w", c.BaseDN, err)
+	for _, base := range c.BaseDN {
+		if _, err := ldap.ParseDN(base); err != nil {
+			return fmt.Errorf("base_dn: %q is no DN: %w", base, err)
+		}
+	}
+	switch c.NestedGroups {
+	case "", NestedAuto, NestedOff, NestedChain, NestedTokenGroups, NestedWalk:
+	default:
+		return fmt.Errorf("nested_groups: %q is not known", c.NestedGroups)
+	}
+	clear := func(text string) bool { return !strings.HasPrefix(text, "ldaps:") }
+	if c.PasswordChange && (c.BindDN == "" || !c.StartTLS && slices.ContainsFunc(c.URLs, clear)) {
+		return errors.New("password_change: want bind_dn, and ldaps:// or start_tls")
 	}
 	for _, attr := range []struct{ key, name string }{
 		{"group_attribute", c.GroupAttribute}, {"duo_username_attribute", c.DuoUsernameAttribute},
@@ -106,6 +127,15 @@ func (c *Config) check() error {
 		}
 	}
 	return nil
+}
+
+// attributes lists those that account reads.
+func (c *Config) attributes() []string {
+	list := []string{c.GroupAttribute, c.DuoUsernameAttribute}
+	if c.GroupAttribute != "" && c.NestedGroups != NestedOff {
+		list = append(list, "primaryGroupID", "objectSid")
+	}
+	return list
 }
 
 // wanted lists the attributes to ask for.
@@ -133,7 +163,7 @@ func wanted(f *userFilter, more ...string) []string {
 	return names
 }
 
-// newServer reads a URL.
+// newServer returns the server of a URL.
 func (d *Directory) newServer(text string) (*server, error) {
 	u, err := url.Parse(text)
 	switch {
@@ -152,12 +182,16 @@ func (d *Directory) newServer(text string) (*server, error) {
 	if port == "" {
 		port = map[string]string{"ldap": ldap.DefaultLdapPort, "ldaps": ldap.DefaultLdapsPort}[u.Scheme]
 	}
-	s := &server{Directory: d, url: text, addr: net.JoinHostPort(u.Hostname(), port), startTLS: d.config.StartTLS,
+	s := &server{Directory: d, number: len(d.servers), url: text, addr: net.JoinHostPort(u.Hostname(), port), startTLS: d.config.StartTLS,
 		dial: new(net.Dialer).DialContext, binds: make(chan struct{}, maxBinds)}
 	s.pool.slots = make(chan struct{}, maxPooled)
 	if u.Scheme == "ldaps" || d.config.StartTLS {
 		s.tls = &tls.Config{RootCAs: d.config.Roots, ServerName: u.Hostname(), MinVersion: tls.VersionTLS12,
-			ClientSessionCache: tls.NewLRUClientSessionCache(0)} // a bind is a connection: handshakes are most of its price
+			// Each bind is a connection of its own, and the TLS handshake is the most expensive part of it.
+			ClientSessionCache: tls.NewLRUClientSessionCache(0)}
+		if d.config.Certificate != nil {
+			s.tls.Certificates = []tls.Certificate{*d.config.Certificate}
+		}
 	}
 	return s, nil
 }

@@ -7,30 +7,39 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/failover"
 )
 
-// Directory is a first factor in an LDAP directory. New makes one; it may be used by several goroutines at once.
+// avoidFor is how long a server that could not be asked is asked last.
+const avoidFor = 30 * time.Second
+
+// Directory is a first factor in an LDAP directory. New makes one. Several goroutines may use it at once.
 type Directory struct {
 	config Config
 
 	filter  *userFilter
-	wanted  []string // attributes
+	wanted  []string // attributes of the user's entry
 	servers []*server
+	group   *failover.Group
+	sids    sidCache
 }
 
-var _ policy.FirstFactor = (*Directory)(nil)
+var (
+	_ policy.FirstFactor     = (*Directory)(nil)
+	_ policy.PasswordChanger = (*Directory)(nil)
+)
 
 // Authenticate checks the password of a user. A no may be a policy.Refusal, which says why.
 func (d *Directory) Authenticate(ctx context.Context, r policy.FirstRequest) (account policy.Account, err error) {
 	if r.Method != policy.MethodPassword {
 		return policy.Account{}, policy.ErrUnsupported
 	}
-	// Sent to a directory, no password would be an "unauthenticated" bind, which succeeds (RFC 4513 §5.1.2).
+	// A bind without a password is an "unauthenticated" bind, which succeeds and proves nothing (RFC 4513 §5.1.2).
 	if r.Password == "" || r.User == "" {
 		return policy.Account{}, policy.ErrRejected
 	}
 	err = d.each(ctx, func(ctx context.Context, s *server) error {
-		account, err = s.authenticate(ctx, r.User, r.Password)
+		account, err = s.authenticate(ctx, r)
 		return err
 	})
 	if err != nil {
@@ -39,14 +48,14 @@ func (d *Directory) Authenticate(ctx context.Context, r policy.FirstRequest) (ac
 	return account, nil
 }
 
-// Lookup returns what the directory knows of a user, without a password; ErrRejected where there is no such user, or no
-// single one.
-func (d *Directory) Lookup(ctx context.Context, user string) (account policy.Account, err error) {
+// Lookup returns what the directory knows of a user, without a password. groups are the groups whose members are looked up
+// even if the membership is nested. It returns policy.ErrRejected if there is no such user, or more than one.
+func (d *Directory) Lookup(ctx context.Context, user string, groups []string) (account policy.Account, err error) {
 	if user == "" {
 		return policy.Account{}, policy.ErrRejected
 	}
 	err = d.each(ctx, func(ctx context.Context, s *server) error {
-		_, account, err = s.find(ctx, user)
+		_, account, err = s.find(ctx, user, groups)
 		return err
 	})
 	if err != nil {
@@ -55,8 +64,7 @@ func (d *Directory) Lookup(ctx context.Context, user string) (account policy.Acc
 	return account, nil
 }
 
-// Close closes the connections that nobody uses, and lets none wait for later use any more. Logins under way, and later
-// ones, go on.
+// Close closes the connections that nobody uses, and keeps none for later use any more. Logins still work.
 func (d *Directory) Close() {
 	for _, s := range d.servers {
 		s.pool.close()
@@ -65,48 +73,67 @@ func (d *Directory) Close() {
 
 // each asks one server after the other until one answers, yes or no.
 func (d *Directory) each(ctx context.Context, ask func(context.Context, *server) error) error {
-	var all error
-	order := d.order(time.Now())
-	for i, s := range order {
-		if err := ctx.Err(); err != nil {
-			return also(all, fmt.Errorf("ldapauth: %w", context.Cause(ctx)))
-		}
-		share := d.share(ctx, len(order)-i)
-		attempt, cancel := context.WithTimeout(ctx, share)
-		err := ask(attempt, s)
-		cancel()
-		if err == nil || errors.Is(err, policy.ErrRejected) {
-			s.mark(nil)
-			return err
-		}
-		all = also(all, fmt.Errorf("ldapauth: %s: %w", s.url, err))
-		if d.blames(ctx, share, err) {
-			s.mark(err)
-		}
-	}
-	return all
+	return d.ask(ctx, failover.Any, ask)
 }
 
-func also(all, err error) error {
-	if all == nil {
+// ask asks the server of that number, or one after the other for failover.Any.
+func (d *Directory) ask(ctx context.Context, only int, ask func(context.Context, *server) error) error {
+	err := d.group.Each(ctx, only, func(ctx context.Context, turn *failover.Turn) (done bool, err error) {
+		s := d.servers[turn.Server]
+		err = ask(ctx, s)
+		if err == nil || errors.Is(err, policy.ErrRejected) {
+			d.group.Answered(turn.Server)
+			return true, err
+		}
+		return false, &serverError{s.url, err}
+	})
+	if err == nil || errors.Is(err, policy.ErrRejected) {
 		return err
 	}
-	return fmt.Errorf("%w; %w", all, err)
+	return fmt.Errorf("ldapauth: %w", err)
 }
 
-// share is the time that the next of n servers gets: one that hangs leaves the others theirs.
-func (d *Directory) share(ctx context.Context, n int) time.Duration {
-	if deadline, ok := ctx.Deadline(); ok {
-		return min(d.config.Timeout, time.Until(deadline)/time.Duration(n))
-	}
-	return d.config.Timeout
+// serverError names the server that could not be asked. Whoever knows the server already needs the cause only.
+type serverError struct {
+	url   string
+	cause error
 }
 
-// blames reports whether err is the server's doing: not that of a client that went away, nor of a login that had hardly
-// any time left.
-func (d *Directory) blames(ctx context.Context, share time.Duration, err error) bool {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return false
+func (e *serverError) Error() string { return e.url + ": " + e.cause.Error() }
+func (e *serverError) Unwrap() error { return e.cause }
+
+func causeOf(err error) error {
+	if e, ok := errors.AsType[*serverError](err); ok {
+		return e.cause
 	}
-	return !errors.Is(err, context.DeadlineExceeded) || share >= d.config.Timeout/time.Duration(2*len(d.servers))
+	return err
+}
+
+// newGroup returns the order of the servers.
+func (d *Directory) newGroup() *failover.Group {
+	var onHealth func(string, error)
+	if tell := d.config.OnHealth; tell != nil {
+		onHealth = func(url string, err error) { tell(url, causeOf(err)) }
+	}
+	return failover.New(failover.Config{
+		Servers: d.config.URLs, Timeout: d.config.Timeout, Avoid: avoidFor, OnHealth: onHealth,
+		// Half of a server's fair share of a login that has no more time than one server may take.
+		Patience: min(2*time.Second, d.config.Timeout/time.Duration(2*len(d.config.URLs))),
+	})
+}
+
+// ServerHealth is what the logins so far have shown of a server.
+type ServerHealth struct {
+	URL string
+	failover.Health
+}
+
+// Health returns the health of each server, in the order of Config.URLs.
+func (d *Directory) Health() []ServerHealth {
+	list := make([]ServerHealth, len(d.servers))
+	for i, s := range d.servers {
+		list[i] = ServerHealth{URL: s.url, Health: d.group.Health(i)}
+		list[i].Err = causeOf(list[i].Err)
+	}
+	return list
 }

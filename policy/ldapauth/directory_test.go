@@ -89,7 +89,7 @@ func TestAccount(t *testing.T) {
 	if err != nil || a.User != "" || a.DuoUsername != "jo-at-duo" || !slices.Equal(a.Groups, groups) {
 		t.Errorf("Authenticate: %+v, %v", a, err)
 	}
-	a, err = d.Lookup(t.Context(), "jo")
+	a, err = d.Lookup(t.Context(), "jo", nil)
 	if err != nil || a.DuoUsername != "jo-at-duo" || !slices.Equal(a.Groups, groups) {
 		t.Errorf("Lookup: %+v, %v", a, err)
 	}
@@ -103,7 +103,7 @@ func TestLookup(t *testing.T) {
 	s := fake(t, fakeldap.Config{})
 	d := opened(t, config(s))
 	for _, user := range []string{"nobody", "", "JO"} {
-		if _, err := d.Lookup(t.Context(), user); !errors.Is(err, policy.ErrRejected) {
+		if _, err := d.Lookup(t.Context(), user, nil); !errors.Is(err, policy.ErrRejected) {
 			t.Errorf("%q: got %v, want a no", user, err)
 		}
 	}
@@ -111,7 +111,7 @@ func TestLookup(t *testing.T) {
 		t.Errorf("%d binds as a user", n)
 	}
 	s.Down()
-	if _, err := d.Lookup(t.Context(), "jo"); err == nil || errors.Is(err, policy.ErrRejected) {
+	if _, err := d.Lookup(t.Context(), "jo", nil); err == nil || errors.Is(err, policy.ErrRejected) {
 		t.Errorf("no server: got %v", err)
 	}
 }
@@ -182,14 +182,14 @@ func TestContext(t *testing.T) {
 
 func TestNew(t *testing.T) {
 	good := Config{Name: "directory", URLs: []string{"ldaps://dc1.example.com"}, BindDN: "cn=x", BindPassword: "pw",
-		BaseDN: "dc=example,dc=com", UserFilter: "(uid={username})"}
+		BaseDN: []string{"dc=example,dc=com"}, UserFilter: "(uid={username})"}
 	for _, tt := range []struct {
 		change func(*Config)
 		want   string
 	}{
 		{func(c *Config) {}, ""},
 		{func(c *Config) { c.BindDN, c.BindPassword = "", "" }, ""},
-		{func(c *Config) { c.BaseDN = "" }, ""},
+		{func(c *Config) { c.BaseDN = nil }, ""},
 		{func(c *Config) { c.URLs = []string{"ldap://[::1]:3268/", "ldaps://b"} }, ""},
 		{func(c *Config) { c.URLs = nil }, "ldapauth: directory: urls: none"},
 		{func(c *Config) { c.Name, c.URLs = "", nil }, "ldapauth: urls: none"},
@@ -203,7 +203,7 @@ func TestNew(t *testing.T) {
 		{func(c *Config) { c.StartTLS = true }, "start_tls is for ldap://"},
 		{func(c *Config) { c.BindPassword = "" }, "one without the other"},
 		{func(c *Config) { c.BindDN = "" }, "one without the other"},
-		{func(c *Config) { c.BaseDN = "example.com" }, "base_dn"},
+		{func(c *Config) { c.BaseDN = []string{"example.com"} }, "base_dn"},
 		{func(c *Config) { c.GroupAttribute = "member Of" }, "group_attribute"},
 		{func(c *Config) { c.DuoUsernameAttribute = "*" }, "duo_username_attribute"},
 		{func(c *Config) { c.UserFilter = "(uid=x)" }, "user_filter"},

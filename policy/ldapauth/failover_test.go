@@ -24,9 +24,9 @@ func TestFailover(t *testing.T) {
 		w.wantTold("ldap://a search \"dc=example,dc=com\": bind " + service + ": ")
 
 		w.fakes[0].Heal()
-		time.Sleep(shunned - time.Nanosecond)
+		time.Sleep(avoidFor - time.Nanosecond)
 		w.want("jo", "right", "yes")
-		w.wantAsked(0, 1) // shunned still
+		w.wantAsked(0, 1) // avoidFor still
 		w.wantTold()
 		time.Sleep(time.Nanosecond)
 		w.want("jo", "right", "yes")
@@ -42,7 +42,7 @@ func TestAllDown(t *testing.T) {
 		w.down(1)
 		for range 2 {
 			got := answer(t, w.Directory, "jo", "right")
-			wantIn(t, got, "ldapauth: ldap://a: search", "; ldapauth: ldap://b: search")
+			wantIn(t, got, "ldapauth: ldap://a: search", "; ldap://b: search")
 		}
 		w.fakes[1].Heal()
 		w.want("jo", "right", "yes")
@@ -60,24 +60,24 @@ func TestHealth(t *testing.T) {
 	inBubble(t, 2, 5*time.Second, func(t *testing.T, w *world) {
 		start := time.Now()
 		h := w.Health()
-		if len(h) != 2 || h[0].URL != "ldap://a" || !h[0].Up || !h[0].Since.IsZero() || h[0].Err != nil {
+		if len(h) != 2 || h[0].URL != "ldap://a" || h[0].Down || !h[0].Since.IsZero() || h[0].Err != nil {
 			t.Errorf("never asked: %+v", h)
 		}
 		w.want("jo", "wrong", "no") // an answer like any other
-		if h := w.Health()[0]; !h.Up || !h.Since.Equal(start) {
+		if h := w.Health()[0]; h.Down || !h.Since.Equal(start) {
 			t.Errorf("answers: %+v", h)
 		}
 		time.Sleep(time.Minute)
 		w.down(0)
 		w.want("jo", "right", "yes")
 		down := time.Now()
-		if h := w.Health()[0]; h.Up || !h.Since.Equal(down) || h.Err == nil {
+		if h := w.Health()[0]; !h.Down || !h.Since.Equal(down) || h.Err == nil {
 			t.Errorf("down: %+v", h)
 		}
 		w.fakes[0].Heal()
 		time.Sleep(time.Minute)
 		w.want("jo", "right", "yes")
-		if h := w.Health()[0]; !h.Up || !h.Since.Equal(time.Now()) || h.Err == nil {
+		if h := w.Health()[0]; h.Down || !h.Since.Equal(time.Now()) || h.Err == nil {
 			t.Errorf("up again: %+v", h)
 		}
 	})
@@ -92,7 +92,7 @@ func TestHanging(t *testing.T) {
 			inBubble(t, 2, 5*time.Second, func(t *testing.T, w *world) {
 				w.fakes[0].Inject(tt.op, fakeldap.Fault{DN: tt.dn, Hang: true, Times: -1})
 				for _, limit := range []time.Duration{4 * time.Second, time.Minute} {
-					time.Sleep(shunned)
+					time.Sleep(avoidFor)
 					w.fakes[1].Forget()
 					ctx, cancel := context.WithTimeout(t.Context(), limit)
 					begin := time.Now()
@@ -130,7 +130,7 @@ func TestNoTime(t *testing.T) {
 
 		// The client goes away: that is not the server's doing.
 		w.told = nil
-		time.Sleep(shunned)
+		time.Sleep(avoidFor)
 		w.want("nobody", "right", "ldapauth: ldap://a: search \"dc=example,dc=com\": context deadline exceeded")
 		w.fakes[0].Heal()
 		w.want("jo", "right", "yes")
@@ -151,7 +151,7 @@ func TestNoTime(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 		w.wantTold()
-		if !w.Health()[0].Up {
+		if w.Health()[0].Down {
 			t.Error("marked down")
 		}
 	})
@@ -162,7 +162,7 @@ func TestOneTries(t *testing.T) {
 	inBubble(t, 2, 5*time.Second, func(t *testing.T, w *world) {
 		w.fakes[0].Inject("connect", fakeldap.Fault{Hang: true, Times: -1})
 		w.want("jo", "right", "yes")
-		time.Sleep(shunned)
+		time.Sleep(avoidFor)
 		var mu sync.Mutex
 		slow := 0
 		var wg sync.WaitGroup
@@ -192,7 +192,7 @@ func TestBrokenMidway(t *testing.T) {
 			w.fakes[0].Inject("bind", f)
 			w.want("jo", "right", "yes")
 			w.want("jo", "wrong", "no")
-			if h := w.Health(); h[0].Up || !h[1].Up {
+			if h := w.Health(); !h[0].Down || h[1].Down {
 				t.Errorf("%v: %+v", f, h)
 			}
 		})

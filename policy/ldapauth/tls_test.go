@@ -8,10 +8,16 @@ import (
 	"strings"
 	"testing"
 
+	"duoradiusd/test/authority"
 	"duoradiusd/test/fakeldap"
 )
 
 func TestTLS(t *testing.T) {
+	client, err := authority.New("client", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := &client.Leaf
 	for _, tt := range []struct {
 		name   string
 		fake   fakeldap.Config
@@ -27,6 +33,8 @@ func TestTLS(t *testing.T) {
 		{"system's CAs", fakeldap.Config{StartTLS: true}, func(c *Config) { c.Roots = nil }, "certificate signed by unknown authority"},
 		{"TLS 1.1", fakeldap.Config{TLS: true, MaxVersion: tls.VersionTLS11}, nil, "protocol version not supported"},
 		{"TLS 1.2", fakeldap.Config{StartTLS: true, MaxVersion: tls.VersionTLS12}, nil, "yes"},
+		{"client certificate", fakeldap.Config{TLS: true, ClientCert: own.Certificate[0]}, func(c *Config) { c.Certificate = own }, "yes"},
+		{"no client certificate", fakeldap.Config{TLS: true, ClientCert: own.Certificate[0]}, nil, "certificate required"},
 		{"ldaps at a server in clear", fakeldap.Config{}, func(c *Config) { c.URLs[0] = strings.Replace(c.URLs[0], "ldap:", "ldaps:", 1) }, "TLS: "},
 		{"in clear at a server that wants TLS", fakeldap.Config{StartTLS: true}, func(c *Config) { c.StartTLS = false }, "confidentiality required (13)"},
 		{"StartTLS at a server without", fakeldap.Config{}, func(c *Config) { c.StartTLS = true }, "StartTLS: operations error (1)"},

@@ -41,7 +41,7 @@ func jo() fakeldap.Entry {
 
 // config is that of a directory on these servers.
 func config(servers ...*fakeldap.Server) Config {
-	c := Config{Name: "directory", BindDN: service, BindPassword: servicePassword, BaseDN: "dc=example,dc=com",
+	c := Config{Name: "directory", BindDN: service, BindPassword: servicePassword, BaseDN: []string{"dc=example,dc=com"},
 		UserFilter: "(uid={username})", GroupAttribute: "memberOf", Timeout: 5 * time.Second,
 		Names: policy.Names{StripDomain: []string{"@example.com"}}.Canonical}
 	for _, s := range servers {
@@ -101,36 +101,44 @@ type world struct {
 func inBubble(t *testing.T, n int, timeout time.Duration, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t}
-		c := config()
-		c.Timeout = timeout
-		c.OnHealth = func(url string, err error) {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.told = append(w.told, fmt.Sprint(url, " ", err))
-		}
-		for i := range n {
-			s, err := fakeldap.New(fakeldap.Config{BindDN: service, BindPassword: servicePassword})
-			if err != nil {
-				t.Fatal(err)
-			}
-			s.Set(jo())
-			w.fakes = append(w.fakes, s)
-			c.URLs = append(c.URLs, "ldap://"+string(rune('a'+i)))
-		}
-		d, err := New(c)
+		f(t, newWorldOf(t, n, func(c *Config) { c.Timeout = timeout }))
+	})
+}
+
+// newWorldOf makes a directory with n servers within a bubble. It ends with the test.
+func newWorldOf(t *testing.T, n int, change ...func(*Config)) *world {
+	w := &world{t: t}
+	c := config()
+	c.OnHealth = func(url string, err error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.told = append(w.told, fmt.Sprint(url, " ", err))
+	}
+	for i := range n {
+		s, err := fakeldap.New(fakeldap.Config{BindDN: service, BindPassword: servicePassword})
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.Directory = d
-		for i, s := range d.servers {
-			s.dial = func(context.Context, string, string) (net.Conn, error) {
-				client, server := net.Pipe()
-				go w.fakes[i].Serve(server)
-				return client, nil
-			}
+		s.Set(jo())
+		w.fakes = append(w.fakes, s)
+		c.URLs = append(c.URLs, "ldap://"+string(rune('a'+i)))
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	d, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Directory = d
+	for i, s := range d.servers {
+		s.dial = func(context.Context, string, string) (net.Conn, error) {
+			client, server := net.Pipe()
+			go w.fakes[i].Serve(server)
+			return client, nil
 		}
-		f(t, w)
+	}
+	t.Cleanup(func() {
 		d.Close()
 		for _, s := range w.fakes {
 			s.Close()
@@ -139,6 +147,7 @@ func inBubble(t *testing.T, n int, timeout time.Duration, f func(t *testing.T, w
 			}
 		}
 	})
+	return w
 }
 
 func (w *world) want(user, password, want string) {

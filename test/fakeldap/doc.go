@@ -1,5 +1,5 @@
-// Package fakeldap is a strict fake of an LDAP directory, for tests. It takes simple binds and searches (RFC 4511),
-// offers LDAPS and StartTLS with a certificate of its own, remembers every request, and misbehaves on demand.
+// Package fakeldap is a strict fake of an LDAP directory, for tests. It takes simple binds, searches and
+// changes of passwords (RFC 4511, RFC 3062), offers LDAPS and StartTLS with a certificate of its own, remembers every request, and misbehaves on demand.
 //
 //	dir := fakeldap.Start(t, fakeldap.Config{BindDN: "cn=svc", BindPassword: "secret", TLS: true}) // ends with the test
 //	dir.Set(fakeldap.Entry{DN: "uid=jo,dc=example,dc=com", Password: "pw", Attributes: map[string][]string{"uid": {"jo"}}})
@@ -11,7 +11,7 @@
 //	  decode    message.go   a message that is none ends the connection, and is a violation, which fails the test
 //	  remember  memory.go    on arrival, so that a request nobody ever answers is seen too
 //	  fault     fault.go     hang, delay, drop, another answer: what a test has injected
-//	  answer    bind.go search.go
+//	  answer    bind.go search.go password.go
 //
 // The one rule: be as strict as the strictest directory about what is asked, and as lax as the laxest about what it
 // means. Only the service account may search, a connection bound as a user may do nothing more; but a bind without a

@@ -60,7 +60,7 @@ func TestBind(t *testing.T) {
 		wantCode(t, "no password", c.UnauthenticatedBind("uid=jo,dc=example,dc=com"), 0)
 		wantCode(t, "no name", c.UnauthenticatedBind(""), 0)
 		for _, r := range s.Requests("bind") {
-			if r.TLS != (cfg != fakeldap.Config{}) && r.Code != ldap.LDAPResultConfidentialityRequired {
+			if r.TLS != (cfg.TLS || cfg.StartTLS) && r.Code != ldap.LDAPResultConfidentialityRequired {
 				t.Errorf("remembered as %+v", r)
 			}
 		}

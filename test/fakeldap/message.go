@@ -154,6 +154,8 @@ func (c *conn) answer(m message) next {
 		return c.search(m)
 	case ldap.ApplicationExtendedRequest:
 		return c.extended(m)
+	case ldap.ApplicationModifyRequest:
+		return c.modify(m)
 	case ldap.ApplicationUnbindRequest:
 		c.s.memory.begin(Request{Op: "unbind", Conn: c.number, TLS: c.tls, BoundAs: c.bound})
 		return end
@@ -162,8 +164,11 @@ func (c *conn) answer(m message) next {
 	return end
 }
 
-// extended takes StartTLS, and nothing else.
+// extended takes StartTLS and the password modify operation, and nothing else.
 func (c *conn) extended(m message) next {
+	if len(m.op.Children) > 1 && m.op.Children[0].Data.String() == passwordModifyName {
+		return c.passwordModify(m)
+	}
 	r := c.s.memory.begin(Request{Op: "starttls", Conn: c.number, TLS: c.tls, BoundAs: c.bound, Controls: m.controls})
 	if len(m.op.Children) == 0 || m.op.Children[0].Data.String() != startTLSName {
 		c.s.memory.violated(c.number, "an extended operation other than StartTLS")

@@ -68,19 +68,21 @@ func (c *conn) found(r Request, filter *ber.Packet, f Fault) (res result) {
 		entries, res.code = entries[:r.Size], ldap.LDAPResultSizeLimitExceeded
 	}
 	for _, e := range entries {
-		res.before = append(res.before, c.s.entry(e, r.Wanted))
+		res.before = append(res.before, c.s.entry(e, r))
 	}
 	return res
 }
 
 // entry is a SearchResultEntry with the attributes that are wanted.
-func (s *Server) entry(e Entry, wanted []string) *ber.Packet {
+func (s *Server) entry(e Entry, r Request) *ber.Packet {
+	wanted := r.Wanted
 	p := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultEntry, nil, "")
 	p.AppendChild(octets(e.DN))
 	list := ber.NewSequence("attributes")
 	for name, values := range e.Attributes {
 		name, values, ok := s.selected(name, values, wanted)
-		if !ok || slices.Contains(e.Unreadable, name) {
+		// Active Directory computes tokenGroups for a search of base scope only (MS-ADTS §3.1.1.4.5.19).
+		if !ok || slices.Contains(e.Unreadable, name) || strings.EqualFold(name, "tokenGroups") && r.Scope != ldap.ScopeBaseObject {
 			continue
 		}
 		attr := ber.NewSequence("PartialAttribute")

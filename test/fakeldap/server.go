@@ -1,6 +1,7 @@
 package fakeldap
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -24,9 +25,12 @@ type Config struct {
 	MaxVersion uint16 // of TLS; 0: the latest
 	Host       string // one more name in the certificate; 127.0.0.1 and localhost always are
 
-	ActiveDirectory bool // its diagnostics, and nothing without a bind
-	Range           int  // so many values of an attribute at once, as Active Directory does with 1500; 0: all
-	Memory          int  // how many requests are remembered; 0: 10 000
+	ClientCert []byte // the only certificate, as DER, that a client may show; nil: none is wanted
+
+	ActiveDirectory bool                                      // its diagnostics, and nothing without a bind
+	AcceptPassword  func(old, new string) (diagnostic string) // of a new password; "" accepts it; nil: all are accepted
+	Range           int                                       // so many values of an attribute at once, as Active Directory does with 1500; 0: all
+	Memory          int                                       // how many requests are remembered; 0: 10 000
 }
 
 // Server is a fake directory. Its methods may be called at any time, by any goroutine.
@@ -208,7 +212,17 @@ func (s *Server) TotalConnections() int {
 }
 
 func (s *Server) tlsConfig() *tls.Config {
-	return &tls.Config{Certificates: []tls.Certificate{s.cert.Leaf}, MinVersion: tls.VersionTLS10, MaxVersion: s.cfg.MaxVersion}
+	c := &tls.Config{Certificates: []tls.Certificate{s.cert.Leaf}, MinVersion: tls.VersionTLS10, MaxVersion: s.cfg.MaxVersion}
+	if s.cfg.ClientCert != nil {
+		c.ClientAuth = tls.RequireAnyClientCert
+		c.VerifyConnection = func(state tls.ConnectionState) error {
+			if !bytes.Equal(state.PeerCertificates[0].Raw, s.cfg.ClientCert) {
+				return errors.New("fakeldap: another client certificate")
+			}
+			return nil
+		}
+	}
+	return c
 }
 
 func sameDN(a, b string) bool { return strings.EqualFold(a, b) }

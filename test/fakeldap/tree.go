@@ -70,16 +70,19 @@ func (t *tree) below(base string, scope int, filter *ber.Packet) (found []Entry)
 			suffix := "," + strings.ToLower(base)
 			in = in || base == "" || e.DN == "" || strings.HasSuffix(strings.ToLower(e.DN), suffix)
 		}
-		if in && e.fits(filter) {
+		if in && t.fits(&e, filter) {
 			found = append(found, e)
 		}
 	}
 	return found
 }
 
-// fits evaluates a filter (RFC 4511 §4.5.1.7).
-func (e *Entry) fits(p *ber.Packet) bool {
-	is := func(child *ber.Packet) bool { return e.fits(child) }
+// inChain is LDAP_MATCHING_RULE_IN_CHAIN of Active Directory.
+const inChain = "1.2.840.113556.1.4.1941"
+
+// fits evaluates a filter (RFC 4511 §4.5.1.7). mu is held.
+func (t *tree) fits(e *Entry, p *ber.Packet) bool {
+	is := func(child *ber.Packet) bool { return t.fits(e, child) }
 	switch p.Tag {
 	case ldap.FilterAnd:
 		return !slices.ContainsFunc(p.Children, func(child *ber.Packet) bool { return !is(child) })
@@ -91,27 +94,35 @@ func (e *Entry) fits(p *ber.Packet) bool {
 		return strings.EqualFold(p.Data.String(), "objectClass") || len(e.values(p.Data.String())) > 0
 	case ldap.FilterEqualityMatch, ldap.FilterApproxMatch:
 		want := loose(p.Children[1].Data.String())
+		if attr := p.Children[0].Data.String(); strings.EqualFold(attr, "entryDN") || strings.EqualFold(attr, "distinguishedName") {
+			return sameDN(e.DN, p.Children[1].Data.String())
+		}
 		return slices.ContainsFunc(e.values(p.Children[0].Data.String()), func(v string) bool { return loose(v) == want })
 	case ldap.FilterSubstrings:
 		return slices.ContainsFunc(e.values(p.Children[0].Data.String()), func(v string) bool {
 			return holdsParts(loose(v), p.Children[1].Children)
 		})
 	case ldap.FilterExtensibleMatch:
-		return e.fitsRule(p)
+		return t.fitsRule(e, p)
 	}
 	return false
 }
 
-// fitsRule takes every matching rule for equality. Without an attribute, any will do.
-func (e *Entry) fitsRule(p *ber.Packet) bool {
-	attr, want := "", ""
+// fitsRule takes every matching rule but inChain for equality. Without an attribute, any will do.
+func (t *tree) fitsRule(e *Entry, p *ber.Packet) bool {
+	attr, want, rule := "", "", ""
 	for _, child := range p.Children {
 		switch child.Tag {
 		case ldap.MatchingRuleAssertionType:
 			attr = child.Data.String()
 		case ldap.MatchingRuleAssertionMatchValue:
 			want = loose(child.Data.String())
+		case ldap.MatchingRuleAssertionMatchingRule:
+			rule = child.Data.String()
 		}
+	}
+	if rule == inChain {
+		return t.reaches(e, attr, want, map[string]bool{})
 	}
 	for name := range e.Attributes {
 		if attr != "" && !strings.EqualFold(name, attr) {
@@ -159,4 +170,22 @@ func loose(s string) string {
 		return unicode.ToLower(r)
 	}, norm.NFKD.String(s))
 	return strings.Join(strings.Fields(s), " ")
+}
+
+// reaches reports whether e holds want in attr, itself or through other entries that it holds there.
+func (t *tree) reaches(e *Entry, attr, want string, seen map[string]bool) bool {
+	if seen[e.DN] {
+		return false
+	}
+	seen[e.DN] = true
+	for _, v := range e.values(attr) {
+		if loose(v) == want {
+			return true
+		}
+		i := slices.IndexFunc(t.entries, func(other Entry) bool { return sameDN(other.DN, v) })
+		if i >= 0 && t.reaches(&t.entries[i], attr, want, seen) {
+			return true
+		}
+	}
+	return false
 }

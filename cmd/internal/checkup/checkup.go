@@ -1,7 +1,6 @@
 package checkup
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
@@ -228,68 +226,7 @@ func (r *run) firstFactors() (list []question) {
 			list = append(list, question{subject, func(ctx context.Context) []Finding { return upstream(ctx, subject, factor) }})
 		}
 	}
-	return list
-}
-
-func (r *run) directory(ctx context.Context, subject string, d *ldapauth.Directory) (list []Finding) {
-	for _, s := range d.Check(ctx) {
-		list = append(list, about(subject+" "+s.URL, server(s)...)...)
-	}
-	if r.User == "" {
-		return list
-	}
-	return append(list, about(subject, r.testUser(ctx, d))...)
-}
-
-func (r *run) testUser(ctx context.Context, d *ldapauth.Directory) Finding {
-	name, valid := r.parts.Canonical(r.User)
-	if !valid {
-		return problem("name another --user", "%q is no user name", r.User)
-	}
-	account, err := d.Lookup(ctx, name)
-	switch {
-	case errors.Is(err, policy.ErrRejected):
-		return problem("check user_filter and base_dn, or name another --user", "knows no user %q: %v", name, err)
-	case err != nil:
-		return problem("see above", "could not be asked for %q: %v", name, err)
-	}
-	found := ok("knows %q, in %d groups", name, countGroups(account.Groups))
-	if account.DuoUsername != "" {
-		found.Found += fmt.Sprintf(", at Duo as %q", account.DuoUsername)
-	}
-	return found
-}
-
-// countGroups counts groups that have two names each: the DN, and the value of its first RDN.
-func countGroups(names []string) (n int) {
-	for _, name := range names {
-		if strings.Contains(name, "=") {
-			n++
-		}
-	}
-	return cmp.Or(n, len(names))
-}
-
-// remedies is what to do where a step of a directory's check went wrong.
-var remedies = map[string]string{
-	"connect": "check the address, the firewall, and that ca_file holds the issuer of the server's certificate, which must name this host",
-	"bind":    "check bind_dn and bind_password, and that the account is neither locked nor expired",
-	"search":  "check base_dn, and that the service account may read there",
-}
-
-func server(s ldapauth.ServerCheck) (list []Finding) {
-	for _, step := range s.Steps {
-		f := ok("%s", step.Name)
-		if step.Err != nil {
-			f = problem(remedies[step.Name], "%s: %v", step.Name, step.Err)
-		}
-		f.Took = step.Took
-		list = append(list, f)
-	}
-	if !s.Expires.IsZero() {
-		list = append(list, expiry("its certificate", s.Expires))
-	}
-	return list
+	return append(list, r.ruleGroups()...)
 }
 
 func upstream(ctx context.Context, subject string, u *radiusauth.Upstream) (list []Finding) {

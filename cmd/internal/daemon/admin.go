@@ -67,7 +67,7 @@ func (d *Daemon) adminFirstFactors() (list []admin.FirstFactor) {
 			list = append(list, admin.FirstFactor{Name: name, Up: true})
 		case *ldapauth.Directory:
 			for _, s := range f.Health() {
-				list = append(list, serverHealth(name, s.URL, s.Up, s.Err))
+				list = append(list, serverHealth(name, s.URL, !s.Down, s.Err))
 			}
 		case *radiusauth.Upstream:
 			for _, s := range f.Health() {

@@ -42,7 +42,7 @@ func Explain(ctx context.Context, c *conf.Config, q Question) (e policy.Explanat
 		rules := policy.New(p.settings, memory)
 		known.Groups = q.Groups
 		if q.Ask {
-			known, err = p.lookup(ctx, c.Clients[i].FirstFactor, rules, q.User)
+			known, err = p.lookup(ctx, c.Clients[i].FirstFactor, rules, q.User, c.GroupNames())
 			if err != nil {
 				return e, known, err
 			}
@@ -56,10 +56,10 @@ func Explain(ctx context.Context, c *conf.Config, q Question) (e policy.Explanat
 
 // directory is a first factor that knows users whose password it was not told.
 type directory interface {
-	Lookup(ctx context.Context, user string) (policy.Account, error)
+	Lookup(ctx context.Context, user string, groups []string) (policy.Account, error)
 }
 
-func (p *parts) lookup(ctx context.Context, firstFactor string, rules *policy.Policy, user string) (policy.Account, error) {
+func (p *parts) lookup(ctx context.Context, firstFactor string, rules *policy.Policy, user string, groups []string) (policy.Account, error) {
 	f := p.firstFactors[firstFactor]
 	if f == nil {
 		return policy.Account{}, errors.New("this client has no first factor that could be asked for groups")
@@ -72,7 +72,7 @@ func (p *parts) lookup(ctx context.Context, firstFactor string, rules *policy.Po
 	if !ok {
 		return policy.Account{}, nil
 	}
-	account, err := d.Lookup(ctx, name)
+	account, err := d.Lookup(ctx, name, groups)
 	if errors.Is(err, policy.ErrRejected) {
 		return account, fmt.Errorf("first factor %q knows no user %q: %w", firstFactor, name, err)
 	}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -42,7 +43,7 @@ func firstFactors(c *conf.Config, names policy.Names, before *parts, log *slog.L
 
 // same reports whether f would be made into the same. A file may have changed under its name.
 func (old *firstFactor) same(f conf.FirstFactor, names policy.Names) bool {
-	return f.Type != conf.TypeFile && f.CAFile == "" &&
+	return f.Type != conf.TypeFile && f.CAFile == "" && f.Certificate == "" &&
 		reflect.DeepEqual(old.names, names) && reflect.DeepEqual(old.config, f)
 }
 
@@ -87,10 +88,19 @@ func newDirectory(f conf.FirstFactor, names policy.Names, log *slog.Logger) (*fi
 	if err != nil {
 		return nil, err
 	}
+	var certificate *tls.Certificate
+	if f.Certificate != "" {
+		pair, err := tls.LoadX509KeyPair(f.Certificate, f.PrivateKey)
+		if err != nil {
+			return nil, fmt.Errorf("certificate: %w", err)
+		}
+		certificate = &pair
+	}
 	d, err := ldapauth.New(ldapauth.Config{
-		URLs: f.URLs, StartTLS: f.StartTLS, Roots: roots,
+		URLs: f.URLs, StartTLS: f.StartTLS, Roots: roots, Certificate: certificate,
 		BindDN: f.BindDN, BindPassword: f.BindPassword.Reveal(), BaseDN: f.BaseDN, UserFilter: f.UserFilter,
-		GroupAttribute: f.GroupAttribute, DuoUsernameAttribute: f.DuoUsernameAttribute,
+		GroupAttribute: f.GroupAttribute, NestedGroups: ldapauth.Nesting(f.NestedGroups),
+		DuoUsernameAttribute: f.DuoUsernameAttribute, PasswordChange: f.PasswordChange,
 		Timeout: f.Timeout, Names: names.Canonical, OnHealth: logHealth(log),
 	})
 	if err != nil {
