@@ -206,6 +206,72 @@ func TestLongestPrefixWins(t *testing.T) {
 	}
 }
 
+func named(name string) func(*radiusd.Client) {
+	return func(c *radiusd.Client) { c.Name, c.Login.Name = name, name }
+}
+
+func nasID(values ...string) func(*radiusd.Client) {
+	return func(c *radiusd.Client) { c.NASIdentifiers = values }
+}
+
+func calledID(values ...string) func(*radiusd.Client) {
+	return func(c *radiusd.Client) { c.CalledStationIDs = values }
+}
+
+// TestClientsOfOneAddress: told apart by listener and by attributes, the one that names more first, whatever their order.
+func TestClientsOfOneAddress(t *testing.T) {
+	first, second := netip.MustParseAddrPort("127.0.0.1:0"), netip.MustParseAddrPort("127.0.0.2:0")
+	at := func(listener netip.AddrPort) func(*radiusd.Client) {
+		return func(c *radiusd.Client) { c.Listen = []netip.AddrPort{listener} }
+	}
+	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{
+		client(demanding, named("rest"), at(first)),
+		client(demanding, named("ssid"), at(first), calledID("guest", "staff")),
+		client(demanding, named("both"), at(first), calledID("staff"), nasID("ap-1")),
+		client(demanding, named("second"), at(second), nasID("ap-1")),
+		client(named("wide"), from("127.0.0.0/8")),
+	}})
+	d.listen("127.0.0.1:0", "127.0.0.2:0")
+	other := d.address
+	for _, a := range d.Addresses() {
+		if a != d.address {
+			other = a
+		}
+	}
+	one, two := d.nas("127.0.0.1"), dial(t, other, "127.0.0.1")
+	decided := func() string { calls := d.decider.calls(); return calls[len(calls)-1].Client.Name }
+	for _, tt := range []struct {
+		called, nas string
+		want        string
+	}{{"", "", "rest"}, {"x", "ap-1", "rest"}, {"guest", "", "ssid"}, {"guest", "ap-1", "ssid"}, {"staff", "ap-1", "both"}, {"staff", "ap-2", "ssid"}} {
+		r := login()
+		if tt.called != "" {
+			r.AddString(nas.CalledStationID, tt.called)
+		}
+		if tt.nas != "" {
+			r = without(r, nas.NASIdentifier).AddString(nas.NASIdentifier, tt.nas)
+		}
+		if d.wants(nas.CodeAccessAccept, one, r); decided() != tt.want {
+			t.Errorf("%q, %q: client %s, want %s", tt.called, tt.nas, decided(), tt.want)
+		}
+	}
+	d.wants(nas.CodeAccessAccept, two, without(login(), nas.NASIdentifier).AddString(nas.NASIdentifier, "ap-1"))
+	if decided() != "second" {
+		t.Errorf("at the second listener: client %s", decided())
+	}
+	stranger := without(login(), nas.NASIdentifier).AddString(nas.NASIdentifier, "ap-2")
+	if err := two.Send(stranger.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "dropped, with the attribute that fits nobody", func() bool {
+		return len(d.log.lines(`reason="unknown client"`, "ap-2", "level=WARN")) == 1
+	})
+	d.drops(one, "no Message-Authenticator", unsigned().AddString(nas.CalledStationID, "guest").Bytes())
+	if d.wants(nas.CodeAccessAccept, d.nas("127.0.0.9"), unsigned()); decided() != "wide" {
+		t.Errorf("a shorter prefix: client %s", decided())
+	}
+}
+
 func TestNewClientsRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		clients []*radiusd.Client
@@ -214,7 +280,17 @@ func TestNewClientsRefuses(t *testing.T) {
 		{[]*radiusd.Client{client(func(c *radiusd.Client) { c.Secret = nil })},
 			`radiusd: client "vpn": the secret is empty`},
 		{[]*radiusd.Client{client(from("10.0.0.0/8")), client(from("10.1.2.3/8"), func(c *radiusd.Client) { c.Name = "b" })},
-			`radiusd: clients "vpn" and "b": both have 10.0.0.0/8`},
+			`radiusd: 10.0.0.0/8: clients "vpn" and "b": one request can fit both`},
+		{[]*radiusd.Client{client(demanding, named("a"), nasID("x")), client(demanding, named("b"), nasID("y", "x"))},
+			`radiusd: 127.0.0.1/32: clients "a" and "b": one request can fit both`},
+		{[]*radiusd.Client{client(demanding, named("a"), nasID("x")), client(demanding, named("b"), calledID("y"))},
+			`radiusd: 127.0.0.1/32: clients "a" and "b": one request can fit both`},
+		{[]*radiusd.Client{client(demanding, named("a"), nasID("x")), client(demanding, named("b"), func(c *radiusd.Client) { c.Secret = []byte("other") })},
+			`radiusd: 127.0.0.1/32: clients "a" and "b": want one secret for both`},
+		{[]*radiusd.Client{client(demanding, named("a"), nasID("x")), client(auto, named("b"))},
+			`radiusd: 127.0.0.1/32: clients "a" and "b": Message-Authenticator must be required of both`},
+		{[]*radiusd.Client{client(auto, nasID("x"))},
+			`radiusd: client "vpn": an attribute that anybody can write chooses it: Message-Authenticator must be required`},
 	} {
 		if _, err := radiusd.NewClients(tt.clients); err == nil || err.Error() != tt.want {
 			t.Errorf("got %v, want %s", err, tt.want)

@@ -2,10 +2,15 @@ package radiusd
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"layeh.com/radius"
 )
 
 // dropReason is why a datagram gets no reply. The set is closed: each is a counter.
@@ -27,6 +32,7 @@ const (
 	dropWrongSignature
 	dropStatusTooOften
 	dropStatusUnable
+	dropStatusOff
 	dropInProgress
 	dropThirdOnIdentifier
 	dropReplayed
@@ -51,6 +57,7 @@ var dropNames = [dropReasonCount]string{
 	dropWrongSignature:    "wrong Message-Authenticator",
 	dropStatusTooOften:    "Status-Server too often",
 	dropStatusUnable:      "Status-Server while Duo can't be asked",
+	dropStatusOff:         "Status-Server, which is switched off",
 	dropInProgress:        "repeated while in progress",
 	dropThirdOnIdentifier: "a third request on one Identifier",
 	dropReplayed:          "replayed",
@@ -59,6 +66,8 @@ var dropNames = [dropReasonCount]string{
 }
 
 var dropHints = [dropReasonCount]string{
+	dropUnknownClient:     "add the address to a [[client]], or find out why the client comes from there: NAT, a container, a second interface; status lists the latest unknown sources",
+	dropStatusOff:         "status_server = true answers it",
 	dropUnsigned:          `the client must send it, or message_authenticator = "accept"`,
 	dropUnsignedByRatchet: `an attack, or the client was changed; message_authenticator = "accept" allows it`,
 	dropProxyState:        "the client should send a Message-Authenticator; limit_proxy_state = false allows it without",
@@ -113,8 +122,15 @@ func (s *Server) Drops() map[string]uint64 {
 	return m
 }
 
+// drop counts a datagram that gets no reply, and logs it now and then.
 func (s *Server) drop(d *datagram, why dropReason) {
+	if why == dropUnknownClient {
+		s.unknown.add(d.host(), d.received)
+	}
 	since := s.drops.add(why, d.received)
+	if why == dropWrongSignature { // one client's wrong secret must not hide another's
+		since = d.client.traffic.wrongSecret.add(d.received)
+	}
 	if since == 0 {
 		return
 	}
@@ -122,19 +138,84 @@ func (s *Server) drop(d *datagram, why dropReason) {
 	if d.client != nil {
 		args = append(args, "client", d.client.Name)
 	}
-	if hint := d.hint(why); hint != "" {
-		args = append(args, "hint", hint)
+	if p := &d.packet; d.client != nil && p.userName.present() && isProbe(d.client, p) {
+		args = append(args, "user", visible(string(p.value(p.userName))))
+	}
+	switch why {
+	case dropAttributeTwice:
+		args = append(args, "attribute", attributeName(d.packet.twice))
+	case dropWrongCode:
+		args = append(args, "code", codeName(d.packet.code()))
 	}
 	level := slog.LevelInfo
-	if dropHints[why] != "" || why == dropOverloaded {
+	if hint := d.hint(why); hint != "" {
+		args = append(args, "hint", hint)
+		level = slog.LevelWarn
+	}
+	if why == dropOverloaded {
 		level = slog.LevelWarn
 	}
 	s.log().Log(context.Background(), level, "dropped", args...)
 }
 
+// hint says what to do about a drop; "" for nothing.
 func (d *datagram) hint(why dropReason) string {
-	if why == dropReplayed && d.reusesAuthenticator {
+	switch {
+	case why == dropUnknownClient && d.authentic:
+		return fmt.Sprintf("no [[client]] of this address fits NAS-Identifier %q and Called-Station-Id %q",
+			visible(string(d.packet.value(d.packet.nasIdentifier))), visible(string(d.packet.value(d.packet.calledStationID))))
+	case why == dropReplayed && d.reusesAuthenticator:
 		return "the client uses a Request Authenticator again (RFC 2865 §3 wants a new one each time); with a Message-Authenticator such requests are accepted"
+	case why == dropWrongCode && d.packet.code() == byte(radius.CodeAccountingRequest):
+		return "nobody takes accounting here: have the client send it to another server, or switch it off there"
+	case (why == dropUnsigned || why == dropUnsignedByRatchet) && isProbe(d.client, &d.packet):
+		return "this is the connectivity test of the client, one of probe_users; its logins are not concerned"
 	}
 	return dropHints[why]
+}
+
+// attributeName names those attributes that may come once.
+func attributeName(kind byte) string {
+	switch kind {
+	case typeUserName:
+		return "User-Name"
+	case typeUserPassword:
+		return "User-Password"
+	case typeCHAPPassword:
+		return "CHAP-Password"
+	case typeState:
+		return "State"
+	case typeMessageAuthenticator:
+		return "Message-Authenticator"
+	}
+	return strconv.Itoa(int(kind))
+}
+
+// codeName is the name of a packet's code, or its number.
+func codeName(code byte) string {
+	if name := radius.Code(code).String(); !strings.HasPrefix(name, "Code(") {
+		return name
+	}
+	return strconv.Itoa(int(code))
+}
+
+// tally counts what is logged once a minute.
+type tally struct {
+	mu    sync.Mutex // guards all
+	count uint64     // since the last line
+	last  time.Time  // of a line
+}
+
+const tallyInterval = time.Minute
+
+// add counts one and returns how many there were since the last line; 0 when no line is due.
+func (t *tally) add(now time.Time) (since uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.count++
+	if !t.last.IsZero() && now.Sub(t.last) < tallyInterval {
+		return 0
+	}
+	since, t.count, t.last = t.count, 0, now
+	return since
 }

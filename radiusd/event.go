@@ -21,7 +21,7 @@ type Event struct {
 	Time       time.Time // of the answer
 	Client     string
 	ClientAddr netip.Addr
-	User       string // canonical; as typed where it has no canonical form
+	User       string // canonical; as sent where it has no canonical form
 	Service    string
 	UserIP     netip.Addr // invalid when the client did not tell
 	Code       string     // of the reply: Access-Accept, Access-Reject, Access-Challenge, none
@@ -32,6 +32,7 @@ type Event struct {
 	FirstTook  time.Duration // of it in the first factor
 	DuoTook    time.Duration // of it in Duo
 	Err        string        // why something could not be asked; "" for nothing
+	Hint       string        // what the administrator should look at; "" for nothing
 }
 
 // log counts the login, writes its one line, and tells who watches.
@@ -42,8 +43,14 @@ func (l *login) log(v *policy.Verdict, code string, now time.Time) {
 		UserIP: l.userIP, Code: code, Reason: v.Reason, Factor: v.Factor, Txid: visible(v.Txid),
 		Took: now.Sub(l.datagram.received), FirstTook: v.FirstFactor, DuoTook: v.Duo,
 	}
+	if v.User == "" {
+		e.User = visible(string(l.user))
+	}
 	if v.Err != nil {
 		e.Err = visible(fmt.Sprint(v.Err))
+	}
+	if e.Hint = l.hint; e.Hint == "" {
+		e.Hint = l.hintOf(v.Reason)
 	}
 	if v.Reason == policy.ReasonRelayed && l.datagram.packet.eap.present() { // one of many rounds of one login
 		s.log().LogAttrs(context.Background(), slog.LevelDebug, "round", e.attrs()...)
@@ -83,8 +90,8 @@ func (e *Event) writeTo(l *line) {
 	l.text("txid", e.Txid)
 	l.number("first_factor_ms", e.FirstTook.Milliseconds())
 	l.number("duo_ms", e.DuoTook.Milliseconds())
-	if e.Reason == policy.ReasonBadSecret {
-		l.text("hint", "the password can't be decoded: is this client's secret right?")
+	if e.Hint != "" {
+		l.text("hint", e.Hint)
 	}
 	if e.Err != "" {
 		l.text("error", e.Err)

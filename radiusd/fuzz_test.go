@@ -52,7 +52,7 @@ func FuzzWalk(f *testing.F) {
 		p.form()
 		p.method()
 		p.userIP(sources(names))
-		decodePassword(p.value(p.userPassword), p.authenticator(), c.Secret, true)
+		decodePassword(p.value(p.userPassword), p.authenticator(), c)
 		if p.messageAuthenticator.present() {
 			p.authentic(c)
 		}
@@ -86,12 +86,13 @@ func FuzzDecodePassword(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b, random, secret []byte, latin1 bool) {
 		var authenticator [16]byte
 		copy(authenticator[:], random)
-		check := func(got string, ok bool) {
-			if !ok && got != "" || !utf8.ValidString(got) || strings.ContainsAny(got, "\x00\n\x1b\x7f") {
-				t.Fatalf("%q, %v", got, ok)
+		c := &Client{Secret: secret, Latin1: latin1}
+		check := func(got string, fault passwordFault) {
+			if fault != "" && got != "" || !utf8.ValidString(got) || strings.ContainsAny(got, "\x00\n\x1b\x7f") {
+				t.Fatalf("%q, %v", got, fault)
 			}
 		}
-		check(decodePassword(b, authenticator, secret, latin1))
+		check(decodePassword(b, authenticator, c))
 		if len(b) == 0 || len(b) > 128 || len(secret) == 0 {
 			return
 		}
@@ -99,9 +100,9 @@ func FuzzDecodePassword(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, ok := decodePassword(hidden, authenticator, secret, latin1)
-		check(got, ok)
-		if want := strings.TrimRight(string(b), "\x00"); ok && !latin1 && got != want {
+		got, fault := decodePassword(hidden, authenticator, c)
+		check(got, fault)
+		if want := strings.TrimRight(string(b), "\x00"); fault == "" && !latin1 && got != want {
 			t.Fatalf("%q, want %q", got, want)
 		}
 	})

@@ -18,10 +18,12 @@ type login struct {
 	datagram *datagram
 	userIP   netip.Addr // the user's own; invalid when the client did not tell
 	buffer   []byte     // for the reply; nil: it is made
+	user     []byte     // User-Name as sent
+	hint     string     // what the administrator should look at; "" for nothing
 }
 
-// margin is how long before the client gives up the decision must be there.
-func margin(timeout time.Duration) time.Duration { return min(timeout/10, time.Second) }
+// margin is how long before the client gives up the decision must be there: time for the reply to be made and to arrive.
+func margin(timeout time.Duration) time.Duration { return min(timeout/25, time.Second) }
 
 // run decides the login and answers it. It sends exactly one reply, unless the login was abandoned or is to be discarded.
 func (l *login) run(ctx context.Context) {
@@ -85,10 +87,16 @@ func (l *login) panicked(p any) policy.Verdict {
 // attempt makes of the request what is to be decided. It reports false with the Verdict where there is nothing to decide.
 func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 	c, p := l.request.client, &l.datagram.packet
-	user := string(p.value(p.userName))
+	l.user = p.value(p.userName)
 	method, ok := p.method()
 	if !ok || p.methods() == 0 && !p.resumes() {
-		return a, policy.Verdict{Reason: policy.ReasonUnsupported, User: user, Immediate: true}, false
+		l.hint = p.unsupported()
+		return a, policy.Verdict{Reason: policy.ReasonUnsupported, Immediate: true}, false
+	}
+	user, ok := c.charset().decode(l.user)
+	if !ok {
+		l.hint = nameCharset
+		return a, policy.Verdict{Reason: policy.ReasonBadName}, false
 	}
 	a = policy.Attempt{
 		Client:     c.Login,
@@ -104,9 +112,10 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 		Attributes:    p.b[headerLength:],
 	}
 	if p.userPassword.present() {
-		password, ok := decodePassword(p.value(p.userPassword), p.authenticator(), c.Secret, c.Latin1)
-		if !ok {
-			return a, policy.Verdict{Reason: policy.ReasonBadSecret, User: user}, false
+		password, fault := decodePassword(p.value(p.userPassword), p.authenticator(), c)
+		if fault != "" {
+			l.hint = fault.hint(l.datagram.authentic)
+			return a, policy.Verdict{Reason: policy.ReasonBadSecret}, false
 		}
 		a.Password = password
 	}
@@ -150,6 +159,9 @@ func (l *login) reply(v *policy.Verdict) {
 		return
 	}
 	d.answer(b)
+	if v.Outcome != policy.OutcomeReject {
+		l.server.noteUnsignedLogin(d, v)
+	}
 	for _, other := range others {
 		other.send(b)
 	}

@@ -79,8 +79,8 @@ func TestOverdue(t *testing.T) {
 	}{
 		{60 * time.Second, false, 59 * time.Second},
 		{60 * time.Second, true, 59500 * time.Millisecond},
-		{5 * time.Second, false, 4500 * time.Millisecond},
-		{5 * time.Second, true, 4750 * time.Millisecond},
+		{5 * time.Second, false, 4800 * time.Millisecond},
+		{5 * time.Second, true, 4900 * time.Millisecond},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			release := make(chan struct{})
@@ -170,8 +170,8 @@ func TestAbandonedIsNeverAnswered(t *testing.T) {
 }
 
 func TestMargin(t *testing.T) {
-	for timeout, want := range map[time.Duration]time.Duration{55 * time.Second: time.Second, 3 * time.Second: 300 * time.Millisecond,
-		10 * time.Second: time.Second} {
+	for timeout, want := range map[time.Duration]time.Duration{55 * time.Second: time.Second, 3 * time.Second: 120 * time.Millisecond,
+		25 * time.Second: time.Second} {
 		if got := margin(timeout); got != want {
 			t.Errorf("margin(%v) = %v, want %v", timeout, got, want)
 		}

@@ -27,6 +27,7 @@ const (
 	typeNASIPAddress         = byte(rfc2865.NASIPAddress_Type)
 	typeNASIdentifier        = byte(rfc2865.NASIdentifier_Type)
 	typeNASIPv6Address       = byte(rfc3162.NASIPv6Address_Type)
+	typeCalledStationID      = byte(rfc2865.CalledStationID_Type)
 	typeServiceType          = byte(rfc2865.ServiceType_Type)
 	typeReplyMessage         = byte(rfc2865.ReplyMessage_Type)
 	typeState                = byte(rfc2865.State_Type)
@@ -50,7 +51,10 @@ type packet struct {
 
 	userName, userPassword, chapPassword, state, messageAuthenticator, serviceType, eap field
 
+	nasIdentifier, calledStationID field
+
 	arap, msCHAP, named bool // named: the sender says who it is, as RFC 2865 §4.1 wants
+	twice               byte // the type of an attribute that comes twice and may not
 	proxyState          int  // octets of all Proxy-States, which come back with the reply
 }
 
@@ -117,8 +121,13 @@ func (p *packet) note(kind byte, value field) dropReason {
 		if !p.eap.present() {
 			p.eap = value // the first holds the EAP header (RFC 3579 §3.1)
 		}
-	case typeNASIPAddress, typeNASIdentifier, typeNASIPv6Address:
+	case typeNASIPAddress, typeNASIPv6Address:
 		p.named = true
+	case typeNASIdentifier:
+		p.named = true
+		p.nasIdentifier = value
+	case typeCalledStationID:
+		p.calledStationID = value
 	case typeARAPPassword:
 		p.arap = true
 	case typeProxyState:
@@ -128,6 +137,7 @@ func (p *packet) note(kind byte, value field) dropReason {
 	}
 	if once != nil {
 		if once.present() {
+			p.twice = kind
 			return dropAttributeTwice
 		}
 		*once = value

@@ -2,27 +2,81 @@ package radiusd
 
 import (
 	"crypto/md5"
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
 
-// decodePassword undoes RFC 2865 §5.2. It reports false for what no client with the right secret sends: another length
-// than 16 to 128 octets in sixteens, octets after the padding began, text that is not UTF-8, control characters. A
-// wrong secret makes noise of a password; these three checks let one in 200 000 through, and keep the noise from
-// locking users out of their directory.
-func decodePassword(field []byte, authenticator [16]byte, secret []byte, latin1 bool) (string, bool) {
-	if len(field) < 16 || len(field) > 128 || len(field)%16 != 0 {
+// charset is how a client writes names and passwords that are not UTF-8.
+type charset bool
+
+const (
+	utf8Only    charset = false
+	windows1252 charset = true // which holds ISO 8859-1
+)
+
+// decode returns text in UTF-8. Text that is valid UTF-8 is taken as that, whatever the charset: Windows-1252 that looks
+// like UTF-8 by chance is rare (password_charset says so). It reports false for what is neither.
+func (c charset) decode(b []byte) (string, bool) {
+	if utf8.Valid(b) {
+		return string(b), true
+	}
+	if c == utf8Only {
 		return "", false
 	}
-	var room [128]byte
-	plain := room[:len(field)]
+	var text strings.Builder
+	for _, octet := range b {
+		r := rune(octet)
+		if octet >= 0x80 && octet < 0xa0 {
+			if r = windows1252High[octet-0x80]; r == 0 {
+				return "", false
+			}
+		}
+		text.WriteRune(r)
+	}
+	return text.String(), true
+}
+
+// windows1252High are the characters 0x80 to 0x9f of Windows-1252; the others are those of ISO 8859-1. Five are undefined.
+var windows1252High = [32]rune{
+	'€', 0, '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', 0, 'Ž', 0,
+	0, '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', 0, 'ž', 'Ÿ',
+}
+
+// passwordFault is why a User-Password can't be decoded; "" for none.
+type passwordFault string
+
+const (
+	passwordLength  passwordFault = "User-Password has %d octets; RADIUS has 16 to 128, a multiple of 16 (RFC 2865 §5.2)"
+	passwordTooLong passwordFault = "the password is longer than the 128 octets that RADIUS carries (RFC 2865 §5.2): User-Password has %d"
+	passwordNUL     passwordFault = "the password holds a NUL with other octets behind it"
+	passwordControl passwordFault = "the password holds a control character"
+	passwordCharset passwordFault = `the password is not UTF-8; password_charset = "latin1" reads Windows-1252`
+	passwordNeither passwordFault = "the password is neither UTF-8 nor Windows-1252"
+)
+
+// decodePassword undoes RFC 2865 §5.2. A User-Password of no octets is an empty password, as some libraries send it. What
+// is refused is what no client with the right secret sends: another length than 16 to 128 octets in sixteens, octets after
+// the padding began, text that is in no charset, control characters. A wrong secret makes noise of a password; these checks
+// let one in 200 000 through, and keep the noise from locking users out of their directory.
+func decodePassword(field []byte, authenticator [16]byte, c *Client) (string, passwordFault) {
+	switch n := len(field); {
+	case n == 0:
+		return "", ""
+	case n > 128:
+		return "", passwordFault(fmt.Sprintf(string(passwordTooLong), n))
+	case n%16 != 0:
+		return "", passwordFault(fmt.Sprintf(string(passwordLength), n))
+	}
+	var buffer [128]byte
+	plain := buffer[:len(field)]
 	previous := authenticator[:]
 	h := md5.New()
 	var pad [16]byte
 	for at := 0; at < len(field); at += 16 {
 		h.Reset()
-		h.Write(secret)
+		h.Write(c.Secret)
 		h.Write(previous)
 		h.Sum(pad[:0])
 		for i := range pad {
@@ -30,20 +84,30 @@ func decodePassword(field []byte, authenticator [16]byte, secret []byte, latin1 
 		}
 		previous = field[at : at+16]
 	}
-	text := strings.TrimRight(string(plain), "\x00")
-	if latin1 {
-		text = fromLatin1(text)
+	for len(plain) > 0 && plain[len(plain)-1] == 0 {
+		plain = plain[:len(plain)-1]
 	}
-	if !utf8.ValidString(text) || strings.IndexFunc(text, unicode.IsControl) >= 0 {
-		return "", false
+	if strings.IndexByte(string(plain), 0) >= 0 {
+		return "", passwordNUL
 	}
-	return text, true
+	text, ok := c.charset().decode(plain)
+	switch {
+	case !ok && c.Latin1:
+		return "", passwordNeither
+	case !ok:
+		return "", passwordCharset
+	case strings.IndexFunc(text, unicode.IsControl) >= 0:
+		return "", passwordControl
+	}
+	return text, ""
 }
 
-func fromLatin1(s string) string {
-	var b strings.Builder
-	for i := range len(s) {
-		b.WriteRune(rune(s[i]))
+func (c *Client) charset() charset { return charset(c.Latin1) }
+
+// hint says what is wrong, and doubts the secret where nothing has proved it: a wrong one makes noise of any password.
+func (f passwordFault) hint(authentic bool) string {
+	if authentic || !strings.HasPrefix(string(f), "the password holds") && f != passwordCharset && f != passwordNeither {
+		return string(f)
 	}
-	return b.String()
+	return "the password can't be decoded: is this client's secret right? Otherwise: " + string(f)
 }

@@ -1,9 +1,12 @@
 package radiusd
 
 import (
+	"fmt"
 	"net/netip"
 	"sync"
 	"time"
+
+	"duoradiusd/policy"
 )
 
 // When a client of message_authenticator = "auto" must go on sending what it was seen to send.
@@ -26,8 +29,8 @@ type Ratchet struct {
 	kept time.Time // the LastWithout that was to be saved last
 }
 
-// ratchets are one client's, by address: a stand-by firewall of an older version must not be locked out because its
-// twin is newer.
+// ratchets are one client's, by source address: a stand-by firewall of an older version must not be locked out because its
+// twin is newer, and so it is with the hosts of a prefix.
 type ratchets struct {
 	mu        sync.Mutex // guards byAddress
 	byAddress map[netip.Addr]*Ratchet
@@ -76,4 +79,64 @@ func (r *ratchets) note(from netip.Addr, with bool, now time.Time) (turned, keep
 	}
 	got.Required = true
 	return true, true
+}
+
+// Waits says why the ratchet has not turned yet, and what it takes; "" when it has.
+func (r Ratchet) Waits(now time.Time) string {
+	quiet := r.LastWithout.Add(ratchetQuiet).Sub(now)
+	switch {
+	case r.Required:
+		return ""
+	case r.With == 0 && !r.LastWithout.IsZero():
+		return fmt.Sprintf("a login without it came %s ago, and nothing with it since", now.Sub(r.LastWithout).Round(time.Minute))
+	case r.With < ratchetPackets:
+		return fmt.Sprintf("%d of %d requests with it", r.With, ratchetPackets)
+	case !r.LastWithout.IsZero() && quiet > 0:
+		return fmt.Sprintf("a login without it came less than %s ago: %s left", ratchetQuiet, quiet.Round(time.Minute))
+	case now.Sub(r.First) < ratchetTime:
+		return fmt.Sprintf("%s of %s seen", now.Sub(r.First).Round(time.Minute), ratchetTime)
+	}
+	return "it turns with the next request that has it"
+}
+
+// learns reports whether c's requests are evidence for a ratchet. EAP must carry a Message-Authenticator whatever the client
+// is like, and health probes are sent by other code than logins (FortiGate's test01), so neither says anything.
+func (c *Client) learns(p *packet) bool {
+	return c.MessageAuthenticator != Accept && c.MessageAuthenticator != Require && !p.eap.present() && !isProbe(c, p)
+}
+
+// noteSignedRequest notes a request with a valid Message-Authenticator, which nobody makes but the client.
+func (s *Server) noteSignedRequest(d *datagram) {
+	if d.client.learns(&d.packet) {
+		s.turnRatchet(d)
+	}
+}
+
+// noteUnsignedLogin notes that the client itself sends no Message-Authenticator. Anybody can send such a packet, so it
+// counts only when the user's password was right; behind a client that has checked the password itself only when Duo has
+// allowed the login.
+func (s *Server) noteUnsignedLogin(d *datagram, v *policy.Verdict) {
+	c, p := d.client, &d.packet
+	if d.authentic || !p.userPassword.present() || !c.learns(p) {
+		return
+	}
+	proven := v.Outcome == policy.OutcomeAccept || v.Outcome == policy.OutcomeChallenge && v.Reason == policy.ReasonChallenged
+	if c.Login.FirstFactor == nil {
+		proven = v.Outcome == policy.OutcomeAccept && v.Reason == policy.ReasonApproved
+	}
+	if proven {
+		s.turnRatchet(d)
+	}
+}
+
+func (s *Server) turnRatchet(d *datagram) {
+	c, from := d.client, d.host()
+	turned, keep := c.traffic.ratchets.note(from, d.authentic, d.received)
+	if turned {
+		s.log().Warn("message_authenticator: this client always sends it and must from now on",
+			"client", c.Name, "from", from.String())
+	}
+	if keep {
+		s.saveSoon()
+	}
 }

@@ -98,7 +98,7 @@ func (p *packet) startReply(buffer []byte, c *Client, code radius.Code) []byte {
 	}
 	b := append(buffer, byte(code), p.identifier(), 0, 0)
 	b = append(b, p.b[4:headerLength]...)
-	if !c.OmitReplyAuthenticator {
+	if !c.OmitReplyAuthenticator || p.eap.present() { // RFC 3579 §3.2 leaves EAP no choice
 		b = appendAttribute(b, typeMessageAuthenticator, string(zeros[:]))
 	}
 	return b

@@ -18,6 +18,7 @@ type ClientReport struct {
 	EAP                  uint64          `json:"eap"`
 	ProxyStateUnguarded  uint64          `json:"proxy_state_unguarded"` // Proxy-State without a Message-Authenticator
 	LastWithout          time.Time       `json:"last_without,omitzero"`
+	Accounting           uint64          `json:"accounting"`            // Accounting-Requests, which get no answer
 	Anonymous            uint64          `json:"anonymous"`             // with neither NAS-IP-Address nor NAS-Identifier
 	MessageAuthenticator Presence        `json:"message_authenticator"` // as configured
 	Ratchets             []RatchetReport `json:"ratchets,omitempty"`    // of "auto"
@@ -29,6 +30,7 @@ type ClientReport struct {
 type RatchetReport struct {
 	Address netip.Addr `json:"address"`
 	Ratchet
+	WaitsFor string `json:"waits_for,omitempty"` // why it has not turned yet
 }
 
 // Clients reports on every client, by name.
@@ -55,6 +57,7 @@ func (c *Client) report() ClientReport {
 		Wrong:                t.Wrong.Load(),
 		EAP:                  t.EAP.Load(),
 		ProxyStateUnguarded:  t.ProxyStateUnguarded.Load(),
+		Accounting:           t.Accounting.Load(),
 		Anonymous:            t.Anonymous.Load(),
 		MessageAuthenticator: c.MessageAuthenticator,
 	}
@@ -65,7 +68,7 @@ func (c *Client) report() ClientReport {
 		r.LastWithout = time.Unix(at, 0).UTC()
 	}
 	for addr, ratchet := range t.ratchets.copy() {
-		r.Ratchets = append(r.Ratchets, RatchetReport{addr, ratchet})
+		r.Ratchets = append(r.Ratchets, RatchetReport{addr, ratchet, ratchet.Waits(time.Now())})
 	}
 	slices.SortFunc(r.Ratchets, func(a, b RatchetReport) int { return a.Address.Compare(b.Address) })
 	r.Recommendation = r.recommend()

@@ -44,6 +44,7 @@ type Server struct {
 
 	settings   atomic.Pointer[Settings]
 	drops      drops
+	unknown    unknownSources
 	outcomes   outcomes
 	start      sync.Once
 	duplicates *duplicates

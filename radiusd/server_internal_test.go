@@ -80,7 +80,7 @@ func (s *deaf) reply(r *nas.Request) (p *nas.Response, at time.Time) {
 	s.duplicates.mu.Lock()
 	defer s.duplicates.mu.Unlock()
 	packet, _ := walk(r.Bytes())
-	c := s.settings.Load().Clients.find(home.Addr())
+	c := s.settings.Load().Clients.find(home.Addr(), netip.AddrPort{})[0]
 	asked := datagram{asker: asker{listener: s.l, from: home}, packet: packet, client: c}
 	x := s.duplicates.byKey[asked.requestKey()]
 	if x == nil || x.reply == nil {

@@ -110,7 +110,7 @@ func TestAcceptance17_RestartDoesNotDowngrade(t *testing.T) {
 	}
 }
 
-// TestNoEvidence: health probes, EAP and Status-Server say nothing about logins; nor does anything behind a prefix.
+// TestNoEvidence: health probes, EAP and Status-Server say nothing about logins.
 func TestNoEvidence(t *testing.T) {
 	probing := func(c *radiusd.Client) { auto(c); c.Login.ProbeUsers = []string{"test01"} }
 	for _, tt := range []struct {
@@ -121,7 +121,6 @@ func TestNoEvidence(t *testing.T) {
 		{"probe user", []*radiusd.Client{client(probing)}, nas.AccessRequest(secret, "TEST01", "x").Sign(nas.First)},
 		{"EAP", []*radiusd.Client{client(auto)}, login().EAP(nil)},
 		{"Status-Server", []*radiusd.Client{client(auto)}, nas.StatusServer(secret)},
-		{"prefix client", []*radiusd.Client{client(auto, from("127.0.0.0/8"))}, login()},
 		{"accept", []*radiusd.Client{client()}, login()},
 		{"require", []*radiusd.Client{client(demanding)}, login()},
 	} {

@@ -1,22 +1,81 @@
 package radiusd
 
-import "layeh.com/radius"
+import (
+	"sync"
+	"time"
 
-// Status-Server a second that one client may send, and at once.
+	"layeh.com/radius"
+)
+
+// Status-Servers a second that one client may send, and at once.
 const (
 	statusRate  = 5
 	statusBurst = 20
 )
 
-// answerStatus answers a Status-Server, which says only that logins would be answered (RFC 5997 §4.2). It touches
-// nothing else: no user, no exchange, no count of logins.
-func (s *Server) answerStatus(d *datagram) dropReason {
-	if !d.client.traffic.statuses.allow(d.received, statusRate, statusBurst) {
-		return dropStatusTooOften
+// statusServers are one client's Status-Servers (RFC 5997).
+type statusServers struct {
+	limiter limiter
+
+	mu      sync.Mutex // guards everything below
+	replies map[requestKey]statusReply
+	seen    replays
+}
+
+type statusReply struct {
+	octets  []byte
+	expires time.Time
+}
+
+// copied returns the kept reply to a copy. It reports a replay for a copy that comes when the reply is no longer kept: a
+// captured Status-Server must not use up what the client's own are allowed.
+func (s *statusServers) copied(d *datagram) (reply []byte, replay bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r, ok := s.replies[d.requestKey()]; ok && d.received.Before(r.expires) {
+		return r.octets, false
 	}
-	if s.Able != nil && !s.Able() {
+	replay, _ = s.seen.seen(d.packet.authenticator(), d.packet.identifier(), true, d.received)
+	return nil, replay
+}
+
+// keep keeps a reply. The limiter bounds how many there are.
+func (s *statusServers) keep(d *datagram, reply []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, r := range s.replies {
+		if !d.received.Before(r.expires) {
+			delete(s.replies, key)
+		}
+	}
+	if s.replies == nil {
+		s.replies = make(map[requestKey]statusReply)
+	}
+	s.replies[d.requestKey()] = statusReply{reply, d.received.Add(keepReply)}
+	s.seen.add(d.packet.authenticator(), d.packet.identifier(), d.received)
+}
+
+// answerStatus answers a Status-Server, which says only that logins would be answered (RFC 5997 §4.2). It touches nothing
+// else: no user, no count of logins.
+func (s *Server) answerStatus(d *datagram) dropReason {
+	if d.client.NoStatusServer {
+		return dropStatusOff
+	}
+	statuses := &d.client.traffic.statuses
+	reply, replay := statuses.copied(d)
+	switch {
+	case reply != nil:
+		d.answer(reply)
+		return notDropped
+	case replay:
+		return dropReplayed
+	case !statuses.limiter.allow(d.received, statusRate, statusBurst):
+		return dropStatusTooOften
+	case s.Able != nil && !s.Able():
 		return dropStatusUnable
 	}
-	d.answer(signReply(d.packet.startReply(nil, d.client, radius.CodeAccessAccept), d.client))
+	reply = signReply(d.packet.startReply(nil, d.client, radius.CodeAccessAccept), d.client)
+	statuses.keep(d, reply)
+	d.answer(reply)
 	return notDropped
 }

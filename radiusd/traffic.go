@@ -9,16 +9,17 @@ import (
 // traffic is what is known of one client's packets. It belongs to the client's name and so survives a reload.
 type traffic struct {
 	Counts
-	warned    atomic.Int64 // the day, since 1970
-	ratchets  ratchets
-	behaviour behaviour
+	warned      atomic.Int64 // the day, since 1970
+	wrongSecret tally
+	ratchets    ratchets
+	behaviour   behaviour
 
 	// Guarded by duplicates.mu:
 	inFlight int
 	byUser   map[string]*request // the newest login of each user that waits
 	replays  replays
 
-	statuses limiter
+	statuses statusServers
 }
 
 // Counts are one client's packets as far as they were believed to be its own. Read them with Load.
@@ -30,6 +31,7 @@ type Counts struct {
 	EAP                 atomic.Uint64
 	ProxyStateUnguarded atomic.Uint64 // Proxy-State without a Message-Authenticator
 	LastWithout         atomic.Int64  // Unix seconds; 0: never
+	Accounting          atomic.Uint64 // Accounting-Requests, which get no answer
 	Anonymous           atomic.Uint64 // with no NAS-IP-Address, NAS-IPv6-Address or NAS-Identifier
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"layeh.com/radius"
 	"layeh.com/radius/rfc2865"
 
 	"duoradiusd/policy"
@@ -51,39 +52,71 @@ func (s *Server) triage(d *datagram, b []byte, clients *Clients) (why dropReason
 	if len(b) > maxLength {
 		return dropTooLarge // what was read of it may be well-formed, but is not all (RFC 2865 §3)
 	}
-	if d.client = clients.find(d.from.Addr()); d.client == nil {
+	list := clients.find(d.from.Addr(), d.listener.address)
+	if list == nil {
 		return dropUnknownClient
 	}
+	d.client = list[0]
 	if d.packet, why = walk(b); why != notDropped {
 		return why
 	}
 	p := &d.packet
-	if code := p.code(); code != codeAccessRequest && code != codeStatusServer {
-		return dropWrongCode
-	}
-	t := d.client.traffic
-	if p.code() == codeAccessRequest {
-		t.Packets.Add(1)
-		if !p.named {
-			t.Anonymous.Add(1)
-		}
+	switch p.code() {
+	case codeAccessRequest:
 		if why := p.form(); why != notDropped {
 			return why
 		}
+	case codeStatusServer:
+	case byte(radius.CodeAccountingRequest):
+		d.client.traffic.Accounting.Add(1)
+		return dropWrongCode
+	default:
+		return dropWrongCode
 	}
 	if !p.messageAuthenticator.present() {
 		return s.triageUnsigned(d)
 	}
 	if !p.authentic(d.client) {
-		t.Wrong.Add(1)
+		d.client.traffic.countRequest(p)
+		d.client.traffic.Wrong.Add(1)
 		return dropWrongSignature
 	}
 	d.authentic = true
-	if p.code() == codeAccessRequest {
-		t.Authenticated.Add(1)
-		s.noteEvidence(d)
+	return s.triageSigned(d, list)
+}
+
+// triageSigned finds the client that a believed packet is of.
+func (s *Server) triageSigned(d *datagram, list []*Client) dropReason {
+	p := &d.packet
+	c := choose(list, p)
+	if p.code() == codeStatusServer {
+		if c != nil { // otherwise any of them: it is about the server
+			d.client = c
+		}
+		return notDropped
 	}
+	if d.client = c; c == nil {
+		return dropUnknownClient
+	}
+	t := c.traffic
+	t.countRequest(p)
+	t.Authenticated.Add(1)
+	if p.eap.present() {
+		t.EAP.Add(1)
+	}
+	s.noteSignedRequest(d)
 	return notDropped
+}
+
+// countRequest counts an Access-Request.
+func (t *traffic) countRequest(p *packet) {
+	if p.code() != codeAccessRequest {
+		return
+	}
+	t.Packets.Add(1)
+	if !p.named {
+		t.Anonymous.Add(1)
+	}
 }
 
 // form refuses requests that leave open how the user is to be checked (RFC 2865 §4.1, RFC 3579 §3.3 note 1).
@@ -100,6 +133,7 @@ func (p *packet) form() dropReason {
 // triageUnsigned decides about a packet without Message-Authenticator.
 func (s *Server) triageUnsigned(d *datagram) dropReason {
 	c, p := d.client, &d.packet
+	c.traffic.countRequest(p)
 	if p.code() == codeStatusServer || p.eap.present() {
 		return dropUnsigned // RFC 5997 §3, RFC 3579 §3.1
 	}
@@ -109,7 +143,6 @@ func (s *Server) triageUnsigned(d *datagram) dropReason {
 	if p.proxyState > 0 {
 		t.ProxyStateUnguarded.Add(1)
 	}
-	s.noteEvidence(d)
 	switch {
 	case c.MessageAuthenticator == Require:
 		return dropUnsigned
@@ -125,31 +158,6 @@ func (s *Server) triageUnsigned(d *datagram) dropReason {
 	return notDropped
 }
 
-// noteEvidence turns the ratchet of a client of "auto". EAP must carry a Message-Authenticator whatever the client is
-// like, and health probes are sent by other code than logins (FortiGate's test01), so neither says anything.
-func (s *Server) noteEvidence(d *datagram) {
-	c, p := d.client, &d.packet
-	if p.eap.present() {
-		c.traffic.EAP.Add(1)
-		return
-	}
-	if c.MessageAuthenticator == Accept || c.MessageAuthenticator == Require || isProbe(c, p) {
-		return
-	}
-	from := d.host()
-	if !c.single(from) {
-		return
-	}
-	turned, keep := c.traffic.ratchets.note(from, d.authentic, d.received)
-	if turned {
-		s.log().Warn("message_authenticator: this client always sends it and must from now on",
-			"client", c.Name, "from", from.String())
-	}
-	if keep {
-		s.saveSoon()
-	}
-}
-
 func isProbe(c *Client, p *packet) bool {
 	if len(c.Login.ProbeUsers) == 0 {
 		return false
@@ -158,16 +166,14 @@ func isProbe(c *Client, p *packet) bool {
 	return slices.ContainsFunc(c.Login.ProbeUsers, func(probe string) bool { return strings.EqualFold(probe, name) })
 }
 
-// single reports whether addr is configured as one host: behind a prefix are clients that we cannot tell apart.
-func (c *Client) single(addr netip.Addr) bool {
-	return slices.ContainsFunc(c.Addresses, func(p netip.Prefix) bool { return p.IsSingleIP() && p.Addr() == addr })
-}
+// authorizeOnly is a Service-Type of RFC 5176 §3.2.
+const authorizeOnly = rfc2865.ServiceType(17)
 
 // method returns how the user proves who they are. It reports false where nothing could be checked: such a login is
 // rejected at once and never reaches Duo (RFC 5080 §2.1.1).
 func (p *packet) method() (m policy.Method, ok bool) {
 	switch p.service() {
-	case rfc2865.ServiceType_Value_CallCheck, rfc2865.ServiceType(17): // Authorize-Only (RFC 5176 §3.2)
+	case rfc2865.ServiceType_Value_CallCheck, authorizeOnly:
 		return 0, false
 	}
 	switch {

@@ -74,7 +74,7 @@ func text(b []byte) netip.Addr {
 	if len(b) > 253 {
 		return netip.Addr{}
 	}
-	s := strings.TrimRight(string(b), "\x00")
+	s := strings.Trim(string(b), "\x00 ")
 	if strings.ContainsAny(s, " ,;=") {
 		s = pair(s)
 	}

@@ -9,9 +9,11 @@ const (
 	vendorPaloAlto  = 25461
 )
 
+// Microsoft's attributes that prove a password.
 const (
 	msCHAPResponse  = 1  // RFC 2548 §2.1.3
 	msCHAP2Response = 25 // RFC 2548 §2.3.2
+	msCHAP2CPW      = 27 // RFC 2548 §2.3.5: a new password, and the proof of the old one
 )
 
 // eachVendor calls f for every sub-attribute of a Vendor-Specific value in the format that RFC 2865 §5.26 recommends,
@@ -32,7 +34,7 @@ func eachVendor(value []byte, f func(vendor uint32, kind byte, value []byte) boo
 
 func isMSCHAP(value []byte) (found bool) {
 	eachVendor(value, func(vendor uint32, kind byte, _ []byte) bool {
-		found = vendor == vendorMicrosoft && (kind == msCHAPResponse || kind == msCHAP2Response)
+		found = vendor == vendorMicrosoft && (kind == msCHAPResponse || kind == msCHAP2Response || kind == msCHAP2CPW)
 		return !found
 	})
 	return found

@@ -2,6 +2,7 @@ package radiusd
 
 import (
 	"bytes"
+	"crypto/md5"
 	"encoding/hex"
 	"os"
 	"strings"
@@ -39,11 +40,11 @@ func TestRFC2865_7_1(t *testing.T) {
 	if p.code() != codeAccessRequest || p.identifier() != 0 || string(p.value(p.userName)) != "nemo" || p.methods() != 1 {
 		t.Errorf("code %d, Identifier %d, User-Name %q, %d methods", p.code(), p.identifier(), p.value(p.userName), p.methods())
 	}
-	password, ok := decodePassword(p.value(p.userPassword), p.authenticator(), []byte(rfcSecret), false)
+	password, ok := decodes(p.value(p.userPassword), p.authenticator(), []byte(rfcSecret), false)
 	if password != "arctangent" || !ok {
 		t.Errorf("User-Password %q, %v; want arctangent", password, ok)
 	}
-	if password, ok := decodePassword(p.value(p.userPassword), p.authenticator(), []byte("wrong"), false); ok {
+	if password, ok := decodes(p.value(p.userPassword), p.authenticator(), []byte("wrong"), false); ok {
 		t.Errorf("with a wrong secret: %q", password)
 	}
 }
@@ -97,6 +98,56 @@ func TestSealAgainstLayeh(t *testing.T) {
 	}
 }
 
+// decodes decodes a User-Password that was hidden with secret.
+func decodes(field []byte, authenticator [16]byte, secret []byte, latin1 bool) (string, bool) {
+	password, fault := decodePassword(field, authenticator, &Client{Secret: secret, Latin1: latin1})
+	return password, fault == ""
+}
+
+// TestPasswordHints: the line names the fault, and doubts the secret only where nothing has proved it and a wrong one could
+// be the cause.
+func TestPasswordHints(t *testing.T) {
+	hide := func(plain string) []byte {
+		b := make([]byte, (len(plain)+15)/16*16)
+		copy(b, plain)
+		a := &Client{Secret: []byte(testSecret)}
+		var pad [16]byte
+		previous := make([]byte, 16)
+		for at := 0; at < len(b); at += 16 {
+			h := md5.New()
+			h.Write(a.Secret)
+			h.Write(previous)
+			h.Sum(pad[:0])
+			for i := range pad {
+				b[at+i] ^= pad[i]
+			}
+			previous = b[at : at+16]
+		}
+		return b
+	}
+	for _, tt := range []struct {
+		field  []byte
+		latin1 bool
+		word   string
+		doubts bool // of the secret, in an unsigned packet
+	}{
+		{hide("pw")[:15], false, "15 octets", false},
+		{hide(strings.Repeat("x", 129)), false, "longer than the 128 octets", false},
+		{hide("x\x00y"), false, "NUL", true},
+		{hide("caf\xe9"), false, "password_charset", true},
+		{hide("caf\x81"), true, "Windows-1252", true},
+		{hide("a\tb"), false, "control character", true},
+	} {
+		_, fault := decodePassword(tt.field, [16]byte{}, &Client{Secret: []byte(testSecret), Latin1: tt.latin1})
+		for _, authentic := range []bool{true, false} {
+			hint := fault.hint(authentic)
+			if !strings.Contains(hint, tt.word) || strings.Contains(hint, "secret") != (tt.doubts && !authentic) {
+				t.Errorf("signed %v: %q, want %q", authentic, hint, tt.word)
+			}
+		}
+	}
+}
+
 func TestDecodePassword(t *testing.T) {
 	var authenticator [16]byte
 	copy(authenticator[:], "0123456789abcdef")
@@ -128,23 +179,26 @@ func TestDecodePassword(t *testing.T) {
 		{strings.Repeat("\x00", 16) + "y", false, "", false},
 		{"caf\xe9", false, "", false},
 		{"caf\xe9", true, "café", true},
-		{"caf\x85", true, "", false},
+		{"caf\x85", true, "caf…", true},
+		{"zehn\x80 \x96 \x92", true, "zehn€ – ’", true},
+		{"caf\x81", true, "", false}, {"\x8d\x8f\x90\x9d\xe9", true, "", false}, // undefined in Windows-1252
+		{"café", true, "café", true}, // UTF-8 is UTF-8 whatever the charset
 		{"a\tb", false, "", false},
 		{"a\x7f", false, "", false},
 		{"\u0085", false, "", false},
 		{"\xed\xa0\x80", false, "", false}, // a surrogate
 	} {
-		if got, ok := decodePassword(hidden(tt.plain), authenticator, secret, tt.latin1); got != tt.want || ok != tt.ok {
+		if got, ok := decodes(hidden(tt.plain), authenticator, secret, tt.latin1); got != tt.want || ok != tt.ok {
 			t.Errorf("%q: %q, %v; want %q, %v", tt.plain, got, ok, tt.want, tt.ok)
 		}
 	}
 	for size := range 300 {
-		_, ok := decodePassword(hidden("x")[:min(size, 16)], authenticator, secret, false)
-		if size < 16 && ok {
+		_, ok := decodes(hidden("x")[:min(size, 16)], authenticator, secret, false)
+		if size > 0 && size < 16 && ok {
 			t.Errorf("%d octets are a password", size)
 		}
 		long := bytes.Repeat(hidden("x"), 19)[:size]
-		if _, ok := decodePassword(long, authenticator, secret, false); ok && (size > 128 || size%16 != 0) {
+		if _, ok := decodes(long, authenticator, secret, false); ok && (size > 128 || size%16 != 0) {
 			t.Errorf("%d octets are a password", size)
 		}
 	}
@@ -155,7 +209,7 @@ func TestWrongSecretIsNoticed(t *testing.T) {
 	taken := 0
 	for range 20_000 {
 		p, _ := walk(nas.AccessRequest(testSecret, "jo", "hunter2").Bytes())
-		if _, ok := decodePassword(p.value(p.userPassword), p.authenticator(), []byte("another secret"), false); ok {
+		if _, ok := decodes(p.value(p.userPassword), p.authenticator(), []byte("another secret"), false); ok {
 			taken++
 		}
 	}

@@ -1,0 +1,63 @@
+package radiusd
+
+import (
+	"bytes"
+	"unicode"
+	"unicode/utf8"
+
+	"layeh.com/radius/rfc2865"
+
+	"duoradiusd/policy"
+)
+
+const nameCharset = `the user name is not UTF-8; password_charset = "latin1" reads Windows-1252`
+
+// hintOf says what an administrator should look at where the request itself tells; "" where it does not.
+func (l *login) hintOf(why policy.Reason) string {
+	switch why {
+	case policy.ReasonBadName:
+		return nameFault(l.user)
+	case policy.ReasonUnsupported:
+		return l.datagram.packet.unsupported()
+	}
+	return ""
+}
+
+// nameFault says why nobody can have this name.
+func nameFault(name []byte) string {
+	switch {
+	case len(name) == 0:
+		return "the request has no user name"
+	case bytes.IndexByte(name, 0) >= 0:
+		return "the user name holds a NUL: some clients send the one that ends a C string"
+	case !utf8.Valid(name):
+		return nameCharset
+	case bytes.ContainsFunc(name, unicode.IsControl):
+		return "the user name holds a control character"
+	case len(bytes.TrimSpace(name)) != len(name):
+		return "the user name begins or ends with a blank"
+	}
+	return "the user name has no canonical form: see [username]"
+}
+
+// unsupported names the method by which a request proves its user, where that can't be checked.
+func (p *packet) unsupported() string {
+	const upstream = "; only a first factor of type radius can check it: set the client to PAP, or give it one"
+	switch {
+	case p.service() == rfc2865.ServiceType_Value_CallCheck:
+		return "Service-Type is Call-Check: there is no password to check"
+	case p.service() == authorizeOnly:
+		return "Service-Type is Authorize-Only: there is no password to check"
+	case p.eap.present():
+		return "the method is EAP" + upstream
+	case p.msCHAP:
+		return "the method is MS-CHAP" + upstream
+	case p.chapPassword.present():
+		return "the method is CHAP" + upstream
+	case p.arap:
+		return "the method is ARAP, which nobody checks here: set the client to PAP"
+	case !p.userPassword.present():
+		return "the request has no password attribute: neither User-Password nor that of another method"
+	}
+	return ""
+}
