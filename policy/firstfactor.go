@@ -79,7 +79,8 @@ func authenticateOrPanicError(ctx context.Context, factor FirstFactor, r FirstRe
 func (l *login) firstRequest() FirstRequest {
 	r := FirstRequest{
 		User: l.name, Method: l.Method, Password: l.password,
-		Typed: l.User, ClientAddr: l.ClientAddr, Authenticator: l.Authenticator, Attributes: l.Attributes,
+		Groups: l.groupsToAsk(),
+		Typed:  l.User, ClientAddr: l.ClientAddr, Authenticator: l.Authenticator, Attributes: l.Attributes,
 	}
 	if l.dialogue != nil {
 		r.State = l.dialogue.State

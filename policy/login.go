@@ -75,8 +75,8 @@ type login struct {
 	chosen    Chosen    // the second factor that the user typed
 	dialogue  *Dialogue // with the first factor; nil: it is asked for the first time
 	account   Account
-	groups    []string // of account, folded
-	facts     Verdict  // what is known of the answer
+	groups    membership // of account
+	facts     Verdict    // what is known of the answer
 
 	origin          *JoinKey // of the login's first request; nil in that one
 	answersDialogue bool     // it answers what the first factor asked back
@@ -170,7 +170,7 @@ func (l *login) mapped() bool { return l.user != nil && l.user.Duo != Identity{}
 // setAccount takes what the first factor knows: who the user is where the client could not know, and a Duo name for
 // those whom no [[user]] maps. It reports false for a name that no login can have.
 func (l *login) setAccount(account Account) bool {
-	l.account, l.groups = account, foldGroups(account.Groups)
+	l.account, l.groups = account, membershipOf(account)
 	if account.User != "" && !l.setName(account.User) {
 		return false
 	}

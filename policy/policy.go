@@ -28,6 +28,8 @@ type Policy struct {
 	users    map[string]listed // by canonical name and alias
 	rules    ruleIndex
 	memory   *Memory
+
+	groupsAsked []groupsAsked
 }
 
 // listed is a User under its canonical name.
@@ -53,6 +55,7 @@ func New(s Settings, m *Memory) *Policy {
 		r.Groups = foldGroups(r.Groups)
 	}
 	p.rules = indexRules(p.settings.Rules)
+	p.groupsAsked = asksForGroups(&s)
 	return p
 }
 

@@ -25,7 +25,7 @@ func (l *login) attributes() (list []Attribute) {
 	list = append(list, l.account.Proof...)
 	own := len(list)
 	for i := range l.settings.Replies {
-		if r := &l.settings.Replies[i]; fitsList(r.Clients, l.Client.Name) && fitsGroups(r.Groups, l.groups) {
+		if r := &l.settings.Replies[i]; fitsList(r.Clients, l.Client.Name) && fitsGroups(r.Groups, l.groups.counted) {
 			list = append(list, r.Attributes...)
 		}
 	}

@@ -24,12 +24,12 @@ type Rule struct {
 }
 
 // fits reports whether the rule fits a login by user; one that names groups never fits while groups are not known.
-func (r *Rule) fits(user string, groups []string, a *Attempt, now time.Time) bool {
+func (r *Rule) fits(user string, groups membership, a *Attempt, now time.Time) bool {
 	return r.misfit(user, groups, a, now) == ""
 }
 
 // misfit returns the key of the first list that does not fit, "" where all do.
-func (r *Rule) misfit(user string, groups []string, a *Attempt, now time.Time) string {
+func (r *Rule) misfit(user string, groups membership, a *Attempt, now time.Time) string {
 	switch {
 	case !fitsList(r.Clients, a.Client.Name):
 		return "clients"
@@ -37,7 +37,7 @@ func (r *Rule) misfit(user string, groups []string, a *Attempt, now time.Time) s
 		return "services"
 	case !fitsList(r.Users, user):
 		return "users"
-	case !fitsGroups(r.Groups, groups):
+	case !fitsGroups(r.Groups, groups.of(r.Need)):
 		return "groups"
 	case !r.fitsNetwork(a):
 		return "networks"

@@ -38,7 +38,7 @@ func indexRules(rules []Rule) ruleIndex {
 }
 
 // first returns the first rule that fits, and its index; nil where none does.
-func (x *ruleIndex) first(user string, groups []string, a *Attempt, now time.Time) (r *Rule, index int) {
+func (x *ruleIndex) first(user string, groups membership, a *Attempt, now time.Time) (r *Rule, index int) {
 	best := len(x.rules)
 	look := func(candidates []int) {
 		for _, i := range candidates {
@@ -52,7 +52,7 @@ func (x *ruleIndex) first(user string, groups []string, a *Attempt, now time.Tim
 		}
 	}
 	look(x.byUser[user])
-	for _, g := range groups {
+	for _, g := range groups.restricting {
 		look(x.byGroup[g])
 	}
 	look(x.rest)

@@ -41,7 +41,7 @@ func TestIndexIsAScan(t *testing.T) {
 }
 
 // scan is what the index must agree with.
-func scan(rules []Rule, user string, groups []string, a *Attempt, now time.Time) (*Rule, int) {
+func scan(rules []Rule, user string, groups membership, a *Attempt, now time.Time) (*Rule, int) {
 	for i := range rules {
 		if rules[i].fits(user, groups, a, now) {
 			return &rules[i], i
@@ -117,7 +117,7 @@ func (g ruleGenerator) addr() netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 0, byte(g.IntN(2)), low})
 }
 
-func (g ruleGenerator) login() (user string, groups []string, a *Attempt, now time.Time) {
+func (g ruleGenerator) login() (user string, groups membership, a *Attempt, now time.Time) {
 	a = &Attempt{Client: &Client{Name: fmt.Sprint("client", g.IntN(5)), Service: fmt.Sprint("service", g.IntN(4))},
 		Authentic: g.IntN(3) > 0}
 	switch g.IntN(8) {
@@ -127,8 +127,13 @@ func (g ruleGenerator) login() (user string, groups []string, a *Attempt, now ti
 	default:
 		a.UserIP = g.addr()
 	}
+	var account Account
 	for range g.IntN(4) {
-		groups = append(groups, fmt.Sprint("group", g.IntN(13)))
+		account.Groups = append(account.Groups, fmt.Sprint("group", g.IntN(13)))
 	}
+	for range g.IntN(3) {
+		account.NestedGroups = append(account.NestedGroups, fmt.Sprint("group", g.IntN(13)))
+	}
+	groups = membershipOf(account)
 	return fmt.Sprint("user", g.IntN(13)), groups, a, time.Unix(int64(g.IntN(86400)), 0)
 }

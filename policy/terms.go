@@ -16,7 +16,7 @@ func (l *login) applyRulesByName() *Verdict {
 	if l.Method == MethodEAP { // the name outside of a tunnel is nobody's
 		return nil
 	}
-	r, index := l.rules.first(l.name, nil, &l.Attempt, l.began)
+	r, index := l.rules.first(l.name, membership{}, &l.Attempt, l.began)
 	// A rule by group may come first, where the first factor will tell groups.
 	if r != nil && (index < l.rules.firstByGroup || l.Client.Groupless || l.Client.FirstFactor == nil) {
 		l.rule, l.ruleFits = r, true
