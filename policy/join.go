@@ -55,6 +55,14 @@ type NewTransaction struct {
 	LoginBegan time.Time // when that login began
 }
 
+var (
+	// ErrTakenOver says that another process asks Duo for the answer of this transaction now.
+	ErrTakenOver = errors.New("policy: another process has taken this transaction over")
+	// ErrPushLost says that the process which began a transaction ended before it could say whether Duo did. The phone may
+	// ring: nothing else is begun, and nobody is let in.
+	ErrPushLost = errors.New("policy: the daemon that began this push has ended, and only it knew its txid")
+)
+
 // Claim is the answer to who may begin a transaction.
 type Claim int
 
@@ -184,9 +192,15 @@ func (m *Memory) ask(t Transaction, second SecondFactor, r *AuthRequest, limits 
 	}
 }
 
+// TakeOver asks Duo for the answer of a transaction that another process began and can't ask for any more.
+func (m *Memory) TakeOver(t Transaction, second SecondFactor, limits PushLimits) {
+	r := &AuthRequest{User: t.User, Name: t.Name, Factor: t.Factor, Began: t.Txid}
+	m.ask(t, second, r, limits)
+}
+
 // askDuo asks Duo and tells all who must know what became of it.
 func (m *Memory) askDuo(ctx context.Context, t Transaction, second SecondFactor, r *AuthRequest, limits PushLimits, limit time.Duration) {
-	asking, cancel := context.WithTimeout(ctx, limit)
+	asking, cancel := context.WithTimeout(m.Transactions.Own(ctx, t.ID), limit)
 	defer cancel()
 	began := t.Began
 	r.Started = func(txid string) {
@@ -194,6 +208,9 @@ func (m *Memory) askDuo(ctx context.Context, t Transaction, second SecondFactor,
 		m.Transactions.Started(asking, t.ID, txid)
 	}
 	result, err := authOrPanicError(asking, second, r)
+	if context.Cause(asking) == ErrTakenOver { // its new owner tells them
+		return
+	}
 	told := context.WithoutCancel(ctx)
 	// What Duo never began rang no phone: an outage is nobody's push bombing.
 	if t.Factor.reachesPhone() && ctx.Err() == nil && (err == nil || began) {

@@ -124,7 +124,9 @@ func (ts *localTransactions) Claim(_ context.Context, n NewTransaction) (Transac
 	if ts.live >= maxTransactions {
 		return Transaction{}, 0, errTooMany
 	}
-	t.ID, t.Start = TransactionID(rand.Text()), time.Now()
+	if t.ID == "" {
+		t.ID, t.Start = TransactionID(rand.Text()), time.Now()
+	}
 	ts.live++
 	ts.byID[t.ID] = t
 	ts.addKey(t, n.Key, n.Account)
@@ -134,6 +136,9 @@ func (ts *localTransactions) Claim(_ context.Context, n NewTransaction) (Transac
 	ts.changes.Add(1)
 	return t.Transaction, ClaimOwned, nil
 }
+
+// Own implements Transactions: nobody else can take over what is in this process.
+func (ts *localTransactions) Own(ctx context.Context, _ TransactionID) context.Context { return ctx }
 
 // AddKey implements Transactions.
 func (ts *localTransactions) AddKey(_ context.Context, id TransactionID, key JoinKey, account Account) error {

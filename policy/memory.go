@@ -41,9 +41,20 @@ func NewMemory(entries int) *Memory {
 		changes:      changes,
 	}
 	rand.Read(m.digest.key[:])
-	m.Stores = Stores{m.approvals, m.transactions, m.challenges, m.guard, m.replays}
+	m.Stores = m.Local()
 	m.running, m.stop = context.WithCancel(context.Background())
 	return m
+}
+
+// Local returns the stores inside this process.
+func (m *Memory) Local() Stores {
+	return Stores{m.approvals, m.transactions, m.challenges, m.guard, m.replays}
+}
+
+// Share has m use stores that several processes share; they may fall back on Local's. key is what the processes make
+// digests of passwords with. It is called after Restore and before the first login.
+func (m *Memory) Share(stores Stores, key [32]byte) {
+	m.Stores, m.digest.key = stores, key
 }
 
 // Changes returns a number that is another whenever something may have changed since that Save writes.

@@ -161,7 +161,7 @@ func (l *login) askPreauth(ctx context.Context, r PreauthRequest) (pre Preauth, 
 	return pre, asking.Err() == nil || given >= fairChance, err
 }
 
-// applyFailmode decides a login whose preauth got no answer. It is the only place that reads failmode.
+// applyFailmode decides a login whose preauth got no answer. Nowhere else does failmode let anybody in.
 func (l *login) applyFailmode(ctx context.Context, fair bool, err error) Verdict {
 	if v := l.noLongerWaited(ctx); v != nil {
 		return *v
@@ -220,13 +220,19 @@ func (l *login) conclude(ctx context.Context, result AuthResult) Verdict {
 	return l.reject(why, say)
 }
 
-// unanswered is where auth got no answer. Failmode has no say here: the phone may have rung.
+// unanswered is where auth got no answer. Failmode lets nobody in here: the phone may have rung.
 func (l *login) unanswered(ctx context.Context, err error) Verdict {
 	if v := l.noLongerWaited(ctx); v != nil {
 		return *v
 	}
 	l.facts.Err = err
 	switch {
+	case errors.Is(err, ErrPushLost):
+		v := l.reject(ReasonDuoUnavailable, sayLater)
+		if l.failmode() == FailmodeSilent { // the client asks elsewhere, or again when the phone is silent
+			v.Outcome, v.Message = OutcomeDiscard, ""
+		}
+		return v
 	case errors.Is(err, ErrUnavailable):
 		return l.reject(ReasonDuoUnavailable, sayLater)
 	case errors.Is(err, context.DeadlineExceeded) && l.facts.Factor.rings():

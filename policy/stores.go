@@ -63,8 +63,11 @@ type Transactions interface {
 	// Rings reports whether the user's phone rings, or rang when the login that asks had begun already.
 	Rings(ctx context.Context, duo Identity, began time.Time) (bool, error)
 	// Claim makes the caller the owner of a new transaction, unless one began since the caller looked that has the same key
-	// or rings the same phone. The owner asks Duo and calls Finish.
+	// or rings the same phone. The owner asks Duo and calls Finish. A transaction that another process began has an ID.
 	Claim(ctx context.Context, t NewTransaction) (Transaction, Claim, error)
+	// Own returns the context in which the owner asks Duo. It ends with ctx, and with the cause ErrTakenOver once another
+	// process has become the owner, because this one did not say in time that it lives.
+	Own(ctx context.Context, id TransactionID) context.Context
 	// AddKey lets key join the transaction as well, while it is not over.
 	AddKey(ctx context.Context, id TransactionID, key JoinKey, account Account) error
 	// Started says that Duo has begun the transaction under its own ID.

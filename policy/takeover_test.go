@@ -1,0 +1,70 @@
+package policy
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+)
+
+// lostTransactions are those of a process that has ended before it could say whether Duo had begun them.
+type lostTransactions struct{ Transactions }
+
+func (lostTransactions) Wait(context.Context, TransactionID) (AuthResult, error) {
+	return AuthResult{}, ErrPushLost
+}
+
+// TestK25_PushLost: nobody gets in by failmode when it is not known whether the phone rings; with "silent" the client
+// gets no answer.
+func TestK25_PushLost(t *testing.T) {
+	for mode, want := range map[Failmode]string{
+		FailmodeSecure: "reject duo-unavailable push: " + sayLater,
+		FailmodeSafe:   "reject duo-unavailable push: " + sayLater,
+		FailmodeSilent: "discard duo-unavailable push",
+	} {
+		inWorld(t, func(w *world) {
+			w.client.Failmode = mode
+			w.answers(allows(time3))
+			stores := w.memory.Local()
+			stores.Transactions = lostTransactions{stores.Transactions}
+			w.memory.Share(stores, [32]byte{1})
+			w.wants(w.login("pw"), want)
+		})
+	}
+}
+
+// takenOver are transactions that another process takes over as soon as this one asks Duo.
+type takenOver struct {
+	Transactions
+	taken chan struct{}
+}
+
+func (ts takenOver) Own(ctx context.Context, _ TransactionID) context.Context {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		<-ts.taken
+		cancel(ErrTakenOver)
+	}()
+	return ctx
+}
+
+// TestK24_Fenced: whoever has lost a transaction to another process says no more about it. Its logins get the new owner's
+// answer.
+func TestK24_Fenced(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.answers(never)
+		ts := takenOver{w.memory.Local().Transactions, make(chan struct{})}
+		stores := w.memory.Local()
+		stores.Transactions = ts
+		w.memory.Share(stores, [32]byte{1})
+		p := w.start("pw")
+		close(ts.taken)
+		synctest.Wait()
+		if _, _, live := w.kept(); live != 1 {
+			t.Errorf("%d transactions are live; want the one that another process has now", live)
+		}
+		for id := range w.memory.transactions.byID {
+			ts.Finish(t.Context(), id, AuthResult{Allowed: true, Status: "allow", Txid: "T1"}, nil)
+		}
+		p.wants("accept approved push T1")
+	})
+}
