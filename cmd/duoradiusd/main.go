@@ -64,6 +64,7 @@ One login, one push.`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.AddCommand(serveCommand(), checkCommand(), loginCommand(), explainCommand(), statusCommand(), loginsCommand(), clientsCommand(), approvalsCommand(), reloadCommand(), passwdCommand(), importCommand(), versionCommand())
+	root.AddCommand(systemCommands()...)
 	return root
 }
 

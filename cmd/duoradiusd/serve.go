@@ -33,15 +33,29 @@ over whole, or not at all.`,
 	}
 	file := configFlag(c)
 	profiles := c.Flags().Bool("pprof", false, "serve Go's profiles of the daemon too, for go tool pprof, under /debug/pprof/ of [admin] address")
-	c.RunE = func(c *cobra.Command, _ []string) error { return serve(c, *file, *profiles) }
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		return supervised(c, func(by supervisor) error { return serve(c, *file, *profiles, by) })
+	}
 	return c
 }
 
-func serve(c *cobra.Command, file string, profiles bool) error {
+// supervisor is what has started the daemon: a shell or systemd, or Windows' service control manager.
+type supervisor struct {
+	signals <-chan os.Signal                // SIGHUP reads the configuration again, any other ends the daemon
+	handler func(slog.Handler) slog.Handler // what else is to see the log
+	ready   func(summary string)            // is told when the daemon listens
+}
+
+// bySignals runs the daemon for a shell or systemd.
+func bySignals(run func(supervisor) error) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
+	same := func(h slog.Handler) slog.Handler { return h }
+	return run(supervisor{signals: signals, handler: same, ready: func(string) {}})
+}
 
+func serve(c *cobra.Command, file string, profiles bool, by supervisor) error {
 	config, err := load(c, file)
 	if err != nil {
 		return err
@@ -52,7 +66,7 @@ func serve(c *cobra.Command, file string, profiles bool) error {
 	lines := daemon.NewLogWriter(c.ErrOrStderr())
 	go lines.Run()
 	defer lines.Close()
-	log := newLogger(config.Log, lines)
+	log := slog.New(by.handler(newHandler(config.Log, lines)))
 	warn(log, config)
 	d, err := daemon.New(config, log)
 	if err != nil {
@@ -69,7 +83,8 @@ func serve(c *cobra.Command, file string, profiles bool) error {
 	if err := d.Listen(); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.OutOrStdout(), "duoradiusd %s listens on %s (%s)\n", daemon.Version(), addresses(d), d.Summary())
+	summary := fmt.Sprintf("duoradiusd %s listens on %s (%s)", daemon.Version(), addresses(d), d.Summary())
+	fmt.Fprintln(c.OutOrStdout(), summary)
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -88,10 +103,11 @@ func serve(c *cobra.Command, file string, profiles bool) error {
 		defer control.Close()
 	}
 	manager.Ready()
+	by.ready(summary)
 	watched, unwatch := context.WithCancel(context.Background())
 	defer unwatch()
 	go manager.Watch(watched) // until the last login has its answer
-	for s := range signals {
+	for s := range by.signals {
 		if s != syscall.SIGHUP {
 			break
 		}
@@ -103,7 +119,7 @@ func serve(c *cobra.Command, file string, profiles bool) error {
 	hurry, now := context.WithCancel(context.Background())
 	defer now()
 	go func() {
-		for s := range signals {
+		for s := range by.signals {
 			if s != syscall.SIGHUP {
 				now()
 				return
@@ -136,12 +152,12 @@ func reload(ctx context.Context, d *daemon.Daemon, file string, first *conf.Conf
 	return nil
 }
 
-func newLogger(l conf.Log, w io.Writer) *slog.Logger {
+func newHandler(l conf.Log, w io.Writer) slog.Handler {
 	options := &slog.HandlerOptions{Level: l.Level}
 	if l.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
+		return slog.NewJSONHandler(w, options)
 	}
-	return slog.New(slog.NewTextHandler(w, options))
+	return slog.NewTextHandler(w, options)
 }
 
 func warn(log *slog.Logger, c *conf.Config) {

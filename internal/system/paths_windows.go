@@ -15,6 +15,9 @@ func ControlSocket() string { return `\\.\pipe\duoradiusd` }
 // StateFolder is where the daemon keeps what survives a restart unless [state] directory says otherwise.
 func StateFolder() string { return filepath.Join(Folder(), "state") }
 
+// LogFolder is where the service's log lies.
+func LogFolder() string { return filepath.Join(Folder(), "log") }
+
 // Folder is where the configuration, its secrets and the state lie: %ProgramData%\duoradiusd. The system is asked for
 // its place, for the environment may be anybody's.
 func Folder() string {
