@@ -38,6 +38,10 @@ func (s *Server) Listen(addresses []netip.AddrPort) error {
 	if s.closed {
 		return ErrClosed
 	}
+	addresses, err := expandWildcards(addresses)
+	if err != nil {
+		return err
+	}
 	wanted := make(map[netip.AddrPort]*listener)
 	var opened []*listener
 	for _, a := range addresses {
@@ -143,6 +147,8 @@ func (s *Server) read(l *listener) {
 			continue
 		case errors.Is(err, net.ErrClosed):
 			return
+		case err != nil && isDatagramError(err):
+			continue
 		case err != nil:
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 			s.log().Error("reading", "address", l.socket.localAddress().String(), "error", err, "again_in", pause)

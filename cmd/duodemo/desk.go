@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"text/template"
 	"time"
 
@@ -23,6 +22,7 @@ import (
 
 	"duoradiusd/cmd/internal/daemon"
 	"duoradiusd/conf"
+	"duoradiusd/internal/system"
 	"duoradiusd/test/fakeduo"
 )
 
@@ -94,7 +94,7 @@ func (d *desk) startDaemon() error {
 			return err
 		}
 		err = d.daemon.Listen()
-		if err == nil || !errors.Is(err, syscall.EADDRINUSE) {
+		if err == nil || !system.IsInUse(err) {
 			return err
 		}
 		d.daemon.Shutdown(context.Background())

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -104,7 +103,7 @@ func unreachable(socket string, unread, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		err = fmt.Errorf("%s: permission denied; try sudo, or join the group of this socket", socket)
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
+	case errors.Is(err, fs.ErrNotExist), system.IsRefused(err):
 		err = fmt.Errorf("no daemon answers at %s: is it running? (--config names its configuration, --socket its [admin] socket)", socket)
 	default:
 		err = fmt.Errorf("ask the daemon at %s: %w", socket, err)

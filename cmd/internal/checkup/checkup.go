@@ -10,11 +10,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"time"
 
 	"duoradiusd/cmd/internal/daemon"
 	"duoradiusd/conf"
+	"duoradiusd/internal/system"
 	"duoradiusd/policy"
 	"duoradiusd/policy/ldapauth"
 	"duoradiusd/policy/radiusauth"
@@ -119,7 +119,7 @@ func writable(directory string) Finding {
 	for parent := directory; errors.Is(err, os.ErrNotExist) && parent != filepath.Dir(parent); {
 		parent = filepath.Dir(parent)
 		if info, err = os.Stat(parent); err == nil {
-			if syscall.Access(parent, accessWrite) == nil {
+			if system.Writable(parent) == nil {
 				return ok("is made when the daemon starts")
 			}
 			return warning("make it, owned by the daemon's user", "is not there, and %s can't be written to by this user", parent)
@@ -130,13 +130,11 @@ func writable(directory string) Finding {
 		return problem("make it, owned by the daemon's user", "%v", err)
 	case !info.IsDir():
 		return problem("name a folder", "is no folder")
-	case syscall.Access(directory, accessWrite) != nil:
+	case system.Writable(directory) != nil:
 		return warning("run check as the daemon's user; if it says the same, change the folder's owner", "can't be written to by this user")
 	}
 	return ok("can be written to")
 }
-
-const accessWrite = 2 // W_OK, access(2)
 
 // ports looks whether the sockets can be opened.
 func (r *run) ports() (list []question) {
@@ -154,13 +152,13 @@ func (r *run) port(subject string, address netip.AddrPort) Finding {
 		return ok("free")
 	}
 	switch {
-	case errors.Is(err, syscall.EADDRINUSE) && r.Serving != nil && slices.Contains(r.Serving(), subject):
+	case system.IsInUse(err) && r.Serving != nil && slices.Contains(r.Serving(), subject):
 		return ok("served by the running daemon")
-	case errors.Is(err, syscall.EADDRINUSE):
+	case system.IsInUse(err):
 		return problem("find out who has it (ss -lunp) and end that, or listen elsewhere", "in use by another program")
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
+	case system.IsNotOurs(err):
 		return problem("use an address of this machine", "no address of this machine")
-	case errors.Is(err, syscall.EACCES):
+	case errors.Is(err, os.ErrPermission):
 		return warning("give the daemon CAP_NET_BIND_SERVICE, or use a port above 1023", "this user may not open it")
 	}
 	return problem("listen on another address", "%v", errors.Unwrap(err))
@@ -244,7 +242,7 @@ func answered(s radiusauth.ServerCheck) Finding {
 		return ok("answers Status-Server")
 	case s.Unclear:
 		return warning("if it knows Status-Server (FreeRADIUS does, NPS does not): check the firewall, that it knows this client, and the secret on both sides", "%v", s.Err)
-	case errors.Is(s.Err, syscall.ECONNREFUSED):
+	case system.IsRefused(s.Err):
 		return problem("check the address and the port, and that the server runs", "%v", s.Err)
 	}
 	return problem("check the name, the way to it, and the secret on both sides", "%v", s.Err)

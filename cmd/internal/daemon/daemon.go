@@ -9,18 +9,17 @@ package daemon
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"duoradiusd/cmd/internal/history"
 	"duoradiusd/conf"
+	"duoradiusd/internal/system"
 	"duoradiusd/policy"
 	"duoradiusd/radiusd"
 )
@@ -132,7 +131,7 @@ func (d *Daemon) Reload(c *conf.Config) error {
 	}
 	if err := d.server.Listen(p.listen); err != nil {
 		p.drop(before)
-		if errors.Is(err, syscall.EADDRINUSE) {
+		if system.IsInUse(err) {
 			return fmt.Errorf("%w (another address on a port that is listened on wants a restart)", err)
 		}
 		return err

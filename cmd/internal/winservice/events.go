@@ -52,9 +52,16 @@ func NewHandler(all slog.Handler, log EventLog) *Handler {
 	return &Handler{Handler: all, events: &events{log: log}}
 }
 
+// Enabled implements slog.Handler.
+func (h *Handler) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelWarn || h.Handler.Enabled(ctx, level)
+}
+
 // Handle implements slog.Handler. The Event Log's errors are not reported: there is no better place for them.
-func (h *Handler) Handle(ctx context.Context, r slog.Record) error {
-	err := h.Handler.Handle(ctx, r)
+func (h *Handler) Handle(ctx context.Context, r slog.Record) (err error) {
+	if h.Handler.Enabled(ctx, r.Level) {
+		err = h.Handler.Handle(ctx, r)
+	}
 	if r.Level >= slog.LevelWarn {
 		h.events.put(r, h.attrs)
 	}
