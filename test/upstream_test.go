@@ -41,7 +41,8 @@ type upstream struct {
 }
 
 // startUpstream starts FreeRADIUS with a file of users and an EAP method that it offers first. names says whether its
-// Access-Accepts name who is "inner" in the tunnel, or "outer", as FreeRADIUS does by itself.
+// Access-Accepts name who is "inner" in the tunnel, or "outer", as FreeRADIUS does by itself, or the outer name "stripped"
+// of its realm.
 func startUpstream(t testing.TB, eap, names string) *upstream {
 	t.Helper()
 	program := realClient(t, "freeradius")
