@@ -71,6 +71,7 @@ type Verdict struct {
 	State     string        // of a Challenge
 	Wait      time.Duration // of a Challenge: how long its State is good (Session-Timeout)
 	Immediate bool          // a Reject that must not be delayed (health probes)
+	Delayed   bool          // a Challenge that is delayed as a Reject is: it answers a wrong passcode
 
 	Attributes []Attribute // beside what the other fields say, in this order
 	EAP        string      // the EAP packet for the client; "" for none: a Reject of EAP then carries an EAP-Failure
@@ -108,7 +109,7 @@ const (
 	ReasonNotAllowed       Reason = "factor-not-allowed"
 	ReasonNeedsPasscode    Reason = "passcode-needed"
 	ReasonNoDevice         Reason = "no-device"
-	ReasonThrottled        Reason = "throttled"    // too many wrong passwords
+	ReasonThrottled        Reason = "throttled"    // too many wrong passwords or passcodes
 	ReasonCooldown         Reason = "cooldown"     // too many pushes without a yes: only a passcode counts
 	ReasonPending          Reason = "push-pending" // another login of this user waits for an answer
 	ReasonDenied           Reason = "denied"       // the user said no, or the passcode was wrong

@@ -149,8 +149,10 @@ func (l *login) answerChallenge(ctx context.Context, c *OpenChallenge) Verdict {
 	case v.Reason == ReasonCodesSent:
 		c.Options = nil
 		return l.challenge(ctx, c, sayCodesSent+"\n"+sayPasscode)
-	case v.Reason == ReasonDenied && v.Factor == FactorPasscode,
-		v.Reason == ReasonNoDevice, v.Reason == ReasonCooldown, v.Reason == ReasonPending:
+	case v.Reason == ReasonDenied && v.Factor == FactorPasscode:
+		v = l.askAgain(ctx, c, v.Message)
+		v.Delayed = true
+	case v.Reason == ReasonNoDevice, v.Reason == ReasonCooldown, v.Reason == ReasonPending:
 		return l.askAgain(ctx, c, v.Message)
 	}
 	return v

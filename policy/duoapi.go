@@ -93,7 +93,8 @@ type AuthRequest struct {
 	Began    string            // the txid of a push or call that an earlier run began: nothing is sent, its answer is awaited
 	Started  func(txid string) // called once when Duo has begun a transaction; may be nil
 
-	code string // of a Verified Push, which its user sees beside the challenge
+	code  string     // of a Verified Push, which its user sees beside the challenge
+	guess *Admission // of a passcode, which the guard is told Duo's answer to; nil for none
 }
 
 // AuthResult is Duo's final word on an AuthRequest.

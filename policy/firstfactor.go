@@ -31,7 +31,8 @@ func (l *login) checkFirstFactor(ctx context.Context) *Verdict {
 	case l.dialogue == nil && l.Method == MethodPassword && l.password == "": // many directories answer yes to it (RFC 4513 §5.1.2)
 		return end(l.reject(ReasonBadPassword, sayWrong))
 	}
-	if v := l.admitAttempt(ctx); v != nil {
+	admission, v := l.admitPassword(ctx)
+	if v != nil {
 		return v
 	}
 	start := time.Now()
@@ -40,19 +41,19 @@ func (l *login) checkFirstFactor(ctx context.Context) *Verdict {
 	var back *AskBack
 	switch {
 	case err == nil:
-		l.attemptChecked(ctx, CheckedRight)
+		l.settle(ctx, admission, GuessRight)
 		if !l.setAccount(account) {
 			return end(l.reject(ReasonBadName, sayWrong))
 		}
 		return nil
 	case errors.As(err, &back):
-		l.attemptChecked(ctx, CheckedAskedBack)
+		l.settle(ctx, admission, GuessAskedBack)
 		return end(l.relay(ctx, back))
 	case errors.Is(err, ErrRejected):
-		l.attemptChecked(ctx, CheckedWrong)
+		l.settle(ctx, admission, GuessWrong)
 		return end(l.refuse(err))
 	}
-	l.attemptChecked(ctx, CheckedNotAsked)
+	l.settle(ctx, admission, GuessNotAsked)
 	if errors.Is(err, ErrUnsupported) {
 		return end(l.unsupported())
 	}
@@ -88,38 +89,13 @@ func (l *login) firstRequest() FirstRequest {
 	return r
 }
 
-// admitAttempt rejects a password of whom too many wrong ones came. Of a dialogue the first request alone counts.
-func (l *login) admitAttempt(ctx context.Context) *Verdict {
+// admitPassword holds back a password of a person of whom too many wrong ones came. Of a dialogue the first request alone is
+// admitted.
+func (l *login) admitPassword(ctx context.Context) (Admission, *Verdict) {
 	if l.dialogue != nil {
-		return nil
+		return Admission{Guess: l.guessOfPassword()}, nil
 	}
-	ok, err := l.memory.Guard.Admit(ctx, l.attempt())
-	switch {
-	case err != nil:
-		return end(l.storeFailed(err))
-	case !ok:
-		return end(l.reject(ReasonThrottled, sayWrong))
-	}
-	return nil
-}
-
-// attemptChecked tells the guard what the password was. The login goes on whatever the guard makes of it.
-func (l *login) attemptChecked(ctx context.Context, result CheckResult) {
-	a := l.attempt()
-	a.Later = l.dialogue != nil
-	if err := l.memory.Guard.Checked(context.WithoutCancel(ctx), a, result); err != nil {
-		l.facts.Err = err
-	}
-}
-
-// attempt is what the guard counts: nobody's attempt where the name is only what the outside of an EAP tunnel says,
-// "anonymous" for a whole company.
-func (l *login) attempt() GuardedAttempt {
-	a := GuardedAttempt{Person: l.name, IP: l.UserIP}
-	if l.Method == MethodEAP {
-		a.Person = ""
-	}
-	return a
+	return l.admit(ctx, l.guessOfPassword())
 }
 
 // unsupported rejects at once: appliances try several methods in turn (RFC 2865 §2.2, RFC 3579 §2.1).

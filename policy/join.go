@@ -168,6 +168,9 @@ func (l *login) begin(ctx context.Context, r *AuthRequest) (Transaction, Claim, 
 		Account:     l.account,
 		LoginBegan:  l.began,
 	})
+	if r.guess != nil && (err != nil || claim != ClaimOwned) {
+		l.settle(ctx, *r.guess, GuessNotAsked)
+	}
 	if err != nil {
 		l.facts.Factor = r.Factor
 		return t, claim, err
@@ -188,6 +191,7 @@ func (l *login) begin(ctx context.Context, r *AuthRequest) (Transaction, Claim, 
 func (m *Memory) ask(t Transaction, second SecondFactor, r *AuthRequest, limits PushLimits) {
 	ok := m.runs(func(ctx context.Context) { m.askDuo(ctx, t, second, r, limits, transactionLimit) })
 	if !ok {
+		m.settlePasscode(context.Background(), r, AuthResult{}, context.Canceled)
 		m.Transactions.Finish(context.Background(), t.ID, AuthResult{}, context.Canceled)
 	}
 }
@@ -212,6 +216,7 @@ func (m *Memory) askDuo(ctx context.Context, t Transaction, second SecondFactor,
 		return
 	}
 	told := context.WithoutCancel(ctx)
+	m.settlePasscode(told, r, result, err)
 	// What Duo never began rang no phone: an outage is nobody's push bombing.
 	if t.Factor.reachesPhone() && ctx.Err() == nil && (err == nil || began) {
 		m.Guard.PushEnded(told, t.User, result.Status, limits)

@@ -2,21 +2,11 @@ package policy
 
 import (
 	"context"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
-)
-
-// Limits on what one user, or one address, may cause.
-const (
-	guardEntries = 1 << 16 // users and addresses watched at once, each
-
-	wrongPerUser    = 10               // wrong passwords of one user...
-	wrongPerAddress = 50               // ...and from one address, before they are throttled...
-	wrongRefill     = 30 * time.Second // ...but for one more each time
 )
 
 // PushLimits is [guard]: against a thief of a password who rings until the user gives in.
@@ -30,10 +20,9 @@ type PushLimits struct {
 type localGuard struct {
 	changes *atomic.Uint64
 
-	mu        sync.Mutex // guards all below
-	pushes    *simplelru.LRU[Identity, *pushRecord]
-	persons   limiter[string]       // wrong passwords
-	addresses limiter[netip.Prefix] // the same
+	mu     sync.Mutex // guards all below
+	pushes *simplelru.LRU[Identity, *pushRecord]
+	localGuesses
 }
 
 // pushRecord is one Duo user's pushes that were not answered with a yes.
@@ -44,10 +33,9 @@ type pushRecord struct {
 
 func newLocalGuard(changes *atomic.Uint64) *localGuard {
 	return &localGuard{
-		changes:   changes,
-		pushes:    mustLRU[Identity, *pushRecord](guardEntries),
-		persons:   newLimiter[string](wrongPerUser, wrongRefill),
-		addresses: newLimiter[netip.Prefix](wrongPerAddress, wrongRefill),
+		changes:      changes,
+		pushes:       mustLRU[Identity, *pushRecord](guardEntries),
+		localGuesses: newLocalGuesses(),
 	}
 }
 
@@ -57,68 +45,6 @@ func mustLRU[K comparable, V any](size int) *simplelru.LRU[K, V] {
 		panic(err) // only for a size below 1
 	}
 	return lru
-}
-
-// Admit implements Guard. Many wrong passwords from one address are not admitted either.
-func (g *localGuard) Admit(ctx context.Context, a GuardedAttempt) (bool, error) {
-	for {
-		admitted, checked := g.admit(a)
-		if admitted || checked == nil {
-			return admitted, nil
-		}
-		select {
-		case <-checked:
-		case <-ctx.Done():
-			return false, nil
-		}
-	}
-}
-
-// admit admits a, or returns a channel that is closed when an attempt has been checked that a has to wait for; nil where
-// there is none.
-func (g *localGuard) admit(a GuardedAttempt) (admitted bool, checked <-chan struct{}) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := time.Now()
-	if g.addresses.spent(household(a.IP), now) {
-		return false, nil
-	}
-	if a.Person == "" {
-		return true, nil
-	}
-	return g.persons.admit(a.Person, now)
-}
-
-// Checked implements Guard.
-func (g *localGuard) Checked(_ context.Context, a GuardedAttempt, result CheckResult) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := time.Now()
-	counted := a.Person != "" && !a.Later
-	if counted {
-		g.persons.checked(a.Person)
-	}
-	switch {
-	case result == CheckedRight:
-		g.persons.clear(a.Person)
-	case counted && result != CheckedNotAsked:
-		g.persons.spend(a.Person, now)
-	}
-	if result == CheckedWrong && a.IP.IsValid() {
-		g.addresses.spend(household(a.IP), now)
-	}
-	g.changes.Add(1)
-	return nil
-}
-
-// household is what one subscriber has: an IPv4 address, or a /64 of IPv6 to choose from at will.
-func household(ip netip.Addr) netip.Prefix {
-	bits := 64
-	if ip.Is4() {
-		bits = 32
-	}
-	p, _ := ip.Prefix(bits)
-	return p
 }
 
 // CoolingDown implements Guard.
@@ -167,5 +93,26 @@ func (g *localGuard) PushEnded(_ context.Context, user Identity, status string, 
 func (g *localGuard) len() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.pushes.Len() + g.persons.wrong.Len() + g.addresses.wrong.Len()
+	return g.pushes.Len() + g.persons.wrong.Len() + g.sources.wrong.Len()
+}
+
+// listPushes returns the phones that must not ring now.
+func (g *localGuard) listPushes(now time.Time) (list []GuardCount) {
+	for _, user := range g.pushes.Keys() {
+		if r, _ := g.pushes.Peek(user); now.Before(r.until) {
+			list = append(list, GuardCount{Limit: LimitPushes, Person: user.Username + user.UserID, HeldUntil: r.until})
+		}
+	}
+	return list
+}
+
+// clearPushes lets the phones of what ring again.
+func (g *localGuard) clearPushes(what GuardClear, now time.Time) (n int) {
+	if r, ok := g.pushes.Peek(what.Duo); ok {
+		g.pushes.Remove(what.Duo)
+		if now.Before(r.until) {
+			n++
+		}
+	}
+	return n
 }

@@ -55,7 +55,7 @@ func TestUnsupported(t *testing.T) {
 			for range wrongPerUser {
 				w.wants(w.login("no"), wrongWord)
 			}
-			w.wants(w.login("no"), "reject throttled: Wrong user name or password.")
+			w.wants(w.login("no"), "reject throttled: Too many wrong passwords. Try again in 30 seconds.")
 		})
 	}
 }
@@ -303,7 +303,7 @@ func TestOuterNameDecidesNothing(t *testing.T) {
 	}
 }
 
-// TestGuardOfOuterNames: one name stands outside of everybody's tunnel, so it is not throttled; addresses are, as ever.
+// TestGuardOfOuterNames: one name stands outside of everybody's tunnel, so it has no budget; sources have, as ever.
 func TestGuardOfOuterNames(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		u.scripts = func(FirstRequest) said { return no(Refusal{Relayed: true}) }
@@ -314,7 +314,11 @@ func TestGuardOfOuterNames(t *testing.T) {
 		for range wrongPerAddress {
 			w.wants(w.login("", by(MethodEAP), as("anonymous")), wrongWord)
 		}
-		w.wants(w.login("", by(MethodEAP), as("anonymous")), "reject throttled: Wrong user name or password.")
+		begun := time.Now()
+		w.wants(w.login("", by(MethodEAP), as("anonymous")), wrongWord)
+		if took := time.Since(begun); took != time.Second {
+			t.Errorf("a conversation that begins at a source with too many wrong ones waited %v", took)
+		}
 		w.wants(w.login("", by(MethodEAP), as("anonymous"), from(cafe)), wrongWord)
 		w.wants(w.login("pw", as("anonymous"), from(cafe)), wrongWord)
 	})
@@ -324,8 +328,8 @@ func TestGuardOfOuterNames(t *testing.T) {
 			for range wrongPerUser {
 				w.wants(w.login("", by(m)), wrongWord)
 			}
-			w.wants(w.login("", by(m)), "reject throttled: Wrong user name or password.")
-			w.wants(w.login("pw"), "reject throttled: Wrong user name or password.")
+			w.wants(w.login("", by(m)), "reject throttled: Too many wrong passwords. Try again in 30 seconds.")
+			w.wants(w.login("pw"), "reject throttled: Too many wrong passwords. Try again in 30 seconds.")
 		})
 	}
 }

@@ -18,7 +18,8 @@ type Settings struct {
 	Idle   time.Duration // an approval ends when unused this long; 0 = no such limit
 	Uses   int           // an approval may be used this often; 0 = no such limit
 
-	Guard PushLimits
+	Guard   PushLimits
+	Guesses GuessLimits
 }
 
 // Policy decides logins. It never changes: a new configuration is a new Policy over the same Memory. It is safe for

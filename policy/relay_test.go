@@ -381,7 +381,7 @@ func TestRefusalIsAWrongPassword(t *testing.T) {
 		for range wrongPerUser {
 			w.wants(w.login("no"), wrongWord)
 		}
-		w.wants(w.login("no"), "reject throttled: Wrong user name or password.")
+		w.wants(w.login("no"), "reject throttled: Too many wrong passwords. Try again in 30 seconds.")
 		if len(u.asked) != wrongPerUser {
 			t.Errorf("the upstream was asked %d times", len(u.asked))
 		}
@@ -398,7 +398,7 @@ func TestAskBackIsCountedOnce(t *testing.T) {
 				w.Fatal(line(v))
 			}
 		}
-		w.wants(w.login("pw"), "reject throttled: Wrong user name or password.")
+		w.wants(w.login("pw"), "reject throttled: Too many wrong passwords. Try again in 30 seconds.")
 	})
 	inRelay(t, func(w *world, u *upstream) { // the whole way, each time: the yes clears
 		w.rules(Rule{Need: NeedExempt})

@@ -59,6 +59,9 @@ func (l *login) auth(ctx context.Context) *Verdict {
 	if ctx.Err() != nil { // the client has its answer before a phone could ring
 		return end(l.unanswered(ctx, context.Cause(ctx)))
 	}
+	if v := l.admitPasscode(ctx, r); v != nil {
+		return v
+	}
 	t, claim, err := l.begin(ctx, r)
 	switch {
 	case err != nil:
@@ -201,6 +204,7 @@ func (l *login) conclude(ctx context.Context, result AuthResult) Verdict {
 			return l.accept(ReasonBypass)
 		}
 		l.remember(ctx)
+		l.knowSource(ctx)
 		return l.accept(ReasonApproved)
 	}
 	why, say := ReasonDenied, sayDenied

@@ -5,11 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"slices"
 	"time"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
 // snapshot is what of a Memory survives a restart. It holds what a login is half-way with, a typed passcode perhaps, and
@@ -20,8 +17,7 @@ type snapshot struct {
 	Transactions []savedTransaction
 	Challenges   []savedChallenge
 	Pushes       []savedPushes
-	Users        []savedSpent[string]
-	Addresses    []savedSpent[netip.Prefix]
+	Guesses      savedGuesses
 	Replays      []savedReplay
 
 	approvals [][]savedApproval // they follow, some at a time, up to none
@@ -42,17 +38,6 @@ type savedChallenge struct {
 type savedReplay struct {
 	Request RequestDigest
 	replayMark
-}
-
-type savedPushes struct {
-	User   Identity
-	Failed []time.Time
-	Until  time.Time
-}
-
-type savedSpent[K comparable] struct {
-	Key     K
-	Settled time.Time
 }
 
 const (
@@ -232,45 +217,5 @@ func (r *localReplays) restore(list []savedReplay, now time.Time) {
 	for _, s := range list {
 		s.At = earlier(s.At, now)
 		r.marks.Add(s.Request, s.replayMark)
-	}
-}
-
-func (g *localGuard) save(s *snapshot) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	now := time.Now()
-	for _, user := range g.pushes.Keys() {
-		if r, ok := g.pushes.Peek(user); ok && (len(r.failed) > 0 || now.Before(r.until)) {
-			s.Pushes = append(s.Pushes, savedPushes{user, slices.Clone(r.failed), r.until})
-		}
-	}
-	s.Users, s.Addresses = saveSpent(g.persons.wrong, now), saveSpent(g.addresses.wrong, now)
-}
-
-func saveSpent[K comparable](lru *simplelru.LRU[K, time.Time], now time.Time) (list []savedSpent[K]) {
-	for _, key := range lru.Keys() {
-		if at, ok := lru.Peek(key); ok && now.Before(at) {
-			list = append(list, savedSpent[K]{key, at})
-		}
-	}
-	return list
-}
-
-// restore lets nobody be locked out for longer than it could be from now on, whatever a clock or a configuration said
-// before.
-func (g *localGuard) restore(s *snapshot, limit PushLimits, now time.Time) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, p := range s.Pushes {
-		for i := range p.Failed {
-			p.Failed[i] = earlier(p.Failed[i], now)
-		}
-		g.pushes.Add(p.User, &pushRecord{p.Failed, earlier(p.Until, now.Add(limit.Cooldown))})
-	}
-	for _, u := range s.Users {
-		g.persons.wrong.Add(u.Key, earlier(u.Settled, now.Add(wrongPerUser*wrongRefill)))
-	}
-	for _, a := range s.Addresses {
-		g.addresses.wrong.Add(a.Key, earlier(a.Settled, now.Add(wrongPerAddress*wrongRefill)))
 	}
 }

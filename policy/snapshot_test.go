@@ -195,8 +195,17 @@ func TestGuardSurvives(t *testing.T) {
 			w.wrongs(1, as(fmt.Sprint("u", i)))
 		}
 		w.restart()
-		w.wantReason(w.wrongs(1, as("bob")), ReasonThrottled)
-		w.wantReason(w.wrongs(1, as("bob"), from(cafe)), ReasonBadPassword)
+		begun := time.Now()
+		if w.wrongs(2, as("bob")); time.Since(begun) != time.Second {
+			t.Errorf("two strangers waited %v", time.Since(begun))
+		}
+	})
+	inEnduring(t, func(w *enduring) { // known sources
+		w.again(ReasonApproved)
+		w.wantReason(w.wrongs(11, from(cafe)), ReasonThrottled)
+		w.restart()
+		w.wantReason(w.wrongs(1, from(cafe)), ReasonThrottled)
+		w.wantReason(w.wrongs(1), ReasonBadPassword)
 	})
 }
 

@@ -90,36 +90,28 @@ type Challenges interface {
 	Take(ctx context.Context, state, client, user string) (*OpenChallenge, error)
 }
 
-// Guard limits guesses of passwords and how often a phone rings.
+// Guard limits guesses of passwords and passcodes, and how often a phone rings. guard.go has its values.
 type Guard interface {
-	// Admit reports whether an attempt may be checked. It counts the attempt as wrong until Checked says otherwise, so
-	// that guesses that come side by side don't all reach the directory. Where only attempts that are being checked use up
-	// the limit, it waits for them.
-	Admit(ctx context.Context, a GuardedAttempt) (bool, error)
-	// Checked says what an admitted attempt turned out to be.
-	Checked(ctx context.Context, a GuardedAttempt, result CheckResult) error
+	// Admit says whether a guess may be checked. An admitted guess counts as wrong until Settle says what it was, so that
+	// guesses that come side by side don't all reach the directory. Admit waits where only guesses that are being checked
+	// use up a budget, and where the guesses of a source are checked one at a time. When ctx ends, the guess is not admitted.
+	Admit(ctx context.Context, g Guess) (Admission, error)
+	// Settle says what a guess turned out to be. A guess that was not admitted is a later answer in a dialogue whose first
+	// answer was: when it is right it clears, when it is wrong it counts for its source alone.
+	Settle(ctx context.Context, a Admission, result GuessResult) error
+	// Know notes that Duo has allowed a login of g.Person from g.Source, which is known to this person from now on. The
+	// person's wrong passcodes there count no more.
+	Know(ctx context.Context, g Guess) error
 	// CoolingDown reports whether this user's phone must not ring now.
 	CoolingDown(ctx context.Context, duo Identity) (bool, error)
 	// PushEnded counts what a push, a call or an SMS came to, by Duo's status; "" is none.
 	PushEnded(ctx context.Context, duo Identity, status string, limits PushLimits) error
+	// List returns what is counted against somebody now, in any order.
+	List(ctx context.Context, limits GuessLimits) ([]GuardCount, error)
+	// Clear takes away what is counted against those whom what names, and returns how many counts that were. Sources that
+	// are known stay known.
+	Clear(ctx context.Context, what GuardClear) (int, error)
 }
-
-// GuardedAttempt is a password that is to be checked.
-type GuardedAttempt struct {
-	Person string     // canonical name; "" is nobody in particular
-	IP     netip.Addr // the user's; invalid when unknown
-	Later  bool       // it answers what the first factor asked back: nobody admitted it
-}
-
-// CheckResult is what a check of a password came to.
-type CheckResult int
-
-const (
-	CheckedWrong     CheckResult = iota // the password is wrong
-	CheckedRight                        // it is right: what was wrong before counts no more
-	CheckedAskedBack                    // the first factor asks back: it counts as wrong until a later one is right
-	CheckedNotAsked                     // nobody could say
-)
 
 // Replays remembers which requests began a transaction: a copy joins that one, or is a replay.
 type Replays interface {

@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -11,7 +13,8 @@ import (
 func (w *world) wrongs(n int, but ...func(*Attempt)) (last Reason) {
 	for range n {
 		v := w.login("no", but...)
-		if last = v.Reason; v.Message != "Wrong user name or password." {
+		last = v.Reason
+		if wrong := v.Message == "Wrong user name or password."; wrong == (last == ReasonThrottled) {
 			w.Errorf("it says %q", v.Message)
 		}
 	}
@@ -33,7 +36,7 @@ func TestThrottledUser(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		w.wantReason(w.wrongs(1), ReasonThrottled)
-		w.wants(w.login("pw"), "reject throttled: Wrong user name or password.") // nor a right one, or it could be found out
+		w.wants(w.login("pw"), "reject throttled: Too many wrong passwords. Try again in 30 seconds.") // nor a right one, or it could be found out
 		w.wantReason(w.wrongs(1, from(cafe)), ReasonThrottled)
 		w.wantReason(w.wrongs(1, from(nowIP)), ReasonThrottled)
 		w.wantReason(w.wrongs(1, as(`EXAMPLE\ALICE`)), ReasonThrottled)
@@ -60,30 +63,126 @@ func TestThrottledUser(t *testing.T) {
 	})
 }
 
-// TestThrottledAddress: fifty wrong passwords of whatever users.
-func TestThrottledAddress(t *testing.T) {
+// TestThrottledSource: more than fifty wrong passwords of whatever users. Who is not known there waits for a turn, and those
+// with the right password get in.
+func TestThrottledSource(t *testing.T) {
 	user := func(n int) func(*Attempt) { return as(fmt.Sprint("user", n)) }
 	inWorld(t, func(w *world) {
+		w.duo.scripts = func(AuthRequest) reply { return allows(0) }
+		w.wants(w.login("pw"), "accept approved push T1") // alice is known from now on
 		for n := range 50 {
 			w.wantReason(w.wrongs(1, user(n)), ReasonBadPassword)
 		}
-		w.wantReason(w.wrongs(1, user(99)), ReasonThrottled)
-		w.wants(w.login("pw"), "reject throttled: Wrong user name or password.")
+		begun := time.Now()
+		w.wantReason(w.wrongs(1, user(99)), ReasonBadPassword)
+		if took := time.Since(begun); took != time.Second {
+			t.Errorf("a stranger's guess waited %v", took)
+		}
+		begun = time.Now()
+		w.wantReason(w.login("pw").Reason, ReasonApproved)
+		w.wantReason(w.wrongs(1), ReasonBadPassword)
 		w.wantReason(w.wrongs(1, user(99), from(cafe)), ReasonBadPassword)
 		w.wantReason(w.wrongs(1, user(98), from(nowIP)), ReasonBadPassword)
-		if n := len(w.ldap.asked); n != 52 {
-			t.Errorf("the directory was asked %d times", n)
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("somebody known, or somewhere else, waited %v", took)
+		}
+		w.wantReason(w.login("pw", as("bob")).Reason, ReasonApproved)
+		if took := time.Since(begun); took != time.Second {
+			t.Errorf("bob, with the right password, waited %v", took)
+		}
+		begun = time.Now()
+		time.Sleep(51 * wrongRefill)
+		w.wantReason(w.wrongs(1, user(97)), ReasonBadPassword)
+		if took := time.Since(begun); took != 51*wrongRefill {
+			t.Errorf("after all were regained, a guess waited %v", took-51*wrongRefill)
+		}
+	})
+}
+
+// TestThrottledSourceQueue: the longest waiting is next, and only those whose reply is due are rejected.
+func TestThrottledSourceQueue(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for n := range 50 {
+			w.wrongs(1, as(fmt.Sprint("user", n)))
+		}
+		w.ldap.asked = nil
+		time.Sleep(turnPause / 2) // no turn is at the moment when a reply is due
+		var list []*pending
+		for n := range 100 {
+			list = append(list, w.start("guess", as(fmt.Sprintf("queue%02d", n))))
+		}
+		got := map[Reason]int{}
+		for _, p := range list {
+			v := <-p.verdict
+			if got[v.Reason]++; v.Reason == ReasonThrottled && (v.Message != "Too many wrong passwords came from your address. Try again in 30 seconds." ||
+				!strings.Contains(v.Err.Error(), "wrong_per_source = 50 of everybody is used up at 198.51.100.7")) {
+				t.Errorf("%s (%v)", line(v), v.Err)
+			}
+		}
+		if n := int(patience / time.Second); got[ReasonBadPassword] != n || got[ReasonThrottled] != 100-n {
+			t.Errorf("%v", got)
+		}
+		if !slices.IsSorted(w.ldap.asked) {
+			t.Errorf("asked in the order %q", w.ldap.asked)
+		}
+		if n := len(w.memory.guard.turns); n != 0 {
+			t.Errorf("%d turns are left behind", n)
+		}
+	})
+}
+
+// TestKnownSources: what somebody else guesses from elsewhere holds nobody back where they log in, and the other way round.
+func TestKnownSources(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.duo.scripts = func(AuthRequest) reply { return allows(0) }
+		w.wantReason(w.login("pw").Reason, ReasonApproved)
+		for i := range 20 {
+			w.wrongs(1, from(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)})))
+		}
+		w.wantReason(w.wrongs(1, from(cafe)), ReasonThrottled)
+		v := w.login("pw", from(cafe))
+		w.wants(v, "reject throttled: Too many wrong passwords. Try again in 30 seconds.")
+		if want := `guard: wrong_passwords = 10 of "alice" is used up at all sources where "alice" has not logged in`; !strings.HasPrefix(v.Err.Error(), want) {
+			t.Errorf("the log says %q", v.Err)
+		}
+		w.wantReason(w.login("pw").Reason, ReasonApproved)
+		w.wantReason(w.wrongs(10), ReasonBadPassword)
+		if v := w.login("pw"); v.Reason != ReasonThrottled || !strings.Contains(v.Err.Error(), `of "alice" is used up at 198.51.100.7; held back until 2000-01-01T`) {
+			t.Errorf("%s (%v)", line(v), v.Err)
 		}
 		time.Sleep(wrongRefill)
-		w.answers(allows(0))
-		w.wants(w.login("pw"), "accept approved push T1") // which clears alice, not the address
-		w.wantReason(w.wrongs(1, user(97)), ReasonBadPassword)
-		w.wantReason(w.wrongs(1, user(96)), ReasonThrottled)
+		w.wantReason(w.login("pw", from(cafe)).Reason, ReasonApproved) // which clears both cafe's and what strangers guessed
+		w.wantReason(w.login("pw", from(home)).Reason, ReasonApproved)
+
+		w.wantReason(w.wrongs(10, from(cafe)), ReasonBadPassword)
+		time.Sleep(30*24*time.Hour - time.Second)
+		w.wrongs(10, from(nowIP))
+		w.wantReason(w.wrongs(1, from(cafe)), ReasonBadPassword)
+		time.Sleep(time.Second) // neither is known any more
+		w.wantReason(w.wrongs(1, from(cafe)), ReasonThrottled)
 	})
-	inWorld(t, func(w *world) { // where no address is known there is none to throttle
-		for n := range 80 {
-			w.wantReason(w.wrongs(1, user(n), from(netip.Addr{})), ReasonBadPassword)
+	inWorld(t, func(w *world) { // seventeen sources: the first is forgotten
+		w.duo.scripts = func(AuthRequest) reply { return allows(0) }
+		for i := range 17 {
+			w.wantReason(w.login("pw", from(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))).Reason, ReasonApproved)
+			time.Sleep(time.Minute)
 		}
+		w.wrongs(10, from(cafe))
+		w.wantReason(w.login("pw", from(netip.AddrFrom4([4]byte{10, 0, 0, 0}))).Reason, ReasonThrottled)
+		w.wantReason(w.login("pw", from(netip.AddrFrom4([4]byte{10, 0, 0, 1}))).Reason, ReasonApproved)
+	})
+	inWorld(t, func(w *world) { // where the client tells no address, it is the source itself
+		w.duo.scripts = func(AuthRequest) reply { return allows(0) }
+		w.wantReason(w.login("pw", from(nowIP)).Reason, ReasonApproved)
+		w.wrongs(10, from(cafe))
+		w.wantReason(w.wrongs(1, from(nowIP)), ReasonBadPassword)
+		w.wantReason(w.wrongs(1, from(nowIP), through(w.at("other", "other"))), ReasonThrottled)
+	})
+	inWorld(t, func(w *world) { // what Duo has not allowed makes nothing known
+		w.rules(Rule{Need: NeedExempt})
+		w.wantReason(w.login("pw").Reason, ReasonExempt)
+		w.wrongs(10, from(cafe))
+		w.wantReason(w.login("pw").Reason, ReasonThrottled)
 	})
 }
 
@@ -143,25 +242,23 @@ func TestNotThrottled(t *testing.T) {
 			w.wantReason(w.login("").Reason, ReasonBadPassword)
 			w.wantReason(w.login(",push").Reason, ReasonBadPassword)
 			w.wantReason(w.login("pw", as(" alice")).Reason, ReasonBadName)
-			w.answers(wrong)
-			w.wantReason(w.login("pw,111111").Reason, ReasonDenied)
 		}
 	})
 }
 
-// TestHousehold: an IPv6 guesser has a /64 to guess from.
-func TestHousehold(t *testing.T) {
-	for _, tt := range []struct {
-		a, b string
-		same bool
-	}{
-		{"192.0.2.1", "192.0.2.1", true},
-		{"192.0.2.1", "192.0.2.2", false},
-		{"2001:db8::1", "2001:db8::ffff:1", true},
-		{"2001:db8::1", "2001:db8:0:1::1", false},
+// TestSourceOf: an IPv6 guesser has a /64 to guess from.
+func TestSourceOf(t *testing.T) {
+	for address, want := range map[string]string{
+		"192.0.2.1":           "192.0.2.1",
+		"::ffff:192.0.2.1":    "192.0.2.1",
+		"2001:db8::1":         "2001:db8::/64",
+		"2001:db8::ffff:1":    "2001:db8::/64",
+		"2001:db8:0:1::1%eth": "2001:db8:0:1::/64",
+		"":                    "client vpn",
 	} {
-		if same := household(netip.MustParseAddr(tt.a)) == household(netip.MustParseAddr(tt.b)); same != tt.same {
-			t.Errorf("%s, %s: %v", tt.a, tt.b, same)
+		ip, _ := netip.ParseAddr(address)
+		if got := SourceOf(ip, "vpn"); got != want {
+			t.Errorf("%s: got %s, want %s", address, got, want)
 		}
 	}
 }

@@ -12,6 +12,13 @@ import (
 
 const patience = 55 * time.Second // of every client
 
+// The budgets of [guard] as they come.
+const (
+	wrongPerUser    = 10
+	wrongPerAddress = 50
+	wrongRefill     = 30 * time.Second
+)
+
 const time3 = 3 * time.Second // to find the phone
 
 // world is a daemon's policy with all that it asks, inside a bubble of fake time. Its tests change the parts before
@@ -44,6 +51,7 @@ func newWorld(t *testing.T) *world {
 	w.client = &Client{Name: "vpn", Service: "vpn", FirstFactor: w.ldap, Second: w.duo, Delimiter: ",",
 		Factors: []Factor{FactorPush, FactorPhone, FactorPasscode, FactorSMS}}
 	w.settings.Names.StripDomain = []string{`EXAMPLE\`, "@example.com"}
+	w.settings.Guesses = GuessLimits{WrongPasswords: wrongPerUser, WrongPasscodes: wrongPerUser, WrongPerSource: wrongPerAddress, Refill: wrongRefill}
 	w.settings.BindTo = []Binding{BindService, BindUserIP}
 	w.load()
 	return w

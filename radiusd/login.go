@@ -36,7 +36,7 @@ func (l *login) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(margin(c.Timeout)/2, l.overdue) })
 	defer stop()
 	v := l.decide(ctx)
-	if v.Outcome == policy.OutcomeReject && !v.Immediate {
+	if v.Outcome == policy.OutcomeReject && !v.Immediate || v.Delayed {
 		l.waitForRejectDelay(ctx)
 	}
 	l.reply(&v)

@@ -1,0 +1,326 @@
+package policy
+
+import (
+	"context"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+const (
+	guardEntries = 1 << 16 // of each kind that the guard keeps at once
+
+	knownFor    = 30 * 24 * time.Hour // a source is known after Duo's allow
+	maxKnown    = 16                  // sources of one person
+	creditEvery = 24 * time.Hour      // one person gives one source one wrong guess back
+	turnPause   = time.Second         // after a wrong guess at a source that has had too many
+)
+
+// localGuesses is the part of localGuard that counts guesses. Its owner guards it with a mutex.
+type localGuesses struct {
+	persons   limiter[personKey]
+	sources   limiter[string]
+	lastWrong *simplelru.LRU[string, time.Time]            // by source
+	known     *simplelru.LRU[string, map[string]time.Time] // by person: until when each source is known
+	credits   *simplelru.LRU[credit, time.Time]            // when it was given; not saved: a restart gives another
+	turns     map[string]*turn                             // by source, while guesses want one
+}
+
+// personKey is what a person's budget is for.
+type personKey struct {
+	Kind   GuessKind
+	Person string
+	Source string // "" for all that are not known to the person
+}
+
+// credit is what a person gives to a source by a right guess.
+type credit struct{ person, source string }
+
+// turn lets one guess at a time be checked. The longest waiting one is next.
+type turn struct {
+	taken chan struct{} // of size 1; who sends has the turn
+	users int           // who wait for it or have it
+}
+
+func newLocalGuesses() localGuesses {
+	return localGuesses{
+		persons:   newLimiter[personKey](guardEntries),
+		sources:   newLimiter[string](guardEntries),
+		lastWrong: mustLRU[string, time.Time](guardEntries),
+		known:     mustLRU[string, map[string]time.Time](guardEntries),
+		credits:   mustLRU[credit, time.Time](guardEntries),
+		turns:     make(map[string]*turn),
+	}
+}
+
+func (l GuessLimits) perPerson(kind GuessKind) budget { return budget{l.of(kind), l.Refill} }
+func (l GuessLimits) perSource() budget               { return budget{l.WrongPerSource, l.Refill} }
+
+// isKnown reports whether Duo has allowed a login of this person from this source lately.
+func (g *localGuesses) isKnown(person, source string, now time.Time) bool {
+	sources, _ := g.known.Get(person)
+	return now.Before(sources[source])
+}
+
+// key is the budget that a guess takes from.
+func (g Guess) key(known bool) personKey {
+	k := personKey{g.Kind, g.Person, ""}
+	if known {
+		k.Source = g.Source
+	}
+	return k
+}
+
+// Admit implements Guard.
+func (g *localGuard) Admit(ctx context.Context, guess Guess) (Admission, error) {
+	a := Admission{Guess: guess}
+	var queued *turn
+	for {
+		wait := g.try(&a, &queued)
+		if a.Admitted || wait == nil {
+			return a, nil
+		}
+		if !wait.over(ctx, &a) || ctx.Err() != nil {
+			g.giveUp(&a, queued)
+			return a, nil
+		}
+	}
+}
+
+// giveUp ends the wait of a guess whose reply is due, and says when one more may be admitted as it is now.
+func (g *localGuard) giveUp(a *Admission, queued *turn) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.leaveTurn(*a, queued)
+	a.Turn = false
+	now := time.Now()
+	if a.Until = now.Add(a.Limits.Refill); a.Limit == LimitPerSource {
+		a.Until = g.sources.next(a.Source, a.Limits.perSource(), now)
+	}
+}
+
+// wait is what a guess waits for: the first of what is not nil, or the end of pause.
+type wait struct {
+	changed <-chan struct{} // another guess of the person has been checked
+	turn    chan<- struct{} // the source's turn
+	pause   time.Duration   // since the last wrong guess at the source
+}
+
+// over waits. It returns false when ctx ends first.
+func (w *wait) over(ctx context.Context, a *Admission) bool {
+	if w.pause > 0 {
+		timer := time.NewTimer(w.pause)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	select {
+	case <-w.changed:
+	case w.turn <- struct{}{}:
+		a.Turn = true
+	case <-ctx.Done():
+		return false
+	}
+	return true
+}
+
+// try admits a guess, or says what it is to wait for: nil where its person's budget is spent. queued is the turn that it
+// waits for or has.
+func (g *localGuard) try(a *Admission, queued **turn) *wait {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	a.Known = g.isKnown(a.Person, a.Source, now)
+	key, perPerson, perSource := a.key(a.Known), a.Limits.perPerson(a.Kind), a.Limits.perSource()
+	if a.Person != "" && g.persons.spent(key, perPerson, now) {
+		a.Limit, a.Until = limitOf(a.Kind), g.persons.next(key, perPerson, now)
+		g.leaveTurn(*a, *queued)
+		a.Turn = false
+		return nil
+	}
+	if !a.Known && g.sources.spent(a.Source, perSource, now) {
+		a.Limit = LimitPerSource
+		if *queued == nil {
+			*queued = g.joinTurn(a.Source)
+		}
+		if !a.Turn {
+			return &wait{turn: (*queued).taken}
+		}
+		last, _ := g.lastWrong.Get(a.Source)
+		if pause := min(turnPause, last.Add(turnPause).Sub(now)); pause > 0 {
+			return &wait{pause: pause}
+		}
+	} else {
+		g.leaveTurn(*a, *queued)
+		a.Turn, *queued = false, nil
+	}
+	if a.Person != "" {
+		admitted, changed := g.persons.admit(key, perPerson, now)
+		if !admitted {
+			a.Limit = limitOf(a.Kind)
+			return &wait{changed: changed}
+		}
+	}
+	a.Admitted, a.Limit, a.Until = true, "", time.Time{}
+	return nil
+}
+
+func limitOf(kind GuessKind) string {
+	if kind == GuessPasscode {
+		return LimitPasscodes
+	}
+	return LimitPasswords
+}
+
+// joinTurn is called with mu held.
+func (g *localGuesses) joinTurn(source string) *turn {
+	t := g.turns[source]
+	if t == nil {
+		t = &turn{taken: make(chan struct{}, 1)}
+		g.turns[source] = t
+	}
+	t.users++
+	return t
+}
+
+// leaveTurn is called with mu held.
+func (g *localGuesses) leaveTurn(a Admission, t *turn) {
+	if t == nil {
+		return
+	}
+	if a.Turn {
+		<-t.taken
+	}
+	if t.users--; t.users == 0 {
+		delete(g.turns, a.Source)
+	}
+}
+
+// Settle implements Guard.
+func (g *localGuard) Settle(_ context.Context, a Admission, result GuessResult) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	if !a.Admitted {
+		a.Known = g.isKnown(a.Person, a.Source, now)
+	}
+	key := a.key(a.Known)
+	if a.Admitted && a.Person != "" {
+		g.persons.checked(key)
+		if result == GuessWrong || result == GuessAskedBack {
+			g.persons.spend(key, a.Limits.perPerson(a.Kind), now)
+		}
+	}
+	switch result {
+	case GuessRight:
+		g.persons.clear(key, now)
+		g.creditSource(a.Guess, now)
+	case GuessWrong:
+		g.sources.spend(a.Source, a.Limits.perSource(), now)
+		g.lastWrong.Add(a.Source, now)
+	}
+	if a.Turn {
+		g.leaveTurn(a, g.turns[a.Source])
+	}
+	g.changes.Add(1)
+	return nil
+}
+
+// creditSource gives a source one wrong guess back, once a day for each person: where many log in, many mistype.
+func (g *localGuesses) creditSource(guess Guess, now time.Time) {
+	c := credit{guess.Person, guess.Source}
+	if given, ok := g.credits.Get(c); guess.Person == "" || ok && now.Sub(given) < creditEvery {
+		return
+	}
+	if g.sources.credit(guess.Source, guess.Limits.perSource(), now) {
+		g.credits.Add(c, now)
+	}
+}
+
+// Know implements Guard.
+func (g *localGuard) Know(_ context.Context, guess Guess) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	guess.Kind = GuessPasscode
+	g.persons.clear(guess.key(g.isKnown(guess.Person, guess.Source, now)), now)
+	g.creditSource(guess, now)
+	g.know(guess.Person, guess.Source, now.Add(knownFor), now)
+	g.changes.Add(1)
+	return nil
+}
+
+// know is called with mu held. Of too many sources those go that were known the longest.
+func (g *localGuesses) know(person, source string, until, now time.Time) {
+	sources, ok := g.known.Get(person)
+	if !ok {
+		sources = make(map[string]time.Time, 1)
+		g.known.Add(person, sources)
+	}
+	sources[source] = until
+	for s, until := range sources {
+		if !now.Before(until) {
+			delete(sources, s)
+		}
+	}
+	for len(sources) > maxKnown {
+		oldest := source
+		for s, until := range sources {
+			if until.Before(sources[oldest]) {
+				oldest = s
+			}
+		}
+		delete(sources, oldest)
+	}
+}
+
+// List implements Guard.
+func (g *localGuard) List(_ context.Context, limits GuessLimits) (list []GuardCount, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	for _, key := range g.persons.wrong.Keys() {
+		b := limits.perPerson(key.Kind)
+		if n := g.persons.count(key, b, now); n > 0 {
+			list = append(list, GuardCount{limitOf(key.Kind), key.Person, key.Source, n, heldUntil(g.persons.next(key, b, now), now)})
+		}
+	}
+	for _, source := range g.sources.wrong.Keys() {
+		if n := g.sources.count(source, limits.perSource(), now); n > 0 {
+			list = append(list, GuardCount{LimitPerSource, "", source, n, heldUntil(g.sources.next(source, limits.perSource(), now), now)})
+		}
+	}
+	return append(list, g.listPushes(now)...), nil
+}
+
+func heldUntil(next, now time.Time) time.Time {
+	if !next.After(now) {
+		return time.Time{}
+	}
+	return next
+}
+
+// Clear implements Guard.
+func (g *localGuard) Clear(_ context.Context, what GuardClear) (n int, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	if what.Person != "" {
+		for _, key := range g.persons.wrong.Keys() {
+			if key.Person == what.Person && g.persons.clear(key, now) {
+				n++
+			}
+		}
+	}
+	if what.Source != "" && g.sources.clear(what.Source, now) {
+		g.lastWrong.Remove(what.Source)
+		n++
+	}
+	n += g.clearPushes(what, now)
+	g.changes.Add(1)
+	return n, nil
+}

@@ -1,0 +1,83 @@
+package policy
+
+import (
+	"slices"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+type savedPushes struct {
+	User   Identity
+	Failed []time.Time
+	Until  time.Time
+}
+
+// savedGuesses is what the guard knows of guesses.
+type savedGuesses struct {
+	Persons []savedSpent[personKey]
+	Sources []savedSpent[string]
+	Known   []savedKnown
+}
+
+type savedSpent[K comparable] struct {
+	Key     K
+	Settled time.Time
+}
+
+// savedKnown is a source that is known to a person.
+type savedKnown struct {
+	Person, Source string
+	Until          time.Time
+}
+
+func (g *localGuard) save(s *snapshot) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	for _, user := range g.pushes.Keys() {
+		if r, ok := g.pushes.Peek(user); ok && (len(r.failed) > 0 || now.Before(r.until)) {
+			s.Pushes = append(s.Pushes, savedPushes{user, slices.Clone(r.failed), r.until})
+		}
+	}
+	s.Guesses = savedGuesses{Persons: saveSpent(g.persons.wrong, now), Sources: saveSpent(g.sources.wrong, now)}
+	for _, person := range g.known.Keys() {
+		sources, _ := g.known.Peek(person)
+		for source, until := range sources {
+			if now.Before(until) {
+				s.Guesses.Known = append(s.Guesses.Known, savedKnown{person, source, until})
+			}
+		}
+	}
+}
+
+func saveSpent[K comparable](lru *simplelru.LRU[K, time.Time], now time.Time) (list []savedSpent[K]) {
+	for _, key := range lru.Keys() {
+		if at, ok := lru.Peek(key); ok && now.Before(at) {
+			list = append(list, savedSpent[K]{key, at})
+		}
+	}
+	return list
+}
+
+// restore lets nobody be locked out for longer than it could be from now on, whatever a clock or a configuration said
+// before; limiter.owed does so for guesses. A source is known no longer than after an allow of now.
+func (g *localGuard) restore(s *snapshot, limit PushLimits, now time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range s.Pushes {
+		for i := range p.Failed {
+			p.Failed[i] = earlier(p.Failed[i], now)
+		}
+		g.pushes.Add(p.User, &pushRecord{p.Failed, earlier(p.Until, now.Add(limit.Cooldown))})
+	}
+	for _, p := range s.Guesses.Persons {
+		g.persons.wrong.Add(p.Key, p.Settled)
+	}
+	for _, a := range s.Guesses.Sources {
+		g.sources.wrong.Add(a.Key, a.Settled)
+	}
+	for _, k := range s.Guesses.Known {
+		g.know(k.Person, k.Source, earlier(k.Until, now.Add(knownFor)), now)
+	}
+}
