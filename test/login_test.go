@@ -96,3 +96,7 @@ func (d *daemon) forbidState(r *nas.Response) {
 		d.forbid(string(state))
 	}
 }
+
+func pushRequest(user string) *nas.Request {
+	return newAttempt(nil).request(user, "push")
+}

@@ -198,7 +198,3 @@ func (s *site) await(t testing.TB, n *nas.NAS, r *nas.Request, code byte) []byte
 	}
 	return b
 }
-
-func pushRequest(user string) *nas.Request {
-	return newAttempt(nil).request(user, "push")
-}
