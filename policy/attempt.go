@@ -82,6 +82,8 @@ type Verdict struct {
 	FirstFactor time.Duration // time spent in the first factor
 	Duo         time.Duration // time spent in Duo
 	Err         error         // why something could not be asked; for the log only
+
+	Trace
 }
 
 // Reason says in one word why a Verdict came out as it did. The set is closed: each is a value in the log and a

@@ -16,6 +16,7 @@ const (
 // OpenChallenge is a login that waits for the answer to an Access-Challenge: the first factor was right and the second
 // is asked for, or the first factor asks back.
 type OpenChallenge struct {
+	LoginID   string // see Trace
 	Client    string
 	User      string // canonical form of User-Name
 	Duo       Identity
@@ -34,7 +35,7 @@ type OpenChallenge struct {
 // openChallenge returns a challenge that holds what this login has settled. Its origin is the login's first request,
 // however many challenges came since.
 func (l *login) openChallenge() *OpenChallenge {
-	c := &OpenChallenge{Client: l.Client.Name, User: l.typedName, Duo: l.duo, UserIP: l.UserIP, Authentic: l.Authentic, Account: l.account}
+	c := &OpenChallenge{LoginID: l.id, Client: l.Client.Name, User: l.typedName, Duo: l.duo, UserIP: l.UserIP, Authentic: l.Authentic, Account: l.account}
 	if l.origin != nil {
 		c.Origin = *l.origin
 	} else {
@@ -98,6 +99,9 @@ func (l *login) takeUp(c *OpenChallenge) bool {
 	l.UserIP = c.UserIP
 	l.Authentic = l.Authentic && c.Authentic
 	l.origin = &c.Origin
+	if c.LoginID != "" { // saved by an earlier version otherwise
+		l.id = c.LoginID
+	}
 	return true
 }
 

@@ -38,6 +38,7 @@ func (l *login) checkFirstFactor(ctx context.Context) *Verdict {
 	start := time.Now()
 	account, err := authenticateOrPanicError(ctx, factor, l.firstRequest())
 	l.facts.FirstFactor = time.Since(start)
+	l.took(start, "first factor", l.name, firstFactorAnswer(account, err))
 	var back *AskBack
 	switch {
 	case err == nil:

@@ -12,7 +12,7 @@ import (
 // ErrAbandoned as ctx's cause says that nobody waits for the answer any more. It returns in time whatever the factors do
 // with ctx, as long as they heed it. A panic is a reject.
 func (p *Policy) Decide(ctx context.Context, a Attempt) (v Verdict) {
-	l := &login{Policy: p, Attempt: a, began: a.began()}
+	l := &login{Policy: p, Attempt: a, id: newLoginID(), began: a.began()}
 	defer func() {
 		if value := recover(); value != nil {
 			v = l.panicked(value)
@@ -26,6 +26,7 @@ func (p *Policy) Decide(ctx context.Context, a Attempt) (v Verdict) {
 	if !l.askedDuo.IsZero() {
 		v.Duo = time.Since(l.askedDuo)
 	}
+	l.trace(&v)
 	return v
 }
 
@@ -44,14 +45,18 @@ func (p *Policy) DecideAtOnce(a Attempt) (Verdict, bool) {
 		return Verdict{}, false
 	}
 	if l.exempt() {
-		return l.accept(ReasonExempt), true
+		v := l.accept(ReasonExempt)
+		l.trace(&v)
+		return v, true
 	}
 	approvals, ok := p.memory.Approvals.(useAtOnce)
 	l.splitPasswordField()
 	if !ok || l.chosen.Bad || !l.mayUseApproval() || !approvals.UseAtOnce(l.approvalKey(), l.began, l.approvalLimits()) {
 		return Verdict{}, false
 	}
-	return l.accept(ReasonRemembered), true
+	v := l.accept(ReasonRemembered)
+	l.trace(&v)
+	return v, true
 }
 
 // useAtOnce is an Approvals that answers without waiting.
@@ -64,6 +69,7 @@ type login struct {
 	*Policy
 	Attempt
 
+	id        string // see Trace
 	began     time.Time
 	user      *User     // nil: no [[user]] names this one
 	rule      *Rule     // never nil once the rules were looked at: one that says nothing where none fits
@@ -229,7 +235,9 @@ func (l *login) useApproval(ctx context.Context) *Verdict {
 	if !l.mayUseApproval() {
 		return nil
 	}
+	start := time.Now()
 	ok, err := l.memory.Approvals.Use(ctx, l.approvalKey(), l.approvalLimits())
+	l.took(start, "remembered?", "approvals", map[bool]string{true: "an earlier approval counts", false: "no approval counts"}[ok])
 	if err != nil {
 		l.facts.Err = err // the user is asked instead
 	}

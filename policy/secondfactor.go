@@ -160,7 +160,10 @@ func (l *login) askPreauth(ctx context.Context, r PreauthRequest) (pre Preauth, 
 	}
 	asking, cancel := context.WithTimeout(ctx, given)
 	defer cancel()
+	start := time.Now()
 	pre, err = l.Client.Second.Preauth(asking, r)
+	l.took(start, "Duo preauth", r.User.String(), preauthAnswer(pre, err))
+	l.facts.DuoMessage = pre.Message
 	return pre, asking.Err() == nil || given >= fairChance, err
 }
 

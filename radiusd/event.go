@@ -33,6 +33,8 @@ type Event struct {
 	DuoTook    time.Duration // of it in Duo
 	Err        string        // why something could not be asked; "" for nothing
 	Hint       string        // what the administrator should look at; "" for nothing
+
+	policy.Trace
 }
 
 // log counts the login, writes its one line, and tells who watches.
@@ -49,8 +51,12 @@ func (l *login) log(v *policy.Verdict, code string, now time.Time) {
 	if v.Err != nil {
 		e.Err = visible(fmt.Sprint(v.Err))
 	}
+	e.Trace = visibleTrace(v.Trace)
 	if e.Hint = l.hint; e.Hint == "" {
 		e.Hint = l.hintOf(v.Reason)
+	}
+	if e.Hint == "" && (e.level() > slog.LevelInfo || e.Reason == policy.ReasonNotEnrolled) {
+		e.Hint = policy.Cure(v.Reason)
 	}
 	if v.Reason == policy.ReasonRelayed && l.datagram.packet.eap.present() { // one of many rounds of one login
 		s.log().LogAttrs(context.Background(), slog.LevelDebug, "round", e.attrs()...)
@@ -86,16 +92,26 @@ func (e *Event) writeTo(l *line) {
 	l.addr("user_ip", e.UserIP)
 	l.text("code", e.Code)
 	l.text("reason", string(e.Reason))
-	l.text("factor", string(e.Factor))
-	l.text("txid", e.Txid)
+	l.optional("rule", e.Rule)
+	l.optional("factor", string(e.Factor))
+	l.optional("duo_user", e.DuoUser)
+	l.optional("duo_message", e.DuoMessage)
+	l.optional("txid", e.Txid)
 	l.number("first_factor_ms", e.FirstTook.Milliseconds())
 	l.number("duo_ms", e.DuoTook.Milliseconds())
-	if e.Hint != "" {
-		l.text("hint", e.Hint)
+	l.optional("hint", e.Hint)
+	l.optional("error", e.Err)
+	l.optional("login_id", e.LoginID)
+}
+
+// visibleTrace is t with all that came from others as visible text.
+func visibleTrace(t policy.Trace) policy.Trace {
+	t.DuoUser, t.DuoMessage = visible(t.DuoUser), visible(t.DuoMessage)
+	for i := range t.Steps {
+		s := &t.Steps[i]
+		s.Asked, s.Answer = visible(s.Asked), visible(s.Answer)
 	}
-	if e.Err != "" {
-		l.text("error", e.Err)
-	}
+	return t
 }
 
 // attrs are the line of a login for slog.

@@ -113,6 +113,13 @@ func (l *line) text(key, s string) {
 	}
 }
 
+// optional writes nothing for an empty text.
+func (l *line) optional(key, s string) {
+	if s != "" {
+		l.text(key, s)
+	}
+}
+
 func (l *line) addr(key string, a netip.Addr) {
 	switch {
 	case !a.IsValid():

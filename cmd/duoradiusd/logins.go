@@ -104,7 +104,7 @@ func (p *loginPrinter) print(list []history.Record) error {
 			err = json.NewEncoder(p.out).Encode(r)
 		} else {
 			_, err = fmt.Fprintf(p.out, loginLine, r.Time.Local().Format("2006-01-02 15:04:05"), shown(r.User), r.Client,
-				strings.ToLower(strings.TrimPrefix(r.Code, "Access-")), r.Reason, orWord(r.Factor, "-"), milliseconds(r.TookMS), shown(r.Error))
+				strings.ToLower(strings.TrimPrefix(r.Code, "Access-")), r.Reason, orWord(r.Factor, "-"), milliseconds(r.TookMS), shown(remarks(r)))
 		}
 		if err != nil {
 			return err
@@ -119,4 +119,16 @@ func milliseconds(ms int64) string {
 		return fmt.Sprintf("%d ms", ms)
 	}
 	return fmt.Sprintf("%.1f s", (time.Duration(ms) * time.Millisecond).Seconds())
+}
+
+// remarks is what else there is to know of a login, in one line.
+func remarks(r history.Record) string {
+	var words []string
+	if r.Rule != "" {
+		words = append(words, fmt.Sprintf("rule=%q", r.Rule))
+	}
+	if r.DuoUser != "" && r.DuoUser != r.User {
+		words = append(words, "duo_user="+r.DuoUser)
+	}
+	return strings.Join(append(words, strings.Fields(r.DuoMessage+" "+r.Error)...), " ")
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"duoradiusd/cmd/internal/history"
 	"duoradiusd/policy"
 	"duoradiusd/radiusd"
 )
@@ -34,6 +35,12 @@ type authRecord struct {
 	DuoMS         int64      `json:"duo_ms"`
 	TookMS        int64      `json:"took_ms"`
 	Error         string     `json:"error,omitempty"`
+	LoginID       string     `json:"login_id,omitempty"`
+	Rule          string     `json:"rule,omitempty"`
+	DuoUser       string     `json:"duo_user,omitempty"`
+	DuoMessage    string     `json:"duo_message,omitempty"`
+
+	Steps []history.Step `json:"steps,omitempty"`
 }
 
 func (l *AuthLog) record(e radiusd.Event) authRecord {
@@ -63,6 +70,11 @@ func (l *AuthLog) record(e radiusd.Event) authRecord {
 		DuoMS:         e.DuoTook.Milliseconds(),
 		TookMS:        e.Took.Round(time.Millisecond).Milliseconds(),
 		Error:         e.Err,
+		LoginID:       e.LoginID,
+		Rule:          e.Rule,
+		DuoUser:       e.DuoUser,
+		DuoMessage:    e.DuoMessage,
+		Steps:         history.Steps(e.Steps),
 	}
 }
 

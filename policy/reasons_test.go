@@ -1,0 +1,47 @@
+package policy
+
+import (
+	"go/ast"
+	"go/parser"
+	gotoken "go/token"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestReasonsComplete: every Reason constant of this package is explained once.
+func TestReasonsComplete(t *testing.T) {
+	packages, err := parser.ParseDir(gotoken.NewFileSet(), ".", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	explained := map[string]int{}
+	for _, r := range Reasons() {
+		explained[string(r.Reason)]++
+		if !strings.HasSuffix(r.Meaning, ".") || r.Cure != "" && !strings.HasSuffix(r.Cure, ".") {
+			t.Errorf("%s: no whole sentence: %q %q", r.Reason, r.Meaning, r.Cure)
+		}
+	}
+	found := 0
+	ast.Inspect(packages["policy"], func(n ast.Node) bool {
+		v, ok := n.(*ast.ValueSpec)
+		if !ok || len(v.Names) != 1 || len(v.Values) != 1 {
+			return true
+		}
+		if kind, ok := v.Type.(*ast.Ident); !ok || kind.Name != "Reason" {
+			return true
+		}
+		word, err := strconv.Unquote(v.Values[0].(*ast.BasicLit).Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found++
+		if explained[word] != 1 {
+			t.Errorf("%s: explained %d times", word, explained[word])
+		}
+		return true
+	})
+	if found != len(Reasons()) || found < 30 {
+		t.Errorf("%d constants, %d explained", found, len(Reasons()))
+	}
+}
