@@ -11,9 +11,9 @@ import (
 // Step is one thing that a login did, for an administrator who asks why it ended as it did. It holds no password and no
 // passcode.
 type Step struct {
-	Name   string        // what was done, such as "first factor"
-	Asked  string        // about whom, or what; "" for nobody
-	Answer string        // what came of it
+	Name   string // what was done, such as "first factor"
+	Asked  string // about whom, or what; "" for nobody
+	Answer string // what came of it
 	Took   time.Duration
 }
 
