@@ -13,7 +13,10 @@ import (
 // Client is a RADIUS client: a VPN, a gateway, a proxy; RFC 2865's NAS.
 type Client struct {
 	Name                 string
-	Address              []netip.Prefix // where its packets come from; the longest prefix wins
+	Address              []netip.Prefix   // where its packets come from; the longest prefix wins
+	Listen               []netip.AddrPort // only requests that come in at these listeners; none: at all
+	NASIdentifier        []string         // only requests whose NAS-Identifier is one of these; none: all
+	CalledStationID      []string         // the same of Called-Station-Id
 	Secret               Secret
 	Service              string // the word that users, rules and approvals refer to
 	Profile              string // the make of the appliance: presets for the keys that Given lacks
@@ -27,9 +30,12 @@ type Client struct {
 	Delimiter            string               // between password and factor; "" turns append mode off
 	Timeout              time.Duration        // an answer leaves within this
 	UserIP               []string             // the attributes to look for the user's address in, in order
-	PasswordCharset      string               // "utf-8" or "latin1"
+	PasswordCharset      string               // of what isn't UTF-8: "utf-8" (nothing) or "latin1" (Windows-1252)
 	Remember             time.Duration        // how long an approval counts; 0 = not at all
 	ProbeUsers           []string             // health checks
+	ProbeAnswer          policy.ProbeAnswer   // what they get
+	ProbePassword        Secret               // of ProbeAccept
+	StatusServer         bool                 // whether Status-Server is answered
 	Failmode             policy.Failmode      // "" = the application's
 	Pass                 []policy.AttributeID // those of an upstream RADIUS server's reply that go on to the client
 	PassAll              bool                 // all that may, whatever Pass says
@@ -67,6 +73,9 @@ func readClient(t *table) Client {
 	c := Client{
 		Name:                 t.name("name"),
 		Address:              t.clientAddress("address"),
+		Listen:               t.addrPorts("listen"),
+		NASIdentifier:        orNone(t.words("nas_identifier")),
+		CalledStationID:      orNone(t.words("called_station_id")),
 		Secret:               t.secret("secret", "a secret, 16 octets or more recommended"),
 		Profile:              preset.Name,
 		Application:          t.string("application", ""),
@@ -82,6 +91,8 @@ func readClient(t *table) Client {
 		PasswordCharset:      oneOf(t, "password_charset", "utf-8", "utf-8", "latin1"),
 		Remember:             t.duration("remember", 0, 0, maxRemember),
 		ProbeUsers:           t.words("probe_users"),
+		ProbeAnswer:          oneOf(t, "probe_answer", policy.ProbeReject, policy.ProbeReject, policy.ProbeChallenge, policy.ProbeAccept),
+		StatusServer:         t.bool("status_server", true),
 		Failmode:             t.failmode("failmode", ""),
 		Given:                make(map[string]bool, len(t.keys)),
 	}
@@ -90,6 +101,8 @@ func readClient(t *table) Client {
 	}
 	c.Service = t.word("service", c.Name)
 	c.Pass, c.PassAll = t.pass("pass_attributes")
+	c.ProbePassword = t.probePassword(&c)
+	t.checkTellingApart(&c)
 	for key := range t.keys {
 		c.Given[key] = true
 	}
@@ -124,6 +137,46 @@ func (t *table) checkClient(c Client) {
 			quote(short(c.Remember)))
 	}
 	t.modeFits(c.Mode, c.Factors)
+}
+
+// orNone makes an empty list the same as none.
+func orNone(list []string) []string {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
+}
+
+// probePassword reads what a health check must send that is to be accepted.
+func (t *table) probePassword(c *Client) Secret {
+	const key = "probe_password"
+	if c.ProbeAnswer != policy.ProbeAccept {
+		for _, form := range []string{key, key + "_file", key + "_env"} {
+			if t.string(form, "") != "" {
+				t.bad(form, `given without probe_answer = "accept"; want both or neither`)
+			}
+		}
+		return Secret{}
+	}
+	s := t.secret(key, "the password that the health check sends")
+	if len(c.ProbeUsers) == 0 {
+		t.bad("probe_answer", `"accept" without probe_users; want the names of the health checks`)
+	}
+	t.warn("probe_answer", `"accept": whoever knows the password of %s gets in by %s name without Duo; want "challenge" or "reject" where the monitor is content with that`,
+		join(c.ProbeUsers), map[bool]string{true: "that", false: "such a"}[len(c.ProbeUsers) == 1])
+	return s
+}
+
+// checkTellingApart makes Message-Authenticator required of a client that attributes choose: without it anybody can write
+// them (RFC 3579 §4.3.7).
+func (t *table) checkTellingApart(c *Client) {
+	if c.namedAttributes() == 0 {
+		return
+	}
+	if t.has("message_authenticator") && c.MessageAuthenticator != Require {
+		t.bad("message_authenticator", `%q, beside nas_identifier or called_station_id; want "require", as anybody can write the attributes of an unsigned packet`, c.MessageAuthenticator)
+	}
+	c.MessageAuthenticator = Require
 }
 
 func (t *table) clientAddress(key string) []netip.Prefix {

@@ -9,7 +9,14 @@ import (
 
 // combinations looks at what is right by itself in each table, and wrong together.
 func (l *loader) combinations(c *Config, at sites) {
+	types := map[string]string{}
+	for _, f := range c.FirstFactors {
+		types[f.Name] = string(f.Type)
+	}
 	for i, client := range c.Clients {
+		if c.Username.Unlisted == policy.UnlistedFirstFactor && types[client.FirstFactor] == string(TypeRADIUS) && len(c.Users) > 0 {
+			l.warn(at.clients[i].under("first_factor"), `a server of its own notion of names, beside unlisted = "first-factor": a [[user]] in a spelling that it takes and we don't know, such as CORP\alice, is asked for no second factor; want unlisted = "ask" or "reject"`)
+		}
 		l.safeInTime(at.clients[i], client.Failmode, client, c)
 		if client.FirstFactor == NoFirstFactor && c.Username.Unlisted == policy.UnlistedFirstFactor {
 			l.warn(at.clients[i].under("first_factor"), `"none", beside unlisted = "first-factor": every unknown name is let in with nothing checked; want a [[first_factor]], or unlisted = "ask"`)
@@ -19,6 +26,7 @@ func (l *loader) combinations(c *Config, at sites) {
 		for _, client := range c.Clients {
 			if rule.canFit(client) {
 				l.ruleAt(at.rules[i], rule, client)
+				l.claimedAddress(at.rules[i], rule, client, c.Rules[i+1:])
 				if l.safeInTime(at.rules[i], rule.Failmode, client, c) {
 					break
 				}
@@ -48,6 +56,15 @@ func (l *loader) safeInTime(at place, mode policy.Failmode, client Client, c *Co
 	l.bad(at.under("failmode"), `"safe", but api_timeout = %s of client %s's Duo application: a Duo that is only slow would let users in; want at least 2s there`,
 		quote(short(d.APITimeout)), quote(client.Name))
 	return true
+}
+
+// claimedAddress warns of a rule by networks that spares its logins a later rule that denies: whoever sends an unsigned
+// request claims what address they like.
+func (l *loader) claimedAddress(at place, r Rule, c Client, later []Rule) {
+	denies := func(r Rule) bool { return r.Need == policy.NeedDeny && r.canFit(c) }
+	if len(r.Networks) > 0 && (r.Need == policy.NeedRequired || r.Need == "") && c.MessageAuthenticator != Require && slices.ContainsFunc(later, denies) {
+		l.warn(at.under("networks"), `addresses that an unsigned request can claim to get past a later rule that denies, at client %s; want message_authenticator = "require" there`, quote(c.Name))
+	}
 }
 
 // canFit reports whether the rule can fit logins at the client.

@@ -212,6 +212,8 @@ func TestDefaults(t *testing.T) {
 		Timeout:              55 * time.Second,
 		UserIP:               []string{"Tunnel-Client-Endpoint", "Calling-Station-Id"},
 		PasswordCharset:      "utf-8",
+		ProbeAnswer:          policy.ProbeReject,
+		StatusServer:         true,
 		Pass:                 []policy.AttributeID{{Type: 25}, {Type: 11}},
 		Given:                map[string]bool{"name": true, "address": true, "secret": true, "first_factor": true},
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"duoradiusd/internal/system"
 )
 
 // file is one configuration file.
@@ -44,7 +46,7 @@ func (l *loader) open(path string) {
 // read reads and decodes one file; nil when it can't.
 func (l *loader) read(name string) *file {
 	f := &file{name: name}
-	text, err := readText(name)
+	text, open, err := readText(name)
 	if err == nil {
 		f.dir, err = filepath.Abs(filepath.Dir(name))
 	}
@@ -54,6 +56,9 @@ func (l *loader) read(name string) *file {
 		return nil
 	}
 	f.text = text
+	if open.who != "" {
+		l.warn(place{file: f, index: -1, key: "open", line: noLine}, "a file that %s can read; want %s", open.who, open.cure)
+	}
 	f.tree, err = decode(f.text)
 	if err != nil {
 		l.whole = false
@@ -66,16 +71,22 @@ func (l *loader) read(name string) *file {
 
 const maxFile = 256 << 20
 
+// openTo is who can read a file that has no business with it, and the cure; "" is nobody.
+type openTo struct{ who, cure string }
+
 // readText reads a file unless it is too large, which a device is too.
-func readText(name string) (string, error) {
+func readText(name string) (text string, open openTo, err error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return "", err
+		return "", open, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return "", err
+		return "", open, err
+	}
+	if open.who, open.cure, err = system.OpenTo(f); err != nil {
+		return "", open, err
 	}
 	var b strings.Builder
 	if info.Size() <= maxFile {
@@ -83,9 +94,9 @@ func readText(name string) (string, error) {
 		_, err = io.Copy(&b, io.LimitReader(f, maxFile+1))
 	}
 	if max(info.Size(), int64(b.Len())) > maxFile {
-		return "", errors.New("a file of more than 256 MiB")
+		return "", open, errors.New("a file of more than 256 MiB")
 	}
-	return b.String(), err
+	return b.String(), open, err
 }
 
 // includes lists the files that the main file's patterns match, pattern by pattern, each sorted.

@@ -20,20 +20,41 @@ func readListen(t *table) Listen {
 	}
 }
 
+// addrPorts reads a list of IP addresses and ports.
+func (t *table) addrPorts(key string) (list []netip.AddrPort) {
+	for i, s := range t.strings(key, nil) {
+		if !t.isString(key, i) {
+			continue
+		}
+		ap, ok := parseAddrPort(s)
+		if !ok {
+			t.bad(nth(key, i), `%s; want the address of a [[listen]] such as %q`, quote(s), defaultListen.Address)
+		}
+		list = append(list, ap)
+	}
+	return list
+}
+
+func parseAddrPort(s string) (netip.AddrPort, bool) {
+	if strings.HasPrefix(s, ":") {
+		s = "[::]" + s
+	}
+	ap, err := netip.ParseAddrPort(s)
+	if err != nil || ap.Addr().Zone() != "" {
+		return netip.AddrPort{}, false
+	}
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), true
+}
+
 // addrPort reads an IP address and port. Names are refused: they resolve differently from one start to the next.
 func (t *table) addrPort(key string, def netip.AddrPort) netip.AddrPort {
 	s, ok := value[string](t, key, "a string")
 	if !ok {
 		return def
 	}
-	full := s
-	if strings.HasPrefix(s, ":") {
-		full = "[::]" + s
-	}
-	ap, err := netip.ParseAddrPort(full)
-	if err != nil || ap.Addr().Zone() != "" {
+	ap, ok := parseAddrPort(s)
+	if !ok {
 		t.bad(key, `%s; want an IP address and port such as %q`, quote(s), def)
-		return netip.AddrPort{}
 	}
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	return ap
 }

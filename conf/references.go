@@ -38,7 +38,16 @@ func (l *loader) references(c *Config, at sites) {
 	for _, x := range c.Applications {
 		applications[x.Name] = struct{}{}
 	}
+	listens := set{}
+	for _, x := range c.Listen {
+		listens[x.Address.String()] = struct{}{}
+	}
 	for i, x := range c.Clients {
+		for j, address := range x.Listen {
+			if address.IsValid() {
+				l.known(at.clients[i], nth("listen", j), address.String(), listens, "the address of a [[listen]]")
+			}
+		}
 		l.known(at.clients[i], "first_factor", x.FirstFactor, factors, "the name of a [[first_factor]]")
 		l.known(at.clients[i], "application", x.Application, applications, "the name of an [[application]]")
 	}
@@ -82,7 +91,8 @@ func (l *loader) duplicates(c *Config, at sites) {
 	unique(l, c.FirstFactors, at.firstFactors, func(x FirstFactor) string { return x.Name })
 	unique(l, c.Clients, at.clients, func(x Client) string { return x.Name })
 	unique(l, c.Rules, at.rules, func(x Rule) string { return x.Name })
-	l.duplicateAddresses(c, at)
+	l.tellApart(c, at)
+	l.duplicateListens(c, at)
 }
 
 // unique reports names that two tables of a list have.
@@ -98,22 +108,8 @@ func unique[T any](l *loader, items []T, at []place, name func(T) string) {
 	}
 }
 
-func (l *loader) duplicateAddresses(c *Config, at sites) {
-	type owner struct {
-		client string
-		at     place
-	}
-	owners := map[netip.Prefix]owner{}
-	for i, x := range c.Clients {
-		for j, p := range x.Address {
-			here := at.clients[i].under(nth("address", j))
-			if first, taken := owners[p]; taken && p.IsValid() {
-				l.twice(here, first.at, "%s, which client %s has already; want it once", p, quote(first.client))
-				continue
-			}
-			owners[p] = owner{x.Name, here}
-		}
-	}
+// duplicateListens reports two sockets on one address.
+func (l *loader) duplicateListens(c *Config, at sites) {
 	sockets := map[netip.AddrPort]place{}
 	for i, here := range at.listen {
 		addr := c.Listen[i].Address
@@ -137,7 +133,9 @@ func (l *loader) sharedSecrets(c *Config, at sites) {
 		first[s] = who
 	}
 	for i, x := range c.Clients {
-		one(x.Secret, "client "+quote(x.Name), at.clients[i], x.Given)
+		if !slices.ContainsFunc(c.Clients[:i], func(y Client) bool { return overlap(x.Address, y.Address) && x.Secret.Reveal() == y.Secret.Reveal() }) {
+			one(x.Secret, "client "+quote(x.Name), at.clients[i], x.Given) // those of one address have one secret
+		}
 	}
 	for i, x := range c.FirstFactors {
 		one(x.Secret, "first factor "+quote(x.Name), at.firstFactors[i], x.Given)

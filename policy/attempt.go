@@ -45,7 +45,9 @@ type Client struct {
 	Factors     []Factor      // allowed; the order is auto's order of preference
 	Delimiter   string        // between password and factor in append mode; "" turns append mode off
 	Remember    time.Duration // how long an approval counts where neither user nor rule says otherwise; 0 = not at all
-	ProbeUsers  []string      // health checks: rejected at once, nothing asked
+	ProbeUsers  []string      // health checks: answered at once, nothing asked
+	Probe       ProbeAnswer   // zero: ProbeReject
+	ProbeSecret string        // the password of ProbeAccept
 	Failmode    Failmode      // zero: FailSecure
 	PushTimeout time.Duration // how long a login waits for the user's answer; 0 = as long as its context lets it
 

@@ -36,6 +36,15 @@ const (
 	FailmodeSilent Failmode = "silent" // no answer, so that the client asks its next server
 )
 
+// ProbeAnswer says what a client's health checks get.
+type ProbeAnswer string
+
+const (
+	ProbeReject    ProbeAnswer = "reject"    // Access-Reject
+	ProbeChallenge ProbeAnswer = "challenge" // Access-Challenge, whose State is never good
+	ProbeAccept    ProbeAnswer = "accept"    // Access-Accept, to a signed request with the probe's own password
+)
+
 // UnlistedMode says what happens to users that no [[user]] names.
 type UnlistedMode string
 

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/subtle"
 	"errors"
 	"slices"
 	"strings"
@@ -186,13 +188,22 @@ func (l *login) setAccount(account Account) bool {
 	return true
 }
 
-// answerProbe answers a health check at once.
+// answerProbe answers a health check at once. Nothing of ours goes into an Access-Accept, which only a signed request with
+// the probe's own password gets; the State of a challenge was never kept, so that no answer to it is good.
 func (l *login) answerProbe() *Verdict {
 	if !l.isProbe() {
 		return nil
 	}
 	v := l.reject(ReasonProbe, "")
 	v.Immediate = true
+	switch {
+	case l.Method != MethodPassword:
+	case l.Client.Probe == ProbeChallenge:
+		v.Outcome, v.State, v.Message = OutcomeChallenge, rand.Text(), sayPasscode
+	case l.Client.Probe == ProbeAccept && l.Authentic && l.Client.ProbeSecret != "" &&
+		subtle.ConstantTimeCompare([]byte(l.Password), []byte(l.Client.ProbeSecret)) == 1:
+		v.Outcome = OutcomeAccept
+	}
 	return &v
 }
 

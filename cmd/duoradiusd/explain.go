@@ -96,6 +96,8 @@ func explainClient(out io.Writer, config *conf.Config, c conf.Client) error {
 		switch {
 		case c.Given[key]:
 			return "set in the file"
+		case key == "message_authenticator" && c.MessageAuthenticator == conf.Require:
+			return "required, as attributes tell clients of this address apart"
 		case key == "service":
 			return "default: the client's name"
 		case key == "failmode" && c.Application == "":
@@ -110,6 +112,9 @@ func explainClient(out io.Writer, config *conf.Config, c conf.Client) error {
 	row := func(key string, value any) { fmt.Fprintf(w, "%s\t%v\t%s\n", key, value, why(key)) }
 	fmt.Fprintf(out, "client %q\n", c.Name)
 	row("address", addressList(c.Address))
+	row("listen", orWord(list(c.Listen), "any"))
+	row("nas_identifier", orWord(list(c.NASIdentifier), "any"))
+	row("called_station_id", orWord(list(c.CalledStationID), "any"))
 	fmt.Fprintf(w, "secret\t(not shown)\tset in the file\n")
 	row("profile", c.Profile)
 	row("service", c.Service)
@@ -123,6 +128,8 @@ func explainClient(out io.Writer, config *conf.Config, c conf.Client) error {
 	row("password_charset", c.PasswordCharset)
 	row("remember", orWord(duration(c.Remember), "never"))
 	row("probe_users", orWord(list(c.ProbeUsers), "none"))
+	row("probe_answer", c.ProbeAnswer)
+	row("status_server", c.StatusServer)
 	row("failmode", failmodeOf(config, c))
 	row("message_authenticator", c.MessageAuthenticator)
 	row("limit_proxy_state", c.LimitProxyState)
