@@ -223,7 +223,8 @@ func TestDefaults(t *testing.T) {
 	if c.Username.Case != policy.CaseFold || c.Username.Unlisted != policy.UnlistedAsk {
 		t.Errorf("username: %+v", c.Username)
 	}
-	if want := (Guard{3, 10 * time.Minute, 10 * time.Minute, time.Second}); c.Guard != want {
+	wantGuard := Guard{3, 10 * time.Minute, 10 * time.Minute, time.Second, policy.GuessLimits{WrongPasswords: 10, WrongPasscodes: 10, WrongPerSource: 50, Refill: 30 * time.Second}}
+	if c.Guard != wantGuard {
 		t.Errorf("guard: %+v", c.Guard)
 	}
 	if c.Log.Format != "text" || c.Log.Level != slog.LevelInfo || c.State.Directory != "/var/lib/duoradiusd" {

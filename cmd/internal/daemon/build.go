@@ -134,6 +134,7 @@ func settings(c *conf.Config) policy.Settings {
 		Uses:     c.Remember.Uses,
 		Guard:    policy.PushLimits{Pushes: c.Guard.Pushes, Window: c.Guard.Window, Cooldown: c.Guard.Cooldown},
 	}
+	s.Guesses = c.Guard.Guesses
 	s.Users = make([]policy.User, 0, len(c.Users))
 	for _, u := range c.Users {
 		services := u.Services
