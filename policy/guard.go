@@ -97,6 +97,19 @@ type GuardClear struct {
 	Source string // as SourceOf writes it: the count of everybody's wrong guesses there
 }
 
+// ClearOf returns whose counts go when an administrator names a user, in any of the forms that logins may have.
+func (p *Policy) ClearOf(name string) GuardClear {
+	canonical, u, ok := p.whois(name)
+	if !ok {
+		canonical = name
+	}
+	what := GuardClear{Person: canonical, Duo: Identity{Username: canonical}}
+	if u != nil && u.Duo != (Identity{}) {
+		what.Duo = u.Duo
+	}
+	return what
+}
+
 // HeldBack is a limit of [guard] that holds back a guess, for the log.
 type HeldBack struct{ Admission }
 

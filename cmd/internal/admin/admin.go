@@ -29,6 +29,7 @@ type Daemon struct {
 	FirstFactors func() []FirstFactor
 	Approvals    func(ctx context.Context, user string, most int) ([]policy.Approval, error) // "" is everybody
 	Forget       func(ctx context.Context, user string) (int, error)                         // the approvals of a user, whose name may be written in any form
+	Guard        func(ctx context.Context) ([]policy.GuardCount, error)                      // who is held back comes first
 	Frauds       func() uint64                                                               // pushes that their users reported
 	LostLines    func() uint64                                                               // of auth_log
 	Profiles     bool                                                                        // are shown too, under /debug/pprof/

@@ -30,6 +30,7 @@ type house struct {
 	duo       []Application
 	first     []FirstFactor
 	approvals []policy.Approval
+	guard     []policy.GuardCount
 	forgotten []string
 	frauds    uint64
 	lost      uint64
@@ -61,6 +62,7 @@ func newHouse(t testing.TB, clients ...string) *house {
 		FirstFactors: func() []FirstFactor { return locked(h, &h.first) },
 		Approvals:    func(context.Context, string, int) ([]policy.Approval, error) { return locked(h, &h.approvals), nil },
 		Forget:       h.forgets,
+		Guard:        func(context.Context) ([]policy.GuardCount, error) { return slices.Clone(locked(h, &h.guard)), nil },
 		Frauds:       func() uint64 { return locked(h, &h.frauds) },
 		LostLines:    func() uint64 { return locked(h, &h.lost) },
 		Log:          slog.New(slog.DiscardHandler),

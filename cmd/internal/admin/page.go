@@ -24,6 +24,7 @@ import (
 const (
 	shownPending   = 50
 	shownApprovals = 100
+	shownHeld      = 50
 )
 
 var (
@@ -67,6 +68,8 @@ type view struct {
 	Logins       []radiusd.Event
 	Approvals    []policy.Approval
 	Kept         int // approvals
+	Held         []policy.GuardCount
+	MoreHeld     int // that are not shown
 	Ends         []tally
 	Drops        []tally
 	Token        string
@@ -90,7 +93,7 @@ func (a *Admin) page(w http.ResponseWriter, r *http.Request) {
 	v, err := a.view(r.Context(), time.Now())
 	if err != nil {
 		a.daemon.Log.Error("admin: the page", "error", err)
-		http.Error(w, "The approvals can't be listed; the log says why.", http.StatusServiceUnavailable)
+		http.Error(w, "What is remembered can't be listed; the log says why.", http.StatusServiceUnavailable)
 		return
 	}
 	if n, err := strconv.Atoi(r.FormValue("refresh")); err == nil && n >= 5 && n <= 3600 {
@@ -124,6 +127,13 @@ func (a *Admin) view(ctx context.Context, now time.Time) (*view, error) {
 		Ends: tallies(d.Server.Outcomes()), Drops: tallies(d.Server.Drops()), Token: a.token,
 	}
 	v.InFlight, _ = d.Server.Pending()
+	if v.Held, err = d.Guard(ctx); err != nil {
+		return nil, err
+	}
+	v.Held = slices.DeleteFunc(v.Held, func(c policy.GuardCount) bool { return c.HeldUntil.IsZero() })
+	if v.MoreHeld = len(v.Held) - shownHeld; v.MoreHeld > 0 {
+		v.Held = v.Held[:shownHeld]
+	}
 	if err := d.Ready(); err != nil {
 		v.NotReady = oneLine(err.Error())
 	}

@@ -33,7 +33,7 @@ func TestPage_Empty(t *testing.T) {
 	page := h.get("/")
 	reads(t, page, "duoradiusd v1.2.3", "ready", "listens on nothing · 1 client, 2 users · up 0 s", "0 logins pending", "0 approvals kept",
 		"Duo api-1.duosecurity.com up", "vpn no requests yet auto: not required yet nothing seen yet never seen to ask again",
-		"Pending logins None.", "Last logins None since the start.", "Remembered approvals None.", "Packets without reply None since the start.")
+		"Pending logins None.", "Held back Nobody.", "Last logins None since the start.", "Remembered approvals None.", "Packets without reply None since the start.")
 	if strings.Contains(page, "<script") || strings.Contains(page, "javascript") || regexp.MustCompile(`\son\w+=`).MatchString(page) {
 		t.Error("the page has a script")
 	}
@@ -56,6 +56,9 @@ func TestPage(t *testing.T) {
 	now := time.Now()
 	h.approvals = []policy.Approval{{User: "alice", Service: "vpn", UserIP: netip.MustParseAddr("203.0.113.7"), ApprovedAt: now,
 		EndsAt: now.Add(15 * time.Minute), Uses: 3}}
+	h.guard = []policy.GuardCount{{Limit: "wrong_passwords", Person: "carol", Count: 10, HeldUntil: now.Add(30 * time.Second)},
+		{Limit: "wrong_per_source", Source: "203.0.113.7", Count: 50, HeldUntil: now.Add(20 * time.Second)},
+		{Limit: "wrong_passcodes", Person: "dave", Source: "203.0.113.7", Count: 1}}
 	h.Observe(event(func(e *radiusd.Event) { e.Time = now }))
 	h.Observe(event(func(e *radiusd.Event) {
 		e.User, e.Code, e.Reason, e.Factor, e.Txid, e.Took, e.DuoTook = "bob", "Access-Reject", policy.ReasonNoFirstFactor, "", "", 350*time.Microsecond, 0
@@ -68,7 +71,11 @@ func TestPage(t *testing.T) {
 		"First factor directory ldaps://dc1.example.com up", "First factor directory ldaps://dc2.example.com down dial: no route",
 		"alice 203.0.113.7 vpn accept approved · push 11111111-2222-3333-4444-555555555555 4.2 s first factor 12 ms, Duo 4.1 s",
 		"bob 203.0.113.7 vpn reject first-factor-unavailable ldapauth: bind: connection reset &lt; 1 ms first factor 12 ms",
+		"carol others than known ones wrong_passwords", "new users 203.0.113.7 wrong_per_source",
 		"alice service vpn from 203.0.113.7", "3 × Forget")
+	if strings.Contains(page, "dave") {
+		t.Error("the page shows a user who is not held back")
+	}
 	if strings.Index(page, ">bob<") > strings.Index(page, ">alice<") {
 		t.Error("the newest is not the first")
 	}

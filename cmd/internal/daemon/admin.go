@@ -24,6 +24,7 @@ func (d *Daemon) ServeAdmin(address string, profiles bool) (*admin.Server, error
 		FirstFactors: d.adminFirstFactors,
 		Approvals:    d.Approvals,
 		Forget:       d.Forget,
+		Guard:        d.GuardCounts,
 		Frauds:       d.frauds.Load,
 		LostLines:    d.lostLines,
 		Profiles:     profiles,

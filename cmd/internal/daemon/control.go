@@ -20,6 +20,9 @@ import (
 //	GET    /approvals[?user=NAME]  a list of policy.Approval, the most recently used first
 //	DELETE /approvals?user=NAME    a Forgotten: that user's are
 //	DELETE /approvals?all=true     a Forgotten: everybody's are
+//	GET    /guard                  a list of policy.GuardCount
+//	DELETE /guard?user=NAME        a Cleared: what is counted against that user
+//	DELETE /guard?address=ADDRESS  a Cleared: what is counted against everybody there
 //
 // Every answer is JSON, but for that to a wrong question.
 type Control struct {
@@ -86,7 +89,26 @@ func (d *Daemon) control(reload func() error) http.Handler {
 			answerOrFail(w, Forgotten{User: d.canonical(user), Forgotten: n}, err)
 		}
 	})
+	mux.HandleFunc("GET /guard", func(w http.ResponseWriter, r *http.Request) {
+		list, err := d.GuardCounts(r.Context())
+		answerOrFail(w, list, err)
+	})
+	mux.HandleFunc("DELETE /guard", d.clearGuard)
 	return mux
+}
+
+func (d *Daemon) clearGuard(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	switch user, address := q.Get("user"), q.Get("address"); {
+	case (user == "") == (address == ""):
+		http.Error(w, "want user=NAME or address=ADDRESS", http.StatusBadRequest)
+	case user != "":
+		cleared, err := d.ClearUser(r.Context(), user)
+		answerOrFail(w, cleared, err)
+	default:
+		cleared, err := d.ClearAddress(r.Context(), address)
+		answerOrFail(w, cleared, err)
+	}
 }
 
 // answerOrFail answers v, or the error of a store that can't be asked.
