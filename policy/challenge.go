@@ -123,13 +123,13 @@ func (l *login) rejoin(ctx context.Context) Verdict {
 	switch {
 	case err != nil:
 		return l.storeFailed(err)
-	case !ok || !l.setAccount(t.Account) || l.mapped() && l.duo != t.User:
+	case !ok || !l.setAccount(t.Account) || l.mapped() && l.duo != t.Phone.Duo:
 		return l.reject(ReasonBadState, sayStartAgain)
 	}
 	if v := l.applyRules(); v != nil { // a reload since
 		return *v
 	}
-	l.duo, l.askedDuo = t.User, time.Now()
+	l.duo, l.askedDuo = t.Phone.Duo, time.Now()
 	return l.await(ctx, t.Transaction)
 }
 

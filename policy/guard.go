@@ -130,7 +130,7 @@ func (h *HeldBack) Error() string {
 
 // guess is what the guard counts of this login.
 func (l *login) guess(kind GuessKind) Guess {
-	return Guess{Kind: kind, Person: l.name, Source: SourceOf(l.UserIP, l.Client.Name), Limits: l.settings.Guesses}
+	return Guess{Kind: kind, Person: l.person(), Source: SourceOf(l.UserIP, l.Client.Name), Limits: l.settings.Guesses}
 }
 
 // guessOfPassword is nobody's where the name is only what the outside of an EAP tunnel says, "anonymous" for a whole
@@ -216,9 +216,9 @@ func (l *login) knowSource(ctx context.Context) {
 // could be told.
 func (l *login) typedPerson() string {
 	if l.Method == MethodEAP {
-		return l.name
+		return l.person()
 	}
-	return l.typedName
+	return Fold(l.typedName)
 }
 
 // sayHeldBack tells the user when to try again.

@@ -22,13 +22,31 @@ type JoinKey struct {
 	Digest      [sha256.Size]byte // of State, method and the whole password field, keyed
 }
 
+// Phone says whose phone a transaction reaches: that of a Duo user, which is one however many names of ours lead to it, and
+// that of a person, who is one however the name is spelt.
+type Phone struct {
+	Duo    Identity
+	Person string // folded
+}
+
+const personKeyPrefix = "person:"
+
+// Keys returns the names under which a phone is known. Two Phones may be the same one if they share a key.
+func (p Phone) Keys() [2]string {
+	duo := "name:" + Fold(p.Duo.Username)
+	if p.Duo.UserID != "" {
+		duo = "id:" + p.Duo.UserID
+	}
+	return [2]string{duo, personKeyPrefix + p.Person}
+}
+
 // TransactionID names a transaction among all processes that share Stores. It is not Duo's txid.
 type TransactionID string
 
 // Transaction is what is known of one call of Duo's auth.
 type Transaction struct {
 	ID          TransactionID
-	User        Identity // whom Duo is asked about
+	Phone       Phone // that it may reach
 	Application string
 	Name        string // the user's canonical name
 	Factor      Factor
@@ -102,7 +120,7 @@ func (l *login) joinTransaction(ctx context.Context) *Verdict {
 		if v := l.joinByCopy(ctx); v != nil {
 			return v
 		}
-		if l.phoneRings, err = l.memory.Transactions.Rings(ctx, l.duo, l.began); err != nil {
+		if l.phoneRings, err = l.memory.Transactions.Rings(ctx, l.phone(), l.began); err != nil {
 			return end(l.storeFailed(err))
 		}
 		return nil
@@ -166,7 +184,7 @@ func (l *login) await(ctx context.Context, t Transaction) Verdict {
 // begin begins a transaction under l.key, unless another login has begun it meanwhile or rings the phone.
 func (l *login) begin(ctx context.Context, r *AuthRequest) (Transaction, Claim, error) {
 	t, claim, err := l.memory.Transactions.Claim(ctx, NewTransaction{
-		Transaction: Transaction{User: r.User, Application: l.Client.Application, Name: r.Name, Factor: r.Factor, Code: r.code, Txid: r.Txid},
+		Transaction: Transaction{Phone: l.phone(), Application: l.Client.Application, Name: r.Name, Factor: r.Factor, Code: r.code, Txid: r.Txid},
 		Key:         l.key,
 		Account:     l.account,
 		LoginBegan:  l.began,
@@ -201,7 +219,7 @@ func (m *Memory) ask(t Transaction, second SecondFactor, r *AuthRequest, limits 
 
 // TakeOver asks Duo for the answer of a transaction that another process began and can't ask for any more.
 func (m *Memory) TakeOver(t Transaction, second SecondFactor, limits PushLimits) {
-	r := &AuthRequest{User: t.User, Name: t.Name, Factor: t.Factor, Began: t.Txid}
+	r := &AuthRequest{User: t.Phone.Duo, Name: t.Name, Factor: t.Factor, Began: t.Txid}
 	m.ask(t, second, r, limits)
 }
 
@@ -222,10 +240,10 @@ func (m *Memory) askDuo(ctx context.Context, t Transaction, second SecondFactor,
 	m.settlePasscode(told, r, result, err)
 	// What Duo never began rang no phone: an outage is nobody's push bombing.
 	if t.Factor.reachesPhone() && ctx.Err() == nil && (err == nil || began) {
-		m.Guard.PushEnded(told, t.User, result.Status, limits)
+		m.Guard.PushEnded(told, t.Phone, result.Status, limits)
 	}
 	if result.Status == "fraud" || result.Status == "locked_out" {
-		m.Approvals.ForgetIdentity(told, t.User)
+		m.Approvals.ForgetPhone(told, t.Phone)
 	}
 	if result.Status == "fraud" && m.OnFraud != nil { // what is saved now must know of it already
 		m.OnFraud(t.Name, result.Txid)

@@ -21,6 +21,7 @@ type localApprovals struct {
 }
 
 type approval struct {
+	person   string // folded
 	at       time.Time
 	lifetime time.Duration
 	used     time.Time
@@ -79,7 +80,7 @@ func (a *localApprovals) Add(_ context.Context, key ApprovalKey, lifetime time.D
 func (a *localApprovals) add(key ApprovalKey, now time.Time, lifetime time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.lru.Add(key, &approval{at: now, lifetime: lifetime, used: now})
+	a.lru.Add(key, &approval{person: Fold(key.User), at: now, lifetime: lifetime, used: now})
 	a.changes.Add(1)
 }
 
@@ -134,32 +135,33 @@ func (got *approval) public(key ApprovalKey) Approval {
 	return p
 }
 
-// ForgetIdentity implements Approvals.
-func (a *localApprovals) ForgetIdentity(_ context.Context, duo Identity) error {
-	a.forgetWhere(func(key ApprovalKey) bool { return key.Duo == duo })
+// ForgetPhone implements Approvals.
+func (a *localApprovals) ForgetPhone(_ context.Context, phone Phone) error {
+	a.forgetWhere(func(key ApprovalKey, got *approval) bool { return key.Duo == phone.Duo || got.person == phone.Person })
 	return nil
 }
 
 // Forget implements Approvals.
-func (a *localApprovals) Forget(_ context.Context, user string) (int, error) {
-	return a.forgetWhere(func(key ApprovalKey) bool { return key.User == user }), nil
+func (a *localApprovals) Forget(_ context.Context, person string) (int, error) {
+	return a.forgetWhere(func(_ ApprovalKey, got *approval) bool { return got.person == person }), nil
 }
 
 // ForgetAll implements Approvals.
 func (a *localApprovals) ForgetAll(context.Context) (int, error) {
-	return a.forgetWhere(func(ApprovalKey) bool { return true }), nil
+	return a.forgetWhere(func(ApprovalKey, *approval) bool { return true }), nil
 }
 
-func (a *localApprovals) forgetWhere(which func(ApprovalKey) bool) (counted int) {
+func (a *localApprovals) forgetWhere(which func(ApprovalKey, *approval) bool) (counted int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.changes.Add(1)
 	now := time.Now()
 	for _, key := range a.lru.Keys() {
-		if !which(key) {
+		got, ok := a.lru.Peek(key)
+		if !ok || !which(key, got) {
 			continue
 		}
-		if got, ok := a.lru.Peek(key); ok && !passed(got.at, now, got.lifetime) {
+		if !passed(got.at, now, got.lifetime) {
 			counted++
 		}
 		a.lru.Remove(key)

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,12 +21,12 @@ type PushLimits struct {
 type localGuard struct {
 	changes *atomic.Uint64
 
-	mu     sync.Mutex // guards all below
-	pushes *simplelru.LRU[Identity, *pushRecord]
+	mu     sync.Mutex                          // guards all below
+	pushes *simplelru.LRU[string, *pushRecord] // by the keys of a phone
 	localGuesses
 }
 
-// pushRecord is one Duo user's pushes that were not answered with a yes.
+// pushRecord is one phone's pushes that were not answered with a yes.
 type pushRecord struct {
 	failed []time.Time // newest last
 	until  time.Time   // of the cooldown
@@ -34,7 +35,7 @@ type pushRecord struct {
 func newLocalGuard(changes *atomic.Uint64) *localGuard {
 	return &localGuard{
 		changes:      changes,
-		pushes:       mustLRU[Identity, *pushRecord](guardEntries),
+		pushes:       mustLRU[string, *pushRecord](guardEntries),
 		localGuesses: newLocalGuesses(),
 	}
 }
@@ -48,30 +49,41 @@ func mustLRU[K comparable, V any](size int) *simplelru.LRU[K, V] {
 }
 
 // CoolingDown implements Guard.
-func (g *localGuard) CoolingDown(_ context.Context, user Identity) (bool, error) {
+func (g *localGuard) CoolingDown(_ context.Context, phone Phone) (bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	r, ok := g.pushes.Get(user)
-	return ok && time.Now().Before(r.until), nil
+	for _, key := range phone.Keys() {
+		if r, ok := g.pushes.Get(key); ok && time.Now().Before(r.until) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // PushEnded implements Guard.
-func (g *localGuard) PushEnded(_ context.Context, user Identity, status string, limits PushLimits) error {
+func (g *localGuard) PushEnded(_ context.Context, phone Phone, status string, limits PushLimits) error {
 	if limits.Cooldown <= 0 {
 		return nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.changes.Add(1)
-	now := time.Now()
-	r, ok := g.pushes.Get(user)
+	for _, key := range phone.Keys() {
+		g.pushEnded(key, status, limits, time.Now())
+	}
+	return nil
+}
+
+// pushEnded is called with mu held.
+func (g *localGuard) pushEnded(key, status string, limits PushLimits, now time.Time) {
+	r, ok := g.pushes.Get(key)
 	if !ok {
 		r = &pushRecord{}
 	}
 	switch status {
 	case "allow", "bypass":
-		g.pushes.Remove(user)
-		return nil
+		g.pushes.Remove(key)
+		return
 	case "fraud":
 		r.until = now.Add(limits.Cooldown)
 	default:
@@ -86,8 +98,7 @@ func (g *localGuard) PushEnded(_ context.Context, user Identity, status string, 
 			r.failed, r.until = nil, now.Add(limits.Cooldown)
 		}
 	}
-	g.pushes.Add(user, r)
-	return nil
+	g.pushes.Add(key, r)
 }
 
 func (g *localGuard) len() int {
@@ -98,9 +109,10 @@ func (g *localGuard) len() int {
 
 // listPushes returns the phones that must not ring now.
 func (g *localGuard) listPushes(now time.Time) (list []GuardCount) {
-	for _, user := range g.pushes.Keys() {
-		if r, _ := g.pushes.Peek(user); now.Before(r.until) {
-			list = append(list, GuardCount{Limit: LimitPushes, Person: user.Username + user.UserID, HeldUntil: r.until})
+	for _, key := range g.pushes.Keys() {
+		person, ok := strings.CutPrefix(key, personKeyPrefix)
+		if r, _ := g.pushes.Peek(key); ok && now.Before(r.until) {
+			list = append(list, GuardCount{Limit: LimitPushes, Person: person, HeldUntil: r.until})
 		}
 	}
 	return list
@@ -108,10 +120,17 @@ func (g *localGuard) listPushes(now time.Time) (list []GuardCount) {
 
 // clearPushes lets the phones of what ring again.
 func (g *localGuard) clearPushes(what GuardClear, now time.Time) (n int) {
-	if r, ok := g.pushes.Peek(what.Duo); ok {
-		g.pushes.Remove(what.Duo)
+	if what.Person == "" {
+		return 0
+	}
+	for _, key := range (Phone{what.Duo, what.Person}).Keys() {
+		r, ok := g.pushes.Peek(key)
+		if !ok {
+			continue
+		}
+		g.pushes.Remove(key)
 		if now.Before(r.until) {
-			n++
+			n = 1
 		}
 	}
 	return n

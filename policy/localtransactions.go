@@ -33,8 +33,8 @@ type localTransactions struct {
 	mu      sync.Mutex // guards all below, and what is in the transactions
 	byID    map[TransactionID]*localTransaction
 	byKey   map[JoinKey]joinable
-	ringing map[phone]*localTransaction // at most one of each at a time
-	live    int                         // transactions that are not over
+	ringing map[ringKey]*localTransaction // at most one of each at a time
+	live    int                           // transactions that are not over
 	joins   uint64
 }
 
@@ -53,20 +53,27 @@ type joinable struct {
 	account Account // what the first factor of the login with this key said
 }
 
-// phone is what a transaction rings at a Duo user's: the phone, or the arrival of codes by SMS.
-type phone struct {
-	user Identity
-	sms  bool
+// ringKey is one key of a phone, and whether it rings or receives codes by SMS.
+type ringKey struct {
+	phone string
+	sms   bool
 }
 
-func (t *localTransaction) phone() phone { return phone{t.User, t.Factor == FactorSMS} }
+func ringKeys(p Phone, sms bool) (keys [2]ringKey) {
+	for i, key := range p.Keys() {
+		keys[i] = ringKey{key, sms}
+	}
+	return keys
+}
+
+func (t *localTransaction) ringKeys() [2]ringKey { return ringKeys(t.Phone, t.Factor == FactorSMS) }
 
 func newLocalTransactions(changes *atomic.Uint64) *localTransactions {
 	return &localTransactions{
 		changes: changes,
 		byID:    make(map[TransactionID]*localTransaction),
 		byKey:   make(map[JoinKey]joinable),
-		ringing: make(map[phone]*localTransaction),
+		ringing: make(map[ringKey]*localTransaction),
 	}
 }
 
@@ -98,16 +105,21 @@ func (ts *localTransactions) find(key JoinKey, began time.Time) (joinable, bool)
 }
 
 // Rings implements Transactions.
-func (ts *localTransactions) Rings(_ context.Context, duo Identity, began time.Time) (bool, error) {
+func (ts *localTransactions) Rings(_ context.Context, p Phone, began time.Time) (bool, error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	return ts.rings(phone{user: duo}, began), nil
+	return ts.rings(ringKeys(p, false), began), nil
 }
 
 // rings is called with mu held.
-func (ts *localTransactions) rings(p phone, began time.Time) bool {
-	t := ts.ringing[p]
-	return t != nil && (!t.over() || began.Before(t.Ended) || time.Now().Before(t.Quiet))
+func (ts *localTransactions) rings(keys [2]ringKey, began time.Time) bool {
+	for _, key := range keys {
+		t := ts.ringing[key]
+		if t != nil && (!t.over() || began.Before(t.Ended) || time.Now().Before(t.Quiet)) {
+			return true
+		}
+	}
+	return false
 }
 
 // Claim implements Transactions.
@@ -118,7 +130,7 @@ func (ts *localTransactions) Claim(_ context.Context, n NewTransaction) (Transac
 		return t.Transaction, ClaimJoined, nil
 	}
 	t := &localTransaction{Transaction: n.Transaction, done: make(chan struct{})}
-	if t.Factor.reachesPhone() && ts.rings(t.phone(), n.LoginBegan) {
+	if t.Factor.reachesPhone() && ts.rings(t.ringKeys(), n.LoginBegan) {
 		return Transaction{}, ClaimPhoneRings, nil
 	}
 	if ts.live >= maxTransactions {
@@ -131,7 +143,7 @@ func (ts *localTransactions) Claim(_ context.Context, n NewTransaction) (Transac
 	ts.byID[t.ID] = t
 	ts.addKey(t, n.Key, n.Account)
 	if t.Factor.reachesPhone() {
-		ts.ringing[t.phone()] = t
+		ts.rung(t)
 	}
 	ts.changes.Add(1)
 	return t.Transaction, ClaimOwned, nil
@@ -139,6 +151,13 @@ func (ts *localTransactions) Claim(_ context.Context, n NewTransaction) (Transac
 
 // Own implements Transactions: nobody else can take over what is in this process.
 func (ts *localTransactions) Own(ctx context.Context, _ TransactionID) context.Context { return ctx }
+
+// rung is called with mu held.
+func (ts *localTransactions) rung(t *localTransaction) {
+	for _, key := range t.ringKeys() {
+		ts.ringing[key] = t
+	}
+}
 
 // AddKey implements Transactions.
 func (ts *localTransactions) AddKey(_ context.Context, id TransactionID, key JoinKey, account Account) error {
@@ -257,8 +276,10 @@ func (ts *localTransactions) forget(t *localTransaction) {
 			delete(ts.byKey, key)
 		}
 	}
-	if p := t.phone(); ts.ringing[p] == t {
-		delete(ts.ringing, p)
+	for _, key := range t.ringKeys() {
+		if ts.ringing[key] == t {
+			delete(ts.ringing, key)
+		}
 	}
 }
 

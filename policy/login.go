@@ -78,6 +78,7 @@ type login struct {
 	ruleFits  bool      // a rule of the configuration fits
 	typedName string    // canonical name of User-Name
 	name      string    // canonical name of who it is: the same, except inside an EAP tunnel
+	fold      string    // of name, once person was asked for it
 	duo       Identity  // whom Duo is asked about
 	password  string    // for the first factor
 	chosen    Chosen    // the second factor that the user typed
@@ -165,12 +166,22 @@ func (l *login) setName(typed string) bool {
 	if l.typedName == "" {
 		l.typedName = name
 	}
-	l.name, l.user = name, user
+	l.name, l.user, l.fold = name, user, ""
 	if l.duo = (Identity{Username: name}); l.mapped() {
 		l.duo = user.Duo
 	}
 	return true
 }
+
+// person returns the folded name, which is the same for every spelling.
+func (l *login) person() string {
+	if l.fold == "" {
+		l.fold = Fold(l.name)
+	}
+	return l.fold
+}
+
+func (l *login) phone() Phone { return Phone{Duo: l.duo, Person: l.person()} }
 
 // mapped reports whether a [[user]] says who this is at Duo.
 func (l *login) mapped() bool { return l.user != nil && l.user.Duo != Identity{} }

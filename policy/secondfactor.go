@@ -45,7 +45,7 @@ func (l *login) auth(ctx context.Context) *Verdict {
 		return end(l.reject(ReasonNoDevice, l.sayNoDevice(l.devices)))
 	}
 	if r.Factor.reachesPhone() {
-		cooling, err := l.memory.Guard.CoolingDown(ctx, l.duo)
+		cooling, err := l.memory.Guard.CoolingDown(ctx, l.phone())
 		if err != nil {
 			return end(l.storeFailed(err))
 		}
@@ -90,7 +90,7 @@ func (l *login) letRetriesJoin(ctx context.Context, t Transaction) error {
 // Push, the push goes out with the code that the user must type on the phone.
 func (l *login) offer(ctx context.Context, pre Preauth) Verdict {
 	c, factors, why, say := l.openChallenge(), l.factors(), ReasonNoDevice, l.sayWho()
-	cooling, err := l.memory.Guard.CoolingDown(ctx, l.duo)
+	cooling, err := l.memory.Guard.CoolingDown(ctx, l.phone())
 	if err != nil {
 		return l.storeFailed(err)
 	}

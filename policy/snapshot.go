@@ -179,7 +179,7 @@ func (a *localApprovals) restore(list []savedApproval, now time.Time) {
 		if at.After(now.Add(clockSlack)) || passed(at, now, s.Lifetime) {
 			continue
 		}
-		a.lru.Add(s.ApprovalKey, &approval{at: at, lifetime: s.Lifetime, used: used, uses: s.Uses})
+		a.lru.Add(s.ApprovalKey, &approval{person: Fold(s.User), at: at, lifetime: s.Lifetime, used: used, uses: s.Uses})
 	}
 }
 

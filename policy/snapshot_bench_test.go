@@ -45,7 +45,7 @@ func BenchmarkSavePending(b *testing.B) {
 	for i := range 20_000 {
 		user := fmt.Sprintf("firstname.lastname%d", i)
 		_, _, err := m.Transactions.Claim(b.Context(), NewTransaction{
-			Transaction: Transaction{User: Identity{Username: user}, Name: user, Factor: FactorPush, Txid: fmt.Sprintf("%032x", i), Began: true},
+			Transaction: Transaction{Phone: Phone{Duo: Identity{Username: user}, Person: user}, Name: user, Factor: FactorPush, Txid: fmt.Sprintf("%032x", i), Began: true},
 			Key:         JoinKey{Client: "vpn", User: user, IP: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})},
 			Account:     Account{Groups: []string{"staff", "vpn-users"}},
 		})

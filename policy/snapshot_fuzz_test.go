@@ -13,12 +13,12 @@ func FuzzRestore(f *testing.F) {
 	m.approvals.add(key, time.Now(), time.Hour)
 	ctx := f.Context()
 	m.Challenges.Put(ctx, &OpenChallenge{Client: "vpn", User: "alice", Ends: time.Now().Add(time.Minute), Options: []Option{{FactorPush, smartphone}}})
-	m.Guard.PushEnded(ctx, Identity{Username: "bob"}, "deny", PushLimits{Pushes: 3, Cooldown: time.Hour, Window: time.Hour})
+	m.Guard.PushEnded(ctx, Phone{Duo: Identity{Username: "bob"}, Person: "bob"}, "deny", PushLimits{Pushes: 3, Cooldown: time.Hour, Window: time.Hour})
 	guess := Guess{GuessPassword, "carol", SourceOf(home, "vpn"), GuessLimits{10, 10, 50, 30 * time.Second}}
 	admission, _ := m.Guard.Admit(ctx, guess)
 	m.Guard.Settle(ctx, admission, GuessWrong)
 	m.Guard.Know(ctx, guess)
-	m.Transactions.Claim(ctx, NewTransaction{Transaction: Transaction{User: key.Duo, Name: "alice", Factor: FactorPush, Txid: "T1", Began: true},
+	m.Transactions.Claim(ctx, NewTransaction{Transaction: Transaction{Phone: Phone{Duo: key.Duo, Person: "alice"}, Name: "alice", Factor: FactorPush, Txid: "T1", Began: true},
 		Key: JoinKey{Client: "vpn", User: "alice", IP: home}, Account: Account{Groups: []string{"staff"}}})
 	m.Replays.Mark(ctx, RequestDigest{1}, "X")
 	var b bytes.Buffer

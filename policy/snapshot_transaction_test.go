@@ -163,7 +163,7 @@ func TestFraudWhileAway(t *testing.T) {
 					var told []string
 					w.memory.OnFraud = func(user, txid string) {
 						told = append(told, user+" "+txid)
-						if s, err := decode(bytes.NewReader(w.save())); err != nil || len(s.approvals) != 0 || len(s.Pushes) != 1 {
+						if s, err := decode(bytes.NewReader(w.save())); err != nil || len(s.approvals) != 0 || len(s.Pushes) != 2 {
 							t.Errorf("what is saved now knows nothing of it: %+v, %v", s, err)
 						}
 					}

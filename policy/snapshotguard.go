@@ -8,7 +8,7 @@ import (
 )
 
 type savedPushes struct {
-	User   Identity
+	Phone  string // a key of it
 	Failed []time.Time
 	Until  time.Time
 }
@@ -35,9 +35,9 @@ func (g *localGuard) save(s *snapshot) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	for _, user := range g.pushes.Keys() {
-		if r, ok := g.pushes.Peek(user); ok && (len(r.failed) > 0 || now.Before(r.until)) {
-			s.Pushes = append(s.Pushes, savedPushes{user, slices.Clone(r.failed), r.until})
+	for _, key := range g.pushes.Keys() {
+		if r, ok := g.pushes.Peek(key); ok && (len(r.failed) > 0 || now.Before(r.until)) {
+			s.Pushes = append(s.Pushes, savedPushes{key, slices.Clone(r.failed), r.until})
 		}
 	}
 	s.Guesses = savedGuesses{Persons: saveSpent(g.persons.wrong, now), Sources: saveSpent(g.sources.wrong, now)}
@@ -69,7 +69,7 @@ func (g *localGuard) restore(s *snapshot, limit PushLimits, now time.Time) {
 		for i := range p.Failed {
 			p.Failed[i] = earlier(p.Failed[i], now)
 		}
-		g.pushes.Add(p.User, &pushRecord{p.Failed, earlier(p.Until, now.Add(limit.Cooldown))})
+		g.pushes.Add(p.Phone, &pushRecord{p.Failed, earlier(p.Until, now.Add(limit.Cooldown))})
 	}
 	for _, p := range s.Guesses.Persons {
 		g.persons.wrong.Add(p.Key, p.Settled)

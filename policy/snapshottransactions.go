@@ -38,7 +38,7 @@ func (ts *localTransactions) save() []savedTransaction {
 		if t.over() && (t.given || t.failure != nil) && !now.Before(t.Quiet) {
 			continue
 		}
-		saved := savedTransaction{Transaction: t.Transaction, Rings: ts.ringing[t.phone()] == t, Failed: t.failure != nil}
+		saved := savedTransaction{Transaction: t.Transaction, Rings: ts.ringing[t.ringKeys()[0]] == t, Failed: t.failure != nil}
 		for _, key := range t.keys {
 			if j := ts.byKey[key]; j.localTransaction == t { // no later one has it
 				saved.Keys = append(saved.Keys, savedKey{key, j.account})
@@ -61,7 +61,7 @@ func (m *Memory) restoreTransactions(saved []savedTransaction, second func(strin
 		if now.Sub(t.Start) >= ringingTime {
 			limit = lateLimit
 		}
-		r := &AuthRequest{User: t.User, Name: t.Name, Factor: t.Factor, Began: t.Txid}
+		r := &AuthRequest{User: t.Phone.Duo, Name: t.Name, Factor: t.Factor, Began: t.Txid}
 		m.runs(func(ctx context.Context) { m.askDuo(ctx, t, ask, r, limits, limit) })
 	}
 }
@@ -101,7 +101,7 @@ func (ts *localTransactions) restoreKeys(t *localTransaction, s savedTransaction
 		ts.addKey(t, key.JoinKey, key.Account)
 	}
 	if s.Rings && t.Factor.reachesPhone() {
-		ts.ringing[t.phone()] = t
+		ts.rung(t)
 	}
 }
 

@@ -27,12 +27,12 @@ type Approvals interface {
 	// List returns the approvals of a user, by canonical name, or everybody's for "": the most recently used first, at
 	// most so many; 0 is all. Those whose time has passed are not among them.
 	List(ctx context.Context, user string, most int) ([]Approval, error)
-	// Forget takes away every approval of a user, by canonical name, and returns how many still counted.
-	Forget(ctx context.Context, user string) (int, error)
+	// Forget takes away every approval of a person, by folded name, and returns how many still counted.
+	Forget(ctx context.Context, person string) (int, error)
 	// ForgetAll takes away everybody's approvals, and returns how many still counted.
 	ForgetAll(ctx context.Context) (int, error)
-	// ForgetIdentity takes away every approval of a Duo user, after a report of fraud say.
-	ForgetIdentity(ctx context.Context, duo Identity) error
+	// ForgetPhone takes away every approval that this phone gave, or may give, after a report of fraud say.
+	ForgetPhone(ctx context.Context, phone Phone) error
 }
 
 // ApprovalKey is what an approval counts for. It holds the Duo identity and application too: who is mapped to another Duo
@@ -60,8 +60,8 @@ type Transactions interface {
 	// Find returns the transaction that answers a login of key that began at began. One that is over answers those logins
 	// that began before its end, and one that began later if nobody was given its answer.
 	Find(ctx context.Context, key JoinKey, began time.Time) (Join, bool, error)
-	// Rings reports whether the user's phone rings, or rang when the login that asks had begun already.
-	Rings(ctx context.Context, duo Identity, began time.Time) (bool, error)
+	// Rings reports whether the phone rings, or rang when the login that asks had begun already.
+	Rings(ctx context.Context, phone Phone, began time.Time) (bool, error)
 	// Claim makes the caller the owner of a new transaction, unless one began since the caller looked that has the same key
 	// or rings the same phone. The owner asks Duo and calls Finish. A transaction that another process began has an ID.
 	Claim(ctx context.Context, t NewTransaction) (Transaction, Claim, error)
@@ -102,10 +102,10 @@ type Guard interface {
 	// Know notes that Duo has allowed a login of g.Person from g.Source, which is known to this person from now on. The
 	// person's wrong passcodes there count no more.
 	Know(ctx context.Context, g Guess) error
-	// CoolingDown reports whether this user's phone must not ring now.
-	CoolingDown(ctx context.Context, duo Identity) (bool, error)
+	// CoolingDown reports whether this phone must not ring now.
+	CoolingDown(ctx context.Context, phone Phone) (bool, error)
 	// PushEnded counts what a push, a call or an SMS came to, by Duo's status; "" is none.
-	PushEnded(ctx context.Context, duo Identity, status string, limits PushLimits) error
+	PushEnded(ctx context.Context, phone Phone, status string, limits PushLimits) error
 	// List returns what is counted against somebody now, in any order.
 	List(ctx context.Context, limits GuessLimits) ([]GuardCount, error)
 	// Clear takes away what is counted against those whom what names, and returns how many counts that were. Sources that

@@ -5,6 +5,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -59,4 +60,29 @@ func without(name, domain string) (string, bool) {
 		return name[:at], strings.EqualFold(name[at:], domain)
 	}
 	return name[len(domain):], strings.EqualFold(name[:len(domain)], domain)
+}
+
+// Fold returns what different spellings of one person's name have in common: without a domain before the last backslash
+// or from the first @ on, without marks, case and compatible forms of characters (Unicode NFKD and full case folding). Two
+// persons may share it, so it may only restrict: it denies, counts guesses, keeps phones from ringing and forgets. Of a name
+// that is all domain it folds the whole.
+func Fold(name string) string {
+	account := name[strings.LastIndexByte(name, '\\')+1:]
+	if at := strings.IndexByte(account, '@'); at >= 0 {
+		account = account[:at]
+	}
+	if account == "" {
+		account = name
+	}
+	account = cases.Fold().String(withoutMarks(account))
+	return norm.NFC.String(withoutMarks(account)) // some characters fold to ones with marks
+}
+
+func withoutMarks(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.M, r) {
+			return -1
+		}
+		return r
+	}, norm.NFKD.String(s))
 }

@@ -41,10 +41,10 @@ func (d *Daemon) Approvals(ctx context.Context, user string, most int) ([]policy
 // goes too.
 func (d *Daemon) Forget(ctx context.Context, user string) (int, error) {
 	canonical := d.canonical(user)
-	n, err := d.memory.Approvals.Forget(ctx, canonical)
+	n, err := d.memory.Approvals.Forget(ctx, policy.Fold(canonical))
 	if err == nil && canonical != user {
 		var more int
-		more, err = d.memory.Approvals.Forget(ctx, user)
+		more, err = d.memory.Approvals.Forget(ctx, policy.Fold(user))
 		n += more
 	}
 	if n > 0 {

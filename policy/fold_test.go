@@ -1,0 +1,34 @@
+package policy
+
+import "testing"
+
+// TestFold: all spellings of one account fold to one name.
+func TestFold(t *testing.T) {
+	for want, names := range map[string][]string{
+		"alice":        {"alice", "ALICE", `CORP\alice`, `corp.example.com\Alice`, `A\B\alice`, "alice@corp", "alice@a@b", `CORP\alice@corp`, "álice", "a\u0301lice", "ａｌｉｃｅ"},
+		"strasse":      {"straße", "STRASSE"},
+		"@example.com": {"@example.com", "@EXAMPLE.com"},
+		`corp\`:        {`CORP\`},
+		"i":            {"İ", "i"},
+	} {
+		for _, name := range names {
+			if got := Fold(name); got != want {
+				t.Errorf("%q: %q, want %q", name, got, want)
+			}
+			if got := Fold(Fold(name)); got != want {
+				t.Errorf("%q, folded twice: %q, want %q", name, got, want)
+			}
+		}
+	}
+}
+
+func FuzzFold(f *testing.F) {
+	for _, name := range []string{"alice", `CORP\Álice@x`, "ẞ\u0345", "@", `\`} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if canonical, ok := (Names{}).Canonical(name); ok && Fold(canonical) != Fold(name) {
+			t.Errorf("%q folds to %q, its canonical form to %q", name, Fold(name), Fold(canonical))
+		}
+	})
+}
