@@ -172,7 +172,7 @@ func (l *login) await(ctx context.Context, t Transaction) Verdict {
 	}
 	start := time.Now()
 	result, err := l.memory.Transactions.Wait(within, t.ID)
-	l.took(start, "Duo "+string(t.Factor), t.User.String(), authAnswer(result, err))
+	l.took(start, "Duo "+string(t.Factor), t.Phone.Duo.String(), authAnswer(result, err))
 	l.facts.DuoMessage = result.Message
 	l.facts.Factor, l.facts.Txid = t.Factor, result.Txid
 	if err != nil {
