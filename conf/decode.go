@@ -1,19 +1,10 @@
 package conf
 
 import (
-	"bytes"
 	"errors"
-	"runtime"
-	"runtime/debug"
 	"strings"
-	"sync"
 
 	"github.com/BurntSushi/toml"
-)
-
-const (
-	large     = 1 << 20 // a text longer than this is decoded in pieces
-	pieceSize = 1 << 18 // small pieces leave little garbage at a time
 )
 
 // tooDeep is where a bracket stands that nests too deep to be decoded.
@@ -22,23 +13,10 @@ type tooDeep int
 func (tooDeep) Error() string { return "brackets that nest too deep" }
 
 // decode turns a TOML text into a tree of map[string]any. Its error never quotes the text.
-func decode(text string) (map[string]any, error) {
-	var deep int
-	if len(text) <= large {
-		deep = scan(text, func(kind, []byte, int) {})
-	} else {
-		var tree map[string]any
-		if tree, deep = decodePieces(text); tree != nil {
-			return tree, nil
-		}
-	}
-	if deep >= 0 {
+func decode(text string) (tree map[string]any, err error) {
+	if deep := scan(text, func(kind, []byte, int) {}); deep >= 0 {
 		return nil, tooDeep(deep)
 	}
-	return decodeWhole(text) // of pieces only the whole tells whether and where it is wrong
-}
-
-func decodeWhole(text string) (tree map[string]any, err error) {
 	defer func() {
 		if r := recover(); r != nil { // the decoder's own "BUG: ..." panics, which may quote
 			tree, err = nil, errors.New("something that the decoder chokes on")
@@ -46,97 +24,6 @@ func decodeWhole(text string) (tree map[string]any, err error) {
 	}()
 	_, err = toml.Decode(text, &tree)
 	return tree, err
-}
-
-// piece is a part of a text that can be decoded for itself.
-type piece struct {
-	text string
-	tree map[string]any
-	err  error
-}
-
-var collecting sync.Mutex // held while the collector's pace is ours
-
-// collectLess slows the garbage collector until the function that it returns is called: decoding makes little garbage
-// beside what it keeps, and collecting again and again is a fifth of its time.
-func collectLess() (asBefore func()) {
-	collecting.Lock()
-	percent := debug.SetGCPercent(400)
-	return func() {
-		debug.SetGCPercent(percent)
-		collecting.Unlock()
-	}
-}
-
-// decodePieces decodes a text's pieces side by side and puts them together as included files are: lists add up. There
-// is no tree when a piece can't be decoded or when two pieces have something in common that is not a list of tables;
-// nor when a bracket is too deep, whose position comes then.
-func decodePieces(text string) (tree map[string]any, deep int) {
-	defer collectLess()()
-	var (
-		wg     sync.WaitGroup
-		pieces []*piece
-		work   = make(chan *piece)
-	)
-	for range runtime.GOMAXPROCS(0) {
-		wg.Go(func() {
-			for p := range work {
-				p.tree, p.err = decodeWhole(p.text)
-			}
-		})
-	}
-	deep = cut(text, func(s string) {
-		p := &piece{text: s}
-		pieces = append(pieces, p)
-		work <- p
-	})
-	close(work)
-	wg.Wait()
-
-	if deep >= 0 {
-		return nil, deep
-	}
-	tree = map[string]any{}
-	for _, p := range pieces {
-		if p.err != nil || !merge(tree, p.tree) {
-			return nil, -1
-		}
-	}
-	return tree, -1
-}
-
-// cut splits a text before headers such as [[user]]; [user.x] stays with the [[user]] that it belongs to.
-// It ends before the piece with a bracket that is too deep, whose position it returns; -1 when there is none.
-func cut(text string, yield func(piece string)) (deep int) {
-	start := 0
-	deep = scan(text, func(what kind, path []byte, pos int) {
-		if what == header && pos-start >= pieceSize && bytes.IndexByte(path, '.') < 0 {
-			yield(text[start:pos])
-			start = pos
-		}
-	})
-	if deep < 0 {
-		yield(text[start:])
-	}
-	return deep
-}
-
-// merge adds what the piece holds to whole.
-func merge(whole, piece map[string]any) bool {
-	for key, v := range piece {
-		old, taken := whole[key]
-		if !taken {
-			whole[key] = v
-			continue
-		}
-		a, ok := old.([]map[string]any)
-		b, ok2 := v.([]map[string]any)
-		if !ok || !ok2 {
-			return false
-		}
-		whole[key] = append(a, b...)
-	}
-	return true
 }
 
 // syntax makes a finding of a decoder's error. The decoder's own words may hold part of a value, so ours replace them.

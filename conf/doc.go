@@ -12,6 +12,6 @@
 //
 // The decoder (BurntSushi/toml) turns each file into plain maps, whose keys are exact; readers such as readClient take
 // what they know out of a table, and what nobody asked for is an unknown key. The decoder keeps the lines of keys to
-// itself, so a scanner of our own finds them, only when there is something to report. The same scanner cuts a large
-// file into pieces that are decoded side by side.
+// itself, so a scanner of our own finds them, only when there is something to report. It also
+// refuses brackets that nest so deep that the decoder would use up its stack.
 package conf

@@ -2,7 +2,6 @@ package conf
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 
@@ -149,10 +148,6 @@ func FuzzLines(f *testing.F) {
 				t.Errorf("%s: line %d of %d", path, line, last)
 			}
 		}
-		pieces := ""
-		if deep := cut(text, func(s string) { pieces += s }); deep < 0 && pieces != text {
-			t.Error("cut lost something")
-		}
 		tree, err := decode(text)
 		if err != nil {
 			return
@@ -209,45 +204,9 @@ func withoutIndexes(path string) string {
 	return b.String()
 }
 
-func TestPieces(t *testing.T) {
-	var b strings.Builder
-	b.WriteString("include = []\n[duo]\nproxy = '''\n")
-	for b.Len() < 3*pieceSize {
-		b.WriteString("[[client]] not a header\n")
-	}
-	b.WriteString("'''\n")
-	note := strings.Repeat("[[client]]\n", 100)
-	for i := range 1000 {
-		fmt.Fprintf(&b, "[[client]]\nname = \"%d\"\nnote = \"\"\"\n%s\"\"\"\n[client.sub]\nx = %d # [[client]]\n", i, note, i)
-	}
-	text := b.String()
-	var sizes []int
-	cut(text, func(s string) {
-		if len(sizes) > 0 && !strings.HasPrefix(s, "[[client]]\nname = ") {
-			t.Errorf("a piece begins with %q", s[:30])
-		}
-		sizes = append(sizes, len(s))
-	})
-	if len(sizes) < 4 || sizes[0] < 3*pieceSize || slices.Max(sizes[1:]) > pieceSize+2000 {
-		t.Errorf("pieces of %d", sizes)
-	}
-	tree, _ := decodePieces(text)
-	if tree == nil {
-		t.Fatal("pieces do not fit")
-	}
-	clients := tree["client"].([]map[string]any)
-	if len(clients) != 1000 {
-		t.Fatalf("%d clients", len(clients))
-	}
-	last := clients[999]
-	if last["name"] != "999" || last["sub"].(map[string]any)["x"] != int64(999) {
-		t.Errorf("last: %v", last)
-	}
-}
-
-// TestPiecesThatClash: what one piece can't see is left to the decoder, which knows the line.
-func TestPiecesThatClash(t *testing.T) {
-	text := strings.TrimSpace(minimal) + "\n" + strings.Repeat("[[user]]\nname = \"x\"\ncomment = \""+strings.Repeat("x", 4000)+"\"\n", large/4000)
+// TestMistakesFarDown: the line of a mistake is known in a large file too.
+func TestMistakesFarDown(t *testing.T) {
+	text := strings.TrimSpace(minimal) + "\n" + strings.Repeat("[[user]]\nname = \"x\"\ncomment = \""+strings.Repeat("x", 4000)+"\"\n", (1<<20)/4000)
 	last := strings.Count(text, "\n")
 	user := 1 + strings.Count(text[:strings.Index(text, "[[user]]")], "\n")
 	for _, x := range []struct {
