@@ -53,6 +53,8 @@ type Client struct {
 
 	Pass    []AttributeID // of the attributes that the first factor knows, those for the Access-Accept...
 	PassAll bool          // ...or all but the dangerous ones
+
+	IgnorePassword bool // without FirstFactor: whatever the password field of a fresh login holds is ignored
 }
 
 // Outcome is what becomes of an Attempt. The zero Outcome rejects.

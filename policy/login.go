@@ -227,6 +227,10 @@ func (l *login) isProbe() bool {
 // splitPasswordField parts the password field into password and second factor. Behind a client that has checked the
 // first factor it may hold anything: only who needs a second factor is told so.
 func (l *login) splitPasswordField() *Verdict {
+	if l.Client.ignoresPassword() {
+		l.password, l.chosen = "", Chosen{}
+		return nil
+	}
 	if l.Client.FirstFactor == nil {
 		chosen, ok := parseField(l.Password)
 		chosen.Bad = !ok
@@ -234,6 +238,7 @@ func (l *login) splitPasswordField() *Verdict {
 		return nil
 	}
 	l.password, l.chosen = splitField(l.Password, l.Client.Delimiter)
+	l.facts.Tail = l.chosen.Factor
 	return nil
 }
 

@@ -34,12 +34,33 @@ func (l *login) sayAppend() string {
 	if l.Client.FirstFactor == nil || l.Client.Delimiter == "" || l.State != "" {
 		return "Type a passcode."
 	}
-	return "Type your password, then " + l.Client.Delimiter + " and a passcode."
+	return "Type your password, then " + sayDelimiter(l.Client.Delimiter) + " and a passcode."
+}
+
+// sayDelimiter names the common ones, which are hard to see alone in a sentence.
+func sayDelimiter(delimiter string) string {
+	switch delimiter {
+	case ",":
+		return "a comma"
+	case ";":
+		return "a semicolon"
+	case ":":
+		return "a colon"
+	case ".":
+		return "a full stop"
+	case "+":
+		return "a plus sign"
+	case "-":
+		return "a hyphen"
+	case "/":
+		return "a slash"
+	}
+	return delimiter
 }
 
 // orPasscode points to a passcode as the way out, where it is one.
 func (l *login) orPasscode(say string) string {
-	if !l.allowed(FactorPasscode) {
+	if !l.allowed(FactorPasscode) || l.Client.ignoresPassword() && l.State == "" {
 		return say
 	}
 	return say + " " + l.sayAppend()

@@ -11,13 +11,19 @@ type Chosen struct {
 	Bad      bool   // the field holds something else
 }
 
+// ignoresPassword reports whether nobody looks at the password field of a fresh login: the client has checked the password,
+// and users have no way to choose a factor.
+func (c *Client) ignoresPassword() bool { return c.IgnorePassword && c.FirstFactor == nil }
+
 const (
+	digits       = "0123456789"
 	modHex       = "cbdefghijklnrtuvCBDEFGHIJKLNRTUV" // the alphabet of YubiKey OTPs
 	modHexLength = 44
 )
 
 // splitField takes the second factor off a password field. It splits only where the tail can't be anything but a
-// factor, so that passwords may hold the delimiter; otherwise all of it is the password.
+// factor, so that passwords may hold the delimiter; otherwise all of it is the password. One blank after the delimiter, and
+// any at the end, are no part of the tail.
 func splitField(field, delimiter string) (password string, t Chosen) {
 	if delimiter == "" {
 		return field, Chosen{}
@@ -26,7 +32,8 @@ func splitField(field, delimiter string) (password string, t Chosen) {
 	if at < 0 {
 		return field, Chosen{}
 	}
-	t, ok := parseChosen(field[at+len(delimiter):], 8)
+	tail := strings.TrimRight(strings.TrimPrefix(field[at+len(delimiter):], " "), " ")
+	t, ok := parseChosen(tail)
 	if !ok {
 		return field, Chosen{}
 	}
@@ -35,18 +42,18 @@ func splitField(field, delimiter string) (password string, t Chosen) {
 
 // parseField reads a password field that holds nothing but the second factor. Empty and "auto" leave the choice to us.
 func parseField(field string) (Chosen, bool) {
+	field = strings.Trim(field, " ")
 	if field == "" || strings.EqualFold(field, "auto") {
 		return Chosen{}, true
 	}
-	// Bypass codes have nine digits as Duo makes them; with no password in front there is nothing to confuse them with.
-	return parseChosen(field, 9)
+	return parseChosen(field)
 }
 
-func parseChosen(s string, maxDigits int) (Chosen, bool) {
-	if isCode(s, maxDigits) {
-		return Chosen{Factor: FactorPasscode, Code: s}, true
+func parseChosen(s string) (Chosen, bool) {
+	if code, ok := parseCode(s); ok {
+		return Chosen{Factor: FactorPasscode, Code: code}, true
 	}
-	word := strings.TrimRight(s, "0123456789")
+	word := strings.TrimRight(s, digits)
 	number := s[len(word):]
 	device := 0
 	switch {
@@ -64,9 +71,21 @@ func parseChosen(s string, maxDigits int) (Chosen, bool) {
 	return Chosen{}, false
 }
 
-func isCode(s string, maxDigits int) bool {
+// parseCode reads a passcode: 6 to 9 digits, as Duo makes them (bypass codes have nine), in two or three groups with a
+// blank between where the user likes; or the one-time password of a YubiKey.
+func parseCode(s string) (code string, ok bool) {
 	if len(s) == modHexLength {
-		return strings.Trim(s, modHex) == ""
+		return s, strings.Trim(s, modHex) == ""
 	}
-	return len(s) >= 6 && len(s) <= maxDigits && strings.Trim(s, "0123456789") == ""
+	groups := strings.Split(s, " ")
+	if len(groups) > 3 {
+		return "", false
+	}
+	for _, group := range groups {
+		if group == "" || strings.Trim(group, digits) != "" {
+			return "", false
+		}
+	}
+	code = strings.Join(groups, "")
+	return code, len(code) >= 6 && len(code) <= 9
 }

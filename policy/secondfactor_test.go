@@ -9,7 +9,7 @@ import (
 
 const (
 	later  = ": The login can't be checked now. Try again in a minute."
-	typeIt = "Type your password, then , and a passcode."
+	typeIt = "Type your password, then a comma and a passcode."
 )
 
 // TestPreauth is each answer of preauth.
@@ -328,7 +328,7 @@ func TestPasscodeSentences(t *testing.T) {
 		delimiter string
 		want      string
 	}{
-		{true, ",", "Type your password, then , and a passcode."},
+		{true, ",", "Type your password, then a comma and a passcode."},
 		{true, "^", "Type your password, then ^ and a passcode."},
 		{true, "", "Type a passcode."},
 		{false, ",", "Type a passcode."},

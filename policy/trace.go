@@ -23,6 +23,7 @@ type Trace struct {
 	Rule       string // the rule that decided, by its name or its place ("rule 3"); "" for none
 	DuoUser    string // whom Duo was asked about; "" when Duo was not asked
 	DuoMessage string // what Duo said of the login, in its own words; "" for nothing
+	Tail       Factor // what was taken off the password field, behind the password; "" for nothing
 	Steps      []Step
 }
 
@@ -44,7 +45,7 @@ func (l *login) took(start time.Time, name, asked, answer string) {
 
 // trace completes what is known of the login, once it has ended.
 func (l *login) trace(v *Verdict) {
-	v.LoginID, v.Rule, v.DuoMessage, v.Steps = l.id, l.ruleName(), l.facts.DuoMessage, l.facts.Steps
+	v.LoginID, v.Rule, v.DuoMessage, v.Tail, v.Steps = l.id, l.ruleName(), l.facts.DuoMessage, l.facts.Tail, l.facts.Steps
 	if l.id == "" {
 		v.LoginID = newLoginID()
 	}

@@ -93,6 +93,7 @@ func (e *Event) writeTo(l *line) {
 	l.text("code", e.Code)
 	l.text("reason", string(e.Reason))
 	l.optional("rule", e.Rule)
+	l.optional("tail", string(e.Tail))
 	l.optional("factor", string(e.Factor))
 	l.optional("duo_user", e.DuoUser)
 	l.optional("duo_message", e.DuoMessage)

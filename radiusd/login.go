@@ -89,7 +89,8 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 	c, p := l.request.client, &l.datagram.packet
 	l.user = p.value(p.userName)
 	method, ok := p.method()
-	if !ok || p.methods() == 0 && !p.resumes() {
+	ignored := c.Login.IgnorePassword && l.datagram.authentic // the secret is proven by other means
+	if !ok || p.methods() == 0 && !p.resumes() && !ignored { // RD Gateway sends no password attribute at all
 		l.hint = p.unsupported()
 		return a, policy.Verdict{Reason: policy.ReasonUnsupported, Immediate: true}, false
 	}
@@ -113,7 +114,7 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 	}
 	if p.userPassword.present() {
 		password, fault := decodePassword(p.value(p.userPassword), p.authenticator(), c)
-		if fault != "" {
+		if fault != "" && !(ignored && !p.resumes()) {
 			l.hint = fault.hint(l.datagram.authentic)
 			return a, policy.Verdict{Reason: policy.ReasonBadSecret}, false
 		}
