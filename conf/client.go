@@ -25,6 +25,7 @@ type Client struct {
 	LimitProxyState      bool   // refuse Proxy-State without a valid Message-Authenticator
 	OmitReplyMA          bool   // send replies without Message-Authenticator
 	FirstFactor          string // a FirstFactor's name, or NoFirstFactor
+	IgnorePassword       bool   // with NoFirstFactor: whatever the password field holds
 	Mode                 policy.Mode
 	Factors              []policy.Factor      // allowed; the order is auto's order of preference
 	Delimiter            string               // between password and factor; "" turns append mode off
@@ -83,6 +84,7 @@ func readClient(t *table) Client {
 		LimitProxyState:      t.bool("limit_proxy_state", true),
 		OmitReplyMA:          t.bool("omit_reply_message_authenticator", false),
 		FirstFactor:          t.need("first_factor", `a [[first_factor]] by its name, or "none"`),
+		IgnorePassword:       t.bool("ignore_password", false),
 		Mode:                 oneOf(t, "mode", policy.ModeAuto, allModes...),
 		Factors:              t.factors("factors", allFactors),
 		Delimiter:            t.delimiter("delimiter", ","),
@@ -137,6 +139,26 @@ func (t *table) checkClient(c Client) {
 			quote(short(c.Remember)))
 	}
 	t.modeFits(c.Mode, c.Factors)
+	t.checkIgnorePassword(c)
+}
+
+// checkIgnorePassword refuses what a password field that nobody looks at can't serve.
+func (t *table) checkIgnorePassword(c Client) {
+	const key = "ignore_password"
+	switch {
+	case !c.IgnorePassword || c.FirstFactor == "":
+	case c.FirstFactor != NoFirstFactor:
+		t.bad(key, `true, beside first_factor = %s, which checks the password; want it with first_factor = "none" only`, quote(c.FirstFactor))
+	case c.Mode != policy.ModeAuto:
+		t.bad(key, `true, beside mode = %q, whose users have to type something; want mode = "auto"`, string(c.Mode))
+	case !ringable(c.Factors):
+		t.bad(key, `true, with neither push nor phone in factors: nobody gets in; want one of them`)
+	}
+}
+
+// ringable reports whether a login can begin without a word from the user.
+func ringable(factors []policy.Factor) bool {
+	return slices.Contains(factors, policy.FactorPush) || slices.Contains(factors, policy.FactorPhone)
 }
 
 // orNone makes an empty list the same as none.

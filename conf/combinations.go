@@ -84,6 +84,13 @@ func (l *loader) ruleAt(at place, r Rule, c Client) {
 	case policy.NeedDeny:
 		return
 	}
+	switch {
+	case !c.IgnorePassword:
+	case r.Mode == policy.ModeChallenge || r.Mode == policy.ModePasscode:
+		l.warn(at.under("mode"), `%q, but client %s has ignore_password = true: what its users type first is not looked at; want "auto"`, string(r.Mode), quote(c.Name))
+	case r.Factors != nil && !ringable(r.Factors):
+		l.warn(at.under("factors"), `neither push nor phone, but client %s has ignore_password = true: nobody gets in there; want one of them`, quote(c.Name))
+	}
 	if r.Mode == policy.ModeChallenge && !profileOf(c.Profile).Challenge {
 		l.warn(at.under("mode"), `"challenge", but %s of client %s shows no challenge; want "auto"`, c.Profile, quote(c.Name))
 	}

@@ -162,3 +162,34 @@ attributes = { Class = "admins" }
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(c.Warnings, "\n"), strings.Join(want, "\n"))
 	}
 }
+
+// TestIgnoredPasswordRules: a rule that wants something typed, where what is typed is not looked at.
+func TestIgnoredPasswordRules(t *testing.T) {
+	t.Chdir(files(t, map[string]string{"x.toml": strings.Replace(minimal, "[[client]]", "[[client]]\nignore_password = true", 1) + `
+[[rule]]
+mode = "passcode"
+
+[[rule]]
+factors = ["passcode"]
+
+[[rule]]
+mode = "auto"
+factors = ["phone"]
+`}))
+	c, err := Load("x.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Join(c.Warnings, "\n")
+	for _, want := range []string{
+		`rule[0].mode: "passcode", but client "vpn" has ignore_password = true: what its users type first is not looked at; want "auto"`,
+		`rule[1].factors: neither push nor phone, but client "vpn" has ignore_password = true: nobody gets in there; want one of them`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no warning says %s:\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "rule[2]") {
+		t.Errorf("a rule that fits is warned of:\n%s", got)
+	}
+}

@@ -3,6 +3,7 @@ package policy
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 const otp = "cccccckdvvulgjvtkjdhtlrbjjctggdihuevikehtlil" // 44 letters of a YubiKey
@@ -197,4 +198,50 @@ func TestFieldAlone(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestIgnoredPassword: whatever the field holds, the factor goes out that comes first and that the user's phone can do.
+func TestIgnoredPassword(t *testing.T) {
+	for _, field := range []string{"", "hunter2", "1", "push", "123456", "pw,sms", "deny", "phone"} {
+		inWorld(t, func(w *world) {
+			w.client.FirstFactor, w.client.IgnorePassword = nil, true
+			w.answers(allows(time3))
+			w.wants(w.login(field), "accept approved push T1")
+			w.asked("push:D1")
+		})
+	}
+	inWorld(t, func(w *world) {
+		w.client.FirstFactor, w.client.IgnorePassword = nil, true
+		w.client.Factors = []Factor{FactorPhone, FactorPush}
+		w.client.Remember = time.Hour
+		w.answers(allows(time3))
+		w.wants(w.login("123456"), "accept approved phone T1")
+		w.wants(w.login("654321"), "accept remembered")
+		w.settings.Guard = PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}
+		w.load()
+		w.answers(denied)
+		w.wants(w.login("pw", from(cafe)), "reject denied phone T2: Login request denied.")
+		w.wants(w.login("pw", from(cafe)), "reject cooldown: Too many requests to your phone went without a yes.") // no word of a passcode
+	})
+	inWorld(t, func(w *world) { // a first factor's password is never ignored
+		w.client.IgnorePassword = true
+		w.wants(w.login("hunter2"), "reject bad-password: Wrong user name or password.")
+	})
+	inWorld(t, func(w *world) { // a rule that wants something typed asks for it in a challenge
+		w.client.FirstFactor, w.client.IgnorePassword = nil, true
+		w.rules(Rule{Mode: ModeChallenge})
+		w.answers(allows(0))
+		w.wants(w.login("123456", state(w.login("hunter2").State)), "accept approved passcode")
+	})
+}
+
+// TestTail: the log says what was taken off the field.
+func TestTail(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for field, want := range map[string]Factor{"pw": "", "no,123456": FactorPasscode, "no,push": FactorPush, "no,12345": "", "no, 123 456": FactorPasscode} {
+			if v := w.login(field, as("nobody")); v.Tail != want {
+				t.Errorf("%s: the log says %q", field, v.Tail)
+			}
+		}
+	})
 }

@@ -43,7 +43,7 @@ var reasons = []ReasonText{
 	{ReasonNotAllowed, "The user chose a factor that is not among the factors of the client or the rule.", "Add it to factors, or tell users which ones are allowed."},
 	{ReasonNeedsPasscode, "Only a passcode counts here, and none was typed.", "Tell users to type one; mode and factors say what is allowed."},
 	{ReasonNoDevice, "Duo knows no device of the user that can do any of the allowed factors.", "Look at the user's devices in the Duo Admin Panel, or allow passcode in factors."},
-	{ReasonThrottled, "Too many wrong passwords of this person or from this address: the password was not looked at.", "It ends by itself; [guard] sets the limits."},
+	{ReasonThrottled, "Too many wrong passwords or passcodes of this person, or from this address: this one was not asked about.", "It ends by itself; the error says which limit of [guard] it is and until when. duoradiusd guard clear ends it at once."},
 	{ReasonCooldown, "Too many pushes of this person went without a yes: only a passcode counts for now.", "Ask the user whether the pushes were theirs. It ends by itself; [guard] cooldown says when."},
 	{ReasonPending, "Another login of this person waits for the same phone.", "Answer that one first. If the user knows of none, somebody else has the password."},
 	{ReasonDenied, "The user said no to the push, or the passcode was wrong.", ""},

@@ -16,7 +16,9 @@ func TestAcceptance19_RejectDelay(t *testing.T) {
 	const delay = 400 * time.Millisecond
 	immediate := reject
 	immediate.Immediate = true
-	verdicts := map[string]policy.Verdict{"reject": reject, "immediate": immediate, "accept": accept, "challenge": ask}
+	again := ask
+	again.Delayed = true
+	verdicts := map[string]policy.Verdict{"reject": reject, "immediate": immediate, "accept": accept, "challenge": ask, "wrong code": again}
 	d := open(t, house{rejectDelay: delay, decide: func(_ context.Context, a policy.Attempt) policy.Verdict {
 		if a.User == "panic" {
 			panic("broken")
@@ -24,7 +26,7 @@ func TestAcceptance19_RejectDelay(t *testing.T) {
 		return verdicts[a.User]
 	}})
 	n := d.nas("")
-	for user, slow := range map[string]bool{"reject": true, "panic": true, "undecodable": true, "immediate": false,
+	for user, slow := range map[string]bool{"reject": true, "panic": true, "undecodable": true, "wrong code": true, "immediate": false,
 		"accept": false, "challenge": false} {
 		r := nas.AccessRequest(secret, user, "hunter2").Sign(nas.First)
 		if user == "undecodable" {

@@ -90,7 +90,7 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 	l.user = p.value(p.userName)
 	method, ok := p.method()
 	ignored := c.Login.IgnorePassword && l.datagram.authentic // the secret is proven by other means
-	if !ok || p.methods() == 0 && !p.resumes() && !ignored { // RD Gateway sends no password attribute at all
+	if !ok || p.methods() == 0 && !p.resumes() && !ignored {  // RD Gateway sends no password attribute at all
 		l.hint = p.unsupported()
 		return a, policy.Verdict{Reason: policy.ReasonUnsupported, Immediate: true}, false
 	}

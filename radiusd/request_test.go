@@ -123,6 +123,35 @@ func TestA3_A4_Acceptance10_UnsupportedMethods(t *testing.T) {
 	})
 }
 
+// TestIgnoredPassword: where nobody looks at the password field, a signed request needs none, as RD Gateway's, and whatever the
+// field holds is no fault. What is not signed, or asks for something else than a login, is refused as ever.
+func TestIgnoredPassword(t *testing.T) {
+	ignoring := client(func(c *radiusd.Client) { c.Login.IgnorePassword = true })
+	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{ignoring}})
+	n := d.nas("")
+	noise := bytes.Repeat([]byte{0xc3}, 16)
+	for name, tt := range map[string]struct {
+		r    *nas.Request
+		want byte
+	}{
+		"no password":                 {bare(), nas.CodeAccessAccept},
+		"noise":                       {bare().Add(nas.UserPassword, noise), nas.CodeAccessAccept},
+		"odd length":                  {bare().Add(nas.UserPassword, noise[:7]), nas.CodeAccessAccept},
+		"a password":                  {login(), nas.CodeAccessAccept},
+		"a password, unsigned":        {unsigned(), nas.CodeAccessAccept},
+		"odd length, unsigned":        {bare().Add(nas.UserPassword, noise[:7]).Sign(nas.None), nas.CodeAccessReject},
+		"odd length, State":           {bare().Add(nas.UserPassword, noise[:7]).State([]byte("s")), nas.CodeAccessReject},
+		"no password, Call-Check":     {bare().AddUint32(nas.ServiceType, 10), nas.CodeAccessReject},
+		"no password, Authorize-Only": {bare().AddUint32(nas.ServiceType, 17), nas.CodeAccessReject},
+		"ARAP":                        {bare().Add(arapPassword, make([]byte, 16)), nas.CodeAccessReject},
+	} {
+		t.Run(name, func(t *testing.T) {
+			(&door{Server: d.Server, t: t, decider: d.decider}).wants(tt.want, n, tt.r)
+		})
+	}
+	d.drops(n, "no credentials and no Message-Authenticator", bare().Sign(nas.None).Bytes())
+}
+
 // TestA4_EAPFailure: a reject ends the conversation in EAP's own words, in answer to the peer's Identifier
 // (RFC 3579 §2.6.3).
 func TestA4_EAPFailure(t *testing.T) {

@@ -81,7 +81,7 @@ func (i *importer) body(t *table, v *server, a application, shared bool) {
 	}
 	i.messageAuthenticator(t, v.section)
 	i.firstFactor(t, v)
-	i.mode(t, v)
+	i.ignorePassword(t, v, i.mode(t, v))
 	i.delimiter(t, v)
 	i.clientIP(t, v.section)
 	i.charset(t, v.section)
@@ -128,8 +128,16 @@ func (i *importer) firstFactor(t *table, v *server) {
 	}
 }
 
-// mode writes mode and factors.
-func (i *importer) mode(t *table, v *server) {
+// ignorePassword writes that the password field is not looked at, as there: users type their password, or anything, and get
+// a push. It is left out where a passcode must be typed.
+func (i *importer) ignorePassword(t *table, v *server, typedOnly bool) {
+	if v.kind == "radius_server_auto" && v.first == nil && !typedOnly {
+		t.change("ignore_password", "true", `as there, whatever users type is not looked at, and they get a push or a call; where they are to type a factor or a passcode instead: false`)
+	}
+}
+
+// mode writes mode and factors. It reports whether users must type a passcode.
+func (i *importer) mode(t *table, v *server) (typedOnly bool) {
 	factors, typedOnly, why := i.factors(v)
 	o := v.get("factors")
 	mode := "auto"
@@ -165,6 +173,7 @@ func (i *importer) mode(t *table, v *server) {
 	default:
 		t.change("factors", strs(factors), why, o)
 	}
+	return typedOnly
 }
 
 // factors reads what the automatic choice is made of; nil is duoradiusd's own. typedOnly: there is none.

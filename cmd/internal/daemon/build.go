@@ -121,6 +121,8 @@ func (p *parts) client(c *conf.Client) (*radiusd.Client, error) {
 			PushTimeout: a.config.PushTimeout,
 			Pass:        c.Pass,
 			PassAll:     c.PassAll,
+
+			IgnorePassword: c.IgnorePassword,
 		},
 	}, nil
 }
