@@ -60,6 +60,8 @@ type Account struct {
 	// has not said yet that they count. They count only where that can restrict the login.
 	NestedGroups []string
 
+	Expired *Expiry // the password has expired; nil: it has not
+
 	Attributes []Attribute // for the Access-Accept, as far as Client.Pass lets them through
 	Proof      []Attribute // for the Access-Accept in any case: MS-CHAP2-Success, the keys that a method made
 	EAP        string      // the EAP packet that ends the conversation

@@ -26,16 +26,21 @@ type OpenChallenge struct {
 	Dialogue  *Dialogue  // the first factor asks back; nil: the second does
 	Origin    JoinKey    // of the login's first request
 	Options   []Option
-	Wrong     int // answers
-	Rounds    int
-	Pushed    TransactionID // of a push that the user answers before pressing Enter; "" for none
-	Ends      time.Time
+
+	NewPassword *NewPassword // a new password is asked for; nil: a second factor is
+	oldPassword string       // of a user whose password has expired; never saved
+
+	Wrong  int // answers
+	Rounds int
+	Pushed TransactionID // of a push that the user answers before pressing Enter; "" for none
+	Ends   time.Time
 }
 
 // openChallenge returns a challenge that holds what this login has settled. Its origin is the login's first request,
 // however many challenges came since.
 func (l *login) openChallenge() *OpenChallenge {
-	c := &OpenChallenge{LoginID: l.id, Client: l.Client.Name, User: l.typedName, Duo: l.duo, UserIP: l.UserIP, Authentic: l.Authentic, Account: l.account}
+	c := &OpenChallenge{LoginID: l.id, Client: l.Client.Name, User: l.typedName, Duo: l.duo, UserIP: l.UserIP, Authentic: l.Authentic, Account: l.account,
+		oldPassword: l.oldPassword}
 	if l.origin != nil {
 		c.Origin = *l.origin
 	} else {
@@ -86,6 +91,9 @@ func (l *login) resume(ctx context.Context) Verdict {
 	if v := l.applyRules(); v != nil { // a reload since
 		return *v
 	}
+	if c.NewPassword != nil {
+		return l.continuePasswordChange(ctx, c)
+	}
 	l.askedDuo = time.Now()
 	return l.answerChallenge(ctx, c)
 }
@@ -98,7 +106,7 @@ func (l *login) takeUp(c *OpenChallenge) bool {
 	}
 	l.UserIP = c.UserIP
 	l.Authentic = l.Authentic && c.Authentic
-	l.origin = &c.Origin
+	l.origin, l.oldPassword = &c.Origin, c.oldPassword
 	if c.LoginID != "" { // saved by an earlier version otherwise
 		l.id = c.LoginID
 	}

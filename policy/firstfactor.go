@@ -50,6 +50,13 @@ func (l *login) checkFirstFactor(ctx context.Context) *Verdict {
 	case errors.As(err, &back):
 		l.settle(ctx, admission, GuessAskedBack)
 		return end(l.relay(ctx, back))
+	case expiredAccount(err) != nil:
+		l.settle(ctx, admission, GuessRight)
+		l.oldPassword = l.password
+		if !l.setAccount(*expiredAccount(err)) {
+			return end(l.reject(ReasonBadName, sayWrong))
+		}
+		return nil
 	case errors.Is(err, ErrRejected):
 		l.settle(ctx, admission, GuessWrong)
 		return end(l.refuse(err))

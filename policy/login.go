@@ -94,6 +94,8 @@ type login struct {
 	phoneRings bool      // for another login
 	askedDuo   time.Time // when Duo was turned to; zero: not at all
 	devices    []Device  // that Duo offers
+
+	oldPassword string // of a user whose password has expired
 }
 
 // step is one step of a login. It returns the Verdict where the login ends, and nil where it goes on.
@@ -114,6 +116,7 @@ func (l *login) fresh() []step {
 func (l *login) afterFirstFactor() []step {
 	return append([]step{
 		ignoringContext(l.applyRules),
+		ignoringContext(l.refuseExpired),
 		ignoringContext(l.acceptExempt),
 		ignoringContext(l.refuseUnreadableField),
 		l.useApproval,
@@ -304,6 +307,9 @@ func (l *login) reject(why Reason, say string) Verdict {
 }
 
 func (l *login) accept(why Reason) Verdict {
+	if l.account.Expired != nil {
+		return l.expired()
+	}
 	v := l.facts
 	v.Outcome, v.Reason, v.User = OutcomeAccept, why, l.name
 	v.Attributes, v.EAP = l.attributes(), l.account.EAP

@@ -17,6 +17,14 @@ const (
 	sayCooldown   = "Too many requests to your phone went without a yes."
 	sayCodesSent  = "New passcodes were sent by SMS."
 
+	// A prompt for a new password must not begin with "Enter": the auth-pam plugin of OpenVPN answers such prompts itself.
+	sayExpired         = "Your password has expired."
+	sayNewPassword     = "New password:"
+	sayRepeatPassword  = "New password again:"
+	sayEmptyPassword   = "That was no password."
+	sayPasswordsDiffer = "The two passwords differ."
+	sayPasswordRefused = "The directory does not accept this password."
+
 	sayPasscode      = "Passcode:"
 	sayThenPasscode  = "Enrol, then type a passcode or push:"
 	sayNotUnderstood = "That is neither a passcode nor an option."

@@ -1,11 +1,20 @@
 package policy
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // ExpiredPassword is in the Refusal of a password that was right, has expired, and can be changed.
 type ExpiredPassword struct {
 	Account Account // what the first factor knows of the user
 	State   string  // for PasswordChange.State; only the first factor understands it
+}
+
+// Expiry is in the Account of a user whose password has expired. Such a login is accepted only after a change.
+type Expiry struct {
+	Why   string // of the Refusal
+	State string // of the ExpiredPassword
 }
 
 // PasswordChange asks for a new password.
@@ -20,4 +29,114 @@ type PasswordChanger interface {
 	// successful. A Refusal says that the directory does not accept the change, and why; any other error says that it could
 	// not be asked. Neither holds a password.
 	ChangePassword(ctx context.Context, r PasswordChange) error
+}
+
+// NewPassword is where a login stands that changes its user's password: Duo has allowed it.
+type NewPassword struct {
+	Factor Factor // that Duo allowed
+	Txid   string
+	Wrong  int  // passwords that differed or that the directory did not accept
+	Again  bool // the password has been typed once, and is asked for again
+
+	typed string // the first time; never saved
+}
+
+const newPasswordTries = 3
+
+// expiredAccount returns the account of a user whose password has expired and can be changed; nil for any other refusal.
+func expiredAccount(err error) *Account {
+	var no *Refusal
+	if !errors.As(err, &no) || no.Change == nil || !no.Proven {
+		return nil
+	}
+	account := no.Change.Account
+	account.Expired = &Expiry{Why: no.Why, State: no.Change.State}
+	return &account
+}
+
+// refuseExpired ends a login with an expired password where its user can't be asked for a new one. Duo is not asked then.
+func (l *login) refuseExpired() *Verdict {
+	if l.account.Expired == nil || l.mode() == ModeChallenge && !l.exempt() {
+		return nil
+	}
+	return end(l.expired())
+}
+
+// expired rejects a login whose password has expired.
+func (l *login) expired() Verdict {
+	return l.refuse(&Refusal{Why: l.account.Expired.Why, Proven: true})
+}
+
+// askNewPassword asks for a new password, after Duo has allowed this very login: whoever knows the old password only must
+// not be able to change it. The old password is missing where another process, or one before a restart, has checked it.
+func (l *login) askNewPassword(ctx context.Context) Verdict {
+	if l.oldPassword == "" {
+		return l.reject(ReasonBadState, sayStartAgain)
+	}
+	c := l.openChallenge()
+	c.NewPassword = &NewPassword{Factor: l.facts.Factor, Txid: l.facts.Txid}
+	return l.challenge(ctx, c, sayExpired+" "+sayNewPassword)
+}
+
+// continuePasswordChange takes what the user typed to the question for a new password. All of the field is the password.
+func (l *login) continuePasswordChange(ctx context.Context, c *OpenChallenge) Verdict {
+	n := c.NewPassword
+	l.facts.Factor, l.facts.Txid = n.Factor, n.Txid
+	switch {
+	case l.Method != MethodPassword || l.account.Expired == nil || l.oldPassword == "" || n.Again && n.typed == "":
+		return l.reject(ReasonBadState, sayStartAgain)
+	case l.mode() != ModeChallenge: // a reload since
+		return l.expired()
+	case l.Password == "":
+		return l.askNewPasswordAgain(ctx, c, sayEmptyPassword)
+	case !n.Again:
+		n.Again, n.typed = true, l.Password
+		return l.challenge(ctx, c, sayRepeatPassword)
+	case n.typed != l.Password:
+		return l.askNewPasswordAgain(ctx, c, sayPasswordsDiffer)
+	}
+	return l.changePassword(ctx, c)
+}
+
+// changePassword has the first factor change the password. Only a new password that the directory then takes is a yes.
+func (l *login) changePassword(ctx context.Context, c *OpenChallenge) Verdict {
+	changer, ok := l.Client.FirstFactor.(PasswordChanger)
+	if !ok {
+		return l.expired() // a reload since
+	}
+	admission, v := l.admit(ctx, l.guessOfPassword())
+	if v != nil {
+		return *v
+	}
+	err := changer.ChangePassword(ctx, PasswordChange{State: l.account.Expired.State, Old: l.oldPassword, New: l.Password})
+	var no *Refusal
+	switch {
+	case err == nil:
+		l.settle(ctx, admission, GuessRight)
+		l.account.Expired = nil
+		return l.acceptApproved(ctx)
+	case errors.As(err, &no):
+		l.settle(ctx, admission, GuessWrong)
+		l.facts.Err = no
+		return l.askNewPasswordAgain(ctx, c, orElse(no.Message, sayPasswordRefused))
+	case errors.Is(err, ErrRejected): // the old password counts no more
+		l.settle(ctx, admission, GuessWrong)
+		return l.refuse(err)
+	}
+	l.settle(ctx, admission, GuessNotAsked)
+	if v := l.noLongerWaited(ctx); v != nil {
+		return *v
+	}
+	l.facts.Err = err
+	return l.reject(ReasonNoFirstFactor, sayLater)
+}
+
+// askNewPasswordAgain begins again with the first of the two questions, three times in all.
+func (l *login) askNewPasswordAgain(ctx context.Context, c *OpenChallenge, why string) Verdict {
+	n := c.NewPassword
+	n.Again, n.typed = false, ""
+	if n.Wrong++; n.Wrong >= newPasswordTries {
+		return l.reject(ReasonAccountRefused, why)
+	}
+	return l.challenge(ctx, c, why+" "+sayNewPassword)
 }

@@ -206,9 +206,10 @@ func (l *login) conclude(ctx context.Context, result AuthResult) Verdict {
 		if result.Status != "allow" { // bypass, or a word that Duo adds one day: allowed, but not by the user
 			return l.accept(ReasonBypass)
 		}
-		l.remember(ctx)
-		l.knowSource(ctx)
-		return l.accept(ReasonApproved)
+		if l.account.Expired != nil {
+			return l.askNewPassword(ctx)
+		}
+		return l.acceptApproved(ctx)
 	}
 	why, say := ReasonDenied, sayDenied
 	switch result.Status {
@@ -225,6 +226,13 @@ func (l *login) conclude(ctx context.Context, result AuthResult) Verdict {
 		say = orElse(result.Message, say)
 	}
 	return l.reject(why, say)
+}
+
+// acceptApproved accepts a login that Duo has allowed, and remembers that.
+func (l *login) acceptApproved(ctx context.Context) Verdict {
+	l.remember(ctx)
+	l.knowSource(ctx)
+	return l.accept(ReasonApproved)
 }
 
 // unanswered is where auth got no answer. Failmode lets nobody in here: the phone may have rung.

@@ -116,18 +116,20 @@ func TestAnswerLostInRestart(t *testing.T) {
 	})
 }
 
-// TestWholeChallenge: each field is kept.
+// TestWholeChallenge: each field is kept but passwords, which are in fields that are not exported.
 func TestWholeChallenge(t *testing.T) {
 	ends := time.Now().Add(time.Minute).Round(0)
 	want := &OpenChallenge{LoginID: "L1", Client: "vpn", User: "al", Duo: Identity{"DU1", "alice"}, UserIP: home, Authentic: true,
 		Account: Account{User: "alice", DuoUsername: "asmith", Groups: []string{"staff"}, NestedGroups: []string{"all"}, EAP: "\x03\x01\x00\x04", Unproven: true,
+			Expired:    &Expiry{Why: "password expired", State: "S1"},
 			Attributes: []Attribute{attr(class, "up")}, Proof: []Attribute{vsa(cisco, 1, "key")}},
-		Dialogue: &Dialogue{Method: MethodEAP, State: "S1", Chosen: Chosen{Factor: FactorPhone, Device: 2, DeviceID: "D1", Code: "123456", Bad: true}, Rounds: 3},
-		Origin:   JoinKey{Client: "vpn", Application: "DI1", User: "al", Duo: Identity{"DU1", "alice"}, IP: home, Digest: [32]byte{1, 31: 2}},
-		Options:  []Option{{FactorPush, smartphone}, {FactorSMS, landline}}, Wrong: 2, Rounds: 5, Pushed: "P1", Ends: ends}
-	for _, v := range []any{*want, *want.Dialogue, want.Dialogue.Chosen, want.Origin, want.Account} {
+		Dialogue:    &Dialogue{Method: MethodEAP, State: "S1", Chosen: Chosen{Factor: FactorPhone, Device: 2, DeviceID: "D1", Code: "123456", Bad: true}, Rounds: 3},
+		Origin:      JoinKey{Client: "vpn", Application: "DI1", User: "al", Duo: Identity{"DU1", "alice"}, IP: home, Digest: [32]byte{1, 31: 2}},
+		NewPassword: &NewPassword{Factor: FactorPush, Txid: "T1", Wrong: 2, Again: true},
+		Options:     []Option{{FactorPush, smartphone}, {FactorSMS, landline}}, Wrong: 2, Rounds: 5, Pushed: "P1", Ends: ends}
+	for _, v := range []any{*want, *want.Dialogue, want.Dialogue.Chosen, want.Origin, want.Account, *want.NewPassword} {
 		for i := range reflect.TypeOf(v).NumField() {
-			if reflect.ValueOf(v).Field(i).IsZero() {
+			if reflect.TypeOf(v).Field(i).IsExported() && reflect.ValueOf(v).Field(i).IsZero() {
 				t.Errorf("%T.%s is not tested", v, reflect.TypeOf(v).Field(i).Name)
 			}
 		}

@@ -70,7 +70,7 @@ func (s *slapd) start() bool {
 	c := exec.Command(realClient(s.t, "slapd"), "-d", "256", "-f", filepath.Join(s.dir, "slapd.conf"), "-h", s.url("ldap")+" "+s.url("ldaps"))
 	s.companion = accompany(s.t, "slapd", c)
 	if _, ok := s.wait("slapd starting"); ok { // it has the ports, but does not listen yet
-		return eventually(s.t, "slapd listens", func() bool { return s.listens(s.ldap) && s.listens(s.ldaps) })
+		return eventually(s.t, "slapd listens", func() bool { return listensTCP(s.ldap) && listensTCP(s.ldaps) })
 	}
 	s.end()
 	if s.said("bind(") == 0 {
@@ -79,7 +79,7 @@ func (s *slapd) start() bool {
 	return false
 }
 
-func (s *slapd) listens(port int) bool {
+func listensTCP(port int) bool {
 	c, err := net.Dial("tcp4", fmt.Sprint("127.0.0.1:", port))
 	if err != nil {
 		return false
