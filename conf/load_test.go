@@ -130,7 +130,10 @@ profile = "sonicwall"
 }
 
 func TestLoad100kUsers(t *testing.T) {
-	const n = 100_000
+	n := 100_000
+	if testing.Short() {
+		n = 10_000
+	}
 	text := manyUsers(n)
 	c := load(t, text)
 	if len(c.Users) != n || len(c.Clients) != 2 || len(c.Warnings) > 0 {

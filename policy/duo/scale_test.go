@@ -13,7 +13,10 @@ import (
 
 // Two thousand pushes wait over few connections, one push each, and when all is over nothing of ours goes on.
 func TestManyPending(t *testing.T) {
-	const pushes = 2000
+	pushes := 2000
+	if testing.Short() {
+		pushes = 1000
+	}
 	s, c := ready(t, fakeduo.Config{}, fakeduo.User{Tap: fakeduo.Ask}, func(c *duo.Config) {
 		c.APITimeout, c.PushTimeout = 5*time.Minute, 5*time.Minute // the race detector on a busy machine is slow
 	})

@@ -114,6 +114,9 @@ func TestOneConnection(t *testing.T) {
 // A thousand pushes begun together are no storm of handshakes: over HTTP/2 a hundred share a connection, and at most one
 // handshake in eleven is for nothing. Where the server takes fewer streams, there are more connections.
 func TestNoHandshakeStorm(t *testing.T) {
+	if testing.Short() {
+		t.Skip("slow: 1600 logins")
+	}
 	for _, tt := range []struct {
 		pushes, streams, most int // streams 0: HTTP/1.1
 	}{{1000, 128, 11}, {250, 128, 7}, {60, 10, 60}, {300, 0, 330}} {
