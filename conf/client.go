@@ -48,9 +48,9 @@ type Client struct {
 type MessageAuthenticator string
 
 const (
-	Require MessageAuthenticator = "require"
-	Auto    MessageAuthenticator = "auto"   // required once the client is seen to send it
-	Accept  MessageAuthenticator = "accept" // verified when present
+	Require MessageAuthenticator = "require" // requests without one are dropped
+	Auto    MessageAuthenticator = "auto"    // required once the client is seen to send it
+	Accept  MessageAuthenticator = "accept"  // verified when present
 )
 
 // NoFirstFactor is the Client.FirstFactor of a client that has checked the first factor itself.

@@ -24,11 +24,12 @@ type Method int
 
 const (
 	MethodPassword Method = iota // User-Password, the only one that can be read by others than a RADIUS server
-	MethodCHAP
-	MethodMSCHAP
-	MethodEAP
+	MethodCHAP                   // CHAP-Password (RFC 2865 §5.3)
+	MethodMSCHAP                 // MS-CHAP-Response or MS-CHAP2-Response (RFC 2548 §2)
+	MethodEAP                    // EAP-Message (RFC 3579 §3.1)
 )
 
+// String returns the method as the log calls it.
 func (m Method) String() string { return [...]string{"password", "chap", "ms-chap", "eap"}[m] }
 
 // FirstRequest asks a first factor about one user.
@@ -77,6 +78,7 @@ type AskBack struct {
 	Wait       time.Duration // how long State is good; 0: not said
 }
 
+// Error implements error: a first factor that asks back has not said yes.
 func (*AskBack) Error() string { return "policy: the first factor asks back" }
 
 // Refusal is a no that says more than ErrRejected, which it wraps.
@@ -91,7 +93,10 @@ type Refusal struct {
 	Change *ExpiredPassword // the password was right, has expired, and can be changed; nil otherwise
 }
 
+// Error returns why, for the log.
 func (r *Refusal) Error() string { return "policy: " + r.Why }
+
+// Unwrap returns ErrRejected: a Refusal is a no.
 func (r *Refusal) Unwrap() error { return ErrRejected }
 
 // Attribute is one RADIUS attribute of a reply.

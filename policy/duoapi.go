@@ -43,11 +43,11 @@ type PreauthRequest struct {
 type PreauthResult int
 
 const (
-	PreauthUnknown PreauthResult = iota
-	PreauthAuth                  // go on with one of the devices
-	PreauthAllow                 // no second factor asked by Duo's policy
-	PreauthDeny
-	PreauthEnroll // unknown or without a device
+	PreauthUnknown PreauthResult = iota // no answer that Duo documents
+	PreauthAuth                         // go on with one of the devices
+	PreauthAllow                        // no second factor asked by Duo's policy
+	PreauthDeny                         // no login, by Duo's policy
+	PreauthEnroll                       // unknown or without a device
 )
 
 // Preauth is the answer of /auth/v2/preauth.

@@ -6,10 +6,10 @@ package policy
 type Factor string
 
 const (
-	FactorPush     Factor = "push"
-	FactorPhone    Factor = "phone"
-	FactorSMS      Factor = "sms"
-	FactorPasscode Factor = "passcode"
+	FactorPush     Factor = "push"     // a notification in Duo Mobile
+	FactorPhone    Factor = "phone"    // a phone call
+	FactorSMS      Factor = "sms"      // passcodes by text message, to be typed at the next login
+	FactorPasscode Factor = "passcode" // a code from Duo Mobile, a token, a text message or an administrator
 )
 
 // rings reports whether a phone rings for it.
@@ -49,17 +49,17 @@ const (
 type UnlistedMode string
 
 const (
-	UnlistedAsk         UnlistedMode = "ask" // Duo, by the canonical name
-	UnlistedFirstFactor UnlistedMode = "first-factor"
-	UnlistedReject      UnlistedMode = "reject"
+	UnlistedAsk         UnlistedMode = "ask"          // Duo, by the canonical name
+	UnlistedFirstFactor UnlistedMode = "first-factor" // the first factor is enough
+	UnlistedReject      UnlistedMode = "reject"       // no login
 )
 
 // ElsewhereMode says what happens to a user at a service that the user is not listed for.
 type ElsewhereMode string
 
 const (
-	ElsewhereFirstFactor ElsewhereMode = "first-factor"
-	ElsewhereReject      ElsewhereMode = "reject"
+	ElsewhereFirstFactor ElsewhereMode = "first-factor" // the first factor is enough
+	ElsewhereReject      ElsewhereMode = "reject"       // no login
 )
 
 // Need is a rule's word on the second factor.
@@ -75,15 +75,15 @@ const (
 type Binding string
 
 const (
-	BindService Binding = "service"
-	BindClient  Binding = "client"
-	BindUserIP  Binding = "user-ip"
+	BindService Binding = "service" // the service of the client
+	BindClient  Binding = "client"  // the client itself
+	BindUserIP  Binding = "user-ip" // the user's address, as user_ip finds it
 )
 
 // CaseMode says how user names are compared.
 type CaseMode string
 
 const (
-	CaseFold CaseMode = "fold"
-	CaseKeep CaseMode = "keep"
+	CaseFold CaseMode = "fold" // without case
+	CaseKeep CaseMode = "keep" // with case
 )

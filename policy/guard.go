@@ -113,6 +113,7 @@ func (p *Policy) ClearOf(name string) GuardClear {
 // HeldBack is a limit of [guard] that holds back a guess, for the log.
 type HeldBack struct{ Admission }
 
+// Error says which limit holds the guess back, and until when.
 func (h *HeldBack) Error() string {
 	until := h.Until.Format(time.RFC3339)
 	switch {

@@ -51,6 +51,7 @@ func (l *login) menu(options []Option) string {
 	return b.String()
 }
 
+// String returns the option as a user reads it.
 func (o Option) String() string {
 	where := orElse(o.Device.Number, orElse(o.Device.Name, "your phone"))
 	switch o.Factor {

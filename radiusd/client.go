@@ -17,9 +17,9 @@ import (
 type Presence string
 
 const (
-	Accept  Presence = "accept"
-	Auto    Presence = "auto" // required once the client was seen to send it always
-	Require Presence = "require"
+	Accept  Presence = "accept"  // no; one that is there is verified
+	Auto    Presence = "auto"    // required once the client was seen to send it always
+	Require Presence = "require" // always
 )
 
 // Client is a RADIUS client: a VPN, a gateway, a proxy. RFC 2865 calls it NAS. It is not changed after NewClients.

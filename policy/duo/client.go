@@ -153,7 +153,7 @@ type UserIP string
 const (
 	UserIPPublic UserIP = "public" // IPv4 that says where on the Internet the user is
 	UserIPAll    UserIP = "all"    // whatever the client says, private addresses and IPv6 too
-	UserIPNone   UserIP = "none"
+	UserIPNone   UserIP = "none"   // none at all
 )
 
 var sharedSpace = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598: private to a provider

@@ -84,6 +84,7 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
+// Unwrap returns the cause; nil where Duo's answer is the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 // broke reports whether Duo could not be asked because a connection could not be made or broke before anything came back.

@@ -15,11 +15,12 @@ import (
 type Health int
 
 const (
-	Up   Health = iota
-	Slow        // it answers, but so late that clients may have given up
-	Down        // it can't be asked: the last ping failed
+	Up   Health = iota // it answers in time
+	Slow               // it answers, but so late that clients may have given up
+	Down               // it can't be asked: the last ping failed
 )
 
+// String returns "up", "slow" or "down".
 func (h Health) String() string { return [...]string{"up", "slow", "down"}[h] }
 
 const (

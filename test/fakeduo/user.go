@@ -48,12 +48,13 @@ type Tap int
 
 const (
 	Approve Tap = iota // the default
-	Deny
-	Fraud  // deny and report it as fraud
-	Ignore // the phone is in another room: it times out
-	Ask    // wait for Server.Answer or the phone page
+	Deny               // the user says no
+	Fraud              // deny and report it as fraud
+	Ignore             // the phone is in another room: it times out
+	Ask                // wait for Server.Answer or the phone page
 )
 
+// String returns the name of the constant.
 func (t Tap) String() string {
 	if t < Approve || t > Ask {
 		return fmt.Sprintf("Tap(%d)", int(t))

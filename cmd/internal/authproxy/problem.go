@@ -13,6 +13,7 @@ import (
 // They never quote a line that could hold a secret.
 type Problems []string
 
+// Error returns the problems, each on a line of its own.
 func (p Problems) Error() string { return strings.Join(p, "\n") }
 
 type problem struct {

@@ -9,7 +9,7 @@ import (
 type Level string
 
 const (
-	OK      Level = "ok"
+	OK      Level = "ok"      // it works
 	Warning Level = "warning" // it works, or can't be known
 	Problem Level = "problem" // logins will fail
 )
