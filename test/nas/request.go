@@ -13,11 +13,11 @@ import (
 type Placement int
 
 const (
-	None   Placement = iota
-	First            // as the first attribute
-	Middle           // with attributes before and behind it, if there are two
-	Last             // as the last attribute
-	Wrong            // first, one bit off
+	None   Placement = iota // nowhere
+	First                   // as the first attribute
+	Middle                  // with attributes before and behind it, if there are two
+	Last                    // as the last attribute
+	Wrong                   // first, one bit off
 )
 
 // Request is a packet to a server.
