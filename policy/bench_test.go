@@ -172,3 +172,5 @@ func BenchmarkPush(b *testing.B) {
 		}
 	}
 }
+
+func (*promptDuo) Outage(context.Context) error { return nil }

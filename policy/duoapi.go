@@ -13,7 +13,7 @@ var (
 	ErrMisconfigured = errors.New("policy: wrong keys, clock, certificate, API host or proxy settings")
 	ErrRefused       = errors.New("policy: Duo refused the call")
 	ErrOverloaded    = errors.New("policy: this machine has no connection left to ask Duo over")
-	ErrCutShort      = errors.New("policy: the time was up before Duo had a fair chance to answer")
+	ErrCutShort      = errors.New("policy: the time was up before Duo had a fair chance to answer") // two seconds
 )
 
 // SecondFactor is Duo's Auth API, in its own words (https://duo.com/docs/authapi). Errors wrap one of those above, or are
@@ -24,6 +24,9 @@ type SecondFactor interface {
 	// Auth asks the user (push, phone), sends codes (sms) or checks a passcode, and returns the final answer. It sends
 	// the request to the phone at most once, whatever happens to its connections.
 	Auth(ctx context.Context, r *AuthRequest) (AuthResult, error)
+	// Outage returns an error that matches ErrUnavailable where a ping tells that Duo can't be asked at all, nil where Duo
+	// answers it, and another error where that can't be told before ctx ends.
+	Outage(ctx context.Context) error
 }
 
 // Identity names a user to Duo. Exactly one field is set; UserID wins.
@@ -100,7 +103,7 @@ type AuthRequest struct {
 // AuthResult is Duo's final word on an AuthRequest.
 type AuthResult struct {
 	Allowed bool
-	Status  string // allow, bypass, deny, fraud, timeout, sent, locked_out, ...
+	Status  string // allow, bypass, deny, fraud, timeout, sent, locked_out, frequent_attempts, anomalous_push, ...
 	Message string // status_msg
 	Txid    string
 }

@@ -97,6 +97,7 @@ type fakeDuo struct {
 	preWait time.Duration
 	script  []reply
 	scripts func(AuthRequest) reply // instead of script
+	pings   bool                    // a ping is answered
 
 	mu       sync.Mutex // guards the rest
 	preauths []PreauthRequest
@@ -115,13 +116,25 @@ func (f *fakeDuo) Preauth(ctx context.Context, r PreauthRequest) (Preauth, error
 		pre.Txid = fmt.Sprintf("V%d", f.txids)
 	}
 	f.mu.Unlock()
+	start := time.Now()
 	if err := pause(ctx, wait); err != nil {
-		return Preauth{}, fmt.Errorf("duo: /auth/v2/preauth: %w: %w", ErrUnavailable, err)
+		kind := ErrUnavailable
+		if time.Since(start) < 2*time.Second {
+			kind = ErrCutShort
+		}
+		return Preauth{}, fmt.Errorf("duo: /auth/v2/preauth: %w: %w", kind, err)
 	}
 	if pre.Code != "" && !r.VerifiedPush { // without the flag such a policy leaves nothing to push to
 		pre.Txid, pre.Code, pre.Devices = "", "", withoutPush(pre.Devices)
 	}
 	return pre, err
+}
+
+func (f *fakeDuo) Outage(context.Context) error {
+	if f.pings {
+		return nil
+	}
+	return fmt.Errorf("duo: /auth/v2/ping: dial tcp: refused: %w", ErrUnavailable)
 }
 
 func withoutPush(devices []Device) []Device {

@@ -227,9 +227,9 @@ func (m *Memory) TakeOver(t Transaction, second SecondFactor, limits PushLimits)
 func (m *Memory) askDuo(ctx context.Context, t Transaction, second SecondFactor, r *AuthRequest, limits PushLimits, limit time.Duration) {
 	asking, cancel := context.WithTimeout(m.Transactions.Own(ctx, t.ID), limit)
 	defer cancel()
-	began := t.Began
+	began, since := t.Began, t.Start
 	r.Started = func(txid string) {
-		began = true
+		began, since = true, time.Now()
 		m.Transactions.Started(asking, t.ID, txid)
 	}
 	result, err := authOrPanicError(asking, second, r)
@@ -240,7 +240,7 @@ func (m *Memory) askDuo(ctx context.Context, t Transaction, second SecondFactor,
 	m.settlePasscode(told, r, result, err)
 	// What Duo never began rang no phone: an outage is nobody's push bombing.
 	if t.Factor.reachesPhone() && ctx.Err() == nil && (err == nil || began) {
-		m.Guard.PushEnded(told, t.Phone, result.Status, limits)
+		m.Guard.PushEnded(told, t.Phone, PushEnd{result.Status, time.Since(since)}, limits)
 	}
 	if result.Status == "fraud" || result.Status == "locked_out" {
 		m.Approvals.ForgetPhone(told, t.Phone)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"sync"
@@ -30,6 +31,7 @@ type localGuard struct {
 type pushRecord struct {
 	failed []time.Time // newest last
 	until  time.Time   // of the cooldown
+	hold   Hold        // its reason
 }
 
 func newLocalGuard(changes *atomic.Uint64) *localGuard {
@@ -49,43 +51,44 @@ func mustLRU[K comparable, V any](size int) *simplelru.LRU[K, V] {
 }
 
 // CoolingDown implements Guard.
-func (g *localGuard) CoolingDown(_ context.Context, phone Phone) (bool, error) {
+func (g *localGuard) CoolingDown(_ context.Context, phone Phone) (Hold, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, key := range phone.Keys() {
 		if r, ok := g.pushes.Get(key); ok && time.Now().Before(r.until) {
-			return true, nil
+			return cmp.Or(r.hold, HoldUnanswered), nil
 		}
 	}
-	return false, nil
+	return "", nil
 }
 
 // PushEnded implements Guard.
-func (g *localGuard) PushEnded(_ context.Context, phone Phone, status string, limits PushLimits) error {
-	if limits.Cooldown <= 0 {
+func (g *localGuard) PushEnded(_ context.Context, phone Phone, end PushEnd, limits PushLimits) error {
+	if limits.Cooldown <= 0 && end.hold() == "" {
 		return nil
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.changes.Add(1)
 	for _, key := range phone.Keys() {
-		g.pushEnded(key, status, limits, time.Now())
+		g.pushEnded(key, end, limits, time.Now())
 	}
 	return nil
 }
 
 // pushEnded is called with mu held.
-func (g *localGuard) pushEnded(key, status string, limits PushLimits, now time.Time) {
+func (g *localGuard) pushEnded(key string, end PushEnd, limits PushLimits, now time.Time) {
 	r, ok := g.pushes.Get(key)
 	if !ok {
 		r = &pushRecord{}
 	}
-	switch status {
-	case "allow", "bypass":
+	switch {
+	case end.Status == "allow", end.Status == "bypass":
 		g.pushes.Remove(key)
 		return
-	case "fraud":
-		r.until = now.Add(limits.Cooldown)
+	case limits.Cooldown <= 0:
+	case end.Status == "fraud":
+		r.coolDown(HoldUnanswered, now.Add(limits.Cooldown))
 	default:
 		recent := r.failed[:0]
 		for _, at := range r.failed {
@@ -95,10 +98,21 @@ func (g *localGuard) pushEnded(key, status string, limits PushLimits, now time.T
 		}
 		r.failed = append(recent, now)
 		if limits.Pushes > 0 && len(r.failed) >= limits.Pushes {
-			r.failed, r.until = nil, now.Add(limits.Cooldown)
+			r.failed = nil
+			r.coolDown(HoldUnanswered, now.Add(limits.Cooldown))
 		}
 	}
+	if hold := end.hold(); hold != "" {
+		r.coolDown(hold, now.Add(holdTime))
+	}
 	g.pushes.Add(key, r)
+}
+
+// coolDown keeps the phone silent until then. It never shortens what is in force.
+func (r *pushRecord) coolDown(why Hold, until time.Time) {
+	if until.After(r.until) {
+		r.hold, r.until = why, until
+	}
 }
 
 func (g *localGuard) len() int {

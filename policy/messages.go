@@ -15,6 +15,8 @@ const (
 	sayPending    = "Another login of yours waits for an answer on your phone."
 	sayNotAllowed = "This factor is not allowed here."
 	sayCooldown   = "Too many requests to your phone went without a yes."
+	sayHeldByDuo  = "Duo sends no more requests to your phone for now. Wait a minute."
+	sayTooQuick   = "The last request to your phone was denied at once, before you can have answered it. Wait a minute."
 	sayCodesSent  = "New passcodes were sent by SMS."
 
 	// A prompt for a new password must not begin with "Enter": the auth-pam plugin of OpenVPN answers such prompts itself.
@@ -29,6 +31,17 @@ const (
 	sayThenPasscode  = "Enrol, then type a passcode or push:"
 	sayNotUnderstood = "That is neither a passcode nor an option."
 )
+
+// say tells the user why the phone does not ring.
+func (h Hold) say() string {
+	switch h {
+	case HoldByDuo:
+		return sayHeldByDuo
+	case HoldTooQuick:
+		return sayTooQuick
+	}
+	return sayCooldown
+}
 
 func sayEnroll(url string) string {
 	if url == "" {

@@ -71,3 +71,5 @@ func used() (s runtime.MemStats) {
 	runtime.ReadMemStats(&s)
 	return s
 }
+
+func (*silentDuo) Outage(context.Context) error { return nil }

@@ -16,9 +16,9 @@ func (l *login) preauth(ctx context.Context) *Verdict {
 	if l.phoneRings && !menu && f != FactorPasscode && f != FactorSMS {
 		return end(l.reject(ReasonPending, sayPending))
 	}
-	pre, fair, err := l.askPreauth(ctx, PreauthRequest{User: l.duo, IP: l.UserIP, VerifiedPush: menu})
+	pre, err := l.askPreauth(ctx, PreauthRequest{User: l.duo, IP: l.UserIP, VerifiedPush: menu})
 	if err != nil {
-		return end(l.applyFailmode(ctx, fair, err))
+		return end(l.applyFailmode(ctx, err))
 	}
 	switch pre.Result {
 	case PreauthAllow:
@@ -45,12 +45,12 @@ func (l *login) auth(ctx context.Context) *Verdict {
 		return end(l.reject(ReasonNoDevice, l.sayNoDevice(l.devices)))
 	}
 	if r.Factor.reachesPhone() {
-		cooling, err := l.memory.Guard.CoolingDown(ctx, l.phone())
+		hold, err := l.memory.Guard.CoolingDown(ctx, l.phone())
 		if err != nil {
 			return end(l.storeFailed(err))
 		}
-		if cooling {
-			return end(l.reject(ReasonCooldown, l.orPasscode(sayCooldown)))
+		if hold != "" {
+			return end(l.reject(ReasonCooldown, l.orPasscode(hold.say())))
 		}
 	}
 	if v := l.useApproval(ctx); v != nil { // a retry's push was approved while preauth was asked
@@ -90,12 +90,12 @@ func (l *login) letRetriesJoin(ctx context.Context, t Transaction) error {
 // Push, the push goes out with the code that the user must type on the phone.
 func (l *login) offer(ctx context.Context, pre Preauth) Verdict {
 	c, factors, why, say := l.openChallenge(), l.factors(), ReasonNoDevice, l.sayWho()
-	cooling, err := l.memory.Guard.CoolingDown(ctx, l.phone())
+	hold, err := l.memory.Guard.CoolingDown(ctx, l.phone())
 	if err != nil {
 		return l.storeFailed(err)
 	}
-	if cooling {
-		why, say = ReasonCooldown, sayCooldown
+	if hold != "" {
+		why, say = ReasonCooldown, hold.say()
 		factors = slices.DeleteFunc(slices.Clone(factors), Factor.reachesPhone)
 	} else if l.phoneRings {
 		why, say = ReasonPending, sayPending
@@ -147,12 +147,8 @@ func (l *login) enroll(ctx context.Context, pre Preauth, menu bool) Verdict {
 	return l.challenge(ctx, l.openChallenge(), sayEnroll(pre.EnrollURL)+"\n"+sayThenPasscode)
 }
 
-// fairChance is how long Duo must have had for an answer before its silence says that it can't be asked.
-const fairChance = 2 * time.Second
-
-// askPreauth asks Duo so that what comes of its silence can still be told in time. fair is false when Duo was cut short:
-// a directory that took nearly all of the login's time is no outage of Duo's.
-func (l *login) askPreauth(ctx context.Context, r PreauthRequest) (pre Preauth, fair bool, err error) {
+// askPreauth asks Duo so that what comes of its silence can still be told in time.
+func (l *login) askPreauth(ctx context.Context, r PreauthRequest) (Preauth, error) {
 	given := time.Duration(math.MaxInt64)
 	if deadline, ok := ctx.Deadline(); ok {
 		left := time.Until(deadline)
@@ -161,14 +157,15 @@ func (l *login) askPreauth(ctx context.Context, r PreauthRequest) (pre Preauth, 
 	asking, cancel := context.WithTimeout(ctx, given)
 	defer cancel()
 	start := time.Now()
-	pre, err = l.Client.Second.Preauth(asking, r)
+	pre, err := l.Client.Second.Preauth(asking, r)
 	l.took(start, "Duo preauth", r.User.String(), preauthAnswer(pre, err))
 	l.facts.DuoMessage = pre.Message
-	return pre, asking.Err() == nil || given >= fairChance, err
+	return pre, err
 }
 
-// applyFailmode decides a login whose preauth got no answer. Nowhere else does failmode let anybody in.
-func (l *login) applyFailmode(ctx context.Context, fair bool, err error) Verdict {
+// applyFailmode decides a login whose preauth got no answer. Nowhere else does failmode let anybody in. An outage is Duo's and
+// not one user's: a ping has to fail as well, or a name that upsets Duo's front end would let its user in.
+func (l *login) applyFailmode(ctx context.Context, err error) Verdict {
 	if v := l.noLongerWaited(ctx); v != nil {
 		return *v
 	}
@@ -178,12 +175,23 @@ func (l *login) applyFailmode(ctx context.Context, fair bool, err error) Verdict
 		return l.reject(ReasonDuoConfig, sayLater)
 	case errors.Is(err, ErrRefused):
 		return l.reject(ReasonDuoRefused, sayLater)
+	case errors.Is(err, ErrOverloaded), errors.Is(err, ErrCutShort): // on our side, which says nothing of Duo
+		return l.reject(ReasonDuoUnavailable, sayLater)
 	case !errors.Is(err, ErrUnavailable):
 		return l.reject(ReasonDuoUnknown, sayLater)
-	case ctx.Err() != nil || !fair: // our own time was up, which says nothing of Duo
+	}
+	mode := l.failmode()
+	if mode != FailmodeSafe && mode != FailmodeSilent {
 		return l.reject(ReasonDuoUnavailable, sayLater)
 	}
-	switch l.failmode() {
+	start := time.Now()
+	outage := l.Client.Second.Outage(ctx)
+	l.took(start, "Duo ping", "", orAnswered(outage).Error())
+	if !errors.Is(outage, ErrUnavailable) || ctx.Err() != nil {
+		l.facts.Err = fmt.Errorf("no outage of Duo's (failmode needs a ping that fails as well, ping: %w): %w", orAnswered(outage), err)
+		return l.reject(ReasonDuoUnavailable, sayLater)
+	}
+	switch mode {
 	case FailmodeSafe:
 		return l.accept(ReasonFailedOpen)
 	case FailmodeSilent:
@@ -194,8 +202,18 @@ func (l *login) applyFailmode(ctx context.Context, fair bool, err error) Verdict
 	return l.reject(ReasonDuoUnavailable, sayLater)
 }
 
+// errAnswered stands for a ping that Duo has answered.
+var errAnswered = errors.New("answered")
+
+func orAnswered(outage error) error {
+	if outage == nil {
+		return errAnswered
+	}
+	return outage
+}
+
 // deniedStatuses are the words of a status that no allow goes with (https://duo.com/docs/authapi, "/auth_status").
-var deniedStatuses = []string{"deny", "fraud", "timeout", "locked_out", "sent"}
+var deniedStatuses = []string{"deny", "fraud", "timeout", "locked_out", "sent", statusFrequent, statusAnomalous}
 
 // conclude turns a transaction's answer into a Verdict.
 func (l *login) conclude(ctx context.Context, result AuthResult) Verdict {
@@ -219,7 +237,7 @@ func (l *login) conclude(ctx context.Context, result AuthResult) Verdict {
 		why, say = ReasonNoAnswer, sayNoAnswer
 	case "sent":
 		why, say = ReasonCodesSent, l.orPasscode(sayCodesSent)
-	case "locked_out":
+	case "locked_out", statusFrequent, statusAnomalous:
 		why = ReasonDeniedByDuo
 	}
 	if why != ReasonCodesSent {
@@ -261,6 +279,8 @@ func (l *login) unanswered(ctx context.Context, err error) Verdict {
 		return l.reject(ReasonDuoConfig, sayLater)
 	case errors.Is(err, ErrRefused):
 		return l.reject(ReasonDuoRefused, sayLater)
+	case errors.Is(err, ErrOverloaded), errors.Is(err, ErrCutShort):
+		return l.reject(ReasonDuoUnavailable, sayLater)
 	case errors.As(err, &panicError{}):
 		return l.reject(ReasonPanicked, sayLater)
 	}

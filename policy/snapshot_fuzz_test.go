@@ -13,7 +13,7 @@ func FuzzRestore(f *testing.F) {
 	m.approvals.add(key, time.Now(), time.Hour)
 	ctx := f.Context()
 	m.Challenges.Put(ctx, &OpenChallenge{Client: "vpn", User: "alice", Ends: time.Now().Add(time.Minute), Options: []Option{{FactorPush, smartphone}}})
-	m.Guard.PushEnded(ctx, Phone{Duo: Identity{Username: "bob"}, Person: "bob"}, "deny", PushLimits{Pushes: 3, Cooldown: time.Hour, Window: time.Hour})
+	m.Guard.PushEnded(ctx, Phone{Duo: Identity{Username: "bob"}, Person: "bob"}, PushEnd{Status: "deny", Took: time.Minute}, PushLimits{Pushes: 3, Cooldown: time.Hour, Window: time.Hour})
 	guess := Guess{GuessPassword, "carol", SourceOf(home, "vpn"), GuessLimits{10, 10, 50, 30 * time.Second}}
 	admission, _ := m.Guard.Admit(ctx, guess)
 	m.Guard.Settle(ctx, admission, GuessWrong)

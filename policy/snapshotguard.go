@@ -11,6 +11,7 @@ type savedPushes struct {
 	Phone  string // a key of it
 	Failed []time.Time
 	Until  time.Time
+	Hold   Hold
 }
 
 // savedGuesses is what the guard knows of guesses.
@@ -37,7 +38,7 @@ func (g *localGuard) save(s *snapshot) {
 	now := time.Now()
 	for _, key := range g.pushes.Keys() {
 		if r, ok := g.pushes.Peek(key); ok && (len(r.failed) > 0 || now.Before(r.until)) {
-			s.Pushes = append(s.Pushes, savedPushes{key, slices.Clone(r.failed), r.until})
+			s.Pushes = append(s.Pushes, savedPushes{key, slices.Clone(r.failed), r.until, r.hold})
 		}
 	}
 	s.Guesses = savedGuesses{Persons: saveSpent(g.persons.wrong, now), Sources: saveSpent(g.sources.wrong, now)}
@@ -69,7 +70,11 @@ func (g *localGuard) restore(s *snapshot, limit PushLimits, now time.Time) {
 		for i := range p.Failed {
 			p.Failed[i] = earlier(p.Failed[i], now)
 		}
-		g.pushes.Add(p.Phone, &pushRecord{p.Failed, earlier(p.Until, now.Add(limit.Cooldown))})
+		longest := limit.Cooldown
+		if p.Hold == HoldByDuo || p.Hold == HoldTooQuick {
+			longest = holdTime
+		}
+		g.pushes.Add(p.Phone, &pushRecord{failed: p.Failed, until: earlier(p.Until, now.Add(longest)), hold: p.Hold})
 	}
 	for _, p := range s.Guesses.Persons {
 		g.persons.wrong.Add(p.Key, p.Settled)

@@ -102,10 +102,10 @@ type Guard interface {
 	// Know notes that Duo has allowed a login of g.Person from g.Source, which is known to this person from now on. The
 	// person's wrong passcodes there count no more.
 	Know(ctx context.Context, g Guess) error
-	// CoolingDown reports whether this phone must not ring now.
-	CoolingDown(ctx context.Context, phone Phone) (bool, error)
-	// PushEnded counts what a push, a call or an SMS came to, by Duo's status; "" is none.
-	PushEnded(ctx context.Context, phone Phone, status string, limits PushLimits) error
+	// CoolingDown says why this phone must not ring now; "" where it may.
+	CoolingDown(ctx context.Context, phone Phone) (Hold, error)
+	// PushEnded counts what a push, a call or an SMS came to.
+	PushEnded(ctx context.Context, phone Phone, end PushEnd, limits PushLimits) error
 	// List returns what is counted against somebody now, in any order.
 	List(ctx context.Context, limits GuessLimits) ([]GuardCount, error)
 	// Clear takes away what is counted against those whom what names, and returns how many counts that were. Sources that

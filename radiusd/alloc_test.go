@@ -127,3 +127,5 @@ func (approving) Preauth(context.Context, policy.PreauthRequest) (policy.Preauth
 func (approving) Auth(context.Context, *policy.AuthRequest) (policy.AuthResult, error) {
 	return policy.AuthResult{Allowed: true, Status: "allow"}, nil
 }
+
+func (approving) Outage(context.Context) error { return nil }

@@ -131,7 +131,15 @@ func (p *pool) connect(ctx context.Context) (*http.ClientConn, error) {
 	case errors.As(err, &noTLS):
 		return nil, &proxyError{host: p.proxy, what: "answers CONNECT with 200 and then speaks no TLS", err: err}
 	}
-	return nil, fmt.Errorf("through the proxy %s: %w", p.proxy, err)
+	return nil, p.through(err)
+}
+
+// through says of an error that it came about on a way that has a proxy on it.
+func (p *pool) through(err error) error {
+	if p.proxy == "" {
+		return err
+	}
+	return fmt.Errorf("through the proxy %s: %w", p.proxy, err)
 }
 
 // tunnelOpened implements http.Transport's OnProxyConnectResponse.

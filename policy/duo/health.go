@@ -24,8 +24,8 @@ const (
 func (h Health) String() string { return [...]string{"up", "slow", "down"}[h] }
 
 const (
-	pingTimeout = 3 * time.Second // more than fairChance: a ping that hangs is a proof
-	failureLife = 5 * time.Second // so long a failed ping says that Duo is down
+	pingTimeout = 2200 * time.Millisecond // more than fairChance: a ping that hangs is a proof
+	failureLife = 5 * time.Second         // so long a failed ping says that Duo is down
 	pingPause   = failureLife - pingTimeout
 	slowPreauth = 3 * time.Second // 95 of 100 preauths take less when all is well
 	slowSample  = 40              // preauths that are looked at

@@ -299,7 +299,7 @@ func TestHealthInOrder(t *testing.T) {
 func TestAnsweredWhileDown(t *testing.T) {
 	var d diary
 	bubble(t, fakeduo.Config{}, fakeduo.User{}, d.keep, func(t *testing.T, w *world) {
-		w.Inject(preauthPath, fakeduo.Fault{Delay: 3500 * time.Millisecond})
+		w.Inject(preauthPath, fakeduo.Fault{Delay: 4 * time.Second})
 		var wg sync.WaitGroup
 		wg.Go(func() {
 			if err := preauth(t, w); err != nil {
@@ -311,7 +311,7 @@ func TestAnsweredWhileDown(t *testing.T) {
 		preauth(t, w)
 		wg.Wait()
 		d.want(t, w.Client, "down")
-		time.Sleep(time.Second)
+		time.Sleep(2 * time.Second)
 		d.want(t, w.Client, "down", "up")
 	})
 }

@@ -70,7 +70,7 @@ func (p *pool) enter(ctx context.Context, c *conn) error {
 	select {
 	case <-c.dialed:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return p.through(context.Cause(ctx))
 	}
 	if c.err != nil {
 		return c.err

@@ -421,3 +421,5 @@ func TestStateOfFailedStart(t *testing.T) {
 	}
 	opened(t, c.State.Directory)
 }
+
+func (allowing) Outage(context.Context) error { return nil }

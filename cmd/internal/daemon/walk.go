@@ -103,6 +103,17 @@ func (t tracedSecond) Preauth(ctx context.Context, r policy.PreauthRequest) (pol
 	return pre, err
 }
 
+func (t tracedSecond) Outage(ctx context.Context) error {
+	start := time.Now()
+	err := t.second.Outage(ctx)
+	answer := "answered: no outage"
+	if err != nil {
+		answer = err.Error()
+	}
+	t.tell(Step{"Duo ping", answer, time.Since(start)})
+	return err
+}
+
 func (t tracedSecond) Auth(ctx context.Context, r *policy.AuthRequest) (policy.AuthResult, error) {
 	start := time.Now()
 	result, err := t.second.Auth(ctx, r)

@@ -1,0 +1,41 @@
+package policy
+
+import "time"
+
+// PushEnd is what a push, a call or an SMS came to.
+type PushEnd struct {
+	Status string        // Duo's; "" is none
+	Took   time.Duration // since Duo had begun it
+}
+
+// Hold is why a user's phone must not ring.
+type Hold string
+
+const (
+	HoldUnanswered Hold = "unanswered" // [guard]: too many went without a yes, or the user reported one
+	HoldByDuo      Hold = "duo"        // Duo has refused one as one of too many, or as unusual
+	HoldTooQuick   Hold = "too-quick"  // one was denied sooner than its user can have done it
+)
+
+// Duo's words for a push that it refuses by itself: new ones within 15 seconds of an unanswered one, or one that looks like an
+// attack. Its documentation of the Auth API does not list them; its authentication log does.
+const (
+	statusFrequent  = "frequent_attempts"
+	statusAnomalous = "anomalous_push"
+)
+
+const (
+	holdTime     = time.Minute // of HoldByDuo and HoldTooQuick
+	fastestHuman = time.Second // to see a push and to deny it
+)
+
+// hold is what the end of a push says by itself of the next one; "" for nothing.
+func (e PushEnd) hold() Hold {
+	switch {
+	case e.Status == statusFrequent, e.Status == statusAnomalous:
+		return HoldByDuo
+	case e.Status == "deny" && e.Took < fastestHuman:
+		return HoldTooQuick
+	}
+	return ""
+}
