@@ -1,7 +1,9 @@
 package policy
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -13,27 +15,50 @@ import (
 	"time"
 )
 
-// TestOneLoginOnePush throws at a policy what clients, users and Duo can do, in any order: repetitions, retries, clients
-// that give up and start again, other addresses, wrong passwords, codes, challenges answered twice or late, reloads,
-// answers that come early, late or never. Whatever the order,
+// TestOneLoginOnePush throws at a policy what clients, users and Duo can do, in any order: copies, retries, failovers,
+// clients that give up, other addresses, wrong passwords, codes, challenges answered twice or late, reloads, restarts,
+// answers that come early, late or never. A seed is one order. Whatever the order,
 //
-//   - no phone rings twice at once (fakeDuo says so);
-//   - no push goes out while the answer to an earlier one of the same login waits to be heard, nor for a login that had
-//     begun before that answer came, nor within a minute of one whose answer was lost;
-//   - nobody is accepted whom Duo did not allow, for this user, client and address, or whose password was wrong;
+//   - no phone rings twice at once;
+//   - a login has at most one push: another one goes out only for a login that began after the answer to the first, when
+//     that answer was heard, and within a minute not at all when that answer was lost;
+//   - each accept traces to one allow of Duo for the same join key: client, user, address and password field;
+//   - each accept that was remembered traces to such an accept of the same approval key: user, service and address, within
+//     its lifetime and after the last report of fraud;
 //   - every Decide is back in time (decide says so) and nothing is left behind (end says so).
 func TestOneLoginOnePush(t *testing.T) {
 	rounds := uint64(400)
 	if testing.Short() {
 		rounds = 40
 	}
+	synctest.Test(t, func(t *testing.T) { play(t, rounds, false) })
+}
+
+// TestOneLoginOnePushWithLostReplies: the same where the network loses replies. The client then sends the login again, and
+// it gets the same answer once more.
+//
+// Issue 18 mends it.
+func TestOneLoginOnePushWithLostReplies(t *testing.T) {
+	t.Skip("not mended yet: issue 18 gives the same request the same answer once")
+	synctest.Test(t, func(t *testing.T) { play(t, 100, true) })
+}
+
+func play(t *testing.T, rounds uint64, lossy bool) {
+	for seed := range rounds {
+		newStorm(newWorld(t), seed, lossy).run()
+		if t.Failed() {
+			t.Fatalf("with seed %d", seed)
+		}
+	}
+}
+
+// TestSeedIsOneOrder: the same seed plays the same round again, so that what it shows can be looked into.
+func TestSeedIsOneOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for seed := range rounds {
-			w := newWorld(t)
-			newStorm(w, seed).run()
-			w.end()
-			if t.Failed() {
-				t.Fatalf("with seed %d", seed)
+		for seed := range uint64(20) {
+			first, second := newStorm(newWorld(t), seed, false).run(), newStorm(newWorld(t), seed, false).run()
+			if !slices.Equal(first, second) {
+				t.Errorf("seed %d plays\n%s\nand then\n%s", seed, strings.Join(first, "\n"), strings.Join(second, "\n"))
 			}
 		}
 	})
@@ -44,165 +69,310 @@ const rightCode, wrongCode = "111111", "222222"
 // storm is one round.
 type storm struct {
 	*world
-	wg sync.WaitGroup
+	seed  uint64
+	lossy bool
+	rand  *rand.Rand // of the round's own goroutine alone
+	start time.Time
+	wg    sync.WaitGroup
 
-	mu     sync.Mutex // guards all below; taken after fakeDuo's
-	rand   *rand.Rand
-	pushes []*push
-	heard  map[string]time.Time   // by txid: when its answer reached a client
-	begun  map[string][]time.Time // by who: when logins began
-	states []Attempt              // challenges to answer
-	giveUp []func()
+	mu       sync.Mutex // guards all below; taken after fakeDuo's
+	tries    []try
+	pushes   []*push
+	begun    map[string][]time.Time // by join key: when its tries began
+	sent     map[string]int         // by txid: how often its answer was sent to a client
+	heard    map[string]time.Time   // by txid: when its answer reached a client
+	states   []Attempt              // challenges to answer
+	accepts  map[string][]time.Time // by approval key: accepts that Duo's allow has earned
+	reused   map[string][]time.Time // by approval key: accepts that were remembered
+	frauds   map[string][]time.Time // by user: reports of fraud
+	verdicts []string
+}
+
+// try is one request, which its client may repeat or give up.
+type try struct {
+	Attempt
+	giveUp func(error)
 }
 
 // push is one that the fake sent out.
 type push struct {
-	who        string // user, client and address
+	key        string // join key
 	txid       string
-	from, till time.Time
+	from, till time.Time // the phone rings
+	named      time.Time // when Duo tells its txid
 	reply      reply
+	lost       bool // a restart came before its txid, or more than a minute after its start: nobody can learn its answer
 }
 
-func newStorm(w *world, seed uint64) *storm {
-	s := &storm{world: w, rand: rand.New(rand.NewPCG(seed, 2)), heard: map[string]time.Time{}, begun: map[string][]time.Time{}}
+func newStorm(w *world, seed uint64, lossy bool) *storm {
+	s := &storm{
+		world: w, seed: seed, lossy: lossy, rand: rand.New(rand.NewPCG(seed, 2)), start: time.Now(),
+		begun: map[string][]time.Time{}, sent: map[string]int{}, heard: map[string]time.Time{},
+		accepts: map[string][]time.Time{}, reused: map[string][]time.Time{}, frauds: map[string][]time.Time{},
+	}
 	w.duo.scripts = s.answer
-	w.client.Remember = time.Duration(s.rand.IntN(2)) * time.Minute
-	w.client.PushTimeout = time.Duration(s.rand.IntN(2)) * 20 * time.Second
-	w.client.Failmode = []Failmode{FailmodeSecure, FailmodeSilent}[s.rand.IntN(2)]
-	w.settings.Guard = PushLimits{Pushes: 3, Window: 5 * time.Minute, Cooldown: time.Duration(s.rand.IntN(2)) * time.Minute}
+	w.client.Second = duoThroughRestarts{w.duo, s}
+	w.client.Remember = time.Duration(s.n(2)) * time.Minute
+	w.client.PushTimeout = time.Duration(s.n(2)) * 20 * time.Second
+	w.client.Failmode = []Failmode{FailmodeSecure, FailmodeSilent}[s.n(2)]
+	w.settings.Guard = PushLimits{Pushes: 3, Window: 5 * time.Minute, Cooldown: time.Duration(s.n(2)) * time.Minute}
 	w.load()
 	return s
 }
 
-func (s *storm) run() {
+// run plays the round and returns what every login came to.
+func (s *storm) run() []string {
 	for range 20 + s.n(30) {
-		s.chance(0.5, func() { time.Sleep(time.Duration(s.n(1000)) * time.Millisecond) })
-		s.chance(0.2, func() { time.Sleep(time.Duration(s.n(40)) * time.Second) })
-		s.chance(0.1, synctest.Wait)
+		s.chance(0.5, func() { s.passes(time.Second) })
+		s.chance(0.2, func() { s.passes(40 * time.Second) })
 		s.event()
 	}
 	s.wg.Wait()
 	time.Sleep(transactionLimit)
 	s.check()
+	s.end()
+	slices.Sort(s.verdicts) // what came at one moment has no order
+	return s.verdicts
 }
 
+// passes lets up to most pass, to a moment at which nothing else happens.
+func (s *storm) passes(most time.Duration) {
+	time.Sleep(time.Duration(1 + s.rand.Int64N(int64(most))))
+	synctest.Wait()
+}
+
+// event is the next thing that a client, or the administrator, does.
 func (s *storm) event() {
 	what, which := s.n(100), s.n(1<<20)
 	s.mu.Lock()
-	states, giveUp := s.states, s.giveUp
+	tries, states := slices.Clone(s.tries), slices.Clone(s.states)
 	s.mu.Unlock()
+	var earlier try
+	if len(tries) > 0 {
+		earlier = tries[which%len(tries)]
+	}
 	switch {
 	case what < 5:
 		s.load()
 		return
-	case what < 15 && len(giveUp) > 0: // the client forgets a login of any age
-		giveUp[which%len(giveUp)]()
+	case what < 9:
+		s.restart()
+		return
+	case what < 16 && len(tries) > 0:
+		earlier.giveUp(ErrAbandoned)
 		return
 	}
 	s.weather()
-	a := s.fresh()
-	if what < 45 && len(states) > 0 {
-		a = states[which%len(states)]
+	switch {
+	case what < 22 && len(tries) > 0: // the client turns to the daemon's other address
+		earlier.giveUp(ErrAbandoned)
+		s.begin(s.fresh(earlier.Attempt))
+	case what < 30 && len(tries) > 0: // it asks again with a new Identifier
+		s.begin(s.fresh(earlier.Attempt))
+	case what < 34 && len(tries) > 0: // or sends the same octets
+		s.begin(earlier.Attempt)
+	case what < 55 && len(states) > 0:
+		a := states[which%len(states)]
 		a.Password = []string{"", "1", "2", "9", "push", "sms", rightCode, wrongCode, "nonsense"}[s.n(9)]
+		s.begin(s.fresh(a))
+	default:
+		a := s.fresh(s.request())
+		s.begin(a)
+		s.chance(0.3, func() { // a copy, while the first one is still on its way to Duo
+			s.passes(time.Microsecond)
+			s.begin(a)
+		})
 	}
-	s.begin(a)
-	s.chance(0.3, func() { s.begin(a) }) // a repetition, or the next Identifier
+	synctest.Wait()
 }
 
 // weather is how preauth goes from now on.
 func (s *storm) weather() {
-	err, code, wait := error(nil), []string{"", "376"}[s.n(2)], time.Duration(s.n(2000))*time.Millisecond
+	err, code, wait := error(nil), []string{"", "376"}[s.n(2)], time.Duration(s.rand.Int64N(int64(2*time.Second)))
 	s.chance(0.1, func() { err = []error{errDown, errNo, errOdd}[s.n(3)] })
 	s.duo.mu.Lock()
 	defer s.duo.mu.Unlock()
 	s.duo.preErr, s.duo.pre.Code, s.duo.preWait = err, code, wait
 }
 
-// fresh is an Access-Request without State. Who asks from the café always names a phone, so that user, client and
-// address say which login it is.
-func (s *storm) fresh() Attempt {
-	a := s.attempt("pw", as([]string{"alice", "bob"}[s.n(2)]))
-	if s.n(3) == 0 {
-		a.UserIP, a.Password = cafe, "pw,push2"
-	}
+// fields are what users type into the password field. Each has an address of the client of its own, which the user reads
+// on the phone and which is no part of a join key: by it a push tells which login it belongs to.
+var fields = []string{"pw", "pw,push", "pw,push2", "pw,phone", "pw," + rightCode, "pw," + wrongCode, "wrong"}
+
+// request is an Access-Request without State.
+func (s *storm) request() Attempt {
+	field := []int{0, 0, 0, 0, 0, 1, 2, 2, 3, 4, 5, 6}[s.n(12)]
+	a := s.attempt(fields[field], as([]string{"alice", "bob"}[s.n(2)]), from([]netip.Addr{home, home, cafe, nowIP}[s.n(4)]))
+	a.ClientAddr = netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + field)})
 	if s.n(3) == 0 {
 		c := s.at("gateway", "gateway")
 		c.Mode = ModeChallenge
 		a.Client = &c
 	}
-	switch s.n(12) {
-	case 0:
-		a.UserIP = netip.Addr{}
-	case 1:
-		a.Password = "wrong"
-	case 2:
-		a.Password = "pw," + rightCode
-	case 3:
-		a.Password = "pw," + wrongCode
-	case 4:
-		a.Authentic = false
-	}
+	a.Authentic = s.lossy || s.n(12) > 0
+	return a
+}
+
+// fresh gives a request an Authenticator of its own.
+func (s *storm) fresh(a Attempt) Attempt {
+	binary.LittleEndian.PutUint64(a.Authenticator[:], 1+s.rand.Uint64())
 	return a
 }
 
 func (s *storm) begin(a Attempt) {
 	ctx, cancel := context.WithCancelCause(s.Context())
+	lost := s.lossy && s.n(4) == 0
 	s.mu.Lock()
-	s.giveUp = append(s.giveUp, func() { cancel(ErrAbandoned) })
-	who := who(a.User, a.Client.Name, a.UserIP)
-	s.begun[who] = append(s.begun[who], time.Now())
+	s.tries = append(s.tries, try{a, cancel})
+	key := joinKeyOf(a)
+	s.begun[key] = append(s.begun[key], time.Now())
 	s.mu.Unlock()
-	policy := s.policy
+	w := &world{T: s.T, policy: s.policy}
 	s.wg.Go(func() {
-		v := (&world{T: s.T, policy: policy}).decide(ctx, a)
-		if s.judge(a, v); context.Cause(ctx) == nil {
-			s.hear(a, v)
+		v := w.decide(ctx, a)
+		s.note(a, v)
+		if context.Cause(ctx) == nil {
+			s.reply(a, v, lost)
 		}
 		cancel(nil)
 	})
 }
 
-// hear is the client that gets its reply.
-func (s *storm) hear(a Attempt, v Verdict) {
+// restart ends the daemon as a shutdown does and starts it again a little later.
+func (s *storm) restart() {
+	s.mu.Lock()
+	for _, t := range s.tries {
+		t.giveUp(context.Canceled)
+	}
+	s.tries = nil
+	s.mu.Unlock()
+	s.wg.Wait()
+	var saved bytes.Buffer
+	if err := s.memory.Save(&saved); err != nil {
+		s.Fatal(err)
+	}
+	ended := time.Now()
+	s.memory.Close()
+	s.passes(20 * time.Second)
+	s.mu.Lock()
+	for _, p := range s.pushes {
+		if p.till.After(ended) {
+			p.lost = p.lost || p.named.After(ended) || time.Since(p.from) >= ringingTime
+			p.till = latest(p.till, time.Now()) // the daemon learns it now
+		}
+	}
+	s.mu.Unlock()
+	s.memory = NewMemory(100)
+	second := func(string) SecondFactor { return s.client.Second }
+	if err := s.memory.Restore(&saved, second, s.settings.Guard); err != nil {
+		s.Fatal(err)
+	}
+	s.load()
+	synctest.Wait()
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// duoThroughRestarts is the fake Duo, which goes on when the daemon ends: what an earlier run began is asked for again.
+type duoThroughRestarts struct {
+	*fakeDuo
+	storm *storm
+}
+
+func (d duoThroughRestarts) Auth(ctx context.Context, r *AuthRequest) (AuthResult, error) {
+	if r.Began == "" {
+		return d.fakeDuo.Auth(ctx, r)
+	}
+	p := d.storm.pushOf(r.Began)
+	if p == nil {
+		d.t.Errorf("Duo is asked for the answer of %q, which is no push", r.Began)
+		return AuthResult{}, errNo
+	}
+	if err := pause(ctx, time.Until(p.till)); err != nil {
+		return AuthResult{Txid: r.Began}, err
+	}
+	result := p.reply.AuthResult
+	result.Txid = r.Began
+	return result, p.reply.err
+}
+
+func (s *storm) pushOf(txid string) *push {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.Txid != "" && v.Outcome != OutcomeChallenge && v.Reason != ReasonNoAnswer && s.heard[v.Txid].IsZero() {
-		s.heard[v.Txid] = time.Now()
+	i := slices.IndexFunc(s.pushes, func(p *push) bool { return p.txid == txid })
+	if i < 0 {
+		return nil
 	}
-	if v.Outcome == OutcomeChallenge {
+	return s.pushes[i]
+}
+
+// reply is what the client hears of a Verdict.
+func (s *storm) reply(a Attempt, v Verdict, lost bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v.Txid != "" && v.Outcome != OutcomeChallenge && v.Reason != ReasonNoAnswer {
+		s.sent[v.Txid]++
+		if !lost && s.heard[v.Txid].IsZero() {
+			s.heard[v.Txid] = time.Now()
+		}
+	}
+	if v.Outcome == OutcomeChallenge && !lost {
 		a.State = v.State
 		s.states = append(s.states, a)
 	}
 }
 
-// judge holds that an accept has its reasons.
-func (s *storm) judge(a Attempt, v Verdict) {
+// note holds that an accept has its reasons, and writes the Verdict down.
+func (s *storm) note(a Attempt, v Verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.verdicts = append(s.verdicts, fmt.Sprintf("%012d: %s: %s", time.Since(s.start), joinKeyOf(a), line(v)))
+	if v.Reason == ReasonFraud {
+		s.frauds[v.User] = append(s.frauds[v.User], time.Now())
+	}
 	if v.Outcome != OutcomeAccept {
 		return
 	}
 	if a.State == "" && !strings.HasPrefix(a.Password, "pw") {
 		s.Errorf("a wrong password: %s", line(v))
 	}
+	approval := approvalKeyOf(a)
 	switch {
 	case v.Reason == ReasonRemembered && a.Authentic && a.UserIP.IsValid() && a.Client.Remember > 0:
+		s.reused[approval] = append(s.reused[approval], time.Now())
+		return
 	case v.Reason == ReasonApproved && v.Factor == FactorPasscode && strings.HasSuffix(a.Password, rightCode):
-	case v.Reason == ReasonApproved && v.Factor.rings():
-		for _, p := range s.pushes {
-			if p.txid == v.Txid && p.who == who(v.User, a.Client.Name, a.UserIP) && p.reply.Allowed && !p.till.After(time.Now()) {
-				return
-			}
-		}
-		s.Errorf("accepted without an allow: %s, %+v", line(v), a)
+	case v.Reason == ReasonApproved && v.Factor.rings() && s.allowed(a, v.Txid):
 	default:
 		s.Errorf("accepted without a reason: %s, %+v", line(v), a)
 	}
+	s.accepts[approval] = append(s.accepts[approval], time.Now())
 }
 
-func who(user, client string, ip netip.Addr) string { return fmt.Sprintf("%s %s %v", user, client, ip) }
+// allowed reports, with mu held, whether the user has allowed the push txid, which was a's own.
+func (s *storm) allowed(a Attempt, txid string) bool {
+	return slices.ContainsFunc(s.pushes, func(p *push) bool {
+		return p.txid == txid && p.key == joinKeyOf(a) && p.reply.Allowed && p.reply.err == nil && !p.till.After(time.Now())
+	})
+}
 
-// answer is Duo's and the user's part. It is called with fakeDuo's lock held.
+// joinKeyOf is the join key of a's login, as the fake Duo can know it too: of a challenge's answer that of its first
+// request.
+func joinKeyOf(a Attempt) string {
+	return fmt.Sprintf("%s at %s (%v) from %v", a.User, a.Client.Name, a.ClientAddr, a.UserIP)
+}
+
+func approvalKeyOf(a Attempt) string {
+	return fmt.Sprintf("%s at %s from %v", a.User, a.Client.Service, a.UserIP)
+}
+
+// answer is Duo's and the user's part. It is called with fakeDuo's lock held. What it draws depends on the seed and on how
+// many pushes there were, not on who comes first.
 func (s *storm) answer(r AuthRequest) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -215,61 +385,78 @@ func (s *storm) answer(r AuthRequest) reply {
 		}
 		return wrong
 	}
-	after := time.Duration(s.rand.IntN(60_000)) * time.Millisecond
+	draw := rand.New(rand.NewPCG(s.seed, uint64(len(s.pushes))))
+	after := 500*time.Millisecond + time.Duration(draw.Int64N(int64(59*time.Second)))
 	a := []reply{allows(after), allows(after), allows(after), denies("deny", "", after), denies("fraud", "", after), timedOut,
-		{err: errDown, after: after}, {err: errNo}}[s.rand.IntN(8)]
-	client, _, _ := strings.Cut(r.Info[1][1], " ")
+		{err: errDown, after: after}, {err: errNo}}[draw.IntN(8)]
+	if a.after > 0 {
+		a.begins = time.Duration(draw.Int64N(int64(400 * time.Millisecond)))
+	}
 	txid := r.Txid
 	if txid == "" {
 		txid = fmt.Sprintf("T%d", s.duo.txids)
 	}
+	now := time.Now()
 	for _, p := range s.pushes {
-		if strings.HasPrefix(p.who, r.Name+" ") && p.reply.err == errDown && time.Since(p.from) < ringingTime {
-			s.Errorf("%s: push %s went out %v after %s, whose answer was lost", p.who, txid, time.Since(p.from), p.txid)
+		switch same := strings.HasPrefix(p.key, r.Name+" "); {
+		case same && p.reply.err == nil && now.Before(p.till):
+			s.Errorf("push %s rings the phone of %s, which rings for %s", txid, r.Name, p.txid)
+		case same && (p.reply.err == errDown || p.lost) && now.Sub(p.from) < ringingTime:
+			s.Errorf("%s: push %s went out %v after %s, whose answer was lost", p.key, txid, now.Sub(p.from), p.txid)
 		}
 	}
-	s.pushes = append(s.pushes, &push{who(r.Name, client, r.IP), txid, time.Now(), time.Now().Add(a.after), a})
+	key := fmt.Sprintf("%s at %s from %v", r.Name, r.Info[1][1], r.IP)
+	s.pushes = append(s.pushes, &push{key: key, txid: txid, from: now, named: now.Add(a.begins), till: now.Add(a.after), reply: a})
 	return a
 }
 
-// check holds that no answer is lost: who asks again within lateAnswer gets it instead of another push. Of a client that
-// challenges that can't be said, where a second session may choose a push of its own.
+// check holds what can be said only when all is over.
 func (s *storm) check() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	last := map[string]*push{}
 	for _, p := range s.pushes {
-		if strings.Contains(p.who, " gateway ") || strings.HasSuffix(p.who, " invalid IP") {
-			continue
+		if q := last[p.key]; q != nil {
+			s.checkSecond(p, q)
 		}
-		q := last[p.who]
-		last[p.who] = p
-		if q == nil || p.from.Sub(q.till) >= lateAnswer {
-			continue
-		}
-		if !slices.ContainsFunc(s.begun[p.who], func(at time.Time) bool { return !at.Before(q.till) && !at.After(p.from) }) {
-			s.Errorf("%s: push %s went out %v after %s was answered, for a login that was older", p.who, p.txid, p.from.Sub(q.till), q.txid)
-		}
-		if q.reply.err != nil || q.reply.Status == "timeout" {
-			continue
-		}
-		if at := s.heard[q.txid]; at.IsZero() || at.After(p.from) {
-			s.Errorf("%s: push %s went out %v after %s was answered, which nobody had heard", p.who, p.txid, p.from.Sub(q.till), q.txid)
+		last[p.key] = p
+	}
+	for key, list := range s.reused {
+		user, _, _ := strings.Cut(key, " ")
+		for _, at := range list {
+			earned := slices.ContainsFunc(s.accepts[key], func(from time.Time) bool {
+				fraud := slices.ContainsFunc(s.frauds[user], func(f time.Time) bool { return f.After(from) && f.Before(at) })
+				return !from.After(at) && at.Sub(from) < s.client.Remember && !fraud
+			})
+			if !earned {
+				s.Errorf("%s: remembered at %v without an approval that counts", key, at.Sub(s.start))
+			}
 		}
 	}
 }
 
-func (s *storm) n(n int) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.rand.IntN(n)
+// checkSecond holds that p is not the second push of q's login: who asks again within lateAnswer gets q's answer. Of a client that
+// challenges that can't be said, where a second session may choose a push of its own, nor where no address is known.
+func (s *storm) checkSecond(p, q *push) {
+	if strings.Contains(p.key, " gateway ") || strings.HasSuffix(p.key, " invalid IP") || q.lost || p.from.Sub(q.till) >= lateAnswer {
+		return
+	}
+	between := func(at time.Time) bool { return !at.Before(q.till) && !at.After(p.from) }
+	if !slices.ContainsFunc(s.begun[p.key], between) {
+		s.Errorf("%s: push %s went out %v after %s was answered, for a login that was older", p.key, p.txid, p.from.Sub(q.till), q.txid)
+	}
+	if q.reply.err != nil || q.reply.Status == "timeout" || s.sent[q.txid] > 1 {
+		return
+	}
+	if at := s.heard[q.txid]; at.IsZero() || at.After(p.from) {
+		s.Errorf("%s: push %s went out %v after %s was answered, which nobody had heard", p.key, p.txid, p.from.Sub(q.till), q.txid)
+	}
 }
 
+func (s *storm) n(n int) int { return s.rand.IntN(n) }
+
 func (s *storm) chance(p float64, f func()) {
-	s.mu.Lock()
-	hit := s.rand.Float64() < p
-	s.mu.Unlock()
-	if hit {
+	if s.rand.Float64() < p {
 		f()
 	}
 }
