@@ -11,19 +11,31 @@ var exampleAdmin = netip.MustParseAddrPort("127.0.0.1:9812")
 
 // Admin is how the running daemon is spoken to.
 type Admin struct {
-	Address string // HOST:PORT of the HTTP server, the host an IP address or localhost; "" = off
-	Socket  string // absolute path of a Unix socket, on Windows a named pipe; "" = off
+	Address     string   // HOST:PORT of the HTTP server, the host an IP address or localhost; "" = off
+	Socket      string   // absolute path of a Unix socket, on Windows a named pipe; "" = off
+	Certificate string   // absolute path of the HTTP server's certificate; "" = HTTP without TLS
+	PrivateKey  string   // the same of its key
+	Users       string   // absolute path of an htpasswd file of those who may look; "" = nobody has to log in
+	HelpDesk    []string // of the users: may clear and forget
 }
 
 func readAdmin(t *table) Admin {
-	return Admin{
-		Address: t.adminAddress("address"),
-		Socket:  t.file.abs(t.string("socket", system.ControlSocket())),
+	a := Admin{Socket: t.file.abs(t.string("socket", system.ControlSocket()))}
+	a.Certificate, a.PrivateKey = t.keyPair("certificate", "private_key")
+	if t.string("users", "") != "" {
+		a.Users = t.readable("users", "a readable htpasswd file")
 	}
+	a.HelpDesk = t.words("help_desk")
+	if a.Users == "" && len(a.HelpDesk) > 0 {
+		t.bad("help_desk", "given without users; want users too, as it names some of them")
+	}
+	a.Address = t.adminAddress("address", a)
+	return a
 }
 
-// adminAddress warns of an address that others than this machine can reach: the page has no login.
-func (t *table) adminAddress(key string) string {
+// adminAddress warns of an address that others than this machine can reach without a login, and refuses one where the
+// passwords of users would travel in clear.
+func (t *table) adminAddress(key string, a Admin) string {
 	s := t.string(key, "")
 	if s == "" {
 		return ""
@@ -32,8 +44,11 @@ func (t *table) adminAddress(key string) string {
 		return s
 	}
 	address := t.addrPort(key, exampleAdmin)
-	if address.IsValid() && !address.Addr().IsLoopback() {
-		t.warn(key, "%s, which others can reach, and there is no login; want a loopback address, or something in front that asks who comes", quote(s))
+	switch reachable := address.IsValid() && !address.Addr().IsLoopback(); {
+	case reachable && a.Users != "" && a.Certificate == "":
+		t.bad("users", "given for an address that others can reach, without certificate; want certificate and private_key, or passwords travel in clear")
+	case reachable && a.Users == "":
+		t.warn(key, "%s, which others can reach, and there is no login; want users, certificate and private_key, or a loopback address", quote(s))
 	}
 	return address.String()
 }

@@ -15,7 +15,7 @@ import (
 
 const withPage = "[admin]\naddress = \"127.0.0.1:0\"\n[[client]]\nremember = \"15m\"\n"
 
-var pageInLog = regexp.MustCompile(`page=(http://\S+)`)
+var pageInLog = regexp.MustCompile(`page=(https?://\S+)`)
 
 // page is the address of the status page; it ends in a slash.
 func (d *daemon) page() string {

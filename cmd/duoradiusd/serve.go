@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"reflect"
 	"slices"
 	"strings"
 	"syscall"
@@ -73,8 +74,16 @@ func serve(c *cobra.Command, file string, profiles bool, by supervisor) error {
 		return err
 	}
 	d.WriteLogins(&radiusd.LoginLog{To: lines, JSON: config.Log.Format == "json", Level: config.Log.Level})
-	if address := config.Admin.Address; address != "" {
-		admin, err := d.ServeAdmin(address, profiles)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	manager := daemon.NewManager(d)
+	again := func() error {
+		manager.Reloading()
+		defer manager.Ready()
+		return reload(ctx, d, file, config, log)
+	}
+	if config.Admin.Address != "" {
+		admin, err := d.ServeAdmin(config.Admin, again, profiles)
 		if err != nil {
 			log.Warn("running without metrics and status page", "error", err)
 		}
@@ -86,15 +95,7 @@ func serve(c *cobra.Command, file string, profiles bool, by supervisor) error {
 	summary := fmt.Sprintf("duoradiusd %s listens on %s (%s)", daemon.Version(), addresses(d), d.Summary())
 	fmt.Fprintln(c.OutOrStdout(), summary)
 
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
 	go d.CheckKeys(ctx)
-	manager := daemon.NewManager(d)
-	again := func() error {
-		manager.Reloading()
-		defer manager.Ready()
-		return reload(ctx, d, file, config, log)
-	}
 	if path := config.Admin.Socket; path != "" {
 		control, err := d.Serve(path, again)
 		if err != nil {
@@ -144,7 +145,7 @@ func reload(ctx context.Context, d *daemon.Daemon, file string, first *conf.Conf
 		return err
 	}
 	warn(log, config)
-	if config.Admin != first.Admin || config.State != first.State || config.Log != first.Log {
+	if !reflect.DeepEqual(config.Admin, first.Admin) || config.State != first.State || config.Log != first.Log {
 		log.Warn("reload: a change of [admin], [state] or [log] wants a restart")
 	}
 	log.Info("reload: the new configuration is in force", "summary", d.Summary())

@@ -3,17 +3,20 @@
 //	radiusd.Server, policy.Memory, Duo, first factors ──(asked when somebody looks)──▶ /metrics  /  /readyz
 //	radiusd.Event ──(as each login ends)──▶ Observe ─▶ metrics, the last 200 logins ──────▲      ▲
 //
-// Its one rule: looking changes nothing. The only change that can be made here is to forget an approval, which costs its
-// user one more push.
+// Its one rule: looking changes nothing. What can be changed here costs a user one more push at most (to forget an approval),
+// gives a person who is held back another try (to clear), or reads the configuration again.
 package admin
 
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
+	"duoradiusd/cmd/internal/history"
 	"duoradiusd/policy"
 	"duoradiusd/radiusd"
 )
@@ -32,8 +35,22 @@ type Daemon struct {
 	Guard        func(ctx context.Context) ([]policy.GuardCount, error)                      // who is held back comes first
 	Frauds       func() uint64                                                               // pushes that their users reported
 	LostLines    func() uint64                                                               // of auth_log
-	Profiles     bool                                                                        // are shown too, under /debug/pprof/
+	Logins       *history.Logins
+	Canonical    func(user string) string                                    // the name by which logins of user are known
+	ClearHeld    func(ctx context.Context, user, source string) (int, error) // lets them try again, and returns how many counts went
+	Reload       func() (problems []string)                                  // reads the configuration again; nil until the daemon can
+	Certificates func() []Certificate
+	Password     func(ctx context.Context, user, password string) bool // of [admin] users; nil: nobody is asked to log in
+	HelpDesk     []string                                              // of the users: may clear and forget
+	TLS          *tls.Config                                           // nil: HTTP
+	Profiles     bool                                                  // are shown too, under /debug/pprof/
 	Log          *slog.Logger
+}
+
+// Certificate is one that the daemon uses or trusts.
+type Certificate struct {
+	Name string // the file, or what it is for
+	Ends time.Time
 }
 
 // Application is how one Duo application is.
@@ -55,19 +72,30 @@ type FirstFactor struct {
 
 // Admin shows one daemon.
 type Admin struct {
-	daemon  Daemon
-	metrics *metrics
-	recent  recent
-	token   string   // of the page's forms
-	names   []string // by which this machine may be asked for, beside its addresses
-	started time.Time
+	daemon   Daemon
+	metrics  *metrics
+	activity activity
+	sessions *sessions
+	token    string   // of the page's forms
+	names    []string // by which this machine may be asked for, beside its addresses
+	started  time.Time
+
+	mu       sync.Mutex // guards all below
+	reloaded string     // what the last reload from the page came to; "" for none
 }
 
 // New returns an Admin of d. The caller passes the end of every login to Observe, from the first login on.
 func New(d Daemon) *Admin {
-	a := &Admin{daemon: d, metrics: newMetrics(d), token: rand.Text(), names: []string{"localhost"}, started: time.Now()}
+	a := &Admin{daemon: d, metrics: newMetrics(d), sessions: newSessions(d.Password, d.HelpDesk), token: rand.Text(), names: []string{"localhost"}, started: time.Now()}
 	if name, err := os.Hostname(); err == nil {
 		a.names = append(a.names, name)
+	}
+	if d.TLS != nil {
+		for _, c := range d.TLS.Certificates {
+			if c.Leaf != nil {
+				a.names = append(a.names, c.Leaf.DNSNames...)
+			}
+		}
 	}
 	return a
 }
@@ -75,5 +103,5 @@ func New(d Daemon) *Admin {
 // Observe records the end of a login. It must be quick, because every login waits for it.
 func (a *Admin) Observe(e radiusd.Event) {
 	a.metrics.observe(&e)
-	a.recent.add(&e)
+	a.activity.add(&e)
 }

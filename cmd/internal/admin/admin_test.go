@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/cmd/internal/history"
 	"duoradiusd/policy"
 	"duoradiusd/radiusd"
 )
@@ -32,8 +33,12 @@ type house struct {
 	approvals []policy.Approval
 	guard     []policy.GuardCount
 	forgotten []string
-	frauds    uint64
-	lost      uint64
+	cleared   []string
+	logins    history.Logins
+
+	certificates []Certificate
+	frauds       uint64
+	lost         uint64
 }
 
 func newHouse(t testing.TB, clients ...string) *house {
@@ -65,6 +70,10 @@ func newHouse(t testing.TB, clients ...string) *house {
 		Guard:        func(context.Context) ([]policy.GuardCount, error) { return slices.Clone(locked(h, &h.guard)), nil },
 		Frauds:       func() uint64 { return locked(h, &h.frauds) },
 		LostLines:    func() uint64 { return locked(h, &h.lost) },
+		Logins:       &h.logins,
+		Canonical:    strings.ToLower,
+		ClearHeld:    h.clears,
+		Certificates: func() []Certificate { return locked(h, &h.certificates) },
 		Log:          slog.New(slog.DiscardHandler),
 	})
 	return h
@@ -81,6 +90,19 @@ func (h *house) forgets(_ context.Context, user string) (int, error) {
 	defer h.mu.Unlock()
 	h.forgotten = append(h.forgotten, user)
 	return 2, nil
+}
+
+func (h *house) clears(_ context.Context, user, source string) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.cleared = append(h.cleared, user+"@"+source)
+	return 1, nil
+}
+
+// Observe is a login, as the daemon tells it to all who watch.
+func (h *house) Observe(e radiusd.Event) {
+	h.logins.Add(e)
+	h.Admin.Observe(e)
 }
 
 // ask sends a request as a browser on this machine does, unless change says otherwise.
@@ -215,7 +237,7 @@ func TestHeaders(t *testing.T) {
 func TestForget(t *testing.T) {
 	const form = "application/x-www-form-urlencoded"
 	h := newHouse(t)
-	right := "user=alice&token=" + h.token
+	right := "user=alice&token=" + token(h)
 	for _, tt := range []struct {
 		name, body string
 		change     []func(*http.Request)
@@ -226,15 +248,15 @@ func TestForget(t *testing.T) {
 		{"no browser, but the token", right, nil, 303},
 		{"no token", "user=alice", []func(*http.Request){header("Sec-Fetch-Site", "same-origin")}, 403},
 		{"an empty token", "user=alice&token=", nil, 403},
-		{"a wrong token", "user=alice&token=" + strings.Repeat("A", len(h.token)), nil, 403},
-		{"half a token", "user=alice&token=" + h.token[:len(h.token)/2], nil, 403},
+		{"a wrong token", "user=alice&token=" + strings.Repeat("A", len(token(h))), nil, 403},
+		{"half a token", "user=alice&token=" + token(h)[:len(token(h))/2], nil, 403},
 		{"another site", right, []func(*http.Request){header("Sec-Fetch-Site", "cross-site")}, 403},
 		{"a neighbour's site", right, []func(*http.Request){header("Sec-Fetch-Site", "same-site")}, 403},
 		{"another origin", right, []func(*http.Request){header("Origin", "https://evil.example")}, 403},
 		{"another port's origin", right, []func(*http.Request){header("Origin", "http://127.0.0.1:8000")}, 403},
 		{"no origin at all", right, []func(*http.Request){header("Origin", "null")}, 403},
 		{"another name", right, []func(*http.Request){host("evil.example")}, 421},
-		{"nobody", "user=+&token=" + h.token, nil, 400},
+		{"nobody", "user=+&token=" + token(h), nil, 400},
 		{"over-long", right + "&x=" + strings.Repeat("x", maxForm), nil, 400},
 		{"another kind of form", `{"user":"alice"}`, []func(*http.Request){header("Content-Type", "application/json")}, 403},
 	} {
@@ -256,7 +278,7 @@ func TestForget(t *testing.T) {
 	if r := h.ask("POST", "/forget?"+right, nil, header("Content-Type", form)); r.StatusCode != 403 {
 		t.Errorf("the token in the address: %d", r.StatusCode)
 	}
-	if h.token == newHouse(t).token || len(h.token) < 26 {
+	if token(h) == newHouse(t).token || len(token(h)) < 26 {
 		t.Error("the token is not random")
 	}
 }

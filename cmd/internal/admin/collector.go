@@ -2,9 +2,12 @@ package admin
 
 import (
 	"cmp"
+	"context"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"duoradiusd/policy"
 	"duoradiusd/radiusd"
 )
 
@@ -54,8 +57,10 @@ func newCollector(d Daemon) *collector {
 		{"duplicates_total", "Repeated requests, by what they got: silence while in progress, or the reply again.", []string{"client", "answer"}},
 		{"given_up_total", "Requests that a client was seen to give up before their answer.", []string{"client"}},
 		{"client_patience_seconds", "How long a client waits before it gives up, where it was seen to.", []string{"client"}},
-		{"duo_state", "1 for the state that a Duo application is in: up, slow, down.", []string{"application", "state"}},
+		{"duo_state", "1 for the state that a Duo application is in: up, slow, down, refused (it does not accept the keys).", []string{"application", "state"}},
 		{"duo_degraded_total", "How often a Duo application became slow or could not be asked.", []string{"application"}},
+		{"guard_held_back", "Persons, sources and phones that [guard] holds back now, by the limit.", []string{"limit"}},
+		{"certificate_days_left", "Days until a certificate that the daemon uses or trusts ends; negative when it has.", []string{"certificate"}},
 		{"first_factor_up", "1 when a server of a first factor answers, 0 when not.", []string{"first_factor", "server"}},
 	} {
 		c.desc[v.name] = prometheus.NewDesc(namespace+"_"+v.name, v.help, v.labels, nil)
@@ -96,10 +101,25 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	}
 	for _, a := range c.daemon.Applications() {
 		name := cmp.Or(a.Name, "[duo]")
-		for _, state := range []string{"up", "slow", "down"} {
+		for _, state := range []string{"up", "slow", "down", "refused"} {
 			send("duo_state", gauge, boolean(a.State == state), name, state)
 		}
 		send("duo_degraded_total", counter, float64(a.Degraded), name)
+	}
+	held, err := c.daemon.Guard(context.Background())
+	if err == nil { // else the series is missing, which an alert may ask for
+		byLimit := map[string]int{policy.LimitPasswords: 0, policy.LimitPasscodes: 0, policy.LimitPerSource: 0, policy.LimitPushes: 0}
+		for _, h := range held {
+			if h.HeldUntil.After(time.Now()) {
+				byLimit[h.Limit]++
+			}
+		}
+		for limit, n := range byLimit {
+			send("guard_held_back", gauge, float64(n), limit)
+		}
+	}
+	for _, certificate := range c.daemon.Certificates() {
+		send("certificate_days_left", gauge, time.Until(certificate.Ends).Hours()/24, certificate.Name)
 	}
 	for _, f := range c.daemon.FirstFactors() {
 		send("first_factor_up", gauge, boolean(f.Up), f.Name, f.Server)

@@ -29,7 +29,8 @@ func everything(t *testing.T) map[string]*exposed {
 	t.Helper()
 	h := newHouse(t)
 	h.first = []FirstFactor{{Name: "directory", Server: "ldaps://dc1.example.com"}}
-	h.Observe(event())
+	h.certificates = []Certificate{{Name: "/etc/duoradiusd/admin.pem"}}
+	h.Observe(event(func(e *radiusd.Event) { e.Steps = []policy.Step{{Name: "first factor"}} }))
 	all := make(map[string]*exposed)
 	label := regexp.MustCompile(`(\w+)="((?:[^"\\]|\\.)*)"`)
 	for series := range h.series() {

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"crypto/subtle"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Handler serves all pages. A method that a path does not have is answered by 405.
@@ -19,13 +19,18 @@ func (a *Admin) Handler() http.Handler {
 	mux.Handle("GET /metrics", a.metrics.handler())
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "serving") })
 	mux.HandleFunc("GET /readyz", a.ready)
-	mux.HandleFunc("POST /forget", a.forget)
+	mux.HandleFunc("POST /forget", a.change(a.forget))
+	mux.HandleFunc("POST /clear", a.change(a.clear))
+	mux.HandleFunc("POST /reload", a.reload)
+	mux.HandleFunc("GET /login", func(w http.ResponseWriter, r *http.Request) { a.loginPage(w, r, http.StatusOK, "") })
+	mux.HandleFunc("POST /login", a.login)
+	mux.HandleFunc("POST /logout", a.logout)
 	if a.daemon.Profiles {
 		mux.HandleFunc("GET /debug/pprof/", ownPage(pprof.Index)) // all profiles that are there when somebody asks
 		mux.HandleFunc("GET /debug/pprof/profile", ownPage(pprof.Profile))
 		mux.HandleFunc("GET /debug/pprof/trace", ownPage(pprof.Trace))
 	}
-	return a.checkHost(mux)
+	return a.checkHost(a.protect(mux))
 }
 
 // ownPage refuses requests that another site's page makes a browser send. Browsers name the site (Sec-Fetch-Site) to
@@ -94,21 +99,22 @@ func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 // maxForm bounds a form, in octets: a token, and a name whose every octet may be percent-encoded.
 const maxForm = 4 << 10
 
+// change serves a form that changes something, for those who may.
+func (a *Admin) change(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !a.ownForm(w, r) {
+			return
+		}
+		if !personOf(r).helpDesk {
+			http.Error(w, "You may look, but not change anything: [admin] help_desk does not name you.", http.StatusForbidden)
+			return
+		}
+		next(w, r)
+	}
+}
+
 // forget removes a user's approvals. Only the form on the page can do it.
 func (a *Admin) forget(w http.ResponseWriter, r *http.Request) {
-	if err := http.NewCrossOriginProtection().Check(r); err != nil {
-		http.Error(w, "Another page's form is not ours.", http.StatusForbidden)
-		return
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		http.Error(w, "This form can't be read.", http.StatusBadRequest)
-		return
-	}
-	if subtle.ConstantTimeCompare([]byte(r.PostForm.Get("token")), []byte(a.token)) != 1 {
-		http.Error(w, "This form is of an earlier start of the daemon. Go back, load the page anew, and try again.", http.StatusForbidden)
-		return
-	}
 	user := strings.TrimSpace(r.PostForm.Get("user"))
 	if user == "" {
 		http.Error(w, "Whose approvals? Go back and give a user's name.", http.StatusBadRequest)
@@ -116,9 +122,59 @@ func (a *Admin) forget(w http.ResponseWriter, r *http.Request) {
 	}
 	n, err := a.daemon.Forget(r.Context(), user)
 	if err != nil {
-		a.daemon.Log.Error("admin: forget", "user", user, "error", err)
-		http.Error(w, "The approvals can't be forgotten now; the log says why.", http.StatusServiceUnavailable)
+		a.failed(w, "forget approvals", err)
 		return
 	}
+	a.daemon.Log.Info("admin: approvals forgotten by the page", "by", personOf(r).name, "user", user, "approvals", n)
 	http.Redirect(w, r, fmt.Sprintf("/?forgotten=%d#approvals", n), http.StatusSeeOther)
+}
+
+// clear lets a person whom [guard] holds back try again.
+func (a *Admin) clear(w http.ResponseWriter, r *http.Request) {
+	user, source := r.PostForm.Get("user"), r.PostForm.Get("source")
+	n, err := a.daemon.ClearHeld(r.Context(), user, source)
+	if err != nil {
+		a.failed(w, "clear what [guard] counts", err)
+		return
+	}
+	a.daemon.Log.Info("admin: [guard] cleared by the page", "by", personOf(r).name, "user", user, "address", source, "counts", n)
+	http.Redirect(w, r, fmt.Sprintf("/?cleared=%d#held", n), http.StatusSeeOther)
+}
+
+func (a *Admin) failed(w http.ResponseWriter, what string, err error) {
+	a.daemon.Log.Error("admin: could not "+what, "error", err)
+	http.Error(w, "That could not be done; the log says why.", http.StatusServiceUnavailable)
+}
+
+func (a *Admin) logout(w http.ResponseWriter, r *http.Request) {
+	if !a.ownForm(w, r) {
+		return
+	}
+	a.sessions.end(w, r)
+	http.Redirect(w, r, "/login", http.StatusSeeOther)
+}
+
+// mayReload reports whether the page may read the configuration again: over loopback, and without users. Who may log in to
+// look at logins is not meant to change the configuration.
+func (a *Admin) mayReload(r *http.Request) bool {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	return a.daemon.Reload != nil && a.daemon.Password == nil && err == nil && at.Addr().Unmap().IsLoopback()
+}
+
+func (a *Admin) reload(w http.ResponseWriter, r *http.Request) {
+	if !a.ownForm(w, r) {
+		return
+	}
+	if !a.mayReload(r) {
+		http.Error(w, "The page reloads over loopback only, where [admin] users is not set. Use duoradiusd reload.", http.StatusForbidden)
+		return
+	}
+	said := time.Now().Format("15:04:05") + ": the new configuration is in force."
+	if problems := a.daemon.Reload(); len(problems) > 0 {
+		said = time.Now().Format("15:04:05") + ": the old configuration stays in force. " + strings.Join(problems, " · ")
+	}
+	a.mu.Lock()
+	a.reloaded = said
+	a.mu.Unlock()
+	http.Redirect(w, r, "/", http.StatusSeeOther)
 }

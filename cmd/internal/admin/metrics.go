@@ -30,6 +30,8 @@ type metrics struct {
 	whole    *prometheus.HistogramVec
 	first    *prometheus.HistogramVec
 	duo      *prometheus.HistogramVec
+	steps    *prometheus.HistogramVec
+	pushes   *prometheus.CounterVec
 
 	mu      sync.RWMutex // guards clients
 	clients map[string]*clientMetrics
@@ -77,9 +79,13 @@ func newMetrics(d Daemon) *metrics {
 			Help: "Logins that an earlier approval answered."}, client),
 		whole: histogram("login_duration_seconds", "From the request to its answer, where it was answered; health probes apart."),
 		first: histogram("first_factor_duration_seconds", "The part of a login that the first factor took, where it was asked."),
-		duo:   histogram("duo_duration_seconds", "The part of a login that Duo and the user took, where they were asked."),
+		steps: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "step_duration_seconds", Buckets: buckets,
+			Help: "How long each step of a login took, of those that ask somebody."}, []string{"step"}),
+		pushes: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "pushes_total",
+			Help: "Logins whose user was asked by push or call, by what came of it."}, []string{"factor", "reason"}),
+		duo: histogram("duo_duration_seconds", "The part of a login that Duo and the user took, where they were asked."),
 	}
-	m.registry.MustRegister(m.logins, m.hits, m.whole, m.first, m.duo, newCollector(d),
+	m.registry.MustRegister(m.logins, m.hits, m.whole, m.first, m.duo, m.steps, m.pushes, newCollector(d),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: "build_info", Help: "What was built; always 1.",
 			ConstLabels: prometheus.Labels{"version": d.Version, "goversion": runtime.Version()}}, func() float64 { return 1 }))
@@ -104,6 +110,17 @@ func (m *metrics) observe(e *radiusd.Event) {
 	if e.DuoTook > 0 {
 		observe(c.duo, e.DuoTook.Seconds(), e.Txid)
 	}
+	for _, step := range e.Steps {
+		m.steps.WithLabelValues(label(step.Name)).Observe(step.Took.Seconds())
+	}
+	if (e.Factor == policy.FactorPush || e.Factor == policy.FactorPhone) && e.Code != "Access-Challenge" {
+		m.pushes.WithLabelValues(string(e.Factor), string(e.Reason)).Inc()
+	}
+}
+
+// label is a step's name as a label: "Duo preauth" is duo_preauth. The names are a closed set of package policy.
+func label(step string) string {
+	return strings.ReplaceAll(strings.ToLower(strings.TrimSuffix(step, "?")), " ", "_")
 }
 
 // maxTxid bounds what an exemplar may hold; Duo's have 36 characters. Beyond 128 client_golang panics.

@@ -3,7 +3,6 @@ package admin
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -16,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"duoradiusd/cmd/internal/history"
 	"duoradiusd/policy"
 	"duoradiusd/radiusd"
 )
@@ -25,17 +25,21 @@ const (
 	shownPending   = 50
 	shownApprovals = 100
 	shownHeld      = 50
+	shownLogins    = 200
 )
 
 var (
 	//go:embed page.html
 	markup string
+	//go:embed login.html
+	loginMarkup string
 	//go:embed page.css
 	style string
 
 	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-		"clock": clock, "exact": exact, "took": took, "tone": tone, "outcome": outcome, "count": count,
+		"clock": clock, "count64": func(n int, what string) string { return count(uint64(n), what) }, "exact": exact, "took": took, "tone": tone, "outcome": outcome, "count": count,
 	}).Parse(markup))
+	loginTemplate = template.Must(template.New("login").Parse(loginMarkup))
 
 	// policyOfPage lets a browser do nothing but apply our style and send our form.
 	policyOfPage = "default-src 'none'; img-src data:; style-src 'sha256-" + digest(style) +
@@ -65,11 +69,19 @@ type view struct {
 	InFlight     int
 	Pushes       int
 	Pending      []radiusd.PendingLogin
-	Logins       []radiusd.Event
+	Logins       []loginRow
+	Query        history.Query
+	Reasons      []policy.Reason // to choose from
 	Approvals    []policy.Approval
 	Kept         int // approvals
 	Held         []policy.GuardCount
 	MoreHeld     int // that are not shown
+	Hour         summary
+	PushEnds     []tally
+	Reloaded     string
+	MayReload    bool
+	Person       person
+	MayLogOut    bool
 	Ends         []tally
 	Drops        []tally
 	Token        string
@@ -90,7 +102,7 @@ func tallies[K ~string](counts map[K]uint64) (list []tally) {
 }
 
 func (a *Admin) page(w http.ResponseWriter, r *http.Request) {
-	v, err := a.view(r.Context(), time.Now())
+	v, err := a.view(r, time.Now())
 	if err != nil {
 		a.daemon.Log.Error("admin: the page", "error", err)
 		http.Error(w, "What is remembered can't be listed; the log says why.", http.StatusServiceUnavailable)
@@ -103,6 +115,9 @@ func (a *Admin) page(w http.ResponseWriter, r *http.Request) {
 	if n, err := strconv.ParseUint(r.FormValue("forgotten"), 10, 31); err == nil {
 		v.Forgotten = fmt.Sprintf("%s forgotten.", count(n, "approval"))
 	}
+	if n, err := strconv.ParseUint(r.FormValue("cleared"), 10, 31); err == nil {
+		v.Forgotten = fmt.Sprintf("%s of [guard] cleared.", count(n, "count"))
+	}
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, v); err != nil {
 		a.daemon.Log.Error("admin: the page", "error", err)
@@ -113,9 +128,9 @@ func (a *Admin) page(w http.ResponseWriter, r *http.Request) {
 	w.Write(b.Bytes())
 }
 
-func (a *Admin) view(ctx context.Context, now time.Time) (*view, error) {
+func (a *Admin) view(r *http.Request, now time.Time) (*view, error) {
 	d := &a.daemon
-	approvals, err := d.Approvals(ctx, "", shownApprovals)
+	approvals, err := d.Approvals(r.Context(), "", shownApprovals)
 	if err != nil {
 		return nil, err
 	}
@@ -123,11 +138,18 @@ func (a *Admin) view(ctx context.Context, now time.Time) (*view, error) {
 		Style: template.CSS(style), Version: d.Version, Now: now, Uptime: uptime(now.Sub(a.started)), Serves: d.Serves(),
 		Applications: d.Applications(), FirstFactors: d.FirstFactors(),
 		Pushes: d.Memory.Counts().Transactions, Pending: d.Server.PendingLogins(shownPending),
-		Logins: a.recent.list(), Approvals: approvals, Kept: d.Memory.Counts().Approvals,
-		Ends: tallies(d.Server.Outcomes()), Drops: tallies(d.Server.Drops()), Token: a.token,
+		Approvals: approvals, Kept: d.Memory.Counts().Approvals,
+		Ends: tallies(d.Server.Outcomes()), Drops: tallies(d.Server.Drops()), Token: a.formToken(r),
+		Hour: a.activity.summary("", now), PushEnds: a.activity.outcomes(),
+		MayReload: a.mayReload(r), Person: personOf(r), MayLogOut: d.Password != nil,
+	}
+	v.Query = history.Query{User: strings.TrimSpace(r.FormValue("user")), Client: r.FormValue("client"), Reason: r.FormValue("reason"), Most: shownLogins}
+	v.Logins = a.loginRows(v.Query)
+	for _, reason := range policy.Reasons() {
+		v.Reasons = append(v.Reasons, reason.Reason)
 	}
 	v.InFlight, _ = d.Server.Pending()
-	if v.Held, err = d.Guard(ctx); err != nil {
+	if v.Held, err = d.Guard(r.Context()); err != nil {
 		return nil, err
 	}
 	v.Held = slices.DeleteFunc(v.Held, func(c policy.GuardCount) bool { return c.HeldUntil.IsZero() })
@@ -144,9 +166,62 @@ func (a *Admin) view(ctx context.Context, now time.Time) (*view, error) {
 	slices.Sort(listens)
 	v.Listens = cmp.Or(strings.Join(listens, ", "), "nothing")
 	for _, c := range d.Server.Clients() {
-		v.Clients = append(v.Clients, clientRow{c})
+		v.Clients = append(v.Clients, clientRow{c, a.activity.summary(c.Name, now)})
 	}
+	a.mu.Lock()
+	v.Reloaded = a.reloaded
+	a.mu.Unlock()
 	return v, nil
+}
+
+// loginRow is a login with what its reason means.
+type loginRow struct {
+	history.Login
+	Meaning, Cure string
+}
+
+// loginRows lists the logins that q asks for, whose user may be written in any form.
+func (a *Admin) loginRows(q history.Query) (rows []loginRow) {
+	if q.User != "" {
+		q.User = a.daemon.Canonical(q.User)
+	}
+	for _, l := range a.daemon.Logins.List(q) {
+		row := loginRow{Login: l, Cure: cmp.Or(l.Hint, policy.Cure(l.Reason))}
+		for _, r := range policy.Reasons() {
+			if r.Reason == l.Reason {
+				row.Meaning = r.Meaning
+			}
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// MayChange reports whether who looks may forget and clear.
+func (v *view) MayChange() bool { return v.Person.helpDesk }
+
+// Name is who looks.
+func (v *view) Name() string { return v.Person.name }
+
+// Filtered reports whether the page shows a part of the logins only.
+func (v *view) Filtered() bool {
+	return v.Query.User != "" || v.Query.Client != "" || v.Query.Reason != ""
+}
+
+// loginPage asks who it is, and says what was wrong with the last try.
+func (a *Admin) loginPage(w http.ResponseWriter, r *http.Request, status int, wrong string) {
+	var b bytes.Buffer
+	v := struct {
+		Style        template.CSS
+		Token, Wrong string
+	}{template.CSS(style), a.formToken(r), wrong}
+	if err := loginTemplate.Execute(&b, v); err != nil {
+		a.failed(w, "make the login page", err)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	w.Write(b.Bytes())
 }
 
 // More is how many approvals are not shown.
@@ -158,7 +233,10 @@ func (v *view) More() int {
 }
 
 // clientRow says what was seen of a client.
-type clientRow struct{ radiusd.ClientReport }
+type clientRow struct {
+	radiusd.ClientReport
+	Hour summary
+}
 
 // Share is how many of its requests have a valid Message-Authenticator.
 func (c clientRow) Share() string {
@@ -275,7 +353,7 @@ func tone(word string) string {
 	switch word {
 	case "up", "Access-Accept":
 		return "good"
-	case "down", "Access-Reject":
+	case "down", "refused", "Access-Reject":
 		return "bad"
 	case "slow", string(policy.ReasonFailedOpen), string(policy.ReasonFraud):
 		return "warn"

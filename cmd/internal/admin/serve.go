@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -27,6 +28,11 @@ func (a *Admin) Serve(address string) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
 	}
+	l = netutil.LimitListener(l, connections)
+	scheme := "http"
+	if a.daemon.TLS != nil {
+		l, scheme = tls.NewListener(l, a.daemon.TLS), "https"
+	}
 	s := &Server{addr: l.Addr(), done: make(chan struct{}), server: &http.Server{
 		Handler:           a.Handler(),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -38,9 +44,9 @@ func (a *Admin) Serve(address string) (*Server, error) {
 	}}
 	go func() {
 		defer close(s.done)
-		s.server.Serve(netutil.LimitListener(l, connections))
+		s.server.Serve(l)
 	}()
-	a.daemon.Log.Info("admin: listens", "page", "http://"+s.addr.String()+"/")
+	a.daemon.Log.Info("admin: listens", "page", scheme+"://"+s.addr.String()+"/")
 	return s, nil
 }
 

@@ -6,10 +6,9 @@ import (
 	"encoding/pem"
 	"fmt"
 	"os"
-	"slices"
 	"time"
 
-	"duoradiusd/conf"
+	"duoradiusd/cmd/internal/daemon"
 )
 
 // soon is when the end of a certificate is worth a warning.
@@ -29,28 +28,10 @@ func expiry(what string, ends time.Time) Finding {
 
 // certificates looks at the PEM files that the configuration names.
 func (r *run) certificates() (list []question) {
-	for _, path := range certificateFiles(r.config) {
+	for _, path := range daemon.CertificateFiles(r.config) {
 		list = append(list, one("certificates in "+path, func(context.Context) Finding { return bundle(path) }))
 	}
 	return list
-}
-
-func certificateFiles(c *conf.Config) (paths []string) {
-	add := func(path string) {
-		if path != "" && path != conf.CAPinned && path != conf.CASystem && !slices.Contains(paths, path) {
-			paths = append(paths, path)
-		}
-	}
-	if c.Duo != nil {
-		add(c.Duo.CA)
-	}
-	for _, a := range c.Applications {
-		add(a.CA)
-	}
-	for _, f := range c.FirstFactors {
-		add(f.CAFile)
-	}
-	return paths
 }
 
 // bundle looks at the authorities in a file. Of several one may have ended without harm.

@@ -2,19 +2,29 @@ package daemon
 
 import (
 	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"fmt"
+	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"duoradiusd/cmd/internal/admin"
+	"duoradiusd/conf"
+	"duoradiusd/policy"
+	"duoradiusd/policy/fileauth"
 	"duoradiusd/policy/ldapauth"
 	"duoradiusd/policy/radiusauth"
 )
 
-// ServeAdmin opens the HTTP server of [admin] at address and serves it until Close. It is called before Listen, so that
-// no login is missed. With profiles, Go's profiles of the daemon are served too.
-func (d *Daemon) ServeAdmin(address string, profiles bool) (*admin.Server, error) {
-	a := admin.New(admin.Daemon{
+// ServeAdmin opens the HTTP server of [admin] and serves it until Close. It is called before Listen, so that no login is
+// missed. reload reads the configuration again. With profiles, Go's profiles of the daemon are served too.
+func (d *Daemon) ServeAdmin(c conf.Admin, reload func() error, profiles bool) (*admin.Server, error) {
+	o := admin.Daemon{
 		Version:      Version(),
 		Server:       d.server,
 		Memory:       d.memory,
@@ -27,15 +37,83 @@ func (d *Daemon) ServeAdmin(address string, profiles bool) (*admin.Server, error
 		Guard:        d.GuardCounts,
 		Frauds:       d.frauds.Load,
 		LostLines:    d.lostLines,
+		Logins:       &d.logins,
+		Canonical:    d.canonical,
+		ClearHeld:    d.clearHeld,
+		Certificates: d.certificates,
+		HelpDesk:     c.HelpDesk,
 		Profiles:     profiles,
 		Log:          d.log,
-	})
-	s, err := a.Serve(address)
+	}
+	o.Reload = func() []string {
+		if err := reload(); err != nil {
+			return strings.Split(strings.TrimSpace(err.Error()), "\n")
+		}
+		return nil
+	}
+	if c.Certificate != "" {
+		pair, err := tls.LoadX509KeyPair(c.Certificate, c.PrivateKey)
+		if err != nil {
+			return nil, fmt.Errorf("admin: %w", err)
+		}
+		o.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}}
+	}
+	if c.Users != "" {
+		file, err := fileauth.Open(c.Users, strings.ToLower)
+		if err != nil {
+			return nil, fmt.Errorf("admin: %w", err)
+		}
+		o.Password = func(ctx context.Context, user, password string) bool {
+			_, err := file.Authenticate(ctx, policy.FirstRequest{User: strings.ToLower(user), Method: policy.MethodPassword, Password: password})
+			return err == nil
+		}
+	}
+	a := admin.New(o)
+	s, err := a.Serve(c.Address)
 	if err != nil {
 		return nil, err
 	}
 	d.observers = append(d.observers, a.Observe)
 	return s, nil
+}
+
+// clearHeld takes away what [guard] counts against a user, or where none is named, against everybody at a source.
+func (d *Daemon) clearHeld(ctx context.Context, user, source string) (int, error) {
+	if user == "" {
+		cleared, err := d.ClearAddress(ctx, source)
+		return cleared.Cleared, err
+	}
+	cleared, err := d.ClearUser(ctx, user)
+	return cleared.Cleared, err
+}
+
+// certificates lists those that the configuration in force names, and when they end. One that can't be read is left out:
+// duoradiusd check names it.
+func (d *Daemon) certificates() (list []admin.Certificate) {
+	for _, path := range d.parts.Load().certificates {
+		ends, err := certificateEnd(path)
+		if err == nil {
+			list = append(list, admin.Certificate{Name: path, Ends: ends})
+		}
+	}
+	return list
+}
+
+// certificateEnd returns when the first certificate of a PEM file ends.
+func certificateEnd(path string) (time.Time, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return time.Time{}, err
+	}
+	block, _ := pem.Decode(b)
+	if block == nil {
+		return time.Time{}, errors.New("no certificate")
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return c.NotAfter, nil
 }
 
 // ready says why no login can be answered now; nil when they can.

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"encoding/json"
 	"net/netip"
 	"time"
 
@@ -123,4 +124,22 @@ func authLevel(why policy.Reason, status string) string {
 		return "warning"
 	}
 	return "info"
+}
+
+// ParseAuthRecord reads a line of auth_log. It reports false for one that is torn or none of a login.
+func ParseAuthRecord(line []byte) (history.Record, bool) {
+	var a authRecord
+	if json.Unmarshal(line, &a) != nil || a.Reason == "" {
+		return history.Record{}, false
+	}
+	at, err := time.Parse(time.RFC3339, a.Timestamp)
+	if err != nil {
+		return history.Record{}, false
+	}
+	return history.Record{
+		Time: at, User: a.Username, Client: a.Client, ClientAddr: a.ClientAddr, Service: a.Service, UserIP: a.UserIP,
+		Code: a.Code, Reason: a.Reason, Factor: a.Factor, Txid: a.Txid, TookMS: a.TookMS, FirstFactorMS: a.FirstFactorMS, DuoMS: a.DuoMS,
+		Error: a.Error, LoginID: a.LoginID, Rule: a.Rule, DuoUser: a.DuoUser, DuoMessage: a.DuoMessage,
+		Cure: policy.Cure(policy.Reason(a.Reason)), Steps: a.Steps,
+	}, true
 }

@@ -22,6 +22,7 @@ type parts struct {
 	rejectDelay  time.Duration
 	entries      int // approvals
 	summary      string
+	certificates []string // the paths of PEM files with certificates
 }
 
 // Check returns why c can't be put into force although it was read without a problem, such as a line of a password file.
@@ -34,7 +35,7 @@ func Check(c *conf.Config) error {
 // build makes parts of c. What c shares with the configuration in force before (nil: none) is used again, so that its
 // connections stay open.
 func build(c *conf.Config, before *parts, log *slog.Logger) (*parts, error) {
-	p := &parts{rejectDelay: c.Guard.RejectDelay, entries: c.Remember.Entries, summary: Summary(c), settings: settings(c)}
+	p := &parts{rejectDelay: c.Guard.RejectDelay, entries: c.Remember.Entries, summary: Summary(c), settings: settings(c), certificates: CertificateFiles(c)}
 	p.asks = make(map[string]*application, len(c.Clients))
 	for _, l := range c.Listen {
 		p.listen = append(p.listen, l.Address)

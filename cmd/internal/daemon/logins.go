@@ -12,7 +12,8 @@ import (
 // LoginsPage is a part of the last logins, the newest first.
 type LoginsPage struct {
 	Logins []history.Record `json:"logins"`
-	Last   uint64           `json:"last"` // the number of the newest login of all
+	Last   uint64           `json:"last"`           // the number of the newest login of all
+	User   string           `json:"user,omitempty"` // the one name of the user that was asked for
 }
 
 // maxWait bounds how long a question for logins to come waits; who follows asks again.
@@ -34,5 +35,5 @@ func (d *Daemon) loginsPage(w http.ResponseWriter, r *http.Request) {
 		cancel()
 	}
 	logins, last := d.logins.Wait(ctx, q)
-	answer(w, LoginsPage{history.Records(logins), last})
+	answer(w, LoginsPage{history.Records(logins), last, q.User})
 }

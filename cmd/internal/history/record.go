@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -56,7 +57,7 @@ func (l *Login) Record() Record {
 		Number: l.Number, Time: l.Time, User: l.User, Client: l.Client, ClientAddr: l.ClientAddr, Service: l.Service,
 		UserIP: l.UserIP, Code: l.Code, Reason: string(l.Reason), Factor: string(l.Factor), Txid: l.Txid,
 		TookMS: l.Took.Milliseconds(), FirstFactorMS: l.FirstTook.Milliseconds(), DuoMS: l.DuoTook.Milliseconds(), Error: l.Err,
-		LoginID: l.LoginID, Rule: l.Rule, DuoUser: l.DuoUser, DuoMessage: l.DuoMessage, Cure: policy.Cure(l.Reason), Steps: Steps(l.Steps),
+		LoginID: l.LoginID, Rule: l.Rule, DuoUser: l.DuoUser, DuoMessage: l.DuoMessage, Cure: cmp.Or(l.Hint, policy.Cure(l.Reason)), Steps: Steps(l.Steps),
 	}
 }
 

@@ -1,0 +1,166 @@
+package admin
+
+import (
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"duoradiusd/policy"
+	"duoradiusd/radiusd"
+)
+
+const minutes = 60 // that are shown
+
+// activity counts the logins of the last hour by minute, for the plots of the page.
+type activity struct {
+	mu      sync.Mutex // guards all below
+	all     hour
+	clients map[string]*hour
+	pushes  map[string]uint64 // by what they came to, since the start
+}
+
+// hour is a ring of minutes. A slot belongs to the minute that it names.
+type hour [minutes]minute
+
+type minute struct {
+	number           int64 // since 1970
+	accepts, rejects int
+	first, duo       latency
+}
+
+// latency sums how long a step took, to give its mean.
+type latency struct {
+	sum   time.Duration
+	count int
+}
+
+func (l *latency) add(d time.Duration) {
+	if d > 0 {
+		l.sum += d
+		l.count++
+	}
+}
+
+func (l latency) mean() time.Duration {
+	if l.count == 0 {
+		return 0
+	}
+	return l.sum / time.Duration(l.count)
+}
+
+func (h *hour) add(e *radiusd.Event) {
+	now := e.Time.Unix() / 60
+	m := &h[now%minutes]
+	if m.number != now {
+		*m = minute{number: now}
+	}
+	switch e.Code {
+	case "Access-Accept":
+		m.accepts++
+	case "Access-Reject":
+		m.rejects++
+	}
+	m.first.add(e.FirstTook)
+	m.duo.add(e.DuoTook)
+}
+
+// last returns the minutes up to now, the oldest first.
+func (h *hour) last(now time.Time) (list [minutes]minute) {
+	latest := now.Unix() / 60
+	for i := range list {
+		number := latest - minutes + 1 + int64(i)
+		if m := h[number%minutes]; m.number == number {
+			list[i] = m
+		}
+	}
+	return list
+}
+
+func (a *activity) add(e *radiusd.Event) {
+	if e.Reason == policy.ReasonProbe {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.clients == nil {
+		a.clients, a.pushes = make(map[string]*hour), make(map[string]uint64)
+	}
+	a.all.add(e)
+	if a.clients[e.Client] == nil {
+		a.clients[e.Client] = new(hour) // names are of the configuration, so there are not many
+	}
+	a.clients[e.Client].add(e)
+	if e.Factor == policy.FactorPush || e.Factor == policy.FactorPhone {
+		if e.Code != "Access-Challenge" {
+			a.pushes[string(e.Reason)]++
+		}
+	}
+}
+
+// summary is an hour in words and as a plot.
+type summary struct {
+	Logins, Rejects int
+	First, Duo      time.Duration // means; 0 where nobody was asked
+	Plot            template.HTML
+}
+
+func (a *activity) summary(client string, now time.Time) summary {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	h := &a.all
+	if client != "" {
+		if h = a.clients[client]; h == nil {
+			h = new(hour)
+		}
+	}
+	list := h.last(now)
+	var s summary
+	var first, duo latency
+	for _, m := range list {
+		s.Logins += m.accepts + m.rejects
+		s.Rejects += m.rejects
+		first.sum, first.count = first.sum+m.first.sum, first.count+m.first.count
+		duo.sum, duo.count = duo.sum+m.duo.sum, duo.count+m.duo.count
+	}
+	s.First, s.Duo, s.Plot = first.mean(), duo.mean(), plot(list, s)
+	return s
+}
+
+// outcomes returns how many pushes and calls ended in each way since the start.
+func (a *activity) outcomes() []tally {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return tallies(a.pushes)
+}
+
+// Size of a plot, in units of its viewBox.
+const (
+	barWidth   = 4
+	plotHeight = 40
+)
+
+// plot draws logins per minute as bars, the rejected ones on top of the accepted ones. It holds numbers only.
+func plot(list [minutes]minute, s summary) template.HTML {
+	most := 1
+	for _, m := range list {
+		most = max(most, m.accepts+m.rejects)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg class="plot" viewBox="0 0 %d %d" preserveAspectRatio="none" role="img" aria-label="logins per minute in the last hour: %d, of them %d rejected; at most %d in a minute">`,
+		minutes*barWidth, plotHeight, s.Logins, s.Rejects, slices.Max([]int{most, 0}))
+	for i, m := range list {
+		height := func(n int) int { return (n*plotHeight + most - 1) / most }
+		accepts, all := height(m.accepts), height(m.accepts+m.rejects)
+		if accepts > 0 {
+			fmt.Fprintf(&b, `<rect class="accepts" x="%d" y="%d" width="%d" height="%d"/>`, i*barWidth, plotHeight-accepts, barWidth-1, accepts)
+		}
+		if all > accepts {
+			fmt.Fprintf(&b, `<rect class="rejects" x="%d" y="%d" width="%d" height="%d"/>`, i*barWidth, plotHeight-all, barWidth-1, all-accepts)
+		}
+	}
+	b.WriteString("</svg>")
+	return template.HTML(b.String())
+}
