@@ -22,10 +22,11 @@ type Client struct {
 	Profile              string // the make of the appliance: presets for the keys that Given lacks
 	Application          string // an Application's name; "" for Config.Duo
 	MessageAuthenticator MessageAuthenticator
-	LimitProxyState      bool   // refuse Proxy-State without a valid Message-Authenticator
-	OmitReplyMA          bool   // send replies without Message-Authenticator
-	FirstFactor          string // a FirstFactor's name, or NoFirstFactor
-	IgnorePassword       bool   // with NoFirstFactor: whatever the password field holds
+	LimitProxyState      bool     // refuse Proxy-State without a valid Message-Authenticator
+	OmitReplyMA          bool     // send replies without Message-Authenticator
+	FirstFactor          string   // a FirstFactor's name, or NoFirstFactor; of several, the first
+	FirstFactors         []string // all of them
+	IgnorePassword       bool     // with NoFirstFactor: whatever the password field holds
 	Mode                 policy.Mode
 	Factors              []policy.Factor      // allowed; the order is auto's order of preference
 	Delimiter            string               // between password and factor; "" turns append mode off
@@ -83,7 +84,6 @@ func readClient(t *table) Client {
 		MessageAuthenticator: oneOf(t, "message_authenticator", Auto, Require, Auto, Accept),
 		LimitProxyState:      t.bool("limit_proxy_state", true),
 		OmitReplyMA:          t.bool("omit_reply_message_authenticator", false),
-		FirstFactor:          t.need("first_factor", `a [[first_factor]] by its name, or "none"`),
 		IgnorePassword:       t.bool("ignore_password", false),
 		Mode:                 oneOf(t, "mode", policy.ModeAuto, allModes...),
 		Factors:              t.factors("factors", allFactors),
@@ -101,6 +101,8 @@ func readClient(t *table) Client {
 	if !t.has("probe_users") {
 		c.ProbeUsers = preset.ProbeUsers
 	}
+	c.FirstFactors = t.firstFactors("first_factor")
+	c.FirstFactor = c.FirstFactors[0]
 	c.Service = t.word("service", c.Name)
 	c.Pass, c.PassAll = t.pass("pass_attributes")
 	c.ProbePassword = t.probePassword(&c)
@@ -253,4 +255,26 @@ func (t *table) delimiter(key, def string) string {
 		t.bad(key, `%s; want one printable character, or "" for none`, quote(s))
 	}
 	return s
+}
+
+// firstFactors reads one name or a list of names. It returns at least one string.
+func (t *table) firstFactors(key string) []string {
+	if _, isList := t.keys[key].([]any); !isList {
+		return []string{t.need(key, `a [[first_factor]] by its name, or "none"`)}
+	}
+	list := t.strings(key, nil)
+	for i, s := range list {
+		switch {
+		case !t.isString(key, i):
+		case s == "" || s == NoFirstFactor && len(list) > 1:
+			t.bad(nth(key, i), "%s in a list; want the name of a [[first_factor]]", quote(s))
+		case slices.Contains(list[:i], s):
+			t.bad(nth(key, i), "%s a second time; want it once", quote(s))
+		}
+	}
+	if len(list) == 0 {
+		t.bad(key, `empty; want a [[first_factor]] by its name, or "none"`)
+		return []string{""}
+	}
+	return list
 }

@@ -3,6 +3,7 @@ package conf
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"duoradiusd/policy"
 )
@@ -118,9 +119,11 @@ func (l *loader) firstFactors(c *Config, at sites) {
 		byName[f.Name] = f
 	}
 	for i, client := range c.Clients {
-		f, known := byName[client.FirstFactor]
-		known = known || client.FirstFactor == NoFirstFactor
-		if known && f.Type != TypeRADIUS && (client.PassAll || len(client.Pass) > 0 && !slices.Equal(client.Pass, defaultPass)) {
+		passes := slices.ContainsFunc(client.FirstFactors, func(name string) bool {
+			f, known := byName[name]
+			return f.Type == TypeRADIUS || !known && name != NoFirstFactor
+		})
+		if !passes && (client.PassAll || len(client.Pass) > 0 && !slices.Equal(client.Pass, defaultPass)) {
 			l.warn(at.clients[i].under("pass_attributes"), `given, but first_factor = %s has nothing to pass; want it for those of type "radius" only`, quote(client.FirstFactor))
 		}
 	}
@@ -131,6 +134,40 @@ func (l *loader) firstFactors(c *Config, at sites) {
 	}
 	for i, r := range c.Replies {
 		l.groupsAt(at.replies[i], Rule{Groups: r.Groups, Clients: r.Clients}, c.Clients, byName)
+	}
+}
+
+// domains looks at what names several first factors of a client take: each name goes to one of them at most.
+func (l *loader) domains(c *Config, at sites) {
+	byName, owner, several := map[string]FirstFactor{}, map[string]string{}, false
+	for i, f := range c.FirstFactors {
+		byName[f.Name] = f
+		for j, domain := range f.Domains {
+			key := strings.ToLower(domain)
+			if other, taken := owner[key]; taken && other != f.Name {
+				l.bad(at.firstFactors[i].under(nth("domains", j)), "%s, which first factor %s has already; want it at one of them", quote(domain), quote(other))
+			}
+			owner[key] = f.Name
+		}
+	}
+	for i, client := range c.Clients {
+		several = several || len(client.FirstFactors) > 1
+		without := ""
+		for j, name := range client.FirstFactors {
+			f, known := byName[name]
+			if !known || len(f.Domains) > 0 || len(client.FirstFactors) == 1 {
+				continue
+			}
+			if without != "" && without != name {
+				l.bad(at.clients[i].under(nth("first_factor", j)), "%s has no domains, nor has %s; want domains for one of them, so that a name says which it is for", quote(name), quote(without))
+			}
+			without = name
+		}
+	}
+	for i, f := range c.FirstFactors {
+		if len(f.Domains) > 0 && !several {
+			l.warn(at.firstFactors[i].under("domains"), "given, but no client lists several first factors; want it left out")
+		}
 	}
 }
 
@@ -145,9 +182,12 @@ func (l *loader) groupsAt(at place, r Rule, clients []Client, byName map[string]
 		if !r.canFit(client) {
 			continue
 		}
-		f, known := byName[client.FirstFactor]
+		tells := slices.ContainsFunc(client.FirstFactors, func(name string) bool {
+			f, known := byName[name]
+			return name != NoFirstFactor && (!known || f.HasGroups())
+		})
 		switch {
-		case client.FirstFactor != NoFirstFactor && (!known || f.HasGroups()):
+		case tells:
 			some = true
 		case without == "":
 			without = fmt.Sprintf("%s, whose first_factor = %s tells no groups", quote(client.Name), quote(client.FirstFactor))

@@ -78,6 +78,7 @@ func (l *loader) config() *Config {
 	l.userNames(c, at)
 	l.sharedSecrets(c, at)
 	l.combinations(c, at)
+	l.domains(c, at)
 	if l.whole {
 		l.missing(c)
 		l.references(c, at)

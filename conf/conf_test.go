@@ -162,7 +162,8 @@ func TestExampleDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, want := y.Clients[0], x.Clients[0]
-	got.Address, got.Secret, got.FirstFactor, got.Given = want.Address, want.Secret, want.FirstFactor, want.Given
+	got.Address, got.Secret, got.Given = want.Address, want.Secret, want.Given
+	got.FirstFactor, got.FirstFactors = want.FirstFactor, want.FirstFactors
 	got.Failmode = "" // shown as [duo]'s
 	got.ProbeUsers = nil
 	if !reflect.DeepEqual(got, want) {
@@ -206,6 +207,7 @@ func TestDefaults(t *testing.T) {
 		MessageAuthenticator: Auto,
 		LimitProxyState:      true,
 		FirstFactor:          NoFirstFactor,
+		FirstFactors:         []string{NoFirstFactor},
 		Mode:                 policy.ModeAuto,
 		Factors:              []policy.Factor{policy.FactorPush, policy.FactorPhone, policy.FactorPasscode, policy.FactorSMS},
 		Delimiter:            ",",

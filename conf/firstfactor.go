@@ -32,6 +32,8 @@ type FirstFactor struct {
 	Secret               Secret
 	MessageAuthenticator MessageAuthenticator // radius: of its replies; Require or Accept
 
+	Domains []string // which names it takes where a client lists several first factors; nil = names without a domain
+
 	Timeout time.Duration // ldap, radius: one login's share of it
 
 	Given map[string]bool // the keys that the file sets
@@ -85,6 +87,7 @@ func readFirstFactor(t *table) FirstFactor {
 	for key := range t.keys {
 		f.Given[key] = true
 	}
+	f.Domains = t.domains("domains")
 	if f.Name == NoFirstFactor {
 		t.bad("name", `"none", which stands for no first factor; want another name`)
 	}
@@ -138,4 +141,21 @@ func (t *table) readable(key, want string) string {
 		t.bad(key, "%s: is a directory; want %s", quote(s), want)
 	}
 	return path
+}
+
+// domains reads domains in the spellings that user names have: 'CORP\' in front, or "@corp.example.com" behind.
+func (t *table) domains(key string) []string {
+	list := t.strings(key, nil)
+	for i, s := range list {
+		_, behind := strings.CutPrefix(s, "@")
+		inner := strings.Trim(s, `@\`)
+		switch {
+		case !t.isString(key, i):
+		case inner == "" || badWord(s) != "" || strings.ContainsAny(inner, `@\`) || behind == strings.HasSuffix(s, `\`):
+			t.bad(nth(key, i), `%s; want a domain such as 'CORP\' or "@corp.example.com"`, quote(s))
+		case slices.ContainsFunc(list[:i], func(other string) bool { return strings.EqualFold(other, s) }):
+			t.bad(nth(key, i), "%s a second time; want it once", quote(s))
+		}
+	}
+	return list
 }

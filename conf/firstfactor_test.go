@@ -62,6 +62,7 @@ secret = "fedcba9876543210"
 		t.Fatal(err)
 	}
 	want[0].NestedGroups = "auto"
+	want[0].Domains, want[1].Domains = []string{}, nil
 	want[0].BindDN, want[0].BindPassword = "cn=duoradiusd,ou=services,dc=example,dc=com", NewSecret("hunter2")
 	want[1].Servers = []string{"nps1.example.com:1812", "nps2.example.com:1812"}
 	for i, f := range example.FirstFactors[:2] {

@@ -48,7 +48,11 @@ func (l *loader) references(c *Config, at sites) {
 				l.known(at.clients[i], nth("listen", j), address.String(), listens, "the address of a [[listen]]")
 			}
 		}
-		l.known(at.clients[i], "first_factor", x.FirstFactor, factors, "the name of a [[first_factor]]")
+		if len(x.FirstFactors) == 1 {
+			l.known(at.clients[i], "first_factor", x.FirstFactor, factors, "the name of a [[first_factor]]")
+		} else {
+			l.allKnown(at.clients[i], "first_factor", x.FirstFactors, factors, "the name of a [[first_factor]]")
+		}
 		l.known(at.clients[i], "application", x.Application, applications, "the name of an [[application]]")
 	}
 	for i := range c.Users {

@@ -36,9 +36,13 @@ func (a *Attempt) began() time.Time {
 // Client is what a login needs to know of the RADIUS client it comes through.
 type Client struct {
 	Name        string
-	Service     string        // the word that users, rules and approvals refer to
-	FirstFactor FirstFactor   // nil: the client has checked the first factor already
-	Groupless   bool          // the first factor knows no groups
+	Service     string      // the word that users, rules and approvals refer to
+	FirstFactor FirstFactor // nil: the client has checked the first factor already
+	Groupless   bool        // the first factor knows no groups
+
+	// FirstFactors are the first factors of a client that has several; the name says which. FirstFactor is NoFactorForName then.
+	FirstFactors []DomainFactor
+
 	Second      SecondFactor  // the Duo application
 	Application string        // its name at Duo: what one application allowed counts at no other
 	Mode        Mode          // zero: ModeAuto

@@ -87,7 +87,7 @@ func authenticateOrPanicError(ctx context.Context, factor FirstFactor, r FirstRe
 
 func (l *login) firstRequest() FirstRequest {
 	r := FirstRequest{
-		User: l.name, Method: l.Method, Password: l.password,
+		User: l.accountName(), Method: l.Method, Password: l.password,
 		Groups: l.groupsToAsk(),
 		Typed:  l.User, ClientAddr: l.ClientAddr, Authenticator: l.Authenticator, Attributes: l.Attributes,
 	}

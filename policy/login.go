@@ -95,7 +95,8 @@ type login struct {
 	askedDuo   time.Time // when Duo was turned to; zero: not at all
 	devices    []Device  // that Duo offers
 
-	oldPassword string // of a user whose password has expired
+	domain      *DomainFactor // that the name has chosen; nil: the client has one first factor for all names
+	oldPassword string        // of a user whose password has expired
 }
 
 // step is one step of a login. It returns the Verdict where the login ends, and nil where it goes on.
@@ -150,7 +151,7 @@ func end(v Verdict) *Verdict { return &v }
 
 // identify settles who this is by the name that was typed.
 func (l *login) identify() *Verdict {
-	if !l.setName(l.User) {
+	if !l.setName(l.User) && !l.isProbe() {
 		return end(l.reject(ReasonBadName, sayWrong))
 	}
 	return nil
@@ -159,12 +160,19 @@ func (l *login) identify() *Verdict {
 // setName sets who this is: a listed user by its own name, whatever alias was typed; anybody else by the canonical form
 // of what was typed. It reports false for a name that no login can have.
 func (l *login) setName(typed string) bool {
+	typed, ok := l.chooseFirstFactor(typed)
+	if !ok {
+		return false
+	}
 	name, user, ok := l.whois(typed)
 	if !ok && l.Method == MethodEAP && l.typedName == "" { // "@example.com" is a name for the outside of a tunnel (RFC 7542 §2.4)
 		name, ok = Names{Case: l.settings.Names.Case}.Canonical(typed)
 	}
 	if !ok {
 		return false
+	}
+	if l.domain != nil && l.Client.takes(name, false) != l.domain { // no alias makes two accounts one person
+		name, _ = l.settings.Names.Canonical(typed)
 	}
 	if l.typedName == "" {
 		l.typedName = name

@@ -16,6 +16,10 @@ const maxName = 253 // octets: what one User-Name attribute holds (RFC 2865 §5.
 type Names struct {
 	Case        CaseMode // zero: CaseFold
 	StripDomain []string // `EXAMPLE\` in front, "@example.com" behind; exactly these, whatever their case
+
+	// Domains are the domains of the first factors that have some, each in all its spellings. A name keeps them, in the first
+	// spelling, whatever StripDomain says: two accounts of one name at two first factors are two persons.
+	Domains [][]string
 }
 
 // Canonical returns name in canonical form; that of a canonical name is the name itself. It reports false for a name
@@ -32,7 +36,11 @@ func (n Names) Canonical(name string) (string, bool) {
 	if n.Case != CaseKeep {
 		name = norm.NFC.String(strings.ToLower(name))
 	}
-	name = n.strip(name)
+	if whole, ok := n.ofDomain(name); ok {
+		name = whole
+	} else {
+		name = n.strip(name)
+	}
 	if name == "" || len(name) > maxName || strings.TrimSpace(name) != name {
 		return "", false
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -180,5 +181,79 @@ func TestSlapdFailover(t *testing.T) {
 	a.end()
 	if got := firstFactor(ctx, d, "jo", "right"); !strings.Contains(got, a.url("ldaps")) || !strings.Contains(got, b.url("ldaps")) {
 		t.Errorf("got %q, want what went wrong with both", got)
+	}
+}
+
+// TestSlapdNestedGroups: OpenLDAP has memberOf of the user's own groups alone, so the others are searched for, level by level.
+func TestSlapdNestedGroups(t *testing.T) {
+	t.Parallel()
+	s := startSlapd(t, people, "")
+	write(t, filepath.Join(s.dir, "nested.ldif"), fmt.Sprintf("dn: cn=No-VPN,ou=groups,%[1]s\nobjectClass: groupOfNames\n"+
+		"member: cn=VPN users,ou=groups,%[1]s\n\ndn: cn=Top,ou=groups,%[1]s\nobjectClass: groupOfUniqueNames\n"+
+		"uniqueMember: cn=No-VPN,ou=groups,%[1]s\n\n", slapdBase))
+	s.tool("ldapadd", "-x", "-H", s.url("ldaps"), "-D", slapdRoot, "-w", "root", "-f", filepath.Join(s.dir, "nested.ldif"))
+	for how, want := range map[ldapauth.Nesting]string{"": "NestedGroups", ldapauth.NestedAuto: "Groups", ldapauth.NestedWalk: "Groups", ldapauth.NestedOff: ""} {
+		c := ldapauth.Config{URLs: []string{s.url("ldaps")}, Roots: x509.NewCertPool(), BindDN: slapdService, BindPassword: slapdServicePassword,
+			BaseDN: []string{"ou=people," + slapdBase}, UserFilter: "(uid={username})", GroupAttribute: "memberOf", NestedGroups: how,
+			Names: policy.Names{}.Canonical}
+		s.vouch(c.Roots)
+		d, err := ldapauth.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		a, err := d.Authenticate(t.Context(), policy.FirstRequest{User: "jo", Password: "right", Groups: []string{"No-VPN", "Top"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"No-VPN", "Top"} {
+			if slices.Contains(a.Groups, name) != (want == "Groups") || slices.Contains(a.NestedGroups, name) != (want == "NestedGroups") {
+				t.Errorf("%q: groups %q, nested %q", how, a.Groups, a.NestedGroups)
+			}
+		}
+		unknown, err := d.UnknownGroups(t.Context(), []string{"No-VPN", "cn=Top,ou=groups," + slapdBase, "Gone"})
+		if err != nil || !slices.Equal(unknown, []string{"Gone"}) {
+			t.Errorf("unknown groups %q, %v", unknown, err)
+		}
+	}
+	c := ldapauth.Config{URLs: []string{s.url("ldaps")}, Roots: x509.NewCertPool(), BindDN: slapdService, BindPassword: slapdServicePassword,
+		BaseDN: []string{slapdBase}, UserFilter: "(uid={username})", GroupAttribute: "memberOf", NestedGroups: ldapauth.NestedChain}
+	s.vouch(c.Roots)
+	d, err := ldapauth.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	_, err = d.Authenticate(t.Context(), policy.FirstRequest{User: "jo", Password: "right", Groups: []string{"No-VPN"}})
+	if err == nil || errors.Is(err, policy.ErrRejected) || !strings.Contains(err.Error(), "matching rule") {
+		t.Errorf("chain at a directory that does not know it: %v", err)
+	}
+}
+
+// TestSlapdPasswordChange: a user who must choose a password changes it, by the operation of RFC 3062.
+func TestSlapdPasswordChange(t *testing.T) {
+	t.Parallel()
+	s := startSlapd(t, people, "")
+	c := ldapauth.Config{URLs: []string{s.url("ldaps")}, Roots: x509.NewCertPool(), BindDN: slapdService, BindPassword: slapdServicePassword,
+		BaseDN: []string{slapdBase}, UserFilter: "(uid={username})", PasswordChange: true, Names: policy.Names{}.Canonical}
+	s.vouch(c.Roots)
+	d, err := ldapauth.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	_, err = d.Authenticate(t.Context(), policy.FirstRequest{User: "reset", Password: "right"})
+	no, ok := errors.AsType[*policy.Refusal](err)
+	if !ok || no.Change == nil {
+		t.Fatalf("got %v", err)
+	}
+	if err := d.ChangePassword(t.Context(), policy.PasswordChange{State: no.Change.State, Old: "right", New: "a new one"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := firstFactor(t.Context(), d, "reset", "a new one"); got != "yes" {
+		t.Errorf("with the new password: %s", got)
+	}
+	if got := firstFactor(t.Context(), d, "reset", "right"); got != "no" {
+		t.Errorf("with the old password: %s", got)
 	}
 }

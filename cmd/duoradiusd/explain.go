@@ -119,7 +119,7 @@ func explainClient(out io.Writer, config *conf.Config, c conf.Client) error {
 	row("profile", c.Profile)
 	row("service", c.Service)
 	row("application", orWord(c.Application, "[duo]"))
-	row("first_factor", c.FirstFactor)
+	row("first_factor", strings.Join(c.FirstFactors, ", "))
 	row("mode", c.Mode)
 	row("factors", list(c.Factors))
 	row("delimiter", orWord(c.Delimiter, "none: append mode is off"))

@@ -229,3 +229,29 @@ func TestUnknownGroups(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkLogin compares a login that asks for no groups with one that needs tokenGroups, over LDAPS as it is used.
+func BenchmarkLogin(b *testing.B) {
+	for _, bb := range []struct {
+		name   string
+		groups []string
+	}{{"plain", nil}, {"token-groups", []string{"Inner", "Outer", "Staff"}}} {
+		b.Run(bb.name, func(b *testing.B) {
+			s := fakeldap.Start(b, fakeldap.Config{TLS: true, BindDN: service, BindPassword: servicePassword, Memory: 1})
+			addGroups(s, true)
+			c := config(s)
+			c.NestedGroups = NestedAuto
+			d, err := New(c)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer d.Close()
+			for b.Loop() {
+				_, err := d.Authenticate(b.Context(), policy.FirstRequest{User: "jo", Password: "right", Groups: bb.groups})
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

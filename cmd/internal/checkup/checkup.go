@@ -219,7 +219,7 @@ func (r *run) firstFactors() (list []question) {
 		subject := fmt.Sprintf("first factor %q", f.Name)
 		switch factor := r.parts.FirstFactor(f.Name).(type) {
 		case *ldapauth.Directory:
-			list = append(list, question{subject, func(ctx context.Context) []Finding { return r.directory(ctx, subject, factor) }})
+			list = append(list, question{subject, func(ctx context.Context) []Finding { return r.directory(ctx, subject, f.Domains, factor) }})
 		case *radiusauth.Upstream:
 			list = append(list, question{subject, func(ctx context.Context) []Finding { return upstream(ctx, subject, factor) }})
 		}

@@ -10,23 +10,27 @@ import (
 	"duoradiusd/policy/ldapauth"
 )
 
-func (r *run) directory(ctx context.Context, subject string, d *ldapauth.Directory) (list []Finding) {
+func (r *run) directory(ctx context.Context, subject string, domains []string, d *ldapauth.Directory) (list []Finding) {
 	for _, s := range d.Check(ctx) {
 		list = append(list, about(subject+" "+s.URL, server(s)...)...)
 	}
 	if r.User == "" {
 		return list
 	}
-	return append(list, about(subject, r.testUser(ctx, d)...)...)
+	return append(list, about(subject, r.testUser(ctx, domains, d)...)...)
 }
 
 // testUser says what the directory knows of Options.User: all groups that it sees, and the rules and replies that name them.
-func (r *run) testUser(ctx context.Context, d *ldapauth.Directory) []Finding {
+func (r *run) testUser(ctx context.Context, domains []string, d *ldapauth.Directory) []Finding {
 	name, valid := r.parts.Canonical(r.User)
 	if !valid {
 		return []Finding{problem("name another --user", "%q is no user name", r.User)}
 	}
-	account, err := d.Lookup(ctx, name, r.config.GroupNames())
+	asked, here := policy.AccountName(name, domains)
+	if !here {
+		return []Finding{ok("is not asked for %q, which is of another domain", name)}
+	}
+	account, err := d.Lookup(ctx, asked, r.config.GroupNames())
 	switch {
 	case errors.Is(err, policy.ErrRejected):
 		return []Finding{problem("check user_filter and base_dn, or name another --user", "knows no user %q: %v", name, err)}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"duoradiusd/conf"
@@ -80,7 +81,13 @@ func (p *parts) client(c *conf.Client) (*radiusd.Client, error) {
 	}
 	var first policy.FirstFactor // a nil *firstFactor in it would not be nil
 	groupless := true
-	if f := p.firstFactors[c.FirstFactor]; f != nil {
+	several, err := p.domainFactors(c)
+	if err != nil {
+		return nil, err
+	}
+	if several != nil {
+		first, groupless = policy.NoFactorForName{}, false
+	} else if f := p.firstFactors[c.FirstFactor]; f != nil {
 		first, groupless = f.FirstFactor, !f.config.HasGroups()
 	} else if c.FirstFactor != conf.NoFirstFactor {
 		return nil, fmt.Errorf("client %q: no first factor %q", c.Name, c.FirstFactor)
@@ -105,23 +112,24 @@ func (p *parts) client(c *conf.Client) (*radiusd.Client, error) {
 		UserIP:                 c.UserIP,
 		Latin1:                 c.PasswordCharset == "latin1",
 		Login: &policy.Client{
-			Name:        c.Name,
-			Service:     c.Service,
-			FirstFactor: first,
-			Groupless:   groupless,
-			Second:      a.client,
-			Application: a.config.IntegrationKey,
-			Mode:        c.Mode,
-			Factors:     c.Factors,
-			Delimiter:   c.Delimiter,
-			Remember:    c.Remember,
-			ProbeUsers:  c.ProbeUsers,
-			Probe:       c.ProbeAnswer,
-			ProbeSecret: c.ProbePassword.Reveal(),
-			Failmode:    failmode,
-			PushTimeout: a.config.PushTimeout,
-			Pass:        c.Pass,
-			PassAll:     c.PassAll,
+			Name:         c.Name,
+			Service:      c.Service,
+			FirstFactor:  first,
+			FirstFactors: several,
+			Groupless:    groupless,
+			Second:       a.client,
+			Application:  a.config.IntegrationKey,
+			Mode:         c.Mode,
+			Factors:      c.Factors,
+			Delimiter:    c.Delimiter,
+			Remember:     c.Remember,
+			ProbeUsers:   c.ProbeUsers,
+			Probe:        c.ProbeAnswer,
+			ProbeSecret:  c.ProbePassword.Reveal(),
+			Failmode:     failmode,
+			PushTimeout:  a.config.PushTimeout,
+			Pass:         c.Pass,
+			PassAll:      c.PassAll,
 
 			IgnorePassword: c.IgnorePassword,
 		},
@@ -130,7 +138,7 @@ func (p *parts) client(c *conf.Client) (*radiusd.Client, error) {
 
 func settings(c *conf.Config) policy.Settings {
 	s := policy.Settings{
-		Names:    policy.Names{Case: c.Username.Case, StripDomain: c.Username.StripDomain},
+		Names:    policy.Names{Case: c.Username.Case, StripDomain: c.Username.StripDomain, Domains: domains(c)},
 		Unlisted: c.Username.Unlisted,
 		BindTo:   c.Remember.BindTo,
 		Idle:     c.Remember.Idle,
@@ -163,4 +171,35 @@ func settings(c *conf.Config) policy.Settings {
 		s.Replies = append(s.Replies, reply)
 	}
 	return s
+}
+
+// domainFactors returns the first factors of a client whose user names say which is asked: those of a list, or one that has
+// domains. It returns nil for any other client.
+func (p *parts) domainFactors(c *conf.Client) (list []policy.DomainFactor, err error) {
+	for _, name := range c.FirstFactors {
+		f := p.firstFactors[name]
+		switch {
+		case f == nil && len(c.FirstFactors) == 1:
+			return nil, nil // none, or an error that is reported elsewhere
+		case f == nil:
+			return nil, fmt.Errorf("client %q: no first factor %q", c.Name, name)
+		case len(c.FirstFactors) == 1 && (len(f.config.Domains) == 0 || len(p.settings.Names.Domains) == 0):
+			return nil, nil
+		}
+		list = append(list, policy.DomainFactor{FirstFactor: f.FirstFactor, Groupless: !f.config.HasGroups(), Domains: f.config.Domains})
+	}
+	return list, nil
+}
+
+// domains returns the domains that user names keep: those of first factors, where some client lists several.
+func domains(c *conf.Config) (list [][]string) {
+	if !slices.ContainsFunc(c.Clients, func(c conf.Client) bool { return len(c.FirstFactors) > 1 }) {
+		return nil
+	}
+	for _, f := range c.FirstFactors {
+		if len(f.Domains) > 0 {
+			list = append(list, f.Domains)
+		}
+	}
+	return list
 }

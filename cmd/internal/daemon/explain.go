@@ -69,6 +69,9 @@ func (p *parts) lookup(ctx context.Context, firstFactor string, rules *policy.Po
 		return policy.Account{}, fmt.Errorf("first factor %q is no directory and knows no groups", firstFactor)
 	}
 	name, ok := rules.Canonical(user)
+	if ok {
+		name, ok = policy.AccountName(name, f.config.Domains)
+	}
 	if !ok {
 		return policy.Account{}, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"reflect"
+	"slices"
 
 	"duoradiusd/conf"
 	"duoradiusd/policy"
@@ -31,7 +32,7 @@ func firstFactors(c *conf.Config, names policy.Names, before *parts, log *slog.L
 				continue
 			}
 		}
-		made, err := newFirstFactor(f, names, log.With("first_factor", f.Name))
+		made, err := newFirstFactor(f, accountNames(f, names), log.With("first_factor", f.Name))
 		if err != nil {
 			return nil, fmt.Errorf("first_factor %q: %w", f.Name, err)
 		}
@@ -129,4 +130,13 @@ func logHealth(log *slog.Logger) func(server string, err error) {
 		}
 		log.Info("first factor: a server answers again", "server", server)
 	}
+}
+
+// accountNames returns how a first factor that has domains compares names: without them, as it is asked.
+func accountNames(f conf.FirstFactor, names policy.Names) policy.Names {
+	if len(f.Domains) == 0 || len(names.Domains) == 0 {
+		return names
+	}
+	names.Domains, names.StripDomain = nil, slices.Concat(names.StripDomain, f.Domains)
+	return names
 }

@@ -1,0 +1,128 @@
+package policy
+
+import (
+	"context"
+	"strings"
+)
+
+// DomainFactor is a first factor of a client that has several, with the names that it takes.
+type DomainFactor struct {
+	FirstFactor FirstFactor
+	Groupless   bool
+	Domains     []string // `CORP\` in front or "@corp.example.com" behind: all spellings of one domain; none: names without a domain
+}
+
+// AccountName returns a canonical name as the first factor with these domains is asked for it. It reports false if the name
+// belongs to another first factor. Without domains it is the name itself.
+func AccountName(name string, domains []string) (string, bool) {
+	if len(domains) == 0 {
+		return name, true
+	}
+	if !hasDomain(name) {
+		return name, true
+	}
+	return inDomain(name, domains)
+}
+
+// NoFactorForName is the Client.FirstFactor of a client whose FirstFactors depend on the name. It rejects everybody: a
+// login whose name belongs to one of them asks that one instead.
+type NoFactorForName struct{}
+
+// Authenticate implements FirstFactor.
+func (NoFactorForName) Authenticate(context.Context, FirstRequest) (Account, error) {
+	return Account{}, &Refusal{Why: "no first factor takes this name"}
+}
+
+// hasDomain reports whether a name is given with a domain, known or not.
+func hasDomain(name string) bool { return strings.ContainsAny(name, `\@`) }
+
+// inDomain returns the name without the domain if it is in one of these spellings.
+func inDomain(name string, domains []string) (account string, ok bool) {
+	for _, domain := range domains {
+		if account, ok := without(name, domain); ok && account != "" && !hasDomain(account) {
+			return account, true
+		}
+	}
+	return "", false
+}
+
+// inFirstSpelling returns an account's name with the first spelling of a domain, the same for every spelling.
+func (n Names) inFirstSpelling(account string, domains []string) string {
+	domain := domains[0]
+	if n.Case != CaseKeep {
+		domain = strings.ToLower(domain)
+	}
+	if domain[0] == '@' {
+		return account + domain
+	}
+	return domain + account
+}
+
+// ofDomain returns a name that is in one of n.Domains with the first spelling of its domain.
+func (n Names) ofDomain(name string) (string, bool) {
+	for _, domains := range n.Domains {
+		if account, ok := inDomain(name, domains); ok {
+			return n.inFirstSpelling(account, domains), true
+		}
+	}
+	return "", false
+}
+
+// chooseFirstFactor chooses the first factor that takes this name, where the client has several, and returns the name with
+// that factor's domain. It reports false for a name that none of them takes. The choice holds for the whole login: no
+// password is tried at two first factors.
+func (l *login) chooseFirstFactor(typed string) (name string, ok bool) {
+	if len(l.Client.FirstFactors) == 0 {
+		return typed, true
+	}
+	names := Names{Case: l.settings.Names.Case, Domains: l.settings.Names.Domains}
+	if name, ok = names.Canonical(typed); !ok {
+		return "", false
+	}
+	f := l.domain
+	if f == nil || hasDomain(name) {
+		f = l.Client.takes(name, l.Method == MethodEAP)
+	}
+	if f == nil || l.domain != nil && f != l.domain {
+		return "", false
+	}
+	if l.domain == nil {
+		client := *l.Client
+		client.FirstFactor, client.Groupless = f.FirstFactor, f.Groupless
+		l.Client, l.domain = &client, f
+	}
+	if !hasDomain(name) && len(f.Domains) > 0 {
+		name = names.inFirstSpelling(name, f.Domains)
+	}
+	return name, true
+}
+
+// takes returns the first factor that takes a name; nil for none. The outside of an EAP tunnel may name the domain alone
+// (RFC 7542 §2.4).
+func (c *Client) takes(name string, tunnel bool) *DomainFactor {
+	for i := range c.FirstFactors {
+		f := &c.FirstFactors[i]
+		switch _, in := inDomain(name, f.Domains); {
+		case in, !hasDomain(name) && (len(f.Domains) == 0 || len(c.FirstFactors) == 1):
+			return f
+		case tunnel:
+			for _, domain := range f.Domains {
+				if strings.EqualFold(name, domain) {
+					return f
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// accountName returns the name that the first factor is asked about: without the domain that has chosen it.
+func (l *login) accountName() string {
+	if l.domain == nil {
+		return l.name
+	}
+	if account, ok := inDomain(l.name, l.domain.Domains); ok {
+		return account
+	}
+	return l.name
+}
