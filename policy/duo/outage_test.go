@@ -439,3 +439,15 @@ func TestFront(t *testing.T) {
 		}
 	}
 }
+
+// TestPinnedRoots: the day of the list is that of the SDK which go.mod names.
+func TestPinnedRoots(t *testing.T) {
+	text, err := os.ReadFile("../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "duo_api_golang v0.0.0-" + strings.ReplaceAll(duo.PinnedRoots, "-", "")
+	if !strings.Contains(string(text), want) {
+		t.Errorf("go.mod has no %s", want)
+	}
+}

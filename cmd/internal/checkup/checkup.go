@@ -15,7 +15,6 @@ import (
 	"duoradiusd/cmd/internal/daemon"
 	"duoradiusd/conf"
 	"duoradiusd/internal/system"
-	"duoradiusd/policy"
 	"duoradiusd/policy/ldapauth"
 	"duoradiusd/policy/radiusauth"
 )
@@ -162,55 +161,6 @@ func (r *run) port(subject string, address netip.AddrPort) Finding {
 		return warning("give the daemon CAP_NET_BIND_SERVICE, or use a port above 1023", "this user may not open it")
 	}
 	return problem("listen on another address", "%v", errors.Unwrap(err))
-}
-
-// duo asks each application for its clock, then with its keys.
-func (r *run) duo() (list []question) {
-	for _, a := range r.parts.Applications() {
-		subject := "Duo at " + a.Host
-		if a.Name != "" {
-			subject += fmt.Sprintf(" (application %q)", a.Name)
-		}
-		list = append(list, question{subject, func(ctx context.Context) []Finding { return checkDuo(ctx, a) }})
-	}
-	return list
-}
-
-// Duo refuses a clock that is five minutes off; one that is a minute off is on its way there.
-const (
-	clockWarning = time.Minute
-	clockProblem = 4 * time.Minute
-)
-
-func checkDuo(ctx context.Context, a daemon.DuoApplication) []Finding {
-	start := time.Now()
-	now, err := a.Client.Ping(ctx)
-	if err != nil {
-		return []Finding{problem("check api_host, the way to it (DNS, firewall for TCP 443, proxy) and, where TLS is broken up on the way, ca", "can't be asked: %v", err)}
-	}
-	took := time.Since(start)
-	list := []Finding{ok("answers")}
-	list[0].Took = took
-	skew := time.Since(now).Round(time.Second)
-	switch off := skew.Abs(); {
-	case off >= clockProblem:
-		list = append(list, problem("set this machine's clock (NTP)", "this machine's clock is off by %s; Duo refuses calls from five minutes on", skew))
-	case off >= clockWarning:
-		list = append(list, warning("set this machine's clock (NTP)", "this machine's clock is off by %s", skew))
-	default:
-		list = append(list, ok("this machine's clock is right to %s", max(skew.Abs(), time.Second)))
-	}
-	start = time.Now()
-	_, err = a.Client.Check(ctx)
-	keys := ok("accepts these keys")
-	switch {
-	case errors.Is(err, policy.ErrMisconfigured):
-		keys = problem("copy integration key, secret key and API hostname from the application's page in the Duo Admin Panel", "does not accept them: %v", err)
-	case err != nil:
-		keys = problem("try again in a minute", "could not be asked about the keys: %v", err)
-	}
-	keys.Took = time.Since(start)
-	return append(list, keys)
 }
 
 // firstFactors asks each directory and each upstream server.

@@ -25,13 +25,14 @@ func Assemble(c *conf.Config, log *slog.Logger) (*Parts, error) {
 // DuoApplication is one Duo application; Name is "" for [duo].
 type DuoApplication struct {
 	Name, Host string
+	CA         string // conf.Duo's
 	Client     *duo.Client
 }
 
 // Applications returns the Duo applications, [duo] first.
 func (p *Parts) Applications() (list []DuoApplication) {
 	for _, a := range p.p.applications {
-		list = append(list, DuoApplication{a.name, a.config.APIHost, a.client})
+		list = append(list, DuoApplication{a.name, a.config.APIHost, a.config.CA, a.client})
 	}
 	slices.SortFunc(list, func(a, b DuoApplication) int { return cmp.Compare(a.Name, b.Name) })
 	return list
