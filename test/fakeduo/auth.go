@@ -133,7 +133,7 @@ func (s *Server) begin(c *call, a *account, t *transaction) error {
 		s.ledger.settled(t, status, message)
 	default:
 		s.memory.pushed()
-		s.ledger.ring(t, a.Delay)
+		s.ledger.ring(t, a.delay())
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ type User struct {
 	BypassCodes []string // the same, with status bypass
 
 	Tap   Tap           // what the user does with a push or a call
-	Delay time.Duration // after which time; 0: before the first poll
+	Delay time.Duration // after which time; 0: before the first poll, but no user denies a push sooner than in a second
 
 	AuthResult string // overrides the word of every final result, for the words nobody expects
 	AuthStatus string // the same for the status
@@ -241,4 +241,15 @@ func (d *Device) display() string {
 func madeUp(prefix, seed string) string {
 	sum := sha256.Sum256([]byte(prefix + seed))
 	return prefix + base32.StdEncoding.EncodeToString(sum[:])[:18]
+}
+
+// humanDenial is how soon a user has seen a push and denied it.
+const humanDenial = 1100 * time.Millisecond
+
+// delay is when the user answers a push.
+func (u *User) delay() time.Duration {
+	if u.Delay == 0 && u.Tap == Deny {
+		return humanDenial
+	}
+	return u.Delay
 }
