@@ -21,6 +21,7 @@ type Config struct {
 	Rules        []Rule  // in the files' order; the first that fits decides
 	Replies      []Reply // all that fit are added
 	Remember     Remember
+	Cluster      Cluster
 	Guard        Guard
 	Log          Log
 	Admin        Admin
@@ -54,6 +55,7 @@ func (l *loader) config() *Config {
 	c := &Config{
 		Username: single(l, "username", readUsername),
 		Remember: single(l, "remember", readRemember),
+		Cluster:  single(l, "cluster", readCluster),
 		Guard:    single(l, "guard", readGuard),
 		Log:      single(l, "log", readLog),
 		Admin:    single(l, "admin", readAdmin),

@@ -108,6 +108,7 @@ func TestExampleComplete(t *testing.T) {
 		"rule":         func(t *table) { readRule(t) },
 		"reply":        func(t *table) { readReply(t) },
 		"remember":     func(t *table) { readRemember(t) },
+		"cluster":      func(t *table) { readCluster(t) },
 		"guard":        func(t *table) { readGuard(t) },
 		"admin":        func(t *table) { readAdmin(t) },
 		"log":          func(t *table) { readLog(t) },
@@ -142,7 +143,7 @@ func TestExampleComplete(t *testing.T) {
 // TestExampleDefaults: a key that the example shows without "example" or "required" has its default there.
 func TestExampleDefaults(t *testing.T) {
 	defaults := load(t, minimal)
-	example := load(t, minimal+exampleTables(t, "listen", "username", "remember", "guard", "state", "admin", "log"))
+	example := load(t, minimal+exampleTables(t, "listen", "username", "remember", "cluster", "guard", "state", "admin", "log"))
 	defaults.Clients, example.Clients, defaults.Duo, example.Duo = nil, nil, nil, nil
 	example.Username.StripDomain, example.Admin.Address = nil, ""
 	if !reflect.DeepEqual(defaults, example) {

@@ -12,7 +12,6 @@ type Remember struct {
 	Idle    time.Duration    // also forget when unused this long; 0 = no such limit
 	Uses    int              // how often one may be used; 0 = no such limit
 	BindTo  []policy.Binding // what an approval holds for, beside the user
-	Store   string           // "memory"
 }
 
 func readRemember(t *table) Remember {
@@ -22,10 +21,26 @@ func readRemember(t *table) Remember {
 		Uses:    t.int("uses", 0, 0, 1_000_000),
 		BindTo: someOf(t, "bind_to", []policy.Binding{policy.BindService, policy.BindUserIP},
 			policy.BindService, policy.BindClient, policy.BindUserIP),
-		Store: oneOf(t, "store", "memory", "memory"),
 	}
+	t.formerStore()
 	if len(r.BindTo) == 0 {
 		t.warn("bind_to", `empty: an approval counts at every service, client and address; want "user-ip" among them`)
 	}
 	return r
+}
+
+// formerStore refuses the keys that [cluster] has replaced. It shows no value: a URL may hold a password.
+func (t *table) formerStore() {
+	if t.has("store") {
+		switch s, ok := value[string](t, "store", "a string"); {
+		case ok && s == "memory":
+			t.warn("store", "\"memory\", which says nothing any more: [cluster] decides where approvals are kept; want it left out")
+		case ok:
+			t.bad("store", "a store other than \"memory\"; want [cluster] url instead")
+		}
+	}
+	if t.has("encryption_key_file") {
+		t.seen = append(t.seen, "encryption_key_file")
+		t.bad("encryption_key_file", "gone; want [cluster] key_file instead")
+	}
 }

@@ -15,8 +15,6 @@ var unbuilt = []string{
 	"listen.client_ca",
 	"listen.alpn",
 	"client.certificate_names",
-	"remember.store=redis",
-	"remember.encryption_key_file",
 }
 
 const notBuilt = "known, but not built yet"
@@ -38,7 +36,7 @@ func isUnbuilt(table, key, value string) (word string, ok bool) {
 
 // tableNames are the tables that the top of a file may hold.
 var tableNames = []string{
-	"duo", "application", "listen", "client", "first_factor", "username", "user", "rule", "reply", "remember", "guard", "admin", "log", "state",
+	"duo", "application", "listen", "client", "first_factor", "username", "user", "rule", "reply", "remember", "cluster", "guard", "admin", "log", "state",
 }
 
 // unknownTables reports what stands at the top of a file and is no table of ours.

@@ -112,17 +112,29 @@ func (l *login) joinTransaction(ctx context.Context) *Verdict {
 	if l.answersDialogue { // its State is of this try alone: the next try has the key of the dialogue's first request
 		l.key = l.joinKeyOf(l.origin.Digest)
 	}
-	joined, ok, err := l.memory.Transactions.Find(ctx, l.key, l.began)
-	if err != nil {
+	if v := l.join(ctx); v != nil {
+		return v
+	}
+	if v := l.joinByCopy(ctx); v != nil {
+		return v
+	}
+	var err error
+	if l.phoneRings, err = l.memory.Transactions.Rings(ctx, l.phone(), l.began); err != nil {
 		return end(l.storeFailed(err))
 	}
-	if !ok {
-		if v := l.joinByCopy(ctx); v != nil {
-			return v
-		}
-		if l.phoneRings, err = l.memory.Transactions.Rings(ctx, l.phone(), l.began); err != nil {
-			return end(l.storeFailed(err))
-		}
+	if l.phoneRings { // for a copy of this login perhaps, which began the transaction since we looked
+		return l.join(ctx)
+	}
+	return nil
+}
+
+// join waits for the transaction of l.key, where there is one.
+func (l *login) join(ctx context.Context) *Verdict {
+	joined, ok, err := l.memory.Transactions.Find(ctx, l.key, l.began)
+	switch {
+	case err != nil:
+		return end(l.storeFailed(err))
+	case !ok:
 		return nil
 	}
 	if l.answersDialogue {

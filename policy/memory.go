@@ -21,6 +21,7 @@ type Memory struct {
 	replays      *localReplays
 	digest       *digest
 	changes      *atomic.Uint64
+	shared       bool // the key of digest is that of all processes
 
 	running context.Context // ends with Close
 	stop    context.CancelFunc
@@ -52,9 +53,9 @@ func (m *Memory) Local() Stores {
 }
 
 // Share has m use stores that several processes share; they may fall back on Local's. key is what the processes make
-// digests of passwords with. It is called after Restore and before the first login.
+// digests of passwords with. It is called before Restore and the first login.
 func (m *Memory) Share(stores Stores, key [32]byte) {
-	m.Stores, m.digest.key = stores, key
+	m.Stores, m.digest.key, m.shared = stores, key, true
 }
 
 // Changes returns a number that is another whenever something may have changed since that Save writes.

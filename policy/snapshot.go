@@ -87,7 +87,9 @@ func (m *Memory) Restore(r io.Reader, second func(application string) SecondFact
 	if s.Written.After(now.Add(clockSlack)) {
 		return errors.New("policy: what was remembered is of a later time than now")
 	}
-	m.digest.key = s.DigestKey
+	if !m.shared {
+		m.digest.key = s.DigestKey
+	}
 	for _, list := range s.approvals {
 		m.approvals.restore(list, now)
 	}

@@ -44,7 +44,7 @@ func Run(ctx context.Context, c *conf.Config, o Options) error {
 	r := &run{config: c, parts: p, Options: o}
 	questions := slices.Concat(r.files(), r.certificates())
 	if !o.Offline {
-		questions = slices.Concat(questions, r.ports(), r.duo(), r.firstFactors())
+		questions = slices.Concat(questions, r.ports(), r.duo(), r.firstFactors(), r.cluster())
 	}
 	answers := make([]chan []Finding, len(questions))
 	for i, q := range questions {

@@ -29,7 +29,11 @@ type parts struct {
 // Check returns why c can't be put into force although it was read without a problem, such as a line of a password file.
 // It opens files, and sends nothing.
 func Check(c *conf.Config) error {
-	_, err := build(c, nil, slog.New(slog.DiscardHandler))
+	log := slog.New(slog.DiscardHandler)
+	if _, err := build(c, nil, log); err != nil || c.Cluster.Network == "" {
+		return err
+	}
+	_, err := clusterConfig(c, log)
 	return err
 }
 

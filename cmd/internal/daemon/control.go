@@ -15,6 +15,7 @@ import (
 //
 //	GET    /clients                a list of radiusd.ClientReport
 //	GET    /status                 a Status
+//	GET    /cluster                a shared.Status
 //	GET    /logins[?QUERY]         a LoginsPage; see loginsPage for the query
 //	POST   /reload                 a Reloaded
 //	GET    /approvals[?user=NAME]  a list of policy.Approval, the most recently used first
@@ -61,6 +62,10 @@ func (d *Daemon) control(reload func() error) http.Handler {
 	mux.HandleFunc("GET /clients", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.server.Clients()) })
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, d.Status()) })
 	mux.HandleFunc("GET /logins", d.loginsPage)
+	mux.HandleFunc("GET /cluster", func(w http.ResponseWriter, r *http.Request) {
+		s, err := d.ClusterStatus(r.Context())
+		answerOrFail(w, s, err)
+	})
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, req *http.Request) {
 		r := Reloaded{Reloaded: true}
 		if err := reload(); err != nil {

@@ -21,6 +21,7 @@ import (
 	"duoradiusd/conf"
 	"duoradiusd/internal/system"
 	"duoradiusd/policy"
+	"duoradiusd/policy/shared"
 	"duoradiusd/radiusd"
 )
 
@@ -29,6 +30,8 @@ type Daemon struct {
 	log       *slog.Logger
 	server    *radiusd.Server
 	memory    *policy.Memory
+	cluster   *shared.Cluster       // nil: this daemon is alone
+	clustered conf.Cluster          // as it was at the start
 	authLog   *AuthLog              // nil: none
 	observers []func(radiusd.Event) // told of the end of each login; complete before Listen
 	frauds    atomic.Uint64         // pushes that their users reported
@@ -67,6 +70,10 @@ func New(c *conf.Config, log *slog.Logger) (*Daemon, error) {
 	}
 	d.observers = append(d.observers, d.logins.Add)
 	d.server.LoadState()
+	if err := d.joinCluster(c); err != nil {
+		d.vault.close()
+		return nil, err
+	}
 	d.restore(p)
 	d.use(p)
 	if path := c.Log.AuthLog; path != "" {
@@ -138,6 +145,7 @@ func (d *Daemon) Reload(c *conf.Config) error {
 	}
 	d.use(p)
 	before.drop(p)
+	d.keepCluster(c)
 	return nil
 }
 
@@ -211,6 +219,7 @@ func (d *Daemon) Shutdown(ctx context.Context) {
 	d.saveMemory() // with the pushes that are on a phone now: the user's next try joins them
 	d.vault.close()
 	d.memory.Close()
+	d.leaveCluster()
 	for _, a := range d.parts.Load().applications {
 		a.client.Close()
 	}

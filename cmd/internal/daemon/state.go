@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"context"
 	"time"
 
 	"duoradiusd/policy"
@@ -59,6 +60,9 @@ func (d *Daemon) restore(p *parts) {
 	}
 	if err != nil {
 		d.log.Warn("state: approvals are not taken up", "error", err)
+	}
+	if d.cluster != nil { // they may have been revoked at another daemon since
+		d.memory.Local().Approvals.ForgetAll(context.Background())
 	}
 }
 

@@ -23,7 +23,17 @@ type Status struct {
 	FirstFactors []FirstFactorStatus      `json:"first_factors"`
 	Logins       map[policy.Reason]uint64 `json:"logins"` // ended since the start, by reason
 	Dropped      map[string]uint64        `json:"dropped"`
+	Cluster      *ClusterStatus           `json:"cluster,omitempty"`  // nil: this daemon is alone
 	AuthLog      *AuthLogStatus           `json:"auth_log,omitempty"` // nil: there is none
+}
+
+// ClusterStatus is how the store of [cluster] is. Its counts are since the start.
+type ClusterStatus struct {
+	Up        bool   `json:"up"`
+	Error     string `json:"error,omitempty"` // why it is not up
+	Failures  uint64 `json:"failures"`        // how often it could not be asked
+	TakenOver uint64 `json:"taken_over"`      // pushes of daemons that were gone
+	Lost      uint64 `json:"lost"`            // pushes of which nobody knows whether they rang
 }
 
 // AuthLogStatus is how [log] auth_log is.
@@ -64,6 +74,10 @@ func (d *Daemon) Status() Status {
 		Dropped:   d.server.Drops(),
 	}
 	s.Pending, s.Replies = d.server.Pending()
+	if d.cluster != nil {
+		c := d.cluster.Counters()
+		s.Cluster = &ClusterStatus{c.Up, c.Error, c.Failures, c.TakenOver, c.Lost}
+	}
 	if d.authLog != nil {
 		s.AuthLog = &AuthLogStatus{Path: d.authLog.path, Lost: d.authLog.Lost()}
 	}

@@ -1,0 +1,147 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+
+	"duoradiusd/conf"
+	"duoradiusd/policy"
+	"duoradiusd/policy/shared"
+)
+
+// ErrNoCluster says that the configuration has no [cluster] url.
+var ErrNoCluster = errors.New("no [cluster] url in the configuration: this daemon is alone")
+
+// joinCluster puts the stores that several daemons share in front of this one's own. Without [cluster] url it does
+// nothing.
+func (d *Daemon) joinCluster(c *conf.Config) error {
+	if c.Cluster.Network == "" {
+		return nil
+	}
+	config, err := clusterConfig(c, d.log)
+	if err != nil {
+		return err
+	}
+	config.TakeOver = d.takeOver
+	d.clustered = c.Cluster
+	d.cluster = shared.New(config, d.memory.Local())
+	d.memory.Share(d.cluster.Stores(), config.Keys.Digest())
+	d.cluster.Start()
+	return nil
+}
+
+// keepCluster tells the peers which clients a new configuration has. [cluster] itself stays as it was at the start.
+func (d *Daemon) keepCluster(c *conf.Config) {
+	if d.cluster != nil {
+		d.cluster.Use(clientNames(c))
+	}
+	if !reflect.DeepEqual(d.clustered, c.Cluster) {
+		d.log.Warn("cluster: [cluster] has changed, which wants a restart; it is as it was")
+	}
+}
+
+func (d *Daemon) leaveCluster() {
+	if d.cluster != nil {
+		d.cluster.Close()
+	}
+}
+
+func clientNames(c *conf.Config) (names []string) {
+	for _, client := range c.Clients {
+		names = append(names, client.Name)
+	}
+	return names
+}
+
+// takeOver has Duo asked for the answer of a push that another daemon began.
+func (d *Daemon) takeOver(t policy.Transaction) (ask func()) {
+	p := d.parts.Load()
+	if p == nil { // not before the configuration is in force
+		return nil
+	}
+	second := p.second(t.Application)
+	if second == nil {
+		return nil
+	}
+	return func() { d.memory.TakeOver(t, second, p.settings.Guard) }
+}
+
+// clusterConfig is [cluster] with all its files read.
+func clusterConfig(c *conf.Config, log *slog.Logger) (shared.Config, error) {
+	k := c.Cluster
+	keys, err := shared.ParseKeys([]byte(k.KeyFile.Reveal()))
+	if err != nil {
+		return shared.Config{}, fmt.Errorf("cluster.key_file: %s: %w", filepath.Base(k.KeyPath), err)
+	}
+	config := shared.Config{
+		Network: k.Network, Address: k.Address, Database: k.Database, Sentinels: k.Sentinels, Master: k.Master,
+		Username: k.Username, Password: k.Password.Reveal(), Keys: keys, Prefix: k.Prefix, Timeout: k.Timeout,
+		WhenDown: shared.WhenDown(k.WhenDown), Version: Version(), Clients: clientNames(c), Log: log,
+	}
+	if k.TLS {
+		config.TLS, err = clusterTLS(k)
+	}
+	return config, err
+}
+
+func clusterTLS(k conf.Cluster) (*tls.Config, error) {
+	t := &tls.Config{MinVersion: tls.VersionTLS12}
+	if k.CAFile != "" {
+		pem, err := os.ReadFile(k.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("cluster.ca_file: %w", err)
+		}
+		t.RootCAs = x509.NewCertPool()
+		if !t.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("cluster.ca_file: %s: no certificate", k.CAFile)
+		}
+	}
+	if k.Certificate != "" {
+		pair, err := tls.LoadX509KeyPair(k.Certificate, k.PrivateKey)
+		if err != nil {
+			return nil, fmt.Errorf("cluster.certificate: %w", err)
+		}
+		t.Certificates = []tls.Certificate{pair}
+	}
+	return t, nil
+}
+
+// Cluster is this daemon's part of a cluster; nil where it is alone.
+func (d *Daemon) Cluster() *shared.Cluster { return d.cluster }
+
+// ClusterStatus asks the cluster's store how it is.
+func (d *Daemon) ClusterStatus(ctx context.Context) (shared.Status, error) {
+	if d.cluster == nil {
+		return shared.Status{}, ErrNoCluster
+	}
+	return d.cluster.Status(ctx), nil
+}
+
+// ProbeCluster does a round trip with each script of the store that c names, and returns what the server says of itself
+// and what does not fit. It shares nothing with a running daemon but the key file.
+func ProbeCluster(ctx context.Context, c *conf.Config) (said string, warnings []string, err error) {
+	config, err := clusterConfig(c, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return "", nil, err
+	}
+	memory := policy.NewMemory(1)
+	defer memory.Close()
+	config.Probe = true
+	cluster := shared.New(config, memory.Local())
+	cluster.Start()
+	defer cluster.Close()
+	server, took, err := cluster.Probe(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	said = fmt.Sprintf("%s %s, %s, maxmemory-policy %s, persistence: %s; %s a round trip", server.Kind, server.Version, server.Role,
+		server.MaxMemoryPolicy, server.Persistence, took.Round(10_000))
+	return said, server.Warnings(), nil
+}

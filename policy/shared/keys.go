@@ -1,0 +1,170 @@
+package shared
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+// Keys are the secrets that all daemons of a cluster share.
+type Keys struct {
+	sealing []sealingKey // the first seals, all open
+	naming  []byte       // for the names of keys in the store
+	digest  [32]byte     // for digests of passwords
+}
+
+// sealingKey is one line of a key file.
+type sealingKey struct {
+	id  string
+	key []byte
+}
+
+const (
+	keySize   = 32 // octets
+	maxKeys   = 16
+	maxKeyID  = 32
+	newKeyIDs = 4 // random octets of a new key's ID
+)
+
+// ParseKeys reads a key file: text, one key a line, ID:base64 of 32 octets. Blank lines and those that begin with # are
+// left out. The first key seals and all open. The last one also makes the names of keys in the store: it is the oldest
+// one as long as new keys are put in front, so that a new key leaves the names as they are. Errors never hold a key.
+func ParseKeys(file []byte) (Keys, error) {
+	var k Keys
+	scanner := bufio.NewScanner(bytes.NewReader(file))
+	for n := 1; scanner.Scan(); n++ {
+		line := strings.TrimSpace(scanner.Text())
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		id, text, ok := strings.Cut(line, ":")
+		key, err := base64.StdEncoding.DecodeString(text)
+		switch {
+		case !ok || id == "" || len(id) > maxKeyID:
+			return Keys{}, fmt.Errorf("line %d: want ID:KEY, with an ID of 1 to %d characters", n, maxKeyID)
+		case err != nil || len(key) != keySize:
+			return Keys{}, fmt.Errorf("line %d: key %q is not base64 of %d octets", n, id, keySize)
+		case k.find(id) != nil:
+			return Keys{}, fmt.Errorf("line %d: a second key %q", n, id)
+		}
+		k.sealing = append(k.sealing, sealingKey{id, key})
+	}
+	switch {
+	case scanner.Err() != nil:
+		return Keys{}, scanner.Err()
+	case len(k.sealing) == 0:
+		return Keys{}, errors.New("no key; make one with: duoradiusd cluster key FILE")
+	case len(k.sealing) > maxKeys:
+		return Keys{}, fmt.Errorf("%d keys; at most %d", len(k.sealing), maxKeys)
+	}
+	oldest := k.sealing[len(k.sealing)-1].key
+	k.naming = derive(oldest, "names of keys in the store")
+	copy(k.digest[:], derive(oldest, "digests of passwords"))
+	for i, s := range k.sealing {
+		k.sealing[i].key = derive(s.key, "sealed values")
+	}
+	return k, nil
+}
+
+// NewKeyFile returns the text of a key file with one new key in front of those that old holds (nil: none).
+func NewKeyFile(old []byte) ([]byte, error) {
+	if len(old) > 0 {
+		if _, err := ParseKeys(old); err != nil {
+			return nil, err
+		}
+	}
+	id, key := make([]byte, newKeyIDs), make([]byte, keySize)
+	rand.Read(id)
+	rand.Read(key)
+	line := hex.EncodeToString(id) + ":" + base64.StdEncoding.EncodeToString(key) + "\n"
+	return append([]byte(line), old...), nil
+}
+
+// Digest returns the key for digests of passwords.
+func (k Keys) Digest() [32]byte { return k.digest }
+
+// derive returns a key for one purpose (RFC 5869).
+func derive(key []byte, purpose string) []byte {
+	derived, err := hkdf.Key(sha256.New, key, nil, "duoradiusd cluster: "+purpose, keySize)
+	if err != nil {
+		panic(err) // only for lengths that are too long
+	}
+	return derived
+}
+
+func (k Keys) find(id string) *sealingKey {
+	for i := range k.sealing {
+		if k.sealing[i].id == id {
+			return &k.sealing[i]
+		}
+	}
+	return nil
+}
+
+// name returns 128 bits that stand for words in the name of a key.
+func (k Keys) name(words ...string) string {
+	mac := hmac.New(sha256.New, k.naming)
+	for _, word := range words {
+		binary.Write(mac, binary.BigEndian, uint32(len(word)))
+		mac.Write([]byte(word))
+	}
+	return hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// sealVersion stands in front of each sealed value. A value of another version counts as if it were not there.
+const sealVersion = 1
+
+// A sealed value: version, length of the key's ID, ID, nonce, and XChaCha20-Poly1305 of the expiry (Unix time in
+// milliseconds) and the value. All in front of the nonce and the name of the key in the store are authenticated.
+
+// seal seals value for the key of that name. After ends nobody opens it any more.
+func (k Keys) seal(name string, value []byte, ends time.Time) string {
+	first := k.sealing[0]
+	aead, err := chacha20poly1305.NewX(first.key)
+	if err != nil {
+		panic(err) // only for a key of a wrong length
+	}
+	head := append([]byte{sealVersion, byte(len(first.id))}, first.id...)
+	nonce := make([]byte, aead.NonceSize())
+	rand.Read(nonce)
+	plain := binary.BigEndian.AppendUint64(make([]byte, 0, 8+len(value)), uint64(ends.UnixMilli()))
+	sealed := append(append(make([]byte, 0, len(head)+len(nonce)+8+len(value)+aead.Overhead()), head...), nonce...)
+	return string(aead.Seal(sealed, nonce, append(plain, value...), append(head, name...)))
+}
+
+// open returns the value that was sealed for the key of that name. It reports false for whatever is not of this cluster,
+// of this version, for this name and still good at now.
+func (k Keys) open(name, sealed string, now time.Time) ([]byte, bool) {
+	if len(sealed) < 2 || sealed[0] != sealVersion || len(sealed) < 2+int(sealed[1])+chacha20poly1305.NonceSizeX {
+		return nil, false
+	}
+	head, rest := sealed[:2+sealed[1]], sealed[2+sealed[1]:]
+	key := k.find(head[2:])
+	if key == nil {
+		return nil, false
+	}
+	aead, err := chacha20poly1305.NewX(key.key)
+	if err != nil {
+		return nil, false
+	}
+	plain, err := aead.Open(nil, []byte(rest[:chacha20poly1305.NonceSizeX]), []byte(rest[chacha20poly1305.NonceSizeX:]), []byte(head+name))
+	if err != nil || len(plain) < 8 {
+		return nil, false
+	}
+	if ends := time.UnixMilli(int64(binary.BigEndian.Uint64(plain))); !now.Before(ends) {
+		return nil, false
+	}
+	return plain[8:], true
+}

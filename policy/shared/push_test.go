@@ -1,0 +1,166 @@
+package shared_test
+
+import (
+	"testing"
+	"time"
+
+	"duoradiusd/policy"
+	"duoradiusd/policy/shared"
+)
+
+// TestK80_OnePush: a client that asks the second daemon while the phone rings gets the answer of the push that the first
+// one began. Both answer.
+func TestK80_OnePush(t *testing.T) {
+	m, duo := store(t), newDuo()
+	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+	first := a.login("alice")
+	eventually(t, "the phone rings", func() bool { return duo.rings() == 1 })
+	second := b.login("alice")
+	eventually(t, "b follows", func() bool { return b.memory.Counts().Transactions == 1 })
+	duo.allows()
+	wants(t, "a", first, policy.OutcomeAccept, policy.ReasonApproved)
+	wants(t, "b", second, policy.OutcomeAccept, policy.ReasonApproved)
+	if n := duo.rings(); n != 1 {
+		t.Errorf("the phone rang %d times", n)
+	}
+	wants(t, "b later", b.login("alice"), policy.OutcomeAccept, policy.ReasonRemembered)
+}
+
+// TestK80_SameMoment: the same login at both daemons at the same moment, as a load balancer may send it (K5, K16).
+func TestK80_SameMoment(t *testing.T) {
+	m, duo := store(t), newDuo()
+	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+	var verdicts []<-chan policy.Verdict
+	for range 10 {
+		verdicts = append(verdicts, a.login("alice"), b.login("alice"))
+	}
+	eventually(t, "the phone rings", func() bool { return duo.rings() > 0 })
+	time.Sleep(300 * time.Millisecond)
+	duo.allows()
+	for _, v := range verdicts {
+		select {
+		case got := <-v:
+			if got.Outcome != policy.OutcomeAccept {
+				t.Errorf("%v %s %v", got.Outcome, got.Reason, got.Err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatal("no verdict")
+		}
+	}
+	if n := duo.rings(); n != 1 {
+		t.Errorf("the phone rang %d times", n)
+	}
+}
+
+// TestK27_Deny: whoever fails over after "no" gets the no, and no second push.
+func TestK27_Deny(t *testing.T) {
+	m, duo := store(t), newDuo()
+	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+	began := time.Now()
+	first := a.login("alice")
+	eventually(t, "the phone rings", func() bool { return duo.rings() == 1 })
+	duo.answer <- policy.AuthResult{Status: "deny", Message: "Login request denied."}
+	wants(t, "a", first, policy.OutcomeReject, policy.ReasonDenied)
+	wants(t, "b", b.login("alice", func(a *policy.Attempt) { a.At = began }), policy.OutcomeReject, policy.ReasonDenied)
+	if n := duo.rings(); n != 1 {
+		t.Errorf("the phone rang %d times", n)
+	}
+}
+
+// TestK81_OwnerGone: the daemon that began a push ends. The other one asks Duo for its answer.
+func TestK81_OwnerGone(t *testing.T) {
+	m, duo := store(t), newDuo()
+	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+	a.login("alice")
+	eventually(t, "the phone rings", func() bool { return duo.rings() == 1 })
+	second := b.login("alice")
+	eventually(t, "b follows", func() bool { return b.memory.Counts().Transactions == 1 })
+	a.memory.Close() // as in a shutdown: the lease ends at once
+	eventually(t, "b takes over", func() bool { return b.cluster.Counters().TakenOver == 1 })
+	duo.allows()
+	wants(t, "b", second, policy.OutcomeAccept, policy.ReasonApproved)
+	if n := duo.rings(); n != 1 {
+		t.Errorf("the phone rang %d times", n)
+	}
+}
+
+// TestK25_Unpublished: the daemon that began a push is gone before it could say which. Nobody gets in, and the phone does
+// not ring again.
+func TestK25_Unpublished(t *testing.T) {
+	m, duo := store(t), newDuo()
+	hang := make(chan struct{})
+	duo.block = func() { <-hang }
+	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+	a.login("alice")
+	eventually(t, "the push is asked for", func() bool { return duo.rings() == 1 })
+	a.cluster.Close() // as if it had been killed: its lease ends by itself
+	second := b.login("alice")
+	eventually(t, "b follows", func() bool { return b.memory.Counts().Transactions == 1 })
+	m.FastForward(10 * time.Second)
+	wants(t, "b", second, policy.OutcomeReject, policy.ReasonDuoUnavailable)
+	wants(t, "b again", b.login("alice"), policy.OutcomeReject, policy.ReasonDuoUnavailable)
+	if n := duo.rings(); n != 1 {
+		t.Errorf("the phone rang %d times", n)
+	}
+	if !b.log.has("a push is lost") {
+		t.Error("the log does not say so")
+	}
+	close(hang)
+}
+
+// TestK82_Stopped: an owner that did not say for too long that it lives finds its push taken over, and says no more of it.
+func TestK82_Stopped(t *testing.T) {
+	m, duo := store(t), newDuo()
+	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+	first := a.login("alice")
+	eventually(t, "the phone rings", func() bool { return duo.rings() == 1 })
+	second := b.login("alice")
+	eventually(t, "b follows", func() bool { return b.memory.Counts().Transactions == 1 })
+	eventually(t, "the txid is published", func() bool { return leases(m) == 1 })
+	for _, key := range m.Keys() { // as if a had been stopped for 8 s
+		if isLease(key) {
+			m.Del(key)
+		}
+	}
+	eventually(t, "b takes over", func() bool {
+		for _, key := range m.Keys() {
+			if isLease(key) && b.cluster.Counters().TakenOver == 0 {
+				m.Del(key) // a has renewed it first
+			}
+		}
+		return b.cluster.Counters().TakenOver == 1
+	})
+	eventually(t, "a notices", func() bool { return a.cluster.Counters().Fenced == 1 })
+	duo.allows()
+	wants(t, "a", first, policy.OutcomeAccept, policy.ReasonApproved)
+	wants(t, "b", second, policy.OutcomeAccept, policy.ReasonApproved)
+	if n := duo.rings(); n != 1 {
+		t.Errorf("the phone rang %d times", n)
+	}
+}
+
+// TestK89_Clock: a daemon whose clock is two hours off joins pushes all the same. Approvals count by each daemon's own
+// clock: too late is a push, never an accept.
+func TestK89_Clock(t *testing.T) {
+	for _, ahead := range []time.Duration{2 * time.Hour, -2 * time.Hour} {
+		m, duo := store(t), newDuo()
+		a := start(t, "a", m.Addr(), duo)
+		b := start(t, "b", m.Addr(), duo, func(c *shared.Config) { c.Now = func() time.Time { return time.Now().Add(ahead) } })
+		b.ahead = ahead
+		first := a.login("alice")
+		eventually(t, "the phone rings", func() bool { return duo.rings() == 1 })
+		second := b.login("alice")
+		eventually(t, "b follows", func() bool { return b.memory.Counts().Transactions == 1 })
+		duo.allows()
+		wants(t, "a", first, policy.OutcomeAccept, policy.ReasonApproved)
+		wants(t, "b", second, policy.OutcomeAccept, policy.ReasonApproved)
+		if n := duo.rings(); n != 1 {
+			t.Errorf("%v ahead: the phone rang %d times", ahead, n)
+		}
+		for _, p := range a.cluster.Status(t.Context()).Peers {
+			if off := p.Skew - ahead; !p.Self && (off > time.Second || off < -time.Second) {
+				t.Errorf("the status says that b is %v ahead; want %v", p.Skew, ahead)
+			}
+		}
+	}
+}

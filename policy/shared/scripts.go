@@ -1,0 +1,73 @@
+package shared
+
+import "github.com/valkey-io/valkey-go"
+
+// The scripts of transactions. All keys of one are in one slot of a Redis Cluster, but for claimScript's last: such a
+// cluster is not supported yet.
+
+// claimScript makes the caller the owner of a new transaction.
+//
+//	KEYS  the join key's pointer, the transaction, its lease, the phone's pointers: by Duo user, by person
+//	ARGV  1: value of the join key's pointer that is known to lead nowhere; 2: its new value, "" for none
+//	      3: token; 4: record; 5, 6, 7: lives of record, lease and pointers in milliseconds
+//	      8, 9: as 1, for the phone's pointers; 10, 11: as 2
+var claimScript = valkey.NewLuaScript(`
+if ARGV[2] ~= '' then
+	local found = redis.call('GET', KEYS[1])
+	if found and found ~= ARGV[1] then return {'join', found} end
+end
+for i = 0, 1 do
+	local found = ARGV[10 + i] ~= '' and redis.call('GET', KEYS[4 + i])
+	if found and found ~= ARGV[8 + i] then return {'ring' .. i, found} end
+end
+for i = 0, 1 do
+	if ARGV[10 + i] ~= '' then redis.call('SET', KEYS[4 + i], ARGV[10 + i], 'PX', ARGV[7]) end
+end
+if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[7]) end
+redis.call('HSET', KEYS[2], 'o', ARGV[3], 'v', ARGV[4])
+redis.call('PEXPIRE', KEYS[2], ARGV[5])
+redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[6])
+return {'owned', ''}`)
+
+// publishScript writes a record if the caller owns it: 1. It returns 0 where another does, and 2 where there is no record
+// and none is to be made.
+//
+//	KEYS  the transaction, its lease
+//	ARGV  token, record, life, the lease's life (0: it ends), 1 to make the record where there is none
+var publishScript = valkey.NewLuaScript(`
+local owner = redis.call('HGET', KEYS[1], 'o')
+if owner and owner ~= ARGV[1] then return 0 end
+if not owner and ARGV[5] ~= '1' then return 2 end
+redis.call('HSET', KEYS[1], 'o', ARGV[1], 'v', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+if ARGV[4] == '0' then
+	redis.call('DEL', KEYS[2])
+else
+	redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[4])
+end
+return 1`)
+
+// takeScript takes a transaction over from an owner that is gone: 1.
+//
+//	KEYS  the transaction, its lease
+//	ARGV  the old owner's token, the new one's, life, the lease's life
+var takeScript = valkey.NewLuaScript(`
+if redis.call('EXISTS', KEYS[2]) == 1 or redis.call('HGET', KEYS[1], 'o') ~= ARGV[1] then return 0 end
+redis.call('HSET', KEYS[1], 'o', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[4])
+return 1`)
+
+// giveScript notes that somebody is given the answer. It returns 0 where somebody was before.
+//
+//	KEYS  the transaction
+var giveScript = valkey.NewLuaScript(`
+if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HGET', KEYS[1], 'g') == '1' then return 0 end
+redis.call('HSET', KEYS[1], 'g', '1')
+return 1`)
+
+// scripts are all of them, for a check of the server.
+var scripts = map[string]*valkey.Lua{
+	"claim": claimScript, "publish": publishScript, "take": takeScript, "give": giveScript,
+	"add": addScript, "replace": replaceScript, "forget": forgetScript,
+}

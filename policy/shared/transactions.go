@@ -1,0 +1,388 @@
+package shared
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/valkey-io/valkey-go"
+
+	"duoradiusd/policy"
+)
+
+// transactions is policy.Transactions. Each transaction that concerns this daemon is in the local store as well, under the
+// same ID: one that it owns, and a copy of one that it follows. Logins wait there.
+type transactions struct {
+	*link
+	local policy.Transactions
+
+	claiming [64]sync.Mutex // by person: one claim at a time, so that none here gets between a copy and its record
+	seed     maphash.Seed
+
+	mu        sync.Mutex // guards all below
+	owned     map[policy.TransactionID]*owned
+	following map[policy.TransactionID]bool
+	closed    bool
+
+	running context.Context // ends with close
+	stop    context.CancelFunc
+	wg      sync.WaitGroup
+
+	takenOver, fenced, lost atomic.Uint64
+}
+
+func newTransactions(l *link, local policy.Transactions) *transactions {
+	ts := &transactions{link: l, local: local, seed: maphash.MakeSeed(),
+		owned: make(map[policy.TransactionID]*owned), following: make(map[policy.TransactionID]bool)}
+	ts.running, ts.stop = context.WithCancel(context.Background())
+	return ts
+}
+
+func (ts *transactions) close() {
+	ts.mu.Lock()
+	ts.closed = true
+	ts.stop()
+	ts.mu.Unlock()
+	ts.wg.Wait()
+}
+
+// runs runs f beside the logins, until close at most.
+func (ts *transactions) runs(f func()) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if !ts.closed {
+		ts.wg.Go(f)
+	}
+}
+
+func (ts *transactions) lock(tag string) *sync.Mutex {
+	mu := &ts.claiming[maphash.String(ts.seed, tag)%uint64(len(ts.claiming))]
+	mu.Lock()
+	return mu
+}
+
+// Find implements policy.Transactions.
+func (ts *transactions) Find(ctx context.Context, key policy.JoinKey, began time.Time) (policy.Join, bool, error) {
+	if join, ok, err := ts.findHere(ctx, key, began); ok || err != nil {
+		return join, ok, err
+	}
+	name := ts.joinKey(key)
+	if name == "" {
+		return policy.Join{}, false, nil
+	}
+	s, p, err := ts.pointed(ctx, name)
+	if errors.Is(err, ErrDown) {
+		return policy.Join{}, false, ts.alone()
+	}
+	if s == nil || err != nil {
+		return policy.Join{}, false, err
+	}
+	joins, late := s.answers(ts.toStore(began))
+	if joins && late {
+		joins, err = ts.give(ctx, s.ID)
+	}
+	if !joins || err != nil {
+		return policy.Join{}, false, err
+	}
+	defer ts.lock(ts.duoTag(s.Phone.Duo)).Unlock()
+	t, ok, err := ts.copied(ctx, s, policy.NewTransaction{Key: key, Account: p.Account, LoginBegan: began})
+	return policy.Join{Transaction: t, Account: p.Account}, ok, err
+}
+
+// findHere is Find among the transactions that concern this daemon.
+func (ts *transactions) findHere(ctx context.Context, key policy.JoinKey, began time.Time) (policy.Join, bool, error) {
+	join, ok, err := ts.local.Find(ctx, key, began)
+	if err != nil || !ok || join.Ended.IsZero() || began.Before(join.Ended) {
+		return join, ok, err
+	}
+	ok, err = ts.give(ctx, join.ID) // a late answer is for one login of all daemons
+	return join, ok, err
+}
+
+// alone returns nil where this daemon may go on without the store.
+func (ts *transactions) alone() error {
+	_, err := orLocal(ts.link, func() (struct{}, error) { return struct{}{}, nil })
+	return err
+}
+
+// Rings implements policy.Transactions.
+func (ts *transactions) Rings(ctx context.Context, phone policy.Phone, began time.Time) (bool, error) {
+	if rings, err := ts.local.Rings(ctx, phone, began); rings || err != nil {
+		return rings, err
+	}
+	for _, key := range ts.ringKeys(phone, policy.FactorPush) {
+		s, _, err := ts.pointed(ctx, key)
+		if errors.Is(err, ErrDown) {
+			return false, ts.alone()
+		}
+		if err != nil || s != nil && s.rings(ts.toStore(began), ts.now()) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// Claim implements policy.Transactions.
+func (ts *transactions) Claim(ctx context.Context, n policy.NewTransaction) (policy.Transaction, policy.Claim, error) {
+	tag := ts.duoTag(n.Phone.Duo)
+	defer ts.lock(tag).Unlock()
+	if join, ok, err := ts.findHere(ctx, n.Key, n.LoginBegan); ok || err != nil {
+		return join.Transaction, policy.ClaimJoined, err
+	}
+	n.ID, n.Start = newID(tag), ts.config.Now()
+	t, claim, err := ts.claimShared(ctx, tag, n)
+	told := err == nil
+	if errors.Is(err, ErrDown) {
+		claim, err = policy.ClaimOwned, ts.alone()
+	}
+	if err != nil || claim != policy.ClaimOwned {
+		return t, claim, err
+	}
+	o := ts.own(n.Transaction, told)
+	t, claim, err = ts.local.Claim(ctx, n)
+	if err != nil || claim != policy.ClaimOwned { // something of before the store answered again
+		o.end(policy.AuthResult{}, errNotBegun)
+	}
+	return t, claim, err
+}
+
+var errNotBegun = fmt.Errorf("%w: the daemon that was to begin it did not", policy.ErrUnavailable)
+
+// claimTries is how many pointers that lead nowhere a claim may meet: the join key's, the phone's two, and those of daemons
+// that claim at the same moment.
+const claimTries = 6
+
+// pointerKeys are the keys of the pointers that a claim sets, by the word that claimScript has for each.
+type pointerKeys map[string]string
+
+// claimShared claims n in the store. Where another daemon has claimed what answers n, it returns a copy of that.
+func (ts *transactions) claimShared(ctx context.Context, tag string, n policy.NewTransaction) (policy.Transaction, policy.Claim, error) {
+	rings := ts.ringKeys(n.Phone, n.Factor)
+	keys := pointerKeys{"join": ts.joinKey(n.Key), "ring0": rings[0], "ring1": rings[1]}
+	stale := make(map[string]string)
+	for range claimTries {
+		kind, sealed, err := ts.tryClaim(ctx, tag, n, keys, stale)
+		if err != nil || kind == "owned" {
+			return n.Transaction, policy.ClaimOwned, err
+		}
+		p, ok := ts.openPointer(keys[kind], sealed)
+		if !ok && newer(sealed) { // of a daemon of a later version, which may have made a phone ring (K87)
+			return policy.Transaction{}, policy.ClaimPhoneRings, nil
+		}
+		var s *stored
+		if ok {
+			if s, err = ts.fetch(ctx, p.ID); err != nil {
+				return policy.Transaction{}, 0, err
+			}
+		}
+		switch {
+		case kind == "join" && s != nil:
+			joins, late := s.answers(ts.toStore(n.LoginBegan))
+			if joins && late {
+				joins, err = ts.give(ctx, s.ID)
+			}
+			if joins || err != nil {
+				t, _, err := ts.copied(ctx, s, n)
+				return t, policy.ClaimJoined, err
+			}
+		case s != nil && s.rings(ts.toStore(n.LoginBegan), ts.now()):
+			return policy.Transaction{}, policy.ClaimPhoneRings, nil
+		}
+		stale[kind] = sealed
+	}
+	return policy.Transaction{}, policy.ClaimPhoneRings, nil
+}
+
+// tryClaim runs claimScript. The pointer of a join key that has a slot of its own is set behind it: its State is of one
+// login alone.
+func (ts *transactions) tryClaim(ctx context.Context, tag string, n policy.NewTransaction, pointers pointerKeys, stale map[string]string) (kind, found string, err error) {
+	sealed, err := ts.sealRecord(record{Transaction: ts.there(n.Transaction)})
+	if err != nil {
+		return "", "", err
+	}
+	values := make(map[string]string)
+	for kind, key := range pointers {
+		p := pointer{ID: n.ID}
+		switch {
+		case key == "" || kind != "join" && !reachesPhone(n.Factor):
+			continue
+		case kind == "join" && n.Key.Duo != n.Phone.Duo:
+			continue
+		case kind == "join":
+			p.Account = n.Account
+		}
+		if values[kind], err = ts.sealPointer(key, p); err != nil {
+			return "", "", err
+		}
+	}
+	join := pointers["join"]
+	if values["join"] == "" {
+		join = ts.key("join", tag) // not used
+	}
+	keys := []string{join, ts.txKey(n.ID), ts.leaseKey(n.ID), pointers["ring0"], pointers["ring1"]}
+	args := []string{stale["join"], values["join"], ts.node, sealed, millis(recordLife), millis(leaseLife), millis(pointerLife),
+		stale["ring0"], stale["ring1"], values["ring0"], values["ring1"]}
+	err = ts.call(ctx, func(ctx context.Context, c valkey.Client) error {
+		answer, err := claimScript.Exec(ctx, c, keys, args).AsStrSlice()
+		if err == nil && len(answer) == 2 {
+			kind, found = answer[0], answer[1]
+		}
+		return err
+	})
+	if err == nil && kind == "owned" && values["join"] == "" {
+		err = ts.point(ctx, n.Key, pointer{n.ID, n.Account})
+	}
+	return kind, found, err
+}
+
+func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
+// newer reports whether a value may be one of a later version of this program.
+func newer(sealed string) bool { return len(sealed) > 0 && sealed[0] > sealVersion && sealed[0] < 32 }
+
+// point makes a join key lead to a transaction.
+func (ts *transactions) point(ctx context.Context, k policy.JoinKey, p pointer) error {
+	key := ts.joinKey(k)
+	if key == "" {
+		return nil
+	}
+	sealed, err := ts.sealPointer(key, p)
+	if err != nil {
+		return err
+	}
+	return ts.call(ctx, func(ctx context.Context, c valkey.Client) error {
+		return c.Do(ctx, c.B().Set().Key(key).Value(sealed).Px(pointerLife).Build()).Error()
+	})
+}
+
+// give reports whether this login is the first to be given the answer after the end. Where the store can't be asked, the
+// local store has decided.
+func (ts *transactions) give(ctx context.Context, id policy.TransactionID) (first bool, err error) {
+	if !isShared(id) {
+		return true, nil
+	}
+	err = ts.call(ctx, func(ctx context.Context, c valkey.Client) error {
+		n, err := giveScript.Exec(ctx, c, []string{ts.txKey(id)}, nil).AsInt64()
+		first = n == 1
+		return err
+	})
+	if errors.Is(err, ErrDown) {
+		return true, ts.alone()
+	}
+	return first, err
+}
+
+// copied returns a transaction of the store, for a login of n's key. While it is live this daemon follows it. The lock of
+// its person is held.
+func (ts *transactions) copied(ctx context.Context, s *stored, n policy.NewTransaction) (policy.Transaction, bool, error) {
+	t := ts.here(s.Transaction)
+	if s.over() {
+		return t, true, nil
+	}
+	if known, ok, err := ts.local.Get(ctx, t.ID); ok || err != nil {
+		return known, true, errors.Join(err, ts.local.AddKey(ctx, t.ID, n.Key, n.Account))
+	}
+	n.Transaction = t
+	t, claim, err := ts.local.Claim(ctx, n)
+	if err != nil || claim == policy.ClaimPhoneRings {
+		return t, false, err
+	}
+	if claim == policy.ClaimOwned {
+		ts.follow(t.ID)
+	}
+	return t, true, nil
+}
+
+// AddKey implements policy.Transactions.
+func (ts *transactions) AddKey(ctx context.Context, id policy.TransactionID, key policy.JoinKey, account policy.Account) error {
+	err := ts.local.AddKey(ctx, id, key, account)
+	if err != nil || !isShared(id) {
+		return err
+	}
+	if err := ts.point(ctx, key, pointer{id, account}); err != nil && !errors.Is(err, ErrDown) {
+		return err
+	}
+	return nil
+}
+
+// Started implements policy.Transactions.
+func (ts *transactions) Started(ctx context.Context, id policy.TransactionID, txid string) error {
+	err := ts.local.Started(ctx, id, txid)
+	if o := ts.ownedBy(id); o != nil && err == nil {
+		o.started(txid)
+	}
+	return err
+}
+
+// Finish implements policy.Transactions.
+func (ts *transactions) Finish(ctx context.Context, id policy.TransactionID, result policy.AuthResult, failure error) error {
+	o := ts.ownedBy(id)
+	if o == nil {
+		return ts.local.Finish(ctx, id, result, failure)
+	}
+	if errors.Is(failure, context.Canceled) { // this process ends: another asks on
+		o.release()
+		return ts.local.Finish(ctx, id, result, failure)
+	}
+	if !o.stillMine(ctx) {
+		return policy.ErrTakenOver
+	}
+	err := ts.local.Finish(ctx, id, result, failure)
+	o.end(result, failure)
+	return err
+}
+
+// Wait implements policy.Transactions.
+func (ts *transactions) Wait(ctx context.Context, id policy.TransactionID) (policy.AuthResult, error) {
+	_, here, err := ts.local.Get(ctx, id)
+	if err != nil {
+		return policy.AuthResult{}, err
+	}
+	if !here {
+		s, err := ts.fetch(ctx, id)
+		switch {
+		case err != nil && !errors.Is(err, ErrDown):
+			return policy.AuthResult{}, err
+		case s != nil && s.over():
+			ts.give(ctx, id)
+			return s.Result, s.failure()
+		case s != nil:
+			if err := ts.copyLive(ctx, s); err != nil {
+				return policy.AuthResult{}, err
+			}
+		}
+	}
+	result, err := ts.local.Wait(ctx, id)
+	if err == nil {
+		ts.give(context.WithoutCancel(ctx), id) // whoever comes later has to be asked anew
+	}
+	return result, err
+}
+
+// copyLive makes a copy that nobody can join, to wait for.
+func (ts *transactions) copyLive(ctx context.Context, s *stored) error {
+	defer ts.lock(ts.duoTag(s.Phone.Duo)).Unlock()
+	_, _, err := ts.copied(ctx, s, policy.NewTransaction{LoginBegan: ts.config.Now()})
+	return err
+}
+
+// Get implements policy.Transactions.
+func (ts *transactions) Get(ctx context.Context, id policy.TransactionID) (policy.Transaction, bool, error) {
+	t, ok, err := ts.local.Get(ctx, id)
+	if ok || err != nil {
+		return t, ok, err
+	}
+	s, err := ts.fetch(ctx, id)
+	switch {
+	case errors.Is(err, ErrDown):
+		return t, false, ts.alone()
+	case s == nil || err != nil:
+		return t, false, err
+	}
+	return ts.here(s.Transaction), true, nil
+}

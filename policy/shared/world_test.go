@@ -1,0 +1,224 @@
+package shared_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"duoradiusd/policy"
+	"duoradiusd/policy/shared"
+)
+
+var keyFile = []byte("a1:" + strings.Repeat("A", 42) + "E=\n")
+
+func keys(t testing.TB, file []byte) shared.Keys {
+	t.Helper()
+	k, err := shared.ParseKeys(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+// fakeDuo is one Duo application that all daemons of a test ask. Its users answer when a test says so.
+type fakeDuo struct {
+	mu      sync.Mutex // guards all below
+	rang    int        // pushes begun
+	polls   int        // of a transaction that another daemon began
+	answer  chan policy.AuthResult
+	refuses bool   // what it never begins
+	block   func() // called when a push is asked for, before it is begun
+}
+
+func newDuo() *fakeDuo { return &fakeDuo{answer: make(chan policy.AuthResult, 1)} }
+
+func (f *fakeDuo) Outage(context.Context) error { return nil }
+
+func (f *fakeDuo) Preauth(context.Context, policy.PreauthRequest) (policy.Preauth, error) {
+	return policy.Preauth{Result: policy.PreauthAuth, Devices: []policy.Device{{ID: "D1", Type: "phone", Capabilities: []string{"auto", "push"}}}}, nil
+}
+
+func (f *fakeDuo) Auth(ctx context.Context, r *policy.AuthRequest) (policy.AuthResult, error) {
+	f.mu.Lock()
+	txid := r.Began
+	if txid != "" {
+		f.polls++
+	} else if r.Factor == policy.FactorPush {
+		f.rang++
+		txid = fmt.Sprintf("T%d", f.rang)
+	}
+	block := f.block
+	f.mu.Unlock()
+	if block != nil && r.Began == "" {
+		block()
+	}
+	if r.Factor == policy.FactorPush && r.Began == "" {
+		r.Started(txid)
+	}
+	select {
+	case a := <-f.answer:
+		f.answer <- a // to whoever polls as well
+		a.Txid = txid
+		return a, nil
+	case <-ctx.Done():
+		return policy.AuthResult{Txid: txid}, context.Cause(ctx)
+	}
+}
+
+func (f *fakeDuo) allows() {
+	f.answer <- policy.AuthResult{Allowed: true, Status: "allow", Message: "Success."}
+}
+
+// again lets the next push wait for a new answer.
+func (f *fakeDuo) again() { <-f.answer }
+
+func (f *fakeDuo) rings() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.rang
+}
+
+// daemon is one of several that share a store.
+type daemon struct {
+	t       testing.TB
+	name    string
+	memory  *policy.Memory
+	cluster *shared.Cluster
+	policy  *policy.Policy
+	client  *policy.Client
+	log     *logBuffer
+	ahead   time.Duration // of this daemon's clock
+}
+
+type logBuffer struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Buffer.Write(p)
+}
+
+func (b *logBuffer) has(words string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.Contains(b.String(), words)
+}
+
+// start begins a daemon on the store at addr.
+func start(t testing.TB, name, addr string, duo *fakeDuo, but ...func(*shared.Config)) *daemon {
+	t.Helper()
+	d := &daemon{t: t, name: name, memory: policy.NewMemory(1000), log: new(logBuffer)}
+	d.client = &policy.Client{Name: "vpn", Service: "vpn", Second: duo, Application: "DI", Delimiter: ",", Remember: time.Hour,
+		Factors: []policy.Factor{policy.FactorPush, policy.FactorPasscode}}
+	c := shared.Config{Network: "tcp", Address: addr, Keys: keys(t, keyFile), Prefix: "drd", Timeout: 500 * time.Millisecond, WhenDown: shared.WhenDownAlone,
+		Version: "test", Clients: []string{"vpn"}, Log: slog.New(slog.NewTextHandler(d.log, nil)).With("daemon", name)}
+	c.TakeOver = func(tx policy.Transaction) func() {
+		return func() { d.memory.TakeOver(tx, duo, policy.PushLimits{}) }
+	}
+	for _, change := range but {
+		change(&c)
+	}
+	d.cluster = shared.New(c, d.memory.Local())
+	d.memory.Share(d.cluster.Stores(), c.Keys.Digest())
+	d.policy = policy.New(policy.Settings{BindTo: []policy.Binding{policy.BindService, policy.BindUserIP}}, d.memory)
+	d.cluster.Start()
+	t.Cleanup(d.stop)
+	return d
+}
+
+func (d *daemon) stop() {
+	d.memory.Close()
+	d.cluster.Close()
+}
+
+var home = netip.MustParseAddr("198.51.100.7")
+
+func (d *daemon) attempt(user, password string, but ...func(*policy.Attempt)) policy.Attempt {
+	a := policy.Attempt{Client: d.client, ClientAddr: netip.MustParseAddr("192.0.2.10"), User: user, Password: password, UserIP: home,
+		Authentic: true}
+	if d.ahead != 0 {
+		a.At = time.Now().Add(d.ahead)
+	}
+	for _, change := range but {
+		change(&a)
+	}
+	return a
+}
+
+// login is a login that runs beside the test.
+func (d *daemon) login(user string, but ...func(*policy.Attempt)) <-chan policy.Verdict {
+	out := make(chan policy.Verdict, 1)
+	a := d.attempt(user, "", but...)
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		out <- d.policy.Decide(ctx, a)
+	}()
+	return out
+}
+
+// wants waits for a login's verdict.
+func wants(t testing.TB, who string, v <-chan policy.Verdict, outcome policy.Outcome, why policy.Reason) {
+	t.Helper()
+	select {
+	case got := <-v:
+		if got.Outcome != outcome || got.Reason != why {
+			t.Errorf("%s: %v %s (%v); want %v %s", who, got.Outcome, got.Reason, got.Err, outcome, why)
+		}
+	case <-time.After(25 * time.Second):
+		t.Fatalf("%s: no verdict", who)
+	}
+}
+
+// eventually waits until f is true.
+func eventually(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(15 * time.Second); !f(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not within 15 s: %s", what)
+		}
+	}
+}
+
+// store is a miniredis with a clock that runs.
+func store(t testing.TB) *miniredis.Miniredis {
+	t.Helper()
+	m := miniredis.RunT(t)
+	done := make(chan struct{})
+	t.Cleanup(func() { close(done) })
+	go func() { // its keys end by FastForward alone
+		for last := time.Now(); ; {
+			select {
+			case <-done:
+				return
+			case <-time.After(20 * time.Millisecond):
+				now := time.Now()
+				m.FastForward(now.Sub(last))
+				last = now
+			}
+		}
+	}()
+	return m
+}
+
+func isLease(key string) bool { return strings.Contains(key, ":lease:") }
+
+func leases(m *miniredis.Miniredis) (n int) {
+	for _, key := range m.Keys() {
+		if isLease(key) {
+			n++
+		}
+	}
+	return n
+}
