@@ -70,4 +70,5 @@ return 1`)
 var scripts = map[string]*valkey.Lua{
 	"claim": claimScript, "publish": publishScript, "take": takeScript, "give": giveScript,
 	"add": addScript, "replace": replaceScript, "forget": forgetScript,
+	"admit": admitScript, "settle": settleScript, "know": knowScript, "push": pushEndedScript, "clear": clearScript,
 }

@@ -1,0 +1,52 @@
+package policy
+
+import "time"
+
+// Budgets say when the budgets of a guess are whole again, and until when its source is known to the person. Zero times are
+// in the past.
+type Budgets struct {
+	KnownUntil time.Time
+	Here       time.Time // the person's at this source, if it is known
+	Elsewhere  time.Time // the person's at all sources that are not known
+	Source     time.Time // everybody's at this source
+}
+
+// Budgets returns what this process counts for a guess.
+func (g *localGuard) Budgets(guess Guess) (b Budgets) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	known, _ := g.known.Peek(guess.Person)
+	b.KnownUntil = known[guess.Source]
+	b.Here, _ = g.persons.wrong.Peek(guess.key(true))
+	b.Elsewhere, _ = g.persons.wrong.Peek(guess.key(false))
+	b.Source, _ = g.sources.wrong.Peek(guess.Source)
+	return b
+}
+
+// Adopt takes what all processes together count for a guess in place of what this one does. Of a source it takes the higher
+// count: no process can lower it for the others.
+func (g *localGuard) Adopt(guess Guess, b Budgets) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	now := time.Now()
+	set := func(key personKey, whole time.Time) {
+		if now.Before(whole) {
+			g.persons.wrong.Add(key, whole)
+		} else {
+			g.persons.wrong.Remove(key)
+		}
+	}
+	if guess.Person != "" {
+		set(guess.key(true), b.Here)
+		set(guess.key(false), b.Elsewhere)
+		if now.Before(b.KnownUntil) {
+			g.know(guess.Person, guess.Source, b.KnownUntil, now)
+		}
+	}
+	if own, _ := g.sources.wrong.Peek(guess.Source); b.Source.After(own) {
+		g.sources.wrong.Add(guess.Source, b.Source)
+	}
+}
+
+// Hold says why and for how long a phone must not ring after such an end; "" where it may, as far as this end goes.
+func (e PushEnd) Hold() (why Hold, life time.Duration) { return e.hold(), holdTime }

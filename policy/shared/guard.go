@@ -1,0 +1,272 @@
+package shared
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/valkey-io/valkey-go"
+
+	"duoradiusd/policy"
+)
+
+// guard is policy.Guard. The local guard decides, by what all daemons have counted: each guess brings the store's counts
+// into it. It knows them so far when the store goes down. What a daemon counted alone meanwhile is brought into the store
+// with the person's next guess, where it only adds. Whoever can write to the store can reset counts.
+type guard struct {
+	*link
+	local policy.Guard
+
+	mu    sync.Mutex          // guards alone
+	alone map[string]struct{} // persons and phones of whom something was counted while the store was down
+}
+
+// LocalGuard is a policy.Guard that takes what others have counted.
+type LocalGuard interface {
+	policy.Guard
+	Budgets(policy.Guess) policy.Budgets
+	Adopt(policy.Guess, policy.Budgets)
+}
+
+const (
+	maxAlone   = 1 << 16
+	knownLife  = 30 * 24 * time.Hour
+	admitTries = 3
+)
+
+// admitScript counts a guess as wrong until settleScript says otherwise, unless its budget is spent. It returns whether it
+// did, and what was counted before: until when the source is known, and when the budgets of the person here, of the person
+// elsewhere and of the source are whole again. Times are in milliseconds.
+//
+//	KEYS  the person's hash, the source
+//	ARGV  kind, source, size of the budget, refill; 5, 6: counted alone for the person here and elsewhere; life
+var admitScript = valkey.NewLuaScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local function number(v) return tonumber(v or 0) or 0 end
+local here, elsewhere = 'p:' .. ARGV[1] .. ':' .. ARGV[2], 'p:' .. ARGV[1] .. ':'
+local known = number(redis.call('HGET', KEYS[1], 'k:' .. ARGV[2]))
+local function merged(field, alone)
+	local stored = number(redis.call('HGET', KEYS[1], field))
+	if number(alone) <= math.max(stored, now) then return stored end
+	redis.call('HSET', KEYS[1], field, alone)
+	redis.call('PEXPIRE', KEYS[1], ARGV[7])
+	return number(alone)
+end
+local a, b = merged(here, ARGV[5]), merged(elsewhere, ARGV[6])
+local source = number(redis.call('GET', KEYS[2]))
+local field, whole = elsewhere, b
+if known > now then field, whole = here, a end
+local size, refill = number(ARGV[3]), number(ARGV[4])
+local owed = math.min(math.max(whole - now, 0), size * refill)
+local admitted = 1
+if size > 0 and refill > 0 then
+	if owed > (size - 1) * refill then
+		admitted = 0
+	else
+		redis.call('HSET', KEYS[1], field, string.format('%.0f', now + owed + refill))
+		if redis.call('PTTL', KEYS[1]) < number(ARGV[7]) then redis.call('PEXPIRE', KEYS[1], ARGV[7]) end
+	end
+end
+local function text(v) return string.format('%.0f', v) end
+return {text(admitted), text(known), text(a), text(b), text(source)}`)
+
+// settleScript says what an admitted guess was.
+//
+//	KEYS  the person's hash, the source
+//	ARGV  kind, source or "" where it was not known, result (right, wrong, unasked), refill, size of the source's budget
+var settleScript = valkey.NewLuaScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local function number(v) return tonumber(v or 0) or 0 end
+local field, refill = 'p:' .. ARGV[1] .. ':' .. ARGV[2], number(ARGV[4])
+if ARGV[3] == 'right' then
+	redis.call('HDEL', KEYS[1], field)
+elseif ARGV[3] == 'unasked' and redis.call('HEXISTS', KEYS[1], field) == 1 then
+	redis.call('HSET', KEYS[1], field, string.format('%.0f', number(redis.call('HGET', KEYS[1], field)) - refill))
+elseif ARGV[3] == 'wrong' and number(ARGV[5]) > 0 and refill > 0 then
+	local owed = math.max(number(redis.call('GET', KEYS[2])) - now, 0)
+	owed = math.min(owed + refill, number(ARGV[5]) * refill)
+	redis.call('SET', KEYS[2], string.format('%.0f', now + owed), 'PX', string.format('%.0f', owed))
+end
+return 1`)
+
+// knowScript notes a source from which Duo has allowed a login of a person. Of too many the oldest goes.
+//
+//	KEYS  the person's hash
+//	ARGV  source, life, the most sources
+var knowScript = valkey.NewLuaScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+redis.call('HDEL', KEYS[1], 'p:passcode:' .. ARGV[1], 'p:passcode:')
+redis.call('HSET', KEYS[1], 'k:' .. ARGV[1], string.format('%.0f', now + ARGV[2]))
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+local count, oldest, first = 0, nil, nil
+local all = redis.call('HGETALL', KEYS[1])
+for i = 1, #all, 2 do
+	if string.sub(all[i], 1, 2) == 'k:' then
+		count = count + 1
+		local at = tonumber(all[i + 1]) or 0
+		if not first or at < first then oldest, first = all[i], at end
+	end
+end
+if count > tonumber(ARGV[3]) then redis.call('HDEL', KEYS[1], oldest) end
+return 1`)
+
+func (g *guard) person(name string) string {
+	return g.key("guard", g.config.Keys.name("person", name))
+}
+func (g *guard) source(name string) string {
+	return g.key("source", g.config.Keys.name("source", name))
+}
+func (g *guard) sourceField(name string) string { return g.config.Keys.name("source", name) }
+
+// adopter is the local guard, if it takes what others have counted.
+func (g *guard) adopter() LocalGuard { return g.local.(LocalGuard) }
+
+// Admit implements policy.Guard. While the store can't be asked the local guard decides alone, whatever when_down says: a
+// login that needs no second factor goes on.
+func (g *guard) Admit(ctx context.Context, guess policy.Guess) (policy.Admission, error) {
+	for range admitTries {
+		counted, err := g.take(ctx, guess)
+		if err != nil {
+			g.countAlone(guess.Person)
+			return g.local.Admit(ctx, guess)
+		}
+		a, err := g.local.Admit(ctx, guess)
+		switch {
+		case err != nil || a.Admitted == counted:
+			return a, err
+		case counted: // it is held back by its source here
+			g.settle(ctx, a, "unasked")
+			return a, nil
+		}
+		// The store refused, and here others have turned out right meanwhile: it knows that by now.
+		if err := g.local.Settle(ctx, a, policy.GuessNotAsked); err != nil {
+			return a, err
+		}
+	}
+	a := policy.Admission{Guess: guess, Limit: policy.LimitPasswords, Until: g.config.Now().Add(guess.Limits.Refill)}
+	if guess.Kind == policy.GuessPasscode {
+		a.Limit = policy.LimitPasscodes
+	}
+	return a, nil
+}
+
+// take has the store count a guess and the local guard know what was counted before.
+func (g *guard) take(ctx context.Context, guess policy.Guess) (counted bool, err error) {
+	size := guess.Limits.WrongPasswords
+	if guess.Kind == policy.GuessPasscode {
+		size = guess.Limits.WrongPasscodes
+	}
+	if guess.Person == "" {
+		size = 0
+	}
+	here, elsewhere := "0", "0"
+	wasAlone := g.wasAlone(guess.Person)
+	if wasAlone {
+		b := g.adopter().Budgets(guess)
+		here, elsewhere = g.stamp(b.Here), g.stamp(b.Elsewhere)
+	}
+	var answer []string
+	err = g.call(ctx, func(ctx context.Context, c valkey.Client) (err error) {
+		answer, err = admitScript.Exec(ctx, c, []string{g.person(guess.Person), g.source(guess.Source)},
+			[]string{string(guess.Kind), g.sourceField(guess.Source), strconv.Itoa(size), millis(guess.Limits.Refill), here, elsewhere, millis(knownLife)}).AsStrSlice()
+		return err
+	})
+	if err == nil && len(answer) != 5 {
+		err = fmt.Errorf("%w: an odd answer", ErrDown)
+	}
+	if err != nil {
+		return false, err
+	}
+	if wasAlone {
+		g.mu.Lock()
+		delete(g.alone, guess.Person)
+		g.mu.Unlock()
+	}
+	g.adopter().Adopt(guess, policy.Budgets{KnownUntil: g.moment(answer[1]), Here: g.moment(answer[2]), Elsewhere: g.moment(answer[3]), Source: g.moment(answer[4])})
+	return answer[0] == "1", nil
+}
+
+// stamp is a moment of this machine's clock as the scripts count, and moment is the reverse.
+func (g *guard) stamp(t time.Time) string {
+	if t.IsZero() {
+		return "0"
+	}
+	return strconv.FormatInt(g.toStore(t).UnixMilli(), 10)
+}
+
+func (g *guard) moment(s string) time.Time {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n <= 0 {
+		return time.Time{}
+	}
+	return g.fromStore(time.UnixMilli(n))
+}
+
+func (g *guard) countAlone(who string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.alone) < maxAlone {
+		g.alone[who] = struct{}{}
+	}
+}
+
+func (g *guard) wasAlone(who string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, ok := g.alone[who]
+	return ok
+}
+
+// Settle implements policy.Guard.
+func (g *guard) Settle(ctx context.Context, a policy.Admission, result policy.GuessResult) error {
+	if err := g.local.Settle(ctx, a, result); err != nil {
+		return err
+	}
+	words := map[policy.GuessResult]string{policy.GuessRight: "right", policy.GuessWrong: "wrong", policy.GuessNotAsked: "unasked"}
+	word := words[result]
+	if word == "" || word == "unasked" && !a.Admitted { // asked back: it counts as it is
+		return nil
+	}
+	return g.settle(ctx, a, word)
+}
+
+func (g *guard) settle(ctx context.Context, a policy.Admission, word string) error {
+	field := ""
+	if a.Known {
+		field = g.sourceField(a.Source)
+	}
+	err := g.call(ctx, func(ctx context.Context, c valkey.Client) error {
+		return settleScript.Exec(ctx, c, []string{g.person(a.Person), g.source(a.Source)},
+			[]string{string(a.Kind), field, word, millis(a.Limits.Refill), strconv.Itoa(a.Limits.WrongPerSource)}).Error()
+	})
+	if errors.Is(err, ErrDown) {
+		g.countAlone(a.Person)
+		return nil
+	}
+	return err
+}
+
+// Know implements policy.Guard.
+func (g *guard) Know(ctx context.Context, guess policy.Guess) error {
+	if err := g.local.Know(ctx, guess); err != nil {
+		return err
+	}
+	err := g.call(ctx, func(ctx context.Context, c valkey.Client) error {
+		return knowScript.Exec(ctx, c, []string{g.person(guess.Person)}, []string{g.sourceField(guess.Source), millis(knownLife), "16"}).Error()
+	})
+	if errors.Is(err, ErrDown) {
+		return nil // known here
+	}
+	return err
+}
+
+// List implements policy.Guard. It tells what this daemon has had to do with: the store has no names.
+func (g *guard) List(ctx context.Context, limits policy.GuessLimits) ([]policy.GuardCount, error) {
+	return g.local.List(ctx, limits)
+}

@@ -1,0 +1,139 @@
+package shared_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"duoradiusd/policy"
+)
+
+// guess is a wrong or right password of alice's, as her first factor finds it.
+func (d *daemon) guess(person, source string, result policy.GuessResult) bool {
+	d.t.Helper()
+	g := policy.Guess{Kind: policy.GuessPassword, Person: person, Source: source,
+		Limits: policy.GuessLimits{WrongPasswords: 10, WrongPasscodes: 10, WrongPerSource: 50, Refill: time.Minute}}
+	ctx, cancel := context.WithTimeout(d.t.Context(), 2*time.Second)
+	defer cancel()
+	stores := d.cluster.Stores()
+	a, err := stores.Guard.Admit(ctx, g)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	if !a.Admitted {
+		return false
+	}
+	if err := stores.Guard.Settle(ctx, a, result); err != nil {
+		d.t.Fatal(err)
+	}
+	return true
+}
+
+// TestK86_Guesses: ten wrong passwords block, whichever daemon is asked; a right one and the administrator's word end that
+// everywhere.
+func TestK86_Guesses(t *testing.T) {
+	m, duo := store(t), newDuo()
+	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+	for i := range 10 {
+		d := []*daemon{a, b}[i%2]
+		if !d.guess("alice", "192.0.2.1", policy.GuessWrong) {
+			t.Fatalf("guess %d was held back", i+1)
+		}
+	}
+	for _, d := range []*daemon{a, b} {
+		if d.guess("alice", "192.0.2.1", policy.GuessRight) {
+			t.Errorf("%s admits the eleventh guess", d.name)
+		}
+		if !d.guess("bob", "192.0.2.2", policy.GuessWrong) {
+			t.Errorf("%s holds back somebody else", d.name)
+		}
+	}
+	if n, err := b.cluster.Stores().Guard.Clear(t.Context(), policy.GuardClear{Person: "alice", Duo: policy.Identity{Username: "alice"}}); err != nil || n == 0 {
+		t.Errorf("clear: %d, %v", n, err)
+	}
+	if !a.guess("alice", "192.0.2.1", policy.GuessRight) {
+		t.Error("a still holds alice back after b was told to clear")
+	}
+	for range 9 {
+		a.guess("alice", "192.0.2.1", policy.GuessWrong)
+	}
+	if !b.guess("alice", "192.0.2.1", policy.GuessRight) || !a.guess("alice", "192.0.2.1", policy.GuessWrong) {
+		t.Error("a right password at b does not clear what a has counted")
+	}
+}
+
+// TestK86_KnownSource: a source that one daemon has come to know is known to the other: strangers use up the budget of all
+// other sources, and not this one's.
+func TestK86_KnownSource(t *testing.T) {
+	m, duo := store(t), newDuo()
+	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+	if err := a.cluster.Stores().Guard.Know(t.Context(), policy.Guess{Person: "alice", Source: "198.51.100.7"}); err != nil {
+		t.Fatal(err)
+	}
+	for range 11 {
+		b.guess("alice", "192.0.2.66", policy.GuessWrong)
+	}
+	if b.guess("alice", "192.0.2.66", policy.GuessRight) {
+		t.Error("a stranger has more guesses than the budget")
+	}
+	if !b.guess("alice", "198.51.100.7", policy.GuessRight) {
+		t.Error("the stranger locks alice out at home")
+	}
+}
+
+// TestK44_MergedUpwards: what was counted alone while the store was down is in the store afterwards, on top of what was
+// there; the outage began with what all had counted before.
+func TestK44_MergedUpwards(t *testing.T) {
+	m, duo := store(t), newDuo()
+	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+	for range 3 {
+		a.guess("alice", "192.0.2.1", policy.GuessWrong)
+		b.guess("alice", "192.0.2.1", policy.GuessWrong)
+	}
+	m.SetError("LOADING away")
+	down := func(d *daemon) func() bool { return func() bool { return !d.cluster.Counters().Up } }
+	eventually(t, "a notices", func() bool { a.guess("x", "192.0.2.9", policy.GuessWrong); return down(a)() })
+	admitted := 0
+	for range 10 {
+		if a.guess("alice", "192.0.2.1", policy.GuessWrong) {
+			admitted++
+		}
+	}
+	if admitted > 5 {
+		t.Errorf("%d guesses in the outage, after 6 before it", admitted)
+	}
+	m.SetError("")
+	eventually(t, "a is back", func() bool { return a.cluster.Counters().Up })
+	eventually(t, "b is back", func() bool { return b.cluster.Counters().Up })
+	if a.guess("alice", "192.0.2.1", policy.GuessWrong) {
+		t.Error("a has a new budget after the outage")
+	}
+	if b.guess("alice", "192.0.2.1", policy.GuessWrong) {
+		t.Error("b does not know of what a has counted in the outage")
+	}
+}
+
+// TestK86_Pushes: three pushes without a yes, at whichever daemon, and the phone rings at neither.
+func TestK86_Pushes(t *testing.T) {
+	m, duo := store(t), newDuo()
+	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+	phone := policy.Phone{Duo: policy.Identity{Username: "alice"}, Person: "alice"}
+	limits := policy.PushLimits{Pushes: 3, Window: time.Hour, Cooldown: time.Hour}
+	for i, d := range []*daemon{a, b, a} {
+		if hold, err := b.cluster.Stores().Guard.CoolingDown(t.Context(), phone); hold != "" || err != nil {
+			t.Fatalf("after %d pushes: %q, %v", i, hold, err)
+		}
+		if err := d.cluster.Stores().Guard.PushEnded(t.Context(), phone, policy.PushEnd{Status: "timeout", Took: time.Minute}, limits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, d := range []*daemon{a, b} {
+		if hold, err := d.cluster.Stores().Guard.CoolingDown(t.Context(), phone); hold != policy.HoldUnanswered || err != nil {
+			t.Errorf("%s: %q, %v", d.name, hold, err)
+		}
+	}
+	b.cluster.Stores().Guard.Clear(t.Context(), policy.GuardClear{Person: "alice", Duo: phone.Duo})
+	if hold, _ := a.cluster.Stores().Guard.CoolingDown(t.Context(), phone); hold != "" {
+		t.Errorf("after clear: %q", hold)
+	}
+}

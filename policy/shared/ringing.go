@@ -1,0 +1,140 @@
+package shared
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/valkey-io/valkey-go"
+
+	"duoradiusd/policy"
+)
+
+// pushEndedScript counts a push that was not answered with a yes.
+//
+//	KEYS  the cooldown of a phone, its pushes
+//	ARGV  what it came to (yes, fraud, no, or off where pushes are not counted), limit, window, cooldown, a name for this
+//	      push; 6, 7: why the phone must not ring for how long besides
+var pushEndedScript = valkey.NewLuaScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+if ARGV[1] == 'yes' then
+	redis.call('DEL', KEYS[1], KEYS[2])
+elseif ARGV[1] == 'fraud' then
+	redis.call('SET', KEYS[1], 'unanswered', 'PX', ARGV[4])
+elseif ARGV[1] == 'no' then
+	redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', string.format('%.0f', now - ARGV[3]))
+	redis.call('ZADD', KEYS[2], string.format('%.0f', now), ARGV[5])
+	redis.call('PEXPIRE', KEYS[2], ARGV[3])
+	local limit = tonumber(ARGV[2])
+	if limit > 0 and redis.call('ZCARD', KEYS[2]) >= limit then
+		redis.call('SET', KEYS[1], 'unanswered', 'PX', ARGV[4])
+		redis.call('DEL', KEYS[2])
+	end
+end
+if ARGV[6] ~= '' and redis.call('PTTL', KEYS[1]) < tonumber(ARGV[7]) then redis.call('SET', KEYS[1], ARGV[6], 'PX', ARGV[7]) end
+return 1`)
+
+// phoneKeys are the keys of the two names of a phone: the cooldown, then the pushes.
+func (g *guard) phoneKeys(p policy.Phone) (keys [2][2]string) {
+	for i, name := range p.Keys() {
+		tag := g.config.Keys.name("phone", name)
+		keys[i] = [2]string{g.key("cooldown", tag), g.key("pushes", tag)}
+	}
+	return keys
+}
+
+// CoolingDown implements policy.Guard.
+func (g *guard) CoolingDown(ctx context.Context, phone policy.Phone) (hold policy.Hold, err error) {
+	keys := g.phoneKeys(phone)
+	err = g.call(ctx, func(ctx context.Context, c valkey.Client) error {
+		for _, r := range c.DoMulti(ctx, c.B().Get().Key(keys[0][0]).Build(), c.B().Get().Key(keys[1][0]).Build()) {
+			why, err := r.ToString()
+			if err != nil && !valkey.IsValkeyNil(err) {
+				return err
+			}
+			hold = cmp.Or(hold, policy.Hold(why))
+		}
+		return nil
+	})
+	if errors.Is(err, ErrDown) || err == nil && hold == "" && g.wasAlone(aloneName(phone)) {
+		return g.local.CoolingDown(ctx, phone)
+	}
+	return hold, err
+}
+
+// aloneName is a phone's name among those of whom something was counted while the store was down; persons have none that
+// begins so.
+func aloneName(p policy.Phone) string { return "phone\x00" + p.Keys()[0] }
+
+// PushEnded implements policy.Guard.
+func (g *guard) PushEnded(ctx context.Context, phone policy.Phone, end policy.PushEnd, limits policy.PushLimits) error {
+	if err := g.local.PushEnded(ctx, phone, end, limits); err != nil {
+		return err
+	}
+	word := "no"
+	switch {
+	case end.Status == "allow" || end.Status == "bypass":
+		word = "yes"
+	case limits.Cooldown <= 0:
+		word = "off"
+	case end.Status == "fraud":
+		word = "fraud"
+	}
+	hold, life := end.Hold()
+	args := []string{word, strconv.Itoa(limits.Pushes), millis(limits.Window), millis(limits.Cooldown), string(newID("")), string(hold), millis(life)}
+	for _, keys := range g.phoneKeys(phone) {
+		err := g.call(ctx, func(ctx context.Context, c valkey.Client) error {
+			return pushEndedScript.Exec(ctx, c, keys[:], args).Error()
+		})
+		if errors.Is(err, ErrDown) {
+			g.countAlone(aloneName(phone))
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Clear implements policy.Guard. While the store can't be asked it fails, so that nobody believes it was done everywhere.
+func (g *guard) Clear(ctx context.Context, what policy.GuardClear) (int, error) {
+	n, localErr := g.local.Clear(ctx, what)
+	err := g.call(ctx, func(ctx context.Context, c valkey.Client) error {
+		var keys []string
+		if what.Source != "" {
+			keys = append(keys, g.source(what.Source))
+		}
+		if what.Person != "" {
+			for _, k := range g.phoneKeys(policy.Phone{Duo: what.Duo, Person: what.Person}) {
+				keys = append(keys, k[0], k[1])
+			}
+			counts, err := clearScript.Exec(ctx, c, []string{g.person(what.Person)}, nil).AsInt64()
+			if err != nil {
+				return err
+			}
+			n = max(n, int(counts))
+		}
+		if len(keys) == 0 {
+			return nil
+		}
+		return c.Do(ctx, c.B().Del().Key(keys...).Build()).Error()
+	})
+	if err != nil {
+		err = fmt.Errorf("the other daemons still count this: %w", err)
+	}
+	return n, errors.Join(localErr, err)
+}
+
+// clearScript takes away what is counted of a person, and leaves the known sources.
+//
+//	KEYS  the person's hash
+var clearScript = valkey.NewLuaScript(`
+local all, n = redis.call('HKEYS', KEYS[1]), 0
+for i = 1, #all do
+	if string.sub(all[i], 1, 2) == 'p:' then n = n + redis.call('HDEL', KEYS[1], all[i]) end
+end
+return n`)
