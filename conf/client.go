@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"duoradiusd/internal/display"
 	"duoradiusd/policy"
 )
 
@@ -134,11 +135,11 @@ func (t *table) checkClient(c Client) {
 		t.warn("mode", `"challenge", but %s shows no challenge; want "auto"`, c.Profile)
 	}
 	if c.Timeout >= 2*time.Second && c.Timeout < 10*time.Second {
-		t.warn("timeout", "%s; want at least 10s, or nobody has the time to answer a push", quote(short(c.Timeout)))
+		t.warn("timeout", "%s; want at least 10s, or nobody has the time to answer a push", quote(display.Duration(c.Timeout)))
 	}
 	if c.Remember > 0 && len(c.UserIP) == 0 {
 		t.warn("remember", "%s, beside user_ip = []: nothing is remembered without a user's address; want user_ip, or no remember",
-			quote(short(c.Remember)))
+			quote(display.Duration(c.Remember)))
 	}
 	t.modeFits(c.Mode, c.Factors)
 	t.checkIgnorePassword(c)

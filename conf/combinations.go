@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"duoradiusd/internal/display"
 	"duoradiusd/policy"
 )
 
@@ -55,7 +56,7 @@ func (l *loader) safeInTime(at place, mode policy.Failmode, client Client, c *Co
 		return false
 	}
 	l.bad(at.under("failmode"), `"safe", but api_timeout = %s of client %s's Duo application: a Duo that is only slow would let users in; want at least 2s there`,
-		quote(short(d.APITimeout)), quote(client.Name))
+		quote(display.Duration(d.APITimeout)), quote(client.Name))
 	return true
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"duoradiusd/internal/display"
 	"duoradiusd/policy"
 )
 
@@ -59,7 +60,7 @@ func readDuo(t *table) Duo {
 	}
 	d.ProxyPassword = t.proxyPassword(d)
 	if d.Failmode == policy.FailmodeSafe && d.APITimeout < shortestSafe {
-		t.bad("api_timeout", `%s, beside failmode = "safe": a Duo that is only slow would let users in; want at least 2s`, quote(short(d.APITimeout)))
+		t.bad("api_timeout", `%s, beside failmode = "safe": a Duo that is only slow would let users in; want at least 2s`, quote(display.Duration(d.APITimeout)))
 	}
 	return d
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"duoradiusd/internal/display"
 )
 
 // table is a TOML table that is being read. Its accessors report what is wrong with a value and then go on with the
@@ -154,7 +156,7 @@ func (t *table) duration(key string, def, low, high time.Duration) time.Duration
 	case err != nil:
 		t.bad(key, `%s; want a duration such as "90s"`, quote(s))
 	case d < low || d > high:
-		t.bad(key, "%s; want %s to %s", quote(s), short(low), short(high))
+		t.bad(key, "%s; want %s to %s", quote(s), display.Duration(low), display.Duration(high))
 	}
 	return d
 }
@@ -166,18 +168,6 @@ func (t *table) optional(key string, low, high time.Duration) *time.Duration {
 		return &d
 	}
 	return nil
-}
-
-// short writes a duration as people do: 10m, not 10m0s.
-func short(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
 }
 
 func (t *table) strings(key string, def []string) []string {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -53,7 +54,7 @@ func (l *login) menu(options []Option) string {
 
 // String returns the option as a user reads it.
 func (o Option) String() string {
-	where := orElse(o.Device.Number, orElse(o.Device.Name, "your phone"))
+	where := cmp.Or(o.Device.Number, cmp.Or(o.Device.Name, "your phone"))
 	switch o.Factor {
 	case FactorPush:
 		return "Duo Push to " + where

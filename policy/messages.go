@@ -1,7 +1,5 @@
 package policy
 
-import "strings"
-
 // The sentences that users read. One that follows a wrong password is the same as one that follows an unknown name,
 // so that nobody learns which names exist.
 const (
@@ -104,13 +102,6 @@ func (l *login) sayAnswer(code string) string {
 		return say + ", then press Enter here:"
 	}
 	return say + ", then press Enter here (or type a passcode):"
-}
-
-func orElse(text, otherwise string) string {
-	if strings.TrimSpace(text) == "" {
-		return otherwise
-	}
-	return text
 }
 
 // sayWho heads the menu. It repeats the name only to a client that proved to be one: what a forger sends must not stand

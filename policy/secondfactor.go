@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ func (l *login) preauth(ctx context.Context) *Verdict {
 	case PreauthAllow:
 		return end(l.accept(ReasonBypass))
 	case PreauthDeny:
-		return end(l.reject(ReasonDeniedByDuo, orElse(pre.Message, sayDenied)))
+		return end(l.reject(ReasonDeniedByDuo, cmp.Or(pre.Message, sayDenied)))
 	case PreauthEnroll:
 		return end(l.enroll(ctx, pre, menu))
 	case PreauthAuth:
@@ -241,7 +242,7 @@ func (l *login) conclude(ctx context.Context, result AuthResult) Verdict {
 		why = ReasonDeniedByDuo
 	}
 	if why != ReasonCodesSent {
-		say = orElse(result.Message, say)
+		say = cmp.Or(result.Message, say)
 	}
 	return l.reject(why, say)
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"layeh.com/radius"
+
+	"duoradiusd/internal/display"
 )
 
 // dropReason is why a datagram gets no reply. The set is closed: each is a counter.
@@ -139,7 +141,7 @@ func (s *Server) drop(d *datagram, why dropReason) {
 		args = append(args, "client", d.client.Name)
 	}
 	if p := &d.packet; d.client != nil && p.userName.present() && isProbe(d.client, p) {
-		args = append(args, "user", visible(string(p.value(p.userName))))
+		args = append(args, "user", display.Visible(string(p.value(p.userName))))
 	}
 	switch why {
 	case dropAttributeTwice:
@@ -163,7 +165,7 @@ func (d *datagram) hint(why dropReason) string {
 	switch {
 	case why == dropUnknownClient && d.authentic:
 		return fmt.Sprintf("no [[client]] of this address fits NAS-Identifier %q and Called-Station-Id %q",
-			visible(string(d.packet.value(d.packet.nasIdentifier))), visible(string(d.packet.value(d.packet.calledStationID))))
+			display.Visible(string(d.packet.value(d.packet.nasIdentifier))), display.Visible(string(d.packet.value(d.packet.calledStationID))))
 	case why == dropReplayed && d.reusesAuthenticator:
 		return "the client uses a Request Authenticator again (RFC 2865 §3 wants a new one each time); with a Message-Authenticator such requests are accepted"
 	case why == dropWrongCode && d.packet.code() == byte(radius.CodeAccountingRequest):

@@ -6,12 +6,10 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
+	"duoradiusd/internal/display"
 	"duoradiusd/policy"
 )
 
@@ -41,15 +39,15 @@ type Event struct {
 func (l *login) log(v *policy.Verdict, code string, now time.Time) {
 	s, c := l.server, l.request.client
 	e := Event{
-		Time: now, Client: c.Name, ClientAddr: l.datagram.host(), User: visible(v.User), Service: c.Login.Service,
-		UserIP: l.userIP, Code: code, Reason: v.Reason, Factor: v.Factor, Txid: visible(v.Txid),
+		Time: now, Client: c.Name, ClientAddr: l.datagram.host(), User: display.Visible(v.User), Service: c.Login.Service,
+		UserIP: l.userIP, Code: code, Reason: v.Reason, Factor: v.Factor, Txid: display.Visible(v.Txid),
 		Took: now.Sub(l.datagram.received), FirstTook: v.FirstFactor, DuoTook: v.Duo,
 	}
 	if v.User == "" {
-		e.User = visible(string(l.user))
+		e.User = display.Visible(string(l.user))
 	}
 	if v.Err != nil {
-		e.Err = visible(fmt.Sprint(v.Err))
+		e.Err = display.Visible(fmt.Sprint(v.Err))
 	}
 	e.Trace = visibleTrace(v.Trace)
 	if e.Hint = l.hint; e.Hint == "" {
@@ -107,10 +105,10 @@ func (e *Event) writeTo(l *line) {
 
 // visibleTrace is t with all that came from others as visible text.
 func visibleTrace(t policy.Trace) policy.Trace {
-	t.DuoUser, t.DuoMessage = visible(t.DuoUser), visible(t.DuoMessage)
+	t.DuoUser, t.DuoMessage = display.Visible(t.DuoUser), display.Visible(t.DuoMessage)
 	for i := range t.Steps {
 		s := &t.Steps[i]
-		s.Asked, s.Answer = visible(s.Asked), visible(s.Answer)
+		s.Asked, s.Answer = display.Visible(s.Asked), display.Visible(s.Answer)
 	}
 	return t
 }
@@ -120,19 +118,6 @@ func (e *Event) attrs() []slog.Attr {
 	l := line{form: asAttrs}
 	e.writeTo(&l)
 	return l.attrs
-}
-
-// visible replaces what a terminal might obey. slog quotes most of it, but as text not DEL and as JSON not C1.
-func visible(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return s
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return utf8.RuneError
-		}
-		return r
-	}, s)
 }
 
 // outcomes counts how logins ended. A login that failed open, or was not sent an answer, is in it like any other.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/internal/display"
 	"duoradiusd/policy"
 )
 
@@ -47,7 +48,7 @@ func TestLines(t *testing.T) {
 		func(e *Event) { e.Client = "tab\there" },
 		func(e *Event) { e.User, e.UserIP = `a=b "c" \d`, netip.Addr{} },
 		func(e *Event) { e.UserIP = netip.MustParseAddr("2001:db8::7") },
-		func(e *Event) { e.User = visible("jürgen\x1b[2J\u2028\xff\x7f\u00a0") },
+		func(e *Event) { e.User = display.Visible("jürgen\x1b[2J\u2028\xff\x7f\u00a0") },
 		func(e *Event) { e.Reason = policy.ReasonBadSecret },
 		func(e *Event) { e.Reason, e.Err = policy.ReasonDuoUnavailable, "duo: dial: refused" },
 		func(e *Event) { e.Factor, e.Txid, e.DuoTook = policy.FactorPush, "tx-1", 3456*time.Millisecond },
@@ -99,7 +100,7 @@ func FuzzLines(f *testing.F) {
 	f.Add("\x00\x7f\u2028é", "\xff")
 	f.Fuzz(func(t *testing.T, user, text string) {
 		e := someEvent()
-		e.User, e.Err = visible(user), visible(text)
+		e.User, e.Err = display.Visible(user), display.Visible(text)
 		for _, asJSON := range []bool{false, true} {
 			if got, want := byLines(e, asJSON), bySlog(e, asJSON); got != want {
 				t.Errorf("got  %swant %s", got, want)

@@ -8,12 +8,12 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"layeh.com/radius"
 	"layeh.com/radius/rfc2868"
 
+	"duoradiusd/internal/display"
 	"duoradiusd/policy"
 )
 
@@ -155,17 +155,10 @@ func chunks(message string) (list []string) {
 	return list
 }
 
-func plain(message string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n':
-			return r
-		case r == utf8.RuneError || !unicode.IsPrint(r) || strings.ContainsRune(`<>"`, r):
-			return -1
-		}
-		return r
-	}, message)
-}
+// plain returns a message as every client can show it: some put it into a page of HTML as it is.
+func plain(message string) string { return htmlMarks.Replace(display.Lines(message)) }
+
+var htmlMarks = strings.NewReplacer("<", "", ">", "", `"`, "")
 
 // Attributes that go over the wire encrypted with the client's secret.
 var (

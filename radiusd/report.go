@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"duoradiusd/internal/display"
 )
 
 // ClientReport is what has been seen of one client since the start, and what its administrator should do about
@@ -112,7 +114,7 @@ func (s *Server) PendingLogins(limit int) []PendingLogin {
 	slices.SortFunc(list, func(a, b PendingLogin) int { return a.Since.Compare(b.Since) })
 	list = list[:min(len(list), limit)]
 	for i := range list {
-		list[i].User = visible(list[i].User)
+		list[i].User = display.Visible(list[i].User)
 	}
 	return list
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"duoradiusd/cmd/internal/daemon"
+	"duoradiusd/internal/display"
 	"duoradiusd/policy"
 )
 
@@ -78,8 +79,8 @@ func printApprovals(out io.Writer, list []policy.Approval, now time.Time) error 
 		if a.UserIP.IsValid() {
 			ip = a.UserIP.String()
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", shown(a.User), shown(cmp.Or(a.DuoUserID, a.DuoUsername)),
-			orWord(a.Service, "any"), orWord(a.Client, "any"), ip, ago(a.ApprovedAt, now), until(a.EndsAt, now), a.Uses,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", display.Visible(a.User), display.Visible(cmp.Or(a.DuoUserID, a.DuoUsername)),
+			cmp.Or(a.Service, "any"), cmp.Or(a.Client, "any"), ip, ago(a.ApprovedAt, now), until(a.EndsAt, now), a.Uses,
 			ago(a.LastUsedAt, now))
 	}
 	return w.Flush()
@@ -135,7 +136,7 @@ func confirmAll(c *cobra.Command, running control) error {
 	if err := json.Unmarshal(answer, &list); err != nil {
 		return fmt.Errorf("answer of the daemon: %w", err)
 	}
-	fmt.Fprintf(c.ErrOrStderr(), "Forget %s, everybody's? [y/N] ", plural(len(list), "approval"))
+	fmt.Fprintf(c.ErrOrStderr(), "Forget %s, everybody's? [y/N] ", display.Count(len(list), "approval"))
 	line, _ := bufio.NewReader(stdin).ReadString('\n')
 	switch strings.ToLower(strings.TrimSpace(line)) {
 	case "y", "yes":
@@ -159,9 +160,9 @@ func forget(c *cobra.Command, running control, whose url.Values, user string) er
 	case f.Forgotten == 0 && user == "":
 		fmt.Fprintln(out, "Nothing was remembered.")
 	case f.Forgotten > 0 && user == "":
-		fmt.Fprintf(out, "%s forgotten, everybody's.\n", plural(f.Forgotten, "approval"))
+		fmt.Fprintf(out, "%s forgotten, everybody's.\n", display.Count(f.Forgotten, "approval"))
 	case f.Forgotten > 0:
-		fmt.Fprintf(out, "%s of %s forgotten.\n", plural(f.Forgotten, "approval"), shown(f.User))
+		fmt.Fprintf(out, "%s of %s forgotten.\n", display.Count(f.Forgotten, "approval"), display.Visible(f.User))
 	}
 	if f.Forgotten == 0 && user != "" {
 		return fmt.Errorf("nothing was remembered of %s", user)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"duoradiusd/cmd/internal/checkup"
 	"duoradiusd/cmd/internal/daemon"
 	"duoradiusd/conf"
+	"duoradiusd/internal/display"
 )
 
 func checkCommand() *cobra.Command {
@@ -125,9 +127,9 @@ func (t *tally) tell(f checkup.Finding) {
 	if f.Took >= 10*time.Millisecond {
 		took = fmt.Sprintf(" (%s)", f.Took.Round(time.Millisecond))
 	}
-	fmt.Fprintf(t.out, "%s %s: %s%s\n", marks[f.Level], shown(f.Subject), shown(f.Found), took)
+	fmt.Fprintf(t.out, "%s %s: %s%s\n", marks[f.Level], display.Visible(f.Subject), display.Visible(f.Found), took)
 	if f.Remedy != "" {
-		fmt.Fprintf(t.out, "    → %s\n", shown(f.Remedy))
+		fmt.Fprintf(t.out, "    → %s\n", display.Visible(f.Remedy))
 	}
 }
 
@@ -141,7 +143,7 @@ func (t *tally) end(stderr io.Writer, err error) error {
 		fmt.Fprintln(stderr, err)
 		return errSaid
 	case t.wrong > 0:
-		fmt.Fprintf(t.out, "\nThe configuration can be read, but there is more to do: %s, %s.\n", plural(t.wrong, "problem"), plural(t.warned, "warning"))
+		fmt.Fprintf(t.out, "\nThe configuration can be read, but there is more to do: %s, %s.\n", display.Count(t.wrong, "problem"), display.Count(t.warned, "warning"))
 		return errSaid
 	}
 	fmt.Fprintln(t.out, "\nThe configuration is right.")
@@ -190,7 +192,7 @@ func describe(w io.Writer, c *conf.Config) {
 	for _, cl := range c.Clients {
 		fmt.Fprintf(w, "client %q from %s: service %q, first factor %q, mode %s, answers within %s, remembers %s\n",
 			cl.Name, addressList(cl.Address), cl.Service, cl.FirstFactor, cl.Mode, duration(cl.Timeout),
-			orWord(duration(cl.Remember), "nothing"))
+			cmp.Or(duration(cl.Remember), "nothing"))
 	}
 	fmt.Fprintf(w, "%s; users that are not listed: %s\n\n", daemon.Summary(c), c.Username.Unlisted)
 }

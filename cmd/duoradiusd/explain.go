@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"duoradiusd/conf"
+	"duoradiusd/internal/display"
 )
 
 func explainCommand() *cobra.Command {
@@ -112,22 +114,22 @@ func explainClient(out io.Writer, config *conf.Config, c conf.Client) error {
 	row := func(key string, value any) { fmt.Fprintf(w, "%s\t%v\t%s\n", key, value, why(key)) }
 	fmt.Fprintf(out, "client %q\n", c.Name)
 	row("address", addressList(c.Address))
-	row("listen", orWord(list(c.Listen), "any"))
-	row("nas_identifier", orWord(list(c.NASIdentifier), "any"))
-	row("called_station_id", orWord(list(c.CalledStationID), "any"))
+	row("listen", cmp.Or(list(c.Listen), "any"))
+	row("nas_identifier", cmp.Or(list(c.NASIdentifier), "any"))
+	row("called_station_id", cmp.Or(list(c.CalledStationID), "any"))
 	fmt.Fprintf(w, "secret\t(not shown)\tset in the file\n")
 	row("profile", c.Profile)
 	row("service", c.Service)
-	row("application", orWord(c.Application, "[duo]"))
+	row("application", cmp.Or(c.Application, "[duo]"))
 	row("first_factor", strings.Join(c.FirstFactors, ", "))
 	row("mode", c.Mode)
 	row("factors", list(c.Factors))
-	row("delimiter", orWord(c.Delimiter, "none: append mode is off"))
+	row("delimiter", cmp.Or(c.Delimiter, "none: append mode is off"))
 	row("timeout", duration(c.Timeout))
 	row("user_ip", list(c.UserIP))
 	row("password_charset", c.PasswordCharset)
-	row("remember", orWord(duration(c.Remember), "never"))
-	row("probe_users", orWord(list(c.ProbeUsers), "none"))
+	row("remember", cmp.Or(duration(c.Remember), "never"))
+	row("probe_users", cmp.Or(list(c.ProbeUsers), "none"))
 	row("probe_answer", c.ProbeAnswer)
 	row("status_server", c.StatusServer)
 	row("failmode", failmodeOf(config, c))
@@ -177,7 +179,7 @@ func passed(c conf.Client) string {
 	for _, id := range c.Pass {
 		names = append(names, conf.AttributeName(id))
 	}
-	return orWord(list(names), "none")
+	return cmp.Or(list(names), "none")
 }
 
 func failmodeOf(config *conf.Config, c conf.Client) string {
@@ -203,24 +205,10 @@ func list[T any](items []T) string {
 	return strings.Join(words, ", ")
 }
 
-func orWord(s, otherwise string) string {
-	if s == "" {
-		return otherwise
-	}
-	return s
-}
-
 // duration prints d as the configuration has it: "15m", not "15m0s"; "" for none.
 func duration(d time.Duration) string {
 	if d == 0 {
 		return ""
 	}
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
+	return display.Duration(d)
 }

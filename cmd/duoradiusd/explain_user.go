@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -144,7 +145,7 @@ func (t *told) listed() string {
 		}
 	}
 	if t.User.Services != nil {
-		say += fmt.Sprintf("; a second factor at %s, elsewhere %s", orWord(list(t.User.Services), "no service"), t.User.Elsewhere)
+		say += fmt.Sprintf("; a second factor at %s, elsewhere %s", cmp.Or(list(t.User.Services), "no service"), t.User.Elsewhere)
 	}
 	return say
 }
@@ -214,7 +215,7 @@ func (t *told) rules() {
 	}
 	if t.Rule != nil {
 		r := t.Rules[misfits]
-		t.line(ruleAt(r), "%sfits: second_factor = %q", ruleName(r), orWord(string(t.Rule.Need), string(policy.NeedRequired)))
+		t.line(ruleAt(r), "%sfits: second_factor = %q", ruleName(r), cmp.Or(string(t.Rule.Need), string(policy.NeedRequired)))
 		return
 	}
 	t.line("rules", "none fits")
@@ -271,7 +272,7 @@ func (t *told) end() {
 	t.line("second factor", "required: %s", t.requiredBy())
 	t.line("remembered", "%s", t.lifetime())
 	t.line("asked", "%s", t.asked())
-	t.line("Duo can't be asked", "failmode = %q%s", orWord(string(t.Failmode), string(policy.FailmodeSecure)), map[policy.Failmode]string{
+	t.line("Duo can't be asked", "failmode = %q%s", cmp.Or(string(t.Failmode), string(policy.FailmodeSecure)), map[policy.Failmode]string{
 		policy.FailmodeSafe: ": accepted on the first factor alone", policy.FailmodeSilent: ": no answer, so that the client asks its next server",
 	}[t.Failmode])
 }

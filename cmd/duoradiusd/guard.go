@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"duoradiusd/cmd/internal/daemon"
+	"duoradiusd/internal/display"
 	"duoradiusd/policy"
 )
 
@@ -65,11 +67,11 @@ func printGuard(out io.Writer, list []policy.GuardCount, now time.Time) error {
 		if !c.HeldUntil.IsZero() {
 			held = "ends " + until(c.HeldUntil, now)
 		}
-		user, address, count := orWord(c.Person, "everybody"), orWord(c.Source, "others"), fmt.Sprint(c.Count)
+		user, address, count := cmp.Or(c.Person, "everybody"), cmp.Or(c.Source, "others"), fmt.Sprint(c.Count)
 		if c.Limit == policy.LimitPushes {
 			address, count = "any", "-"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.Limit, shown(user), shown(address), count, held)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.Limit, display.Visible(user), display.Visible(address), count, held)
 	}
 	return w.Flush()
 }
@@ -113,10 +115,10 @@ func clearGuard(c *cobra.Command, running control, whose url.Values, who string)
 		c.OutOrStdout().Write(answer)
 	}
 	if cleared.Cleared == 0 {
-		return fmt.Errorf("nothing was counted against %s", shown(who))
+		return fmt.Errorf("nothing was counted against %s", display.Visible(who))
 	}
 	if !*running.json {
-		fmt.Fprintf(c.OutOrStdout(), "%s of %s cleared.\n", plural(cleared.Cleared, "count"), shown(cleared.User+cleared.Address))
+		fmt.Fprintf(c.OutOrStdout(), "%s of %s cleared.\n", display.Count(cleared.Cleared, "count"), display.Visible(cleared.User+cleared.Address))
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 
 	"duoradiusd/cmd/internal/daemon"
 	"duoradiusd/cmd/internal/history"
+	"duoradiusd/internal/display"
 )
 
 func loginsCommand() *cobra.Command {
@@ -103,8 +105,8 @@ func (p *loginPrinter) print(list []history.Record) error {
 		if p.json {
 			err = json.NewEncoder(p.out).Encode(r)
 		} else {
-			_, err = fmt.Fprintf(p.out, loginLine, r.Time.Local().Format("2006-01-02 15:04:05"), shown(r.User), r.Client,
-				strings.ToLower(strings.TrimPrefix(r.Code, "Access-")), r.Reason, orWord(r.Factor, "-"), milliseconds(r.TookMS), shown(remarks(r)))
+			_, err = fmt.Fprintf(p.out, loginLine, r.Time.Local().Format("2006-01-02 15:04:05"), display.Visible(r.User), r.Client,
+				strings.ToLower(strings.TrimPrefix(r.Code, "Access-")), r.Reason, cmp.Or(r.Factor, "-"), milliseconds(r.TookMS), display.Visible(remarks(r)))
 		}
 		if err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"duoradiusd/cmd/internal/daemon"
+	"duoradiusd/internal/display"
 )
 
 func statusCommand() *cobra.Command {
@@ -81,28 +82,28 @@ func printStatus(out io.Writer, s daemon.Status) error {
 	for _, d := range s.Duo {
 		line := d.Health
 		if d.Degraded > 0 {
-			line += ", became slow or down " + plural(int(d.Degraded), "time")
+			line += ", became slow or down " + display.Count(int(d.Degraded), "time")
 		}
 		if d.Error != "" {
-			line += ": " + shown(d.Error)
+			line += ": " + display.Visible(d.Error)
 		}
 		fmt.Fprintf(w, "%s\t%s\n", strings.Join(strings.Fields("Duo "+d.Application+" "+d.APIHost), " "), line)
 	}
 	for _, f := range s.FirstFactors {
 		line := map[bool]string{true: "up", false: "down"}[f.Up]
 		if f.Error != "" {
-			line += ": " + shown(f.Error)
+			line += ": " + display.Visible(f.Error)
 		}
 		fmt.Fprintf(w, "%s\t%s\n", strings.TrimSpace("first factor "+f.Name+" "+f.Server), line)
 	}
 	if s.NotReady != "" {
-		fmt.Fprintf(w, "not ready\t%s\n", shown(s.NotReady))
+		fmt.Fprintf(w, "not ready\t%s\n", display.Visible(s.NotReady))
 	}
 	fmt.Fprintf(w, "pending logins\t%d\n", s.Pending)
 	fmt.Fprintf(w, "approvals kept\t%d\n", s.Approvals)
 	fmt.Fprintf(w, "replies kept\t%d\n", s.Replies)
 	if a := s.AuthLog; a != nil {
-		fmt.Fprintf(w, "auth log\t%s, %s lost\n", a.Path, plural(int(a.Lost), "line"))
+		fmt.Fprintf(w, "auth log\t%s, %s lost\n", a.Path, display.Count(int(a.Lost), "line"))
 	}
 	counted(w, "login", s.Logins)
 	counted(w, "dropped", s.Dropped)

@@ -3,11 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // table aligns cells that end in a tab, for people.
@@ -56,22 +53,4 @@ func units(d, large time.Duration, l string, small time.Duration, s string) stri
 		return fmt.Sprintf("%d %s %d %s", d/large, l, rest, s)
 	}
 	return fmt.Sprintf("%d %s", d/large, l)
-}
-
-// plural counts things: "1 approval", "2 approvals".
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
-// shown is text of others, without what a terminal might obey.
-func shown(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return utf8.RuneError
-		}
-		return r
-	}, s)
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"testing"
 	"time"
+
+	"duoradiusd/internal/display"
 )
 
 func TestSpan(t *testing.T) {
@@ -43,7 +45,7 @@ func TestAgoAndUntil(t *testing.T) {
 }
 
 func TestShown(t *testing.T) {
-	if got, want := shown("a\x1b[31m\n\u0085\u202eÄ\x7f"), "a\ufffd[31m\ufffd\ufffd\ufffdÄ\ufffd"; got != want {
+	if got, want := display.Visible("a\x1b[31m\n\u0085\u202eÄ\x7f"), "a\ufffd[31m\ufffd\ufffd\ufffdÄ\ufffd"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

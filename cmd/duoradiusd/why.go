@@ -15,6 +15,7 @@ import (
 
 	"duoradiusd/cmd/internal/daemon"
 	"duoradiusd/cmd/internal/history"
+	"duoradiusd/internal/display"
 	"duoradiusd/policy"
 )
 
@@ -128,22 +129,22 @@ func readAuthLog(path, user string) (list []history.Record, err error) {
 }
 
 func printWhy(out io.Writer, r history.Record) {
-	fmt.Fprintf(out, "%s  %s through client %q: %s, %s\n", r.Time.Local().Format("2006-01-02 15:04:05"), shown(r.User), r.Client, r.Code, r.Reason)
+	fmt.Fprintf(out, "%s  %s through client %q: %s, %s\n", r.Time.Local().Format("2006-01-02 15:04:05"), display.Visible(r.User), r.Client, r.Code, r.Reason)
 	for _, s := range r.Steps {
 		asked := s.Name
 		if s.Asked != "" {
-			asked += " (" + shown(s.Asked) + ")"
+			asked += " (" + display.Visible(s.Asked) + ")"
 		}
-		fmt.Fprintf(out, "  %8s  %s: %s\n", milliseconds(s.TookMS), asked, shown(s.Answer))
+		fmt.Fprintf(out, "  %8s  %s: %s\n", milliseconds(s.TookMS), asked, display.Visible(s.Answer))
 	}
 	if r.Rule != "" {
-		fmt.Fprintf(out, "            rule %q decided\n", shown(r.Rule))
+		fmt.Fprintf(out, "            rule %q decided\n", display.Visible(r.Rule))
 	}
 	if r.DuoMessage != "" {
-		fmt.Fprintf(out, "            Duo says: %s\n", shown(r.DuoMessage))
+		fmt.Fprintf(out, "            Duo says: %s\n", display.Visible(r.DuoMessage))
 	}
 	if r.Error != "" {
-		fmt.Fprintf(out, "            error: %s\n", shown(r.Error))
+		fmt.Fprintf(out, "            error: %s\n", display.Visible(r.Error))
 	}
 	for _, t := range policy.Reasons() {
 		if string(t.Reason) == r.Reason {
@@ -151,7 +152,7 @@ func printWhy(out io.Writer, r history.Record) {
 		}
 	}
 	if r.Cure != "" {
-		fmt.Fprintf(out, "          → %s\n", shown(r.Cure))
+		fmt.Fprintf(out, "          → %s\n", display.Visible(r.Cure))
 	}
 	fmt.Fprintf(out, "            login_id=%s%s, took %s\n\n", r.LoginID, txid(r.Txid), milliseconds(r.TookMS))
 }
@@ -160,5 +161,5 @@ func txid(s string) string {
 	if s == "" {
 		return ""
 	}
-	return ", Duo's txid " + shown(s)
+	return ", Duo's txid " + display.Visible(s)
 }

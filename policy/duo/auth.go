@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"duoradiusd/internal/display"
 	"duoradiusd/policy"
 )
 
@@ -119,12 +120,12 @@ func (p *preauth) judge() (policy.Preauth, error) {
 		return policy.Preauth{}, unknownResult(preauthPath, p.Result)
 	}
 	out := policy.Preauth{
-		Result: result, Message: printable(p.StatusMsg), EnrollURL: printable(p.EnrollURL), Txid: p.Txid, Code: printable(p.Code),
+		Result: result, Message: display.Visible(p.StatusMsg), EnrollURL: display.Visible(p.EnrollURL), Txid: p.Txid, Code: display.Visible(p.Code),
 	}
 	for _, d := range p.Devices {
 		out.Devices = append(out.Devices, policy.Device{
-			ID: d.ID, Type: d.Type, Name: printable(cmp.Or(d.DisplayName, d.Name)), Number: printable(d.Number),
-			Capabilities: d.Capabilities, NextCode: printable(d.NextCode),
+			ID: d.ID, Type: d.Type, Name: display.Visible(cmp.Or(d.DisplayName, d.Name)), Number: display.Visible(d.Number),
+			Capabilities: d.Capabilities, NextCode: display.Visible(d.NextCode),
 		})
 	}
 	return out, nil
@@ -167,8 +168,8 @@ func (s *status) result() policy.AuthResult {
 	}
 	return policy.AuthResult{
 		Allowed: s.Result == "allow",
-		Status:  printable(s.Status),
-		Message: printable(s.StatusMsg),
+		Status:  display.Visible(s.Status),
+		Message: display.Visible(s.StatusMsg),
 		Txid:    s.Txid,
 	}
 }

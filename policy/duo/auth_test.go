@@ -51,7 +51,7 @@ func TestPreauth(t *testing.T) {
 		{name: "allow", user: fakeduo.User{Preauth: "allow"},
 			want: policy.Preauth{Result: policy.PreauthAllow, Message: "Account is active"}},
 		{name: "deny", user: fakeduo.User{Preauth: "deny", PreauthMessage: "Not \x1b[31mtoday\x00"},
-			want: policy.Preauth{Result: policy.PreauthDeny, Message: "Not  [31mtoday "}},
+			want: policy.Preauth{Result: policy.PreauthDeny, Message: "Not \ufffd[31mtoday\ufffd"}},
 		{name: "locked out", user: fakeduo.User{LockedOut: true}, want: policy.Preauth{Result: policy.PreauthDeny,
 			Message: "Your account has been locked out due to excessive authentication failures"}},
 		{name: "enroll", user: fakeduo.User{Preauth: "enroll"}, want: policy.Preauth{Result: policy.PreauthEnroll,

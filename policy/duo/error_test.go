@@ -110,7 +110,7 @@ func TestErrors(t *testing.T) {
 			"refused", ": 400"},
 		{"code of another kind", fakeduo.Fault{Status: 400, Body: `{"stat":"FAIL","code":[40002]}`}, "refused", ": 400"},
 		{"escape sequences", fakeduo.Fault{Status: 400, Body: `{"stat":"FAIL","message":"\u001b]0;x\u0007\u009b1m"}`},
-			"refused", ": 400:  ]0;x  1m"},
+			"refused", ": 400: \ufffd]0;x\ufffd\ufffd1m"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, c := ready(t, fakeduo.Config{}, fakeduo.User{Passcodes: []string{"123456"}})

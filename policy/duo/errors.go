@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/net/http2"
 
+	"duoradiusd/internal/display"
 	"duoradiusd/policy"
 )
 
@@ -58,11 +59,11 @@ func (e *Error) Error() string {
 	}
 	for _, text := range []string{e.Message, e.Detail, e.hint()} {
 		if text != "" {
-			fmt.Fprintf(&b, ": %.200s", printable(text))
+			fmt.Fprintf(&b, ": %.200s", display.Visible(text))
 		}
 	}
 	if e.Err != nil {
-		fmt.Fprintf(&b, ": %s", printable(e.Err.Error()))
+		fmt.Fprintf(&b, ": %s", display.Visible(e.Err.Error()))
 	}
 	return b.String()
 }
@@ -255,14 +256,4 @@ func explainTrust(err error, ca string) error {
 		return fmt.Errorf("is api_host right? %w", err)
 	}
 	return fmt.Errorf("the certificate is issued by %q, and ca trusts %s; is TLS broken up on the way? %w", leaf.Issuer.String(), ca, err)
-}
-
-// printable keeps control characters, terminal escapes among them, out of logs and replies.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, s)
 }

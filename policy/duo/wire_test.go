@@ -239,7 +239,7 @@ func TestFieldsOfTheFuture(t *testing.T) {
 			{"device":"DH1","type":"token","display_name":"Key","capabilities":["webauthn"],"battery":{"left":1}}]}}`)
 	})
 	got, err := c.Preauth(t.Context(), policy.PreauthRequest{User: jo})
-	want := "[{ID:DP1 Type:phone Name: [1mPhone Number: Capabilities:[] NextCode:} " +
+	want := "[{ID:DP1 Type:phone Name:\ufffd[1mPhone Number: Capabilities:[] NextCode:} " +
 		"{ID:DH1 Type:token Name:Key Number: Capabilities:[webauthn] NextCode:}]"
 	if text := fmt.Sprintf("%+v", got.Devices); err != nil || got.Result != policy.PreauthAuth || text != want {
 		t.Errorf("got %s, %v, want %s", text, err, want)

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
+	"duoradiusd/internal/display"
 	"duoradiusd/policy"
 )
 
@@ -71,15 +71,10 @@ func parseReply(b []byte, authenticator [16]byte) reply {
 	return p
 }
 
-// text returns an upstream's message in a form that is safe to show: UTF-8 of at most maxMessage octets, without control
-// characters.
+// text returns an upstream's message in a form that is safe to show: UTF-8 of at most maxMessage octets, without what
+// does not print.
 func text(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, s)
+	s = display.Lines(s)
 	if len(s) > maxMessage {
 		n := maxMessage
 		for !utf8.RuneStart(s[n]) {

@@ -207,7 +207,7 @@ func TestMessages(t *testing.T) {
 		{"cut between runes", []string{long[:252], long[252:504], long[504:600]}, long[:600]},
 		{"cut within a rune", []string{long[:253], long[253:506], long[506:600]}, long[:600]},
 		{"not UTF-8", []string{"a\xff\xfeb"}, "ab"},
-		{"control characters", []string{"a\x1b[31m\x00\x07b\tc\nd\u009b"}, "a[31mb\tc\nd"},
+		{"control characters", []string{"a\x1b[31m\x00\x07b\tc\nd\u009b"}, "a[31mbc\nd"},
 		{"long", []string{long[:253], long[253:506], long[506:759], long[759:1012], long[1012:1200]}, long[:1012]},
 		{"none", nil, ""},
 	} {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+
+	"duoradiusd/internal/display"
 )
 
 // fate is what becomes of an option.
@@ -80,7 +82,7 @@ func (l *ledger) summary(file string, sections []*section, files []string) strin
 		options += len(s.options)
 	}
 	fmt.Fprintf(&b, "%s: %s in %s; %s to decide\n", show(file),
-		plural(options, "option"), plural(len(sections), "section"), plural(l.decisions(), "thing"))
+		display.Count(options, "option"), display.Count(len(sections), "section"), display.Count(l.decisions(), "thing"))
 	for _, f := range []fate{carried, changed, dropped, decide} {
 		if f == changed {
 			l.changes(&b)
@@ -168,11 +170,4 @@ func (l *ledger) decisions() (n int) {
 		}
 	}
 	return n
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
