@@ -26,7 +26,7 @@ func (l *loader) combinations(c *Config, at sites) {
 	}
 	for i, rule := range c.Rules {
 		for _, client := range c.Clients {
-			if rule.canFit(client) {
+			if canFit(rule, client) {
 				l.ruleAt(at.rules[i], rule, client)
 				l.claimedAddress(at.rules[i], rule, client, c.Rules[i+1:])
 				if l.safeInTime(at.rules[i], rule.Failmode, client, c) {
@@ -62,21 +62,21 @@ func (l *loader) safeInTime(at place, mode policy.Failmode, client Client, c *Co
 
 // claimedAddress warns of a rule by networks that spares its logins a later rule that denies: whoever sends an unsigned
 // request claims what address they like.
-func (l *loader) claimedAddress(at place, r Rule, c Client, later []Rule) {
-	denies := func(r Rule) bool { return r.Need == policy.NeedDeny && r.canFit(c) }
+func (l *loader) claimedAddress(at place, r policy.Rule, c Client, later []policy.Rule) {
+	denies := func(r policy.Rule) bool { return r.Need == policy.NeedDeny && canFit(r, c) }
 	if len(r.Networks) > 0 && (r.Need == policy.NeedRequired || r.Need == "") && c.MessageAuthenticator != Require && slices.ContainsFunc(later, denies) {
 		l.warn(at.under("networks"), `addresses that an unsigned request can claim to get past a later rule that denies, at client %s; want message_authenticator = "require" there`, quote(c.Name))
 	}
 }
 
 // canFit reports whether the rule can fit logins at the client.
-func (r Rule) canFit(c Client) bool {
+func canFit(r policy.Rule, c Client) bool {
 	return (len(r.Clients) == 0 || slices.Contains(r.Clients, c.Name)) &&
 		(len(r.Services) == 0 || slices.Contains(r.Services, c.Service))
 }
 
 // ruleAt looks at what holds for the logins at the client that the rule fits.
-func (l *loader) ruleAt(at place, r Rule, c Client) {
+func (l *loader) ruleAt(at place, r policy.Rule, c Client) {
 	switch r.Need {
 	case policy.NeedExempt:
 		if len(r.Networks) > 0 && c.MessageAuthenticator == Accept {
@@ -134,7 +134,7 @@ func (l *loader) firstFactors(c *Config, at sites) {
 		}
 	}
 	for i, r := range c.Replies {
-		l.groupsAt(at.replies[i], Rule{Groups: r.Groups, Clients: r.Clients}, c.Clients, byName)
+		l.groupsAt(at.replies[i], policy.Rule{Groups: r.Groups, Clients: r.Clients}, c.Clients, byName)
 	}
 }
 
@@ -174,13 +174,13 @@ func (l *loader) domains(c *Config, at sites) {
 
 // groupsAt refuses groups that none of the logins has which the rule could fit. Where some have them, it returns the first
 // client whose logins do not, and why.
-func (l *loader) groupsAt(at place, r Rule, clients []Client, byName map[string]FirstFactor) (without string) {
+func (l *loader) groupsAt(at place, r policy.Rule, clients []Client, byName map[string]FirstFactor) (without string) {
 	if len(r.Groups) == 0 {
 		return ""
 	}
 	some := false
 	for _, client := range clients {
-		if !r.canFit(client) {
+		if !canFit(r, client) {
 			continue
 		}
 		tells := slices.ContainsFunc(client.FirstFactors, func(name string) bool {

@@ -2,6 +2,8 @@ package conf
 
 import (
 	_ "embed"
+
+	"duoradiusd/policy"
 )
 
 // Example is a complete configuration with every key that this version understands, each explained once.
@@ -18,8 +20,8 @@ type Config struct {
 	FirstFactors []FirstFactor
 	Username     Username
 	Users        []User
-	Rules        []Rule  // in the files' order; the first that fits decides
-	Replies      []Reply // all that fit are added
+	Rules        []policy.Rule // in the files' order; the first that fits decides
+	Replies      []Reply       // all that fit are added
 	Remember     Remember
 	Cluster      Cluster
 	Guard        Guard

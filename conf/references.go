@@ -4,6 +4,8 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+
+	"duoradiusd/policy"
 )
 
 // sites tells where the tables of each list stand, in the order of Config's lists.
@@ -94,7 +96,7 @@ func (l *loader) duplicates(c *Config, at sites) {
 	unique(l, c.Applications, at.applications, func(x Application) string { return x.Name })
 	unique(l, c.FirstFactors, at.firstFactors, func(x FirstFactor) string { return x.Name })
 	unique(l, c.Clients, at.clients, func(x Client) string { return x.Name })
-	unique(l, c.Rules, at.rules, func(x Rule) string { return x.Name })
+	unique(l, c.Rules, at.rules, func(x policy.Rule) string { return x.Name })
 	l.tellApart(c, at)
 	l.duplicateListens(c, at)
 }

@@ -1,30 +1,10 @@
 package conf
 
-import (
-	"net/netip"
-	"time"
+import "duoradiusd/policy"
 
-	"duoradiusd/policy"
-)
-
-// Rule decides for the logins that fit all of its lists; a list that is empty fits every login.
-type Rule struct {
-	Name     string // for logs; may be empty
-	Users    []string
-	Groups   []string // of the user, which the first factor tells
-	Clients  []string
-	Services []string
-	Networks []netip.Prefix // of the user's address
-	Hours    []policy.Hours // any of them
-	Need     policy.Need
-	Mode     policy.Mode     // "" = the client's
-	Factors  []policy.Factor // nil = the client's
-	Remember *time.Duration  // nil = the user's or the client's
-	Failmode policy.Failmode // "" = the client's
-}
-
-func readRule(t *table) Rule {
-	r := Rule{
+// readRule reads a [[rule]], which decides for the logins that fit all of its lists.
+func readRule(t *table) policy.Rule {
+	r := policy.Rule{
 		Name:     t.word("name", ""),
 		Users:    t.words("users"),
 		Groups:   t.words("groups"),

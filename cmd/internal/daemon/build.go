@@ -150,6 +150,7 @@ func settings(c *conf.Config) policy.Settings {
 		Guard:    policy.PushLimits{Pushes: c.Guard.Pushes, Window: c.Guard.Window, Cooldown: c.Guard.Cooldown},
 	}
 	s.Guesses = c.Guard.Guesses
+	s.Rules = c.Rules
 	s.Users = make([]policy.User, 0, len(c.Users))
 	for _, u := range c.Users {
 		services := u.Services
@@ -159,12 +160,6 @@ func settings(c *conf.Config) policy.Settings {
 		s.Users = append(s.Users, policy.User{
 			Name: u.Name, Aliases: u.Aliases, Services: services, Elsewhere: u.Elsewhere, Remember: u.Remember,
 			Duo: policy.Identity{UserID: u.DuoUserID, Username: u.DuoUsername},
-		})
-	}
-	for _, r := range c.Rules {
-		s.Rules = append(s.Rules, policy.Rule{
-			Name: r.Name, Users: r.Users, Groups: r.Groups, Clients: r.Clients, Services: r.Services,
-			Networks: r.Networks, Hours: r.Hours, Need: r.Need, Mode: r.Mode, Factors: r.Factors, Remember: r.Remember, Failmode: r.Failmode,
 		})
 	}
 	for _, r := range c.Replies {
