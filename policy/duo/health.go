@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/failover"
 )
 
 // Health is what the last calls say of Duo.
@@ -35,15 +36,14 @@ const (
 // it may be one user's name that Duo's front end can't take: only when a ping fails too, Duo is down.
 type health struct {
 	changed func(Health, error)
+	reports failover.Reports
 
 	mu      sync.Mutex // guards all below
 	state   Health
-	err     error     // of Down
-	failed  time.Time // when the last ping failed
-	ping    *ping     // under way; nil = none
-	pinging bool      // probe runs
-	news    []func()
-	telling bool
+	err     error            // of Down
+	failed  time.Time        // when the last ping failed
+	ping    *ping            // under way; nil = none
+	pinging bool             // probe runs
 	late    [slowSample]bool // whether the last preauths took long, in a ring
 	seen    int              // preauths since the start
 }
@@ -172,28 +172,17 @@ func (c *Client) probe() {
 	}
 }
 
-// change does to, and tells of the state that comes of it when it is another. Whoever tells goes on with the changes
-// that others make meanwhile: changed hears of one after the other, in their order, and nobody else waits for it.
+// change does to, and reports the state that comes of it if that is another one. changed gets one report after the other, in
+// their order, and nobody else waits for it.
 func (h *health) change(to func()) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
 	was := h.state
 	to()
 	if is, err := h.state, h.err; is != was && h.changed != nil {
-		h.news = append(h.news, func() { h.changed(is, err) })
+		h.reports.Add(func() { h.changed(is, err) })
 	}
-	if h.telling {
-		return
-	}
-	h.telling = true
-	for len(h.news) > 0 {
-		tell := h.news[0]
-		h.news = h.news[1:]
-		h.mu.Unlock()
-		tell()
-		h.mu.Lock()
-	}
-	h.telling = false
+	h.mu.Unlock()
+	h.reports.Flush()
 }
 
 // pace is Slow when more than 5 in 100 of the last preauths were late. A ping says nothing of that. mu is held.
