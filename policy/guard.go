@@ -103,7 +103,7 @@ func (p *Policy) ClearOf(name string) GuardClear {
 	if !ok {
 		canonical = name
 	}
-	what := GuardClear{Person: canonical, Duo: Identity{Username: canonical}}
+	what := GuardClear{Person: Fold(canonical), Duo: Identity{Username: canonical}}
 	if u != nil && u.Duo != (Identity{}) {
 		what.Duo = u.Duo
 	}

@@ -14,6 +14,7 @@ const (
 	maxKnown    = 16                  // sources of one person
 	creditEvery = 24 * time.Hour      // one person gives one source one wrong guess back
 	turnPause   = time.Second         // after a wrong guess at a source that has had too many
+	maxQueue    = 2048                // guesses that wait for a turn of one source; more would take the daemon's room from all
 )
 
 // localGuesses is the part of localGuard that counts guesses. Its owner guards it with a mutex.
@@ -128,8 +129,8 @@ func (w *wait) over(ctx context.Context, a *Admission) bool {
 	return true
 }
 
-// try admits a guess, or says what it is to wait for: nil where its person's budget is spent. queued is the turn that it
-// waits for or has.
+// try admits a guess, or says what it is to wait for: nil where its person's budget is spent, or too many wait for the source's
+// turn. queued is the turn that it waits for or has.
 func (g *localGuard) try(a *Admission, queued **turn) *wait {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -145,6 +146,10 @@ func (g *localGuard) try(a *Admission, queued **turn) *wait {
 	if !a.Known && g.sources.spent(a.Source, perSource, now) {
 		a.Limit = LimitPerSource
 		if *queued == nil {
+			if t := g.turns[a.Source]; t != nil && t.users >= maxQueue {
+				a.Until = g.sources.next(a.Source, perSource, now)
+				return nil
+			}
 			*queued = g.joinTurn(a.Source)
 		}
 		if !a.Turn {

@@ -25,8 +25,9 @@ floods of pushes. The configuration's [guard] has the limits.
 
 A user has one budget of wrong passwords, and one of wrong passcodes, at each address from which Duo has
 allowed a login of that user within 30 days, and one for all other addresses together. A user who is held
-back there reads when to try again. Too many wrong ones from one address hold up only those users who
-never logged in from there.`,
+back there reads when to try again. A user who never logged in anywhere may be held back while somebody
+else guesses: guard clear helps. Too many wrong guesses from one address hold up only those users who never
+logged in from there.`,
 		Example: `  duoradiusd guard list                      who is held back, and until when?
   duoradiusd guard clear --user alice        it was alice herself: let her try again at once`,
 		Args: noArgs,
