@@ -57,7 +57,7 @@ func (p *packet) unsupported() string {
 	case p.arap:
 		return "the method is ARAP, which nobody checks here: set the client to PAP"
 	case !p.userPassword.present():
-		return "the request has no password attribute: neither User-Password nor that of another method"
+		return "the request has no password attribute: neither User-Password nor that of another method; ignore_password = true serves clients that have checked it"
 	}
 	return ""
 }

@@ -190,8 +190,12 @@ func describe(w io.Writer, c *conf.Config) {
 		fmt.Fprintf(w, "first factor %q: %s\n", f.Name, firstFactorOf(f))
 	}
 	for _, cl := range c.Clients {
-		fmt.Fprintf(w, "client %q from %s: service %q, first factor %q, mode %s, answers within %s, remembers %s\n",
-			cl.Name, addressList(cl.Address), cl.Service, cl.FirstFactor, cl.Mode, duration(cl.Timeout),
+		ignores := ""
+		if cl.IgnorePassword {
+			ignores = ", does not look at passwords"
+		}
+		fmt.Fprintf(w, "client %q from %s: service %q, first factor %q%s, mode %s, answers within %s, remembers %s\n",
+			cl.Name, addressList(cl.Address), cl.Service, cl.FirstFactor, ignores, cl.Mode, duration(cl.Timeout),
 			cmp.Or(duration(cl.Remember), "nothing"))
 	}
 	fmt.Fprintf(w, "%s; users that are not listed: %s\n\n", daemon.Summary(c), c.Username.Unlisted)
