@@ -15,18 +15,18 @@ import (
 )
 
 const (
-	maxAnswer   = 1 << 20 // octets of all that answers one request
-	maxStartTLS = 4 << 10
-	farewell    = time.Second // for the unbind request to leave
+	maxAnswer   = 1 << 20     // octets of everything that answers one request
+	maxStartTLS = 4 << 10     // octets of the answer to StartTLS
+	farewell    = time.Second // how long sending the unbind request may take
 )
 
-// maxNesting bounds how deep an answer may be nested: the decoder copies what is inside at each level. Results take six,
-// controls a few more.
+// maxNesting bounds how deep an answer may be nested, because the decoder copies the content at each level. Results need six
+// levels, controls a few more.
 const maxNesting = 20
 
 func init() { ber.MaxNestingDepth = maxNesting }
 
-// conn is a connection to a directory: go-ldap's, with an end to every wait and a bound to every answer.
+// conn is a connection of go-ldap on which every wait ends and every answer is bounded.
 type conn struct {
 	*ldap.Conn
 	wire *wire
@@ -38,9 +38,9 @@ type conn struct {
 // wire is what go-ldap reads from and writes to.
 type wire struct {
 	net.Conn              // TLS, or tcp itself
-	tcp      net.Conn     // closing it ends all that goes on above
+	tcp      net.Conn     // closing it ends everything above it
 	left     atomic.Int64 // octets that may still be read
-	ended    atomic.Value // a readError: why there is no more to read
+	ended    atomic.Value // a readError: why nothing more can be read
 }
 
 type readError struct{ error }
@@ -61,13 +61,13 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// connect opens a connection to s, with TLS as configured, bound as nobody yet.
+// connect opens a connection to s, with TLS as configured. It is not bound yet.
 func (s *server) connect(ctx context.Context) (*conn, error) {
 	tcp, err := s.dial(ctx, "tcp", s.addr)
 	if err != nil {
 		return nil, err
 	}
-	// go-ldap's StartTLS knows no context, and waits for ever where something else than its answer comes first.
+	// go-ldap's StartTLS takes no context, and waits forever if something other than its answer comes first.
 	stop := context.AfterFunc(ctx, func() { tcp.Close() })
 	c, err := s.secure(ctx, tcp)
 	if !stop() && err == nil {
@@ -102,8 +102,8 @@ func (s *server) secure(ctx context.Context, tcp net.Conn) (*conn, error) {
 	return c, nil
 }
 
-// startTLS asks for TLS (RFC 4511 §4.14). It reads the answer octet by octet, not more: what comes in clear behind it
-// must not pass for something said within TLS.
+// startTLS asks for TLS (RFC 4511 §4.14). It reads the octets of the answer and no more, because what follows in clear must
+// not be taken for data within TLS.
 func startTLS(tcp net.Conn) error {
 	request := ber.NewSequence("LDAPMessage")
 	request.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 1, "messageID"))
@@ -124,7 +124,7 @@ func startTLS(tcp net.Conn) error {
 	return said(ldap.GetLDAPError(answer))
 }
 
-// during runs ask, which must not outlast ctx: the connection is closed under it then, for go-ldap knows no context.
+// during runs ask, and closes the connection when ctx ends before ask returns, because go-ldap takes no context.
 func (c *conn) during(ctx context.Context, ask func() error) error {
 	c.wire.left.Store(maxAnswer)
 	stop := context.AfterFunc(ctx, func() { c.wire.tcp.Close() })
@@ -133,13 +133,13 @@ func (c *conn) during(ctx context.Context, ask func() error) error {
 	if err == nil || answered(err) {
 		return err
 	}
-	if end, ok := c.wire.ended.Load().(readError); ok { // go-ldap hands on the text alone, or another one
+	if end, ok := c.wire.ended.Load().(readError); ok { // go-ldap returns only the text of the error, or another error
 		err = end.error
 	}
 	return because(ctx, err)
 }
 
-// because is err, or that time was up.
+// because returns the cause of ctx's end if it has ended, and err otherwise.
 func because(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
 		return cause
@@ -161,14 +161,14 @@ func (c *conn) bind(ctx context.Context, dn, password string) (*ldap.SimpleBindR
 	return result, err
 }
 
-// leave says goodbye and closes c.
+// leave sends an unbind request and closes c.
 func (c *conn) leave() {
 	c.wire.tcp.SetWriteDeadline(time.Now().Add(farewell))
 	c.Unbind()
 	c.drop()
 }
 
-// drop closes c at once, and returns when nothing of it is left but go-ldap's last step.
+// drop closes c at once.
 func (c *conn) drop() {
 	c.wire.tcp.Close()
 	c.Conn.Close()

@@ -15,18 +15,18 @@ const (
 	maxValue    = 512 // octets: an attribute's value that is longer holds no name of ours
 )
 
-// userFilter is a filter with the place of a name in it.
+// userFilter is a filter that holds {username} in the place of a name.
 type userFilter struct {
 	text    string
-	asserts []assertion // that compare an attribute with the name; nil where it can't be known what they compare
+	asserts []assertion // those that compare an attribute with the name; nil if it can't be known what is compared
 }
 
-// assertion says that an attribute holds a name between two texts.
+// assertion says that an attribute holds a name between two fixed texts.
 type assertion struct {
 	attr          string
 	before, after string
-	openBefore    bool // a * in front of before
-	openAfter     bool
+	openBefore    bool // there is a * in front of before
+	openAfter     bool // there is a * behind after
 }
 
 // of returns the filter for one user.
@@ -34,7 +34,7 @@ func (f *userFilter) of(user string) string {
 	return strings.ReplaceAll(f.text, placeholder, ldap.EscapeFilter(user))
 }
 
-// parseFilter reads a filter that holds {username} where values stand, at least once other than in a negation.
+// parseFilter parses a filter that holds {username} in the place of values, and not only in negations.
 func parseFilter(text string) (*userFilter, error) {
 	packet, err := ldap.CompileFilter(text)
 	if err != nil {
@@ -57,12 +57,12 @@ func parseFilter(text string) (*userFilter, error) {
 	return &userFilter{text: text, asserts: w.asserts}, nil
 }
 
-// walk goes through a filter and gathers where the name is.
+// walk goes through a filter and collects the places of the name.
 type walk struct {
 	asserts        []assertion
 	found, negated int
 	twice          bool
-	unknown        bool // the name is compared with what no attribute of the entry's shows
+	unknown        bool // the name is compared with something that no attribute of the entry shows
 }
 
 func (w *walk) filter(p *ber.Packet, negated bool) {
@@ -117,14 +117,14 @@ func (w *walk) value(a assertion, value string, negated bool) {
 	w.asserts = append(w.asserts, a)
 }
 
-// text is the content of a part of a filter.
+// text returns the content of a part of a filter.
 func text(p *ber.Packet) string { return p.Data.String() }
 
-// otherName is of an entry that the directory takes for the user's and the policy would not.
+// otherName is said of an entry that the directory takes for the user's, but the policy does not.
 const otherName = "the entry found has another name"
 
-// belongs reports whether e is the entry of user: one of the attributes that the filter compares holds that very name.
-// If e shows none of them, there is nothing to compare.
+// belongs reports whether e is the entry of user: one of the attributes that the filter compares holds exactly that name. It
+// is true if e shows none of these attributes, because there is nothing to compare then.
 func (f *userFilter) belongs(e *ldap.Entry, user string, names func(string) (string, bool)) bool {
 	shown := false
 	for _, a := range f.asserts {
@@ -144,9 +144,9 @@ func (f *userFilter) belongs(e *ldap.Entry, user string, names func(string) (str
 	return !shown
 }
 
-// principal returns the one name of e's user where the filter takes several attributes for it, so that nobody is two
-// persons to the policy by typing now this, now that: the value of the first. "" where user is that name, or where it
-// can't be known.
+// principal returns the one name of e's user if the filter compares several attributes with the name: the value of the first
+// attribute. Without it a user who types the one or the other would be two persons to the policy. It returns "" if user is
+// that name, or if it can't be known.
 func (f *userFilter) principal(e *ldap.Entry, user string, names func(string) (string, bool)) string {
 	if len(f.asserts) < 2 {
 		return ""
@@ -163,7 +163,7 @@ func (f *userFilter) principal(e *ldap.Entry, user string, names func(string) (s
 	return name
 }
 
-// holds reports whether value has user's name where the assertion has it.
+// holds reports whether value has the user's name in the place where the assertion has it.
 func (a *assertion) holds(value, user string, names func(string) (string, bool)) bool {
 	if len(value) > maxValue {
 		return false

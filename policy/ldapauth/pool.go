@@ -7,21 +7,21 @@ import (
 )
 
 const (
-	maxPooled = 16          // connections bound as the service, at one server
-	maxIdle   = time.Minute // shorter than directories and firewalls take for idle
-	maxBinds  = 64          // users' binds at once, at one server
+	maxPooled = 16          // connections to one server that are bound as the service account
+	maxIdle   = time.Minute // shorter than the time after which directories and firewalls close idle connections
+	maxBinds  = 64          // binds of users at the same time at one server
 )
 
-// pool keeps the connections of one server that are bound as the service.
+// pool keeps the connections to one server that are bound as the service account.
 type pool struct {
-	slots chan struct{} // one a connection in use
+	slots chan struct{} // one place for each connection in use
 
 	mu     sync.Mutex // guards what follows
-	idle   []*conn    // the latest last
+	idle   []*conn    // the one that was used last comes last
 	closed bool
 }
 
-// take returns an idle connection, nil if there is none.
+// take returns an idle connection, or nil if there is none.
 func (p *pool) take() *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -55,7 +55,7 @@ func (p *pool) keep(c *conn) bool {
 	return true
 }
 
-// expire closes a connection that nobody took for too long.
+// expire closes a connection that was idle for too long.
 func (p *pool) expire(c *conn) {
 	p.mu.Lock()
 	i := slices.Index(p.idle, c)
@@ -68,7 +68,7 @@ func (p *pool) expire(c *conn) {
 	}
 }
 
-// empty closes all that are idle.
+// empty closes all idle connections.
 func (p *pool) empty() {
 	p.mu.Lock()
 	idle := p.idle
