@@ -30,6 +30,7 @@ type FirstFactor struct {
 
 	Servers              []string // radius: HOST:PORT, in the order to try them
 	Secret               Secret
+	InnerUserName        bool                 // radius: the User-Name of its Access-Accept is always that of inside an EAP tunnel
 	MessageAuthenticator MessageAuthenticator // radius: of its replies; Require or Accept
 
 	Domains []string // which names it takes where a client lists several first factors; nil = names without a domain
@@ -72,6 +73,7 @@ var typeKeys = []struct {
 	{"secret_file", []string{TypeRADIUS}},
 	{"secret_env", []string{TypeRADIUS}},
 	{"message_authenticator", []string{TypeRADIUS}},
+	{"inner_user_name", []string{TypeRADIUS}},
 	{"timeout", []string{TypeLDAP, TypeRADIUS}},
 }
 

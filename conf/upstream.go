@@ -12,6 +12,7 @@ func (t *table) readRADIUS(f *FirstFactor) {
 	f.Servers = t.servers("servers")
 	f.Secret = t.secret("secret", "a secret, 16 octets or more recommended")
 	f.MessageAuthenticator = oneOf(t, "message_authenticator", Require, Require, Accept)
+	f.InnerUserName = t.bool("inner_user_name", false)
 	f.Timeout = t.duration("timeout", 5*time.Second, 500*time.Millisecond, time.Minute)
 	if n := len(f.Secret.Reveal()); n > 0 && n < ShortSecret {
 		t.warn(secretForm("secret", f.Given), "shorter than 16 octets; want a random one that is longer")

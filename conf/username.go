@@ -11,6 +11,7 @@ type Username struct {
 	Case        policy.CaseMode
 	StripDomain []string            // `EXAMPLE\` or "@example.com"; any other domain stays part of the name
 	Unlisted    policy.UnlistedMode // users that no User names
+	Unproven    policy.UnprovenMode // names outside of an EAP tunnel that the upstream doesn't prove
 }
 
 func readUsername(t *table) Username {
@@ -19,6 +20,7 @@ func readUsername(t *table) Username {
 		StripDomain: t.strings("strip_domain", nil),
 		Unlisted: oneOf(t, "unlisted", policy.UnlistedAsk,
 			policy.UnlistedAsk, policy.UnlistedFirstFactor, policy.UnlistedReject),
+		Unproven: oneOf(t, "unproven", policy.UnprovenReject, policy.UnprovenReject, policy.UnprovenAsk),
 	}
 	if u.Case == policy.CaseKeep && u.Unlisted == policy.UnlistedFirstFactor {
 		t.warn("unlisted", `"first-factor", beside case = "keep": whoever types ALICE for alice needs no second factor; want case = "fold"`)

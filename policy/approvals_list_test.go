@@ -25,9 +25,9 @@ func shownOf(list []Approval) string {
 // remembering returns Approvals with alice's at the VPN and at mail, and bob's, which ends first.
 func remembering() *localApprovals {
 	a := newLocalApprovals(10, new(atomic.Uint64))
-	a.add(ApprovalKey{User: "alice", Duo: Identity{UserID: "DU1"}, Service: "vpn", Client: "fw", IP: home}, time.Now(), time.Hour)
-	a.add(ApprovalKey{User: "bob", Duo: Identity{Username: "bob"}, Service: "vpn"}, time.Now(), time.Minute)
-	a.add(ApprovalKey{User: "alice", Duo: Identity{UserID: "DU1"}, Service: "mail"}, time.Now(), time.Hour)
+	a.add(ApprovalKey{User: "alice", Duo: Identity{UserID: "DU1"}, Service: "vpn", Client: "fw", IP: home}, FactorPush, time.Now(), time.Hour)
+	a.add(ApprovalKey{User: "bob", Duo: Identity{Username: "bob"}, Service: "vpn"}, FactorPush, time.Now(), time.Minute)
+	a.add(ApprovalKey{User: "alice", Duo: Identity{UserID: "DU1"}, Service: "mail"}, FactorPush, time.Now(), time.Hour)
 	return a
 }
 
@@ -50,14 +50,14 @@ func TestApprovalsList(t *testing.T) {
 		start := time.Now()
 		time.Sleep(time.Minute - 1)
 		wants("alice@mail*0 bob@vpn*0 alice@vpn*0", "", 0)
-		a.UseAtOnce(ApprovalKey{User: "alice", Duo: Identity{UserID: "DU1"}, Service: "vpn", Client: "fw", IP: home}, time.Now(), ApprovalLimits{Lifetime: time.Hour})
+		a.UseAtOnce(ApprovalKey{User: "alice", Duo: Identity{UserID: "DU1"}, Service: "vpn", Client: "fw", IP: home}, time.Now(), ApprovalLimits{Lifetime: time.Hour, Factors: allFactors})
 		wants("alice@vpn*1 alice@mail*0 bob@vpn*0", "", 0)
 		time.Sleep(time.Nanosecond) // bob's has passed
 		wants("alice@vpn*1 alice@mail*0", "", 0)
 		wants("", "bob", 0)
 
 		got := listOf(t, a, "alice", 1)[0]
-		want := Approval{User: "alice", DuoUserID: "DU1", Service: "vpn", Client: "fw", UserIP: home, ApprovedAt: start.UTC(),
+		want := Approval{User: "alice", DuoUserID: "DU1", Service: "vpn", Client: "fw", Factor: FactorPush, UserIP: home, ApprovedAt: start.UTC(),
 			EndsAt: start.UTC().Add(time.Hour), LastUsedAt: start.UTC().Add(time.Minute - 1), Uses: 1}
 		if got != want {
 			t.Errorf("got  %+v\nwant %+v", got, want)
@@ -149,7 +149,7 @@ func TestApprovalsListMany(t *testing.T) {
 	a := newLocalApprovals(users, new(atomic.Uint64))
 	key := func(i int) ApprovalKey { return ApprovalKey{User: fmt.Sprint(i)} }
 	for i := range users {
-		a.add(key(i), time.Now(), time.Hour)
+		a.add(key(i), FactorPush, time.Now(), time.Hour)
 	}
 	if got := len(listOf(t, a, "", 0)); got != users {
 		t.Errorf("%d listed of %d", got, users)
@@ -157,7 +157,7 @@ func TestApprovalsListMany(t *testing.T) {
 	var busy sync.WaitGroup
 	busy.Go(func() {
 		for i := range users {
-			a.UseAtOnce(key(i), time.Now(), ApprovalLimits{Lifetime: time.Hour})
+			a.UseAtOnce(key(i), time.Now(), ApprovalLimits{Lifetime: time.Hour, Factors: allFactors})
 			forgotten(t, a, fmt.Sprint(users-1-i/2*2))
 		}
 	})

@@ -246,8 +246,8 @@ func TestEntries(t *testing.T) {
 	})
 	for _, entries := range []int{0, -1} {
 		m := NewMemory(entries) // must not mean no bound
-		m.approvals.add(ApprovalKey{User: "a"}, time.Now(), time.Hour)
-		m.approvals.add(ApprovalKey{User: "b"}, time.Now(), time.Hour)
+		m.approvals.add(ApprovalKey{User: "a"}, FactorPush, time.Now(), time.Hour)
+		m.approvals.add(ApprovalKey{User: "b"}, FactorPush, time.Now(), time.Hour)
 		if n := m.approvals.len(); n != 1 {
 			t.Errorf("NewMemory(%d) keeps %d approvals", entries, n)
 		}
@@ -281,10 +281,10 @@ func TestApprovalsResize(t *testing.T) {
 	now := time.Now()
 	key := func(user string) ApprovalKey { return ApprovalKey{User: user} }
 	for _, user := range []string{"a", "b", "c"} {
-		a.add(key(user), now, time.Hour)
+		a.add(key(user), FactorPush, now, time.Hour)
 	}
 	a.resize(2)
-	if a.UseAtOnce(key("a"), now, ApprovalLimits{Lifetime: time.Hour}) || !a.UseAtOnce(key("b"), now, ApprovalLimits{Lifetime: time.Hour}) || a.len() != 2 {
+	if a.UseAtOnce(key("a"), now, ApprovalLimits{Lifetime: time.Hour, Factors: allFactors}) || !a.UseAtOnce(key("b"), now, ApprovalLimits{Lifetime: time.Hour, Factors: allFactors}) || a.len() != 2 {
 		t.Errorf("%d kept, want the two newest", a.len())
 	}
 }

@@ -107,6 +107,9 @@ const (
 	ReasonChallenged Reason = "challenged"  // an Access-Challenge asks the user for a factor or a code
 	ReasonRelayed    Reason = "relayed"     // the first factor asks back: its own prompt, or the next round of EAP
 
+	ReasonRepeated Reason = "repeated" // the reply of a login that Duo allowed was lost, and its client asked again
+
+	ReasonUnproven         Reason = "unproven-name"            // nobody has proven the name: it stood outside of an EAP tunnel
 	ReasonBadName          Reason = "bad-name"                 // the name is empty, too long, or holds control characters
 	ReasonProbe            Reason = "probe"                    // a health check of the client
 	ReasonDeniedByRule     Reason = "denied-by-rule"           // a [[rule]] with second_factor = "deny" fits

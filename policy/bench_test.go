@@ -25,7 +25,7 @@ func benched(b *testing.B, rules []Rule, users int) (*Policy, Attempt) {
 	l := login{Policy: p, Attempt: a}
 	l.setName(a.User)
 	l.applyRules()
-	l.remember(b.Context())
+	l.remember(b.Context(), FactorPush)
 	return p, a
 }
 
@@ -111,7 +111,7 @@ func BenchmarkDecideAtOnceMany(b *testing.B) {
 		l := login{Policy: p, Attempt: a}
 		l.setName(a.User)
 		l.applyRules()
-		l.remember(b.Context())
+		l.remember(b.Context(), FactorPush)
 	}
 	rand.Shuffle(users, func(i, j int) { list[i], list[j] = list[j], list[i] })
 	n := 0

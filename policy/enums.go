@@ -87,3 +87,12 @@ const (
 	CaseFold CaseMode = "fold" // without case
 	CaseKeep CaseMode = "keep" // with case
 )
+
+// UnprovenMode says what happens to a user whose name nobody has proven: one outside of an EAP tunnel that the upstream
+// does not repeat from the inside.
+type UnprovenMode string
+
+const (
+	UnprovenReject UnprovenMode = "reject"
+	UnprovenAsk    UnprovenMode = "ask" // Duo is asked about the name; nothing that loosens holds for it
+)

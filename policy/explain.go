@@ -51,9 +51,7 @@ func (p *Policy) Explain(a Attempt, account Account, at time.Time) (e Explanatio
 	}
 	e.Name, e.User, e.Duo = l.name, l.user, l.duo
 	e.Rules = l.fits()
-	if l.ruleFits {
-		e.Rule = l.rule
-	}
+	e.Rule = l.terms.rule
 	if ended == nil {
 		if ended = l.acceptExempt(); ended != nil {
 			e.Attributes = ended.Attributes
@@ -66,18 +64,22 @@ func (p *Policy) Explain(a Attempt, account Account, at time.Time) (e Explanatio
 	e.Mode, e.Factors, e.Failmode = l.mode(), l.factors(), l.failmode()
 	e.BindTo, e.Uses, e.Idle = p.settings.BindTo, p.settings.Uses, p.settings.Idle
 	if l.rememberable() {
-		e.Lifetime = l.lifetime()
+		e.Lifetime = l.terms.lifetime
 	}
 	e.Attributes = l.attributes()
 	return e
 }
 
-// fits lists the rules that were looked at for this login.
+// fits lists the rules that were looked at for this login, as the facts were read that decided.
 func (l *login) fits() (list []RuleFit) {
+	facts := l.terms.facts
+	if facts == nil {
+		facts = l.readings()[0]
+	}
 	for i := range l.settings.Rules {
 		r := &l.settings.Rules[i]
-		misfit := r.misfit(l.name, l.groups, &l.Attempt, l.began)
-		if misfit == "" && !l.ruleFits { // the login ends before it counts
+		misfit := r.misfit(facts)
+		if misfit == "" && r != l.terms.rule { // the login ends before it counts
 			return list
 		}
 		list = append(list, RuleFit{Index: i, Rule: r, Misfit: misfit})

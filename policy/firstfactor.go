@@ -28,6 +28,7 @@ func (l *login) checkFirstFactor(ctx context.Context) *Verdict {
 	case factor == nil && l.Method != MethodPassword:
 		return end(l.unsupported())
 	case factor == nil:
+		l.proof = ProofClient
 		return nil
 	case l.dialogue == nil && l.Method == MethodPassword && l.password == "": // many directories answer yes to it (RFC 4513 §5.1.2)
 		return end(l.reject(ReasonBadPassword, sayWrong))

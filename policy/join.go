@@ -59,6 +59,9 @@ type Transaction struct {
 	Result      AuthResult // once it has ended, unless there is none
 }
 
+// late reports whether the transaction was over when a login began: nobody waited for its answer any more.
+func (t *Transaction) late(began time.Time) bool { return !t.Ended.IsZero() && !began.Before(t.Ended) }
+
 // Join is a transaction that a login joins.
 type Join struct {
 	Transaction
@@ -100,7 +103,11 @@ func (l *login) joinKey() JoinKey {
 }
 
 func (l *login) joinKeyOf(digest [sha256.Size]byte) JoinKey {
-	return JoinKey{Client: l.Client.Name, Application: l.Client.Application, User: l.name, Duo: l.duo, IP: l.UserIP, Digest: digest}
+	key := JoinKey{Client: l.Client.Name, Application: l.Client.Application, User: l.name, Duo: l.duo, IP: l.UserIP, Digest: digest}
+	if l.proof == ProofNoneButAsk {
+		key.IP = netip.Addr{} // nobody joins it
+	}
+	return key
 }
 
 // joinTransaction waits for the transaction that answers this login too, where there is one.
@@ -134,7 +141,7 @@ func (l *login) join(ctx context.Context) *Verdict {
 	switch {
 	case err != nil:
 		return end(l.storeFailed(err))
-	case !ok:
+	case !ok, joined.late(l.began) && !mayAccept(acceptLate, l.proof, l.Authentic):
 		return nil
 	}
 	if l.answersDialogue {
@@ -190,7 +197,7 @@ func (l *login) await(ctx context.Context, t Transaction) Verdict {
 	if err != nil {
 		return l.unanswered(ctx, err)
 	}
-	return l.conclude(ctx, result)
+	return l.conclude(ctx, t, result)
 }
 
 // begin begins a transaction under l.key, unless another login has begun it meanwhile or rings the phone.

@@ -57,7 +57,7 @@ func fieldsOf(key any) map[string]any {
 
 // keysOf returns the keys of an attempt.
 func (w *world) keysOf(a Attempt) (JoinKey, ApprovalKey) {
-	l := &login{Policy: w.policy, Attempt: a, rule: noRule}
+	l := &login{Policy: w.policy, Attempt: a}
 	l.setName(a.User)
 	return l.joinKey(), l.approvalKey()
 }

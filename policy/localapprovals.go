@@ -22,6 +22,7 @@ type localApprovals struct {
 
 type approval struct {
 	person   string // folded
+	factor   Factor // that earned it
 	at       time.Time
 	lifetime time.Duration
 	used     time.Time
@@ -35,6 +36,7 @@ type Approval struct {
 	DuoUsername string     `json:"duo_username,omitempty"`
 	Service     string     `json:"service,omitempty"` // what it holds for; "" or the zero address: for any
 	Client      string     `json:"client,omitempty"`
+	Factor      Factor     `json:"factor,omitempty"` // that earned it
 	UserIP      netip.Addr `json:"user_ip,omitzero"`
 	ApprovedAt  time.Time  `json:"approved_at"`
 	EndsAt      time.Time  `json:"ends_at"` // as granted; a configuration that grants less now ends it sooner
@@ -56,7 +58,7 @@ func (a *localApprovals) UseAtOnce(key ApprovalKey, now time.Time, limits Approv
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	got, ok := a.lru.Get(key)
-	if !ok {
+	if !ok || !slices.Contains(limits.Factors, got.factor) {
 		return false
 	}
 	a.changes.Add(1)
@@ -72,15 +74,15 @@ func (a *localApprovals) UseAtOnce(key ApprovalKey, now time.Time, limits Approv
 }
 
 // Add implements Approvals.
-func (a *localApprovals) Add(_ context.Context, key ApprovalKey, lifetime time.Duration) error {
-	a.add(key, time.Now(), lifetime)
+func (a *localApprovals) Add(_ context.Context, key ApprovalKey, factor Factor, lifetime time.Duration) error {
+	a.add(key, factor, time.Now(), lifetime)
 	return nil
 }
 
-func (a *localApprovals) add(key ApprovalKey, now time.Time, lifetime time.Duration) {
+func (a *localApprovals) add(key ApprovalKey, factor Factor, now time.Time, lifetime time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.lru.Add(key, &approval{person: Fold(key.User), at: now, lifetime: lifetime, used: now})
+	a.lru.Add(key, &approval{person: Fold(key.User), factor: factor, at: now, lifetime: lifetime, used: now})
 	a.changes.Add(1)
 }
 
@@ -126,7 +128,7 @@ func (a *localApprovals) appendSome(list []Approval, keys []ApprovalKey, now tim
 func (got *approval) public(key ApprovalKey) Approval {
 	p := Approval{
 		User: key.User, DuoUserID: key.Duo.UserID, DuoUsername: key.Duo.Username,
-		Service: key.Service, Client: key.Client, UserIP: key.IP,
+		Service: key.Service, Client: key.Client, Factor: got.factor, UserIP: key.IP,
 		ApprovedAt: got.at.UTC().Round(0), EndsAt: got.at.UTC().Round(0).Add(got.lifetime), Uses: got.uses,
 	}
 	if got.uses > 0 {

@@ -43,11 +43,12 @@ func (p *Policy) DecideAtOnce(a Attempt) (Verdict, bool) {
 	if !l.setName(a.User) || l.isProbe() {
 		return Verdict{}, false
 	}
-	if l.findRule(); l.denied() != nil {
+	l.proof = ProofClient
+	if l.findTerms(); l.denied() != nil {
 		return Verdict{}, false
 	}
 	if l.exempt() {
-		v := l.accept(ReasonExempt)
+		v := l.accept(acceptExempt)
 		l.trace(&v)
 		return v, true
 	}
@@ -56,7 +57,7 @@ func (p *Policy) DecideAtOnce(a Attempt) (Verdict, bool) {
 	if !ok || l.chosen.Bad || !l.mayUseApproval() || !approvals.UseAtOnce(l.approvalKey(), l.began, l.approvalLimits()) {
 		return Verdict{}, false
 	}
-	v := l.accept(ReasonRemembered)
+	v := l.accept(acceptRemembered)
 	l.trace(&v)
 	return v, true
 }
@@ -74,8 +75,7 @@ type login struct {
 	id        string // see Trace
 	began     time.Time
 	user      *User     // nil: no [[user]] names this one
-	rule      *Rule     // never nil once the rules were looked at: one that says nothing where none fits
-	ruleFits  bool      // a rule of the configuration fits
+	terms     terms     // what the rules come to
 	typedName string    // canonical name of User-Name
 	name      string    // canonical name of who it is: the same, except inside an EAP tunnel
 	fold      string    // of name, once person was asked for it
@@ -85,9 +85,11 @@ type login struct {
 	dialogue  *Dialogue // with the first factor; nil: it is asked for the first time
 	account   Account
 	groups    membership // of account
+	proof     Proof      // of name
 	facts     Verdict    // what is known of the answer
 
 	origin          *JoinKey // of the login's first request; nil in that one
+	ruledByName     bool     // rules without groups have decided already
 	answersDialogue bool     // it answers what the first factor asked back
 
 	key        JoinKey   // under which it joins or begins a transaction
@@ -116,6 +118,7 @@ func (l *login) fresh() []step {
 // afterFirstFactor returns the steps of a login whose first factor is right.
 func (l *login) afterFirstFactor() []step {
 	return append([]step{
+		ignoringContext(l.requireProof),
 		ignoringContext(l.applyRules),
 		ignoringContext(l.refuseExpired),
 		ignoringContext(l.acceptExempt),
@@ -200,7 +203,7 @@ func (l *login) mapped() bool { return l.user != nil && l.user.Duo != Identity{}
 // setAccount takes what the first factor knows: who the user is where the client could not know, and a Duo name for
 // those whom no [[user]] maps. It reports false for a name that no login can have.
 func (l *login) setAccount(account Account) bool {
-	l.account, l.groups = account, membershipOf(account)
+	l.account, l.groups, l.proof = account, membershipOf(account), l.proofOf(account)
 	if account.User != "" && !l.setName(account.User) {
 		return false
 	}
@@ -208,6 +211,18 @@ func (l *login) setAccount(account Account) bool {
 		l.duo = Identity{Username: account.DuoUsername}
 	}
 	return true
+}
+
+func (l *login) proofOf(account Account) Proof {
+	switch {
+	case l.Client.FirstFactor == nil:
+		return ProofClient
+	case !account.Unproven:
+		return ProofPassword
+	case l.settings.Unproven == UnprovenAsk:
+		return ProofNoneButAsk
+	}
+	return ProofNone
 }
 
 // answerProbe answers a health check at once. Nothing of ours goes into an Access-Accept, which only a signed request with
@@ -258,7 +273,7 @@ func (l *login) acceptExempt() *Verdict {
 	if !l.exempt() {
 		return nil
 	}
-	return end(l.accept(ReasonExempt))
+	return end(l.accept(acceptExempt))
 }
 
 func (l *login) refuseUnreadableField() *Verdict {
@@ -282,14 +297,14 @@ func (l *login) useApproval(ctx context.Context) *Verdict {
 	if !ok {
 		return nil
 	}
-	return end(l.accept(ReasonRemembered))
+	return end(l.accept(acceptRemembered))
 }
 
-func (l *login) remember(ctx context.Context) {
+func (l *login) remember(ctx context.Context, factor Factor) {
 	if !l.rememberable() {
 		return
 	}
-	if err := l.memory.Approvals.Add(context.WithoutCancel(ctx), l.approvalKey(), l.lifetime()); err != nil {
+	if err := l.memory.Approvals.Add(context.WithoutCancel(ctx), l.approvalKey(), factor, l.terms.lifetime); err != nil {
 		l.facts.Err = err // the next login is asked again
 	}
 }
@@ -314,14 +329,31 @@ func (l *login) reject(why Reason, say string) Verdict {
 	return v
 }
 
-func (l *login) accept(why Reason) Verdict {
+// accept is the only way to an Access-Accept.
+func (l *login) accept(why acceptance) Verdict {
+	if !mayAccept(why, l.proof, l.Authentic) {
+		return l.reject(ReasonUnproven, sayWrong)
+	}
 	if l.account.Expired != nil {
 		return l.expired()
 	}
 	v := l.facts
-	v.Outcome, v.Reason, v.User = OutcomeAccept, why, l.name
+	v.Outcome, v.Reason, v.User = OutcomeAccept, acceptReason[why], l.name
 	v.Attributes, v.EAP = l.attributes(), l.account.EAP
 	return v
+}
+
+var errUnproven = errors.New("the name outside of an EAP tunnel is not proven")
+
+// requireProof rejects a name that nobody has proven, unless the administrator wants Duo to be asked about it.
+func (l *login) requireProof() *Verdict {
+	if l.proof != ProofNone {
+		return nil
+	}
+	l.facts.Err = errUnproven
+	v := l.reject(ReasonUnproven, sayWrong)
+	v.Immediate = l.Method == MethodEAP // as an upstream's own reject is
+	return &v
 }
 
 // panicked makes a panic a reject.

@@ -50,7 +50,7 @@ func asksForGroups(s *Settings) (list []groupsAsked) {
 // client name. Where a rule without groups has decided already, only those of replies matter.
 func (l *login) groupsToAsk() (names []string) {
 	for _, asked := range l.groupsAsked {
-		if l.ruleFits && !asked.byReply || !fitsList(asked.clients, l.Client.Name) || !fitsList(asked.services, l.Client.Service) {
+		if l.ruledByName && !asked.byReply || !fitsList(asked.clients, l.Client.Name) || !fitsList(asked.services, l.Client.Service) {
 			continue
 		}
 		for _, name := range asked.groups {

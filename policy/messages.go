@@ -10,7 +10,7 @@ const (
 	sayLater      = "The login can't be checked now. Try again in a minute."
 	sayDenied     = "Login denied."
 	sayNoAnswer   = "No answer came from your phone. Try again."
-	sayPending    = "Another login of yours waits for an answer on your phone."
+	sayPending    = "Another login with your name is asking for approval. Do not approve what you did not start: deny it and report it in Duo Mobile."
 	sayNotAllowed = "This factor is not allowed here."
 	sayCooldown   = "Too many requests to your phone went without a yes."
 	sayHeldByDuo  = "Duo sends no more requests to your phone for now. Wait a minute."

@@ -115,7 +115,7 @@ func (l *login) changePassword(ctx context.Context, c *OpenChallenge) Verdict {
 	case err == nil:
 		l.settle(ctx, admission, GuessRight)
 		l.account.Expired = nil
-		return l.acceptApproved(ctx)
+		return l.acceptAllowed(ctx, acceptApproved, c.NewPassword.Factor)
 	case errors.As(err, &no):
 		l.settle(ctx, admission, GuessWrong)
 		l.facts.Err = no

@@ -10,6 +10,7 @@ import (
 type Settings struct {
 	Names    Names
 	Unlisted UnlistedMode // zero: UnlistedAsk
+	Unproven UnprovenMode // zero: UnprovenReject
 	Users    []User
 	Rules    []Rule  // the first that fits decides
 	Replies  []Reply // of all that fit, the attributes go into the Access-Accept
@@ -26,9 +27,12 @@ type Settings struct {
 // concurrent use.
 type Policy struct {
 	settings Settings
-	users    map[string]listed // by canonical name and alias
+	users    map[string]listed  // by canonical name and alias
+	persons  map[string][]*User // the same, by folded name
 	rules    ruleIndex
-	memory   *Memory
+
+	rejectsElsewhere bool // a [[user]] does
+	memory           *Memory
 
 	groupsAsked []groupsAsked
 }
@@ -41,7 +45,7 @@ type listed struct {
 
 // New returns the Policy of s. Of two users with one name the first counts.
 func New(s Settings, m *Memory) *Policy {
-	p := &Policy{settings: s, memory: m, users: make(map[string]listed, len(s.Users))}
+	p := &Policy{settings: s, memory: m, users: make(map[string]listed, len(s.Users)), persons: make(map[string][]*User)}
 	for i := range s.Users {
 		p.list(&s.Users[i])
 	}
@@ -49,6 +53,7 @@ func New(s Settings, m *Memory) *Policy {
 	for i := range p.settings.Rules {
 		r := &p.settings.Rules[i]
 		r.Users, r.Groups = p.canonicalNames(r.Users), foldGroups(r.Groups)
+		r.persons = foldNames(r.Users)
 	}
 	p.settings.Replies = slices.Clone(s.Replies)
 	for i := range p.settings.Replies {
@@ -61,10 +66,14 @@ func New(s Settings, m *Memory) *Policy {
 }
 
 func (p *Policy) list(u *User) {
+	p.rejectsElsewhere = p.rejectsElsewhere || u.Elsewhere == ElsewhereReject
 	own, _ := p.settings.Names.Canonical(u.Name)
 	for _, name := range append([]string{u.Name}, u.Aliases...) {
 		if name, ok := p.settings.Names.Canonical(name); ok && p.users[name].User == nil {
 			p.users[name] = listed{u, cmp.Or(own, name)}
+			if person := Fold(name); !slices.Contains(p.persons[person], u) {
+				p.persons[person] = append(p.persons[person], u)
+			}
 		}
 	}
 }

@@ -28,11 +28,15 @@ var reasons = []ReasonText{
 	{ReasonExempt, "The configuration asks for no second factor here: a rule, the user's services, or unlisted.", "duoradiusd explain USER says which."},
 	{ReasonBypass, "Duo's own policy, or the user's status at Duo, asks for no second factor.", "Look at the user and at the application's policy in the Duo Admin Panel if that is not meant."},
 	{ReasonFailedOpen, `Duo could not be asked, and failmode = "safe" lets in on the first factor alone.`, "Restore the way to Duo, or set failmode = \"secure\" where a second factor matters more."},
+	{ReasonRepeated, "Duo allowed this login a moment ago; its reply was lost and the client asked again. The phone did not ring again.", ""},
 	{ReasonChallenged, "The user was asked for the second factor by an Access-Challenge; the login goes on with the answer.", ""},
 	{ReasonRelayed, "The first factor asked back, such as for a new password; the login goes on with the answer.", ""},
 
 	{ReasonBadName, "The name is empty, too long or holds characters that can't be seen, so no user can have it.", "Look at what the client sends as User-Name; password_charset says how its octets are read."},
 	{ReasonProbe, "A health check of the client: the name is one of probe_users. It is rejected at once and nobody is asked.", ""},
+	{ReasonUnproven, "Nobody has proven the name: it stood outside of an EAP tunnel, and the upstream server did not say who was inside.",
+		"Let the upstream put the name of inside the tunnel into its Access-Accept (FreeRADIUS: update outer.session-state { User-Name := &User-Name } in the inner-tunnel's post-auth) " +
+			"and set inner_user_name = true of the [[first_factor]]. For NPS, which can't, there is [username] unproven = \"ask\"."},
 	{ReasonDeniedByRule, `A [[rule]] with second_factor = "deny" fits. The user reads the sentence of a wrong password on purpose.`, "duoradiusd explain USER shows the rule."},
 	{ReasonBadPassword, "The first factor says that the user name or the password is wrong.", "If the password is right, look at the name that the directory was asked for (duoradiusd check --user USER)."},
 	{ReasonAccountRefused, "The password is right, but it has expired or the account is disabled or locked.", "Unlock the account, or have the user change the password at the directory."},

@@ -20,12 +20,14 @@ var (
 const vendorSpecific = 26
 
 // attributes returns what goes into the Access-Accept: what the method itself needs, every [[reply]] that fits, and of
-// what the first factor knows that which the client is to get. Our own word on an attribute stands in its place.
+// what the first factor knows that which the client is to get. Our own word on an attribute stands in its place. Whose name
+// nobody has proven gets nothing that is meant for certain persons.
 func (l *login) attributes() (list []Attribute) {
 	list = append(list, l.account.Proof...)
 	own := len(list)
 	for i := range l.settings.Replies {
-		if r := &l.settings.Replies[i]; fitsList(r.Clients, l.Client.Name) && fitsGroups(r.Groups, l.groups.counted) {
+		if r := &l.settings.Replies[i]; fitsList(r.Clients, l.Client.Name) && fitsGroups(r.Groups, l.groups.counted) &&
+			(l.proof != ProofNoneButAsk || len(r.Groups) == 0) {
 			list = append(list, r.Attributes...)
 		}
 	}

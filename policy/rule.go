@@ -21,27 +21,37 @@ type Rule struct {
 	Factors  []Factor       // nil: the client's
 	Remember *time.Duration // nil: the user's or the client's
 	Failmode Failmode       // zero: the client's
+
+	persons []string // Users, folded; set by New
 }
 
-// fits reports whether the rule fits a login by user; one that names groups never fits while groups are not known.
-func (r *Rule) fits(user string, groups membership, a *Attempt, now time.Time) bool {
-	return r.misfit(user, groups, a, now) == ""
+// ruleFacts is one reading of what rules look at. Where a fact is in doubt, a login has several.
+type ruleFacts struct {
+	user    string // canonical name
+	person  string // folded: users are compared by what all spellings of a name share; "": by canonical name
+	groups  membership
+	attempt *Attempt
+	signed  bool // the user's address can be believed
+	now     time.Time
 }
+
+// fits reports whether the rule fits; one that names groups never fits while groups are not known.
+func (r *Rule) fits(f *ruleFacts) bool { return r.misfit(f) == "" }
 
 // misfit returns the key of the first list that does not fit, "" where all do.
-func (r *Rule) misfit(user string, groups membership, a *Attempt, now time.Time) string {
+func (r *Rule) misfit(f *ruleFacts) string {
 	switch {
-	case !fitsList(r.Clients, a.Client.Name):
+	case !fitsList(r.Clients, f.attempt.Client.Name):
 		return "clients"
-	case !fitsList(r.Services, a.Client.Service):
+	case !fitsList(r.Services, f.attempt.Client.Service):
 		return "services"
-	case !fitsList(r.Users, user):
+	case f.person == "" && !fitsList(r.Users, f.user), f.person != "" && !fitsList(r.persons, f.person):
 		return "users"
-	case !fitsGroups(r.Groups, groups.of(r.Need)):
+	case !fitsGroups(r.Groups, f.groups.of(r.Need)):
 		return "groups"
-	case !r.fitsNetwork(a):
+	case !r.fitsNetwork(f):
 		return "networks"
-	case !r.fitsHours(now):
+	case !r.fitsHours(f.now):
 		return "hours"
 	}
 	return ""
@@ -59,15 +69,15 @@ func (r *Rule) fitsHours(now time.Time) bool {
 	return len(r.Hours) == 0 || slices.ContainsFunc(r.Hours, func(h Hours) bool { return h.Contain(now) })
 }
 
-// fitsNetwork believes an address of a packet that anybody could have sent only where it makes the login harder.
-func (r *Rule) fitsNetwork(a *Attempt) bool {
+// fitsNetwork believes an address that anybody could have written only where it denies.
+func (r *Rule) fitsNetwork(f *ruleFacts) bool {
 	if len(r.Networks) == 0 {
 		return true
 	}
-	if r.Need == NeedExempt && !a.Authentic {
+	if !f.signed && r.Need != NeedDeny {
 		return false
 	}
-	return slices.ContainsFunc(r.Networks, func(p netip.Prefix) bool { return p.Contains(a.UserIP) })
+	return slices.ContainsFunc(r.Networks, func(p netip.Prefix) bool { return p.Contains(f.attempt.UserIP) })
 }
 
 // User is one [[user]]: who it is at Duo and where a second factor is asked.

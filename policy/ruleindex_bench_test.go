@@ -103,7 +103,7 @@ func BenchmarkWorstRules(b *testing.B) {
 			p, a := benched(b, append(rules, Rule{}), 1)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, at := p.rules.first("alice", membership{}, &a, noon); at != manyRules-1 {
+				if _, at := p.rules.first(&ruleFacts{user: "alice", attempt: &a, signed: true, now: noon}); at != manyRules-1 {
 					b.Fatal(at)
 				}
 			}
@@ -136,7 +136,7 @@ func findAll(b *testing.B, p *Policy, groups []string, a *Attempt, want int) {
 	now := time.Now()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, at := p.rules.first("alice", of, a, now); at != want {
+		if _, at := p.rules.first(&ruleFacts{user: "alice", groups: of, attempt: a, signed: true, now: now}); at != want {
 			b.Fatal(at)
 		}
 	}

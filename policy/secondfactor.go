@@ -23,7 +23,7 @@ func (l *login) preauth(ctx context.Context) *Verdict {
 	}
 	switch pre.Result {
 	case PreauthAllow:
-		return end(l.accept(ReasonBypass))
+		return end(l.accept(acceptBypass))
 	case PreauthDeny:
 		return end(l.reject(ReasonDeniedByDuo, cmp.Or(pre.Message, sayDenied)))
 	case PreauthEnroll:
@@ -194,7 +194,7 @@ func (l *login) applyFailmode(ctx context.Context, err error) Verdict {
 	}
 	switch mode {
 	case FailmodeSafe:
-		return l.accept(ReasonFailedOpen)
+		return l.accept(acceptFailedOpen)
 	case FailmodeSilent:
 		v := l.reject(ReasonDuoUnavailable, "")
 		v.Outcome = OutcomeDiscard
@@ -217,18 +217,21 @@ func orAnswered(outage error) error {
 var deniedStatuses = []string{"deny", "fraud", "timeout", "locked_out", "sent", statusFrequent, statusAnomalous}
 
 // conclude turns a transaction's answer into a Verdict.
-func (l *login) conclude(ctx context.Context, result AuthResult) Verdict {
+func (l *login) conclude(ctx context.Context, t Transaction, result AuthResult) Verdict {
 	if result.Allowed && slices.Contains(deniedStatuses, result.Status) {
 		return l.reject(ReasonDuoUnknown, sayLater)
 	}
 	if result.Allowed {
 		if result.Status != "allow" { // bypass, or a word that Duo adds one day: allowed, but not by the user
-			return l.accept(ReasonBypass)
+			return l.accept(acceptBypass)
 		}
-		if l.account.Expired != nil {
+		switch late := t.late(l.began); {
+		case late:
+			return l.acceptAllowed(ctx, acceptLate, t.Factor)
+		case l.account.Expired != nil:
 			return l.askNewPassword(ctx)
 		}
-		return l.acceptApproved(ctx)
+		return l.acceptAllowed(ctx, acceptApproved, t.Factor)
 	}
 	why, say := ReasonDenied, sayDenied
 	switch result.Status {
@@ -247,11 +250,14 @@ func (l *login) conclude(ctx context.Context, result AuthResult) Verdict {
 	return l.reject(why, say)
 }
 
-// acceptApproved accepts a login that Duo has allowed, and remembers that.
-func (l *login) acceptApproved(ctx context.Context) Verdict {
-	l.remember(ctx)
-	l.knowSource(ctx)
-	return l.accept(ReasonApproved)
+// acceptAllowed accepts a login that Duo has allowed after this factor, and remembers that.
+func (l *login) acceptAllowed(ctx context.Context, why acceptance, factor Factor) Verdict {
+	v := l.accept(why)
+	if v.Outcome == OutcomeAccept {
+		l.remember(ctx, factor)
+		l.knowSource(ctx)
+	}
+	return v
 }
 
 // unanswered is where auth got no answer. Failmode lets nobody in here: the phone may have rung.

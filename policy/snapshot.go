@@ -25,6 +25,7 @@ type snapshot struct {
 
 type savedApproval struct {
 	ApprovalKey
+	Factor   Factor
 	At, Used int64 // Unix time, in nanoseconds
 	Lifetime time.Duration
 	Uses     int
@@ -168,7 +169,7 @@ func (a *localApprovals) appendSaved(list []savedApproval, keys []ApprovalKey, n
 		if !ok || passed(got.at, now, got.lifetime) {
 			continue
 		}
-		list = append(list, savedApproval{key, got.at.UnixNano(), got.used.UnixNano(), got.lifetime, got.uses})
+		list = append(list, savedApproval{key, got.factor, got.at.UnixNano(), got.used.UnixNano(), got.lifetime, got.uses})
 	}
 	return list
 }
@@ -178,10 +179,12 @@ func (a *localApprovals) restore(list []savedApproval, now time.Time) {
 	defer a.mu.Unlock()
 	for _, s := range list {
 		at, used := time.Unix(0, s.At), time.Unix(0, s.Used)
-		if at.After(now.Add(clockSlack)) || passed(at, now, s.Lifetime) {
-			continue
+		if s.Factor == "" || at.After(now.Add(clockSlack)) || passed(at, now, s.Lifetime) {
+			continue // an older version did not say by which factor it was earned
 		}
-		a.lru.Add(s.ApprovalKey, &approval{person: Fold(s.User), at: at, lifetime: s.Lifetime, used: used, uses: s.Uses})
+		// From now on they age by the monotonic clock too, which nobody sets.
+		at, used = now.Add(-max(now.Sub(at), 0)), now.Add(-max(now.Sub(used), 0))
+		a.lru.Add(s.ApprovalKey, &approval{person: Fold(s.User), factor: s.Factor, at: at, lifetime: s.Lifetime, used: used, uses: s.Uses})
 	}
 }
 

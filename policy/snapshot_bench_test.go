@@ -17,7 +17,7 @@ func crowded(n int) *Memory {
 	now := time.Now()
 	for i := range n {
 		m.approvals.add(ApprovalKey{User: fmt.Sprintf("firstname.lastname%d", i), Duo: Identity{Username: fmt.Sprintf("firstname.lastname%d", i)},
-			Application: "DIXXXXXXXXXXXXXXXXXX", Service: "vpn", IP: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}, now, 8*time.Hour)
+			Application: "DIXXXXXXXXXXXXXXXXXX", Service: "vpn", IP: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}, FactorPush, now, 8*time.Hour)
 	}
 	return m
 }

@@ -10,7 +10,7 @@ import (
 func FuzzRestore(f *testing.F) {
 	m := NewMemory(10)
 	key := ApprovalKey{User: "alice", Duo: Identity{UserID: "DU1"}, Application: "DI1", Service: "vpn", IP: home}
-	m.approvals.add(key, time.Now(), time.Hour)
+	m.approvals.add(key, FactorPush, time.Now(), time.Hour)
 	ctx := f.Context()
 	m.Challenges.Put(ctx, &OpenChallenge{Client: "vpn", User: "alice", Ends: time.Now().Add(time.Minute), Options: []Option{{FactorPush, smartphone}}})
 	m.Guard.PushEnded(ctx, Phone{Duo: Identity{Username: "bob"}, Person: "bob"}, PushEnd{Status: "deny", Took: time.Minute}, PushLimits{Pushes: 3, Cooldown: time.Hour, Window: time.Hour})
@@ -41,7 +41,7 @@ func FuzzRestore(f *testing.F) {
 // TestRestoreDamaged: each octet changed, and a cut at each: no panic, and after an error nothing.
 func TestRestoreDamaged(t *testing.T) {
 	m := NewMemory(10)
-	m.approvals.add(ApprovalKey{User: "alice", IP: home}, time.Now(), time.Hour)
+	m.approvals.add(ApprovalKey{User: "alice", IP: home}, FactorPush, time.Now(), time.Hour)
 	var b bytes.Buffer
 	if err := m.Save(&b); err != nil {
 		t.Fatal(err)

@@ -67,9 +67,9 @@ func TestFewerEntries(t *testing.T) {
 	now := time.Now()
 	m, less := NewMemory(5000), NewMemory(3)
 	for i := range 5000 {
-		m.approvals.add(ApprovalKey{User: fmt.Sprint(i)}, now, time.Hour)
+		m.approvals.add(ApprovalKey{User: fmt.Sprint(i)}, FactorPush, now, time.Hour)
 	}
-	m.approvals.UseAtOnce(ApprovalKey{User: "17"}, now, ApprovalLimits{Lifetime: time.Hour})
+	m.approvals.UseAtOnce(ApprovalKey{User: "17"}, now, ApprovalLimits{Lifetime: time.Hour, Factors: allFactors})
 	var b bytes.Buffer
 	if err := m.Save(&b); err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func TestFewerEntries(t *testing.T) {
 func TestBoundedSave(t *testing.T) {
 	a, long := newLocalApprovals(10, new(atomic.Uint64)), string(make([]byte, maxSaved/4))
 	for i := range 5 {
-		a.add(ApprovalKey{User: fmt.Sprint(i), Service: long}, time.Now(), time.Hour)
+		a.add(ApprovalKey{User: fmt.Sprint(i), Service: long}, FactorPush, time.Now(), time.Hour)
 	}
 	var names string
 	a.save(func(list []savedApproval) error {
@@ -212,10 +212,11 @@ func TestGuardSurvives(t *testing.T) {
 // TestUpgrade: fields that come or go between two versions do no harm; one of another kind is an error.
 func TestUpgrade(t *testing.T) {
 	type approval struct {
-		User, Color string
-		IP          netip.Addr
-		At          int64
-		Lifetime    time.Duration
+		ApprovalKey
+		Color    string
+		Factor   Factor
+		At       int64
+		Lifetime time.Duration
 	}
 	restore := func(values ...any) (int, error) {
 		var b bytes.Buffer
@@ -233,7 +234,8 @@ func TestUpgrade(t *testing.T) {
 		Moods   map[string]int
 		Written time.Time
 	}{map[string]int{"a": 1}, time.Now()}
-	list := []approval{{"alice", "red", home, time.Now().UnixNano(), time.Hour}}
+	key := ApprovalKey{User: "alice", IP: home}
+	list := []approval{{key, "red", FactorPush, time.Now().UnixNano(), time.Hour}, {key, "red", "", time.Now().UnixNano(), time.Hour}}
 	if n, err := restore(head, list, []approval{}); err != nil || n != 1 {
 		t.Errorf("%d approvals, %v", n, err)
 	}

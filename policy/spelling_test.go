@@ -54,7 +54,6 @@ func TestSpellingsRingOnePhone(t *testing.T) {
 //
 // Issue 17 mends it.
 func TestListedUserInAnotherSpelling(t *testing.T) {
-	t.Skip("not mended yet: issue 17 exempts nobody who is listed in another spelling")
 	inRelay(t, func(w *world, u *upstream) {
 		u.scripts = func(FirstRequest) said { return yes(Account{}) }
 		w.settings.Names.StripDomain = nil

@@ -22,8 +22,8 @@ type Stores struct {
 type Approvals interface {
 	// Use reports whether an approval for key still counts under today's limits, and counts this use of it.
 	Use(ctx context.Context, key ApprovalKey, limits ApprovalLimits) (bool, error)
-	// Add remembers an approval that was given now.
-	Add(ctx context.Context, key ApprovalKey, lifetime time.Duration) error
+	// Add remembers an approval that was given now, by this factor.
+	Add(ctx context.Context, key ApprovalKey, factor Factor, lifetime time.Duration) error
 	// List returns the approvals of a user, by canonical name, or everybody's for "": the most recently used first, at
 	// most so many; 0 is all. Those whose time has passed are not among them.
 	List(ctx context.Context, user string, most int) ([]Approval, error)
@@ -49,6 +49,7 @@ type ApprovalKey struct {
 // ApprovalLimits are today's bounds of an approval's life.
 type ApprovalLimits struct {
 	Lifetime time.Duration // since it was given; an approval that was given for less ends sooner
+	Factors  []Factor      // whose approvals count
 	Idle     time.Duration // since it was used; 0 = no such limit
 	Uses     int           // 0 = no such limit
 }

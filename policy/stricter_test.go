@@ -12,7 +12,6 @@ import (
 //
 // Issue 17 mends it.
 func TestApprovalOfAnotherFactor(t *testing.T) {
-	t.Skip("not mended yet: issue 17 keeps the factor that earned an approval")
 	for name, rule := range map[string]Rule{
 		"by mode":    {Mode: ModePasscode},
 		"by factors": {Factors: []Factor{FactorPasscode}},
@@ -39,7 +38,6 @@ func TestApprovalOfAnotherFactor(t *testing.T) {
 //
 // Issue 17 mends it.
 func TestUnsignedAddressBeforeADeny(t *testing.T) {
-	t.Skip("not mended yet: issue 17 takes the stricter of two results")
 	inWorld(t, func(w *world) {
 		w.rules(
 			Rule{Name: "from the office", Networks: []netip.Prefix{netip.PrefixFrom(home, 24)}, Need: NeedRequired},
@@ -59,7 +57,6 @@ func TestUnsignedAddressBeforeADeny(t *testing.T) {
 //
 // Issue 17 mends it.
 func TestPendingWarnsOfAStranger(t *testing.T) {
-	t.Skip("not mended yet: issue 17 warns the user of a login that somebody else began")
 	inWorld(t, func(w *world) {
 		w.answers(denies("deny", "Login request denied.", 20*time.Second))
 		stranger := w.start("pw", from(cafe))

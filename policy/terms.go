@@ -1,32 +1,70 @@
 package policy
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
 
 // What rule, user and client come to for one login: whether it is denied, exempt or remembered, and how its user is asked.
 
-var noRule = &Rule{}
+// terms is what a rule, or none, means for one login.
+type terms struct {
+	rule     *Rule // nil: none fits
+	facts    *ruleFacts
+	need     Need
+	mode     Mode
+	factors  []Factor
+	failmode Failmode
+	lifetime time.Duration // of an approval; 0: none is kept
+}
+
+// readings returns the facts that rules look at, as they may be read. Users are compared by name and by what all spellings
+// of a name share; and an address that nobody signed counts and does not count. The strictest terms hold.
+func (l *login) readings() []*ruleFacts {
+	list := []*ruleFacts{{user: l.name, groups: l.groups, attempt: &l.Attempt, signed: true, now: l.began}}
+	if len(l.rules.byPerson) > 0 {
+		folded := *list[0]
+		folded.person = l.person()
+		list = append(list, &folded)
+	}
+	if !l.Authentic && l.rules.namesNetworks {
+		for _, f := range slices.Clone(list) {
+			unsigned := *f
+			unsigned.signed = false
+			list = append(list, &unsigned)
+		}
+	}
+	return list
+}
 
 // applyRulesByName applies what of the policy needs no first factor. Whoever is rejected here learns nothing of the
 // password.
 func (l *login) applyRulesByName() *Verdict {
-	l.rule, l.ruleFits = noRule, false
+	l.terms, l.ruledByName = terms{}, false
 	if l.Method == MethodEAP { // the name outside of a tunnel is nobody's
 		return nil
 	}
-	r, index := l.rules.first(l.name, membership{}, &l.Attempt, l.began)
-	// A rule by group may come first, where the first factor will tell groups.
-	if r != nil && (index < l.rules.firstByGroup || l.Client.Groupless || l.Client.FirstFactor == nil) {
-		l.rule, l.ruleFits = r, true
+	readings, decided := l.readings(), 0
+	for _, f := range readings {
+		byName := *f
+		byName.groups = membership{}
+		r, index := l.rules.first(&byName)
+		// A rule by group may come first, where the first factor will tell groups.
+		if r == nil || index >= l.rules.firstByGroup && !l.Client.Groupless && l.Client.FirstFactor != nil {
+			continue
+		}
+		if decided++; r.Need == NeedDeny {
+			l.terms = l.termsOf(r, f)
+		}
 	}
+	l.ruledByName = decided == len(readings)
 	return l.denied()
 }
 
 // applyRules applies the policy to a user whose groups are known.
 func (l *login) applyRules() *Verdict {
-	l.findRule()
+	l.findTerms()
 	v := l.denied()
 	if v != nil {
 		v.Immediate = l.Method == MethodEAP // as an upstream's own reject is
@@ -34,21 +72,90 @@ func (l *login) applyRules() *Verdict {
 	return v
 }
 
-func (l *login) findRule() {
-	r, _ := l.rules.first(l.name, l.groups, &l.Attempt, l.began)
-	l.rule, l.ruleFits = noRule, r != nil
-	if r != nil {
-		l.rule = r
+// findTerms finds the strictest terms of all readings.
+func (l *login) findTerms() {
+	for i, f := range l.readings() {
+		r, _ := l.rules.first(f)
+		t := l.termsOf(r, f)
+		if i > 0 {
+			t = stricter(l.terms, t)
+		}
+		l.terms = t
 	}
+}
+
+func (l *login) termsOf(r *Rule, f *ruleFacts) terms {
+	t := terms{rule: r, facts: f, mode: l.Client.Mode, factors: l.Client.Factors, failmode: l.Client.Failmode, lifetime: l.Client.Remember}
+	if r == nil {
+		r = &Rule{Need: l.needWithoutRule()}
+	}
+	t.need = cmp.Or(r.Need, NeedRequired)
+	t.mode = cmp.Or(r.Mode, t.mode)
+	t.failmode = cmp.Or(r.Failmode, t.failmode, FailmodeSecure)
+	if r.Factors != nil {
+		t.factors = r.Factors
+	}
+	// Where a rule and the user both say, the shorter counts, so that "ask every time" holds whoever says it.
+	switch own := l.user != nil && l.user.Remember != nil; {
+	case own && r.Remember != nil:
+		t.lifetime = min(*l.user.Remember, *r.Remember)
+	case own:
+		t.lifetime = *l.user.Remember
+	case r.Remember != nil:
+		t.lifetime = *r.Remember
+	}
+	return t
+}
+
+// needWithoutRule is what the user's own list and unlisted say. Who shares a folded name with a listed user may be that
+// user, in another spelling.
+func (l *login) needWithoutRule() Need {
+	switch {
+	case l.user != nil && !l.listedHere(l.user):
+		return NeedExempt
+	case l.user == nil && l.settings.Unlisted == UnlistedFirstFactor && len(l.persons[l.person()]) == 0:
+		return NeedExempt
+	}
+	return NeedRequired
+}
+
+// stricter returns the stricter of two terms: deny, then required, then exempt; of two that require a second factor what
+// both allow.
+func stricter(a, b terms) terms {
+	strictness := []Need{NeedExempt, NeedRequired, NeedDeny}
+	switch x, y := slices.Index(strictness, a.need), slices.Index(strictness, b.need); {
+	case x > y:
+		return a
+	case x < y:
+		return b
+	case a.rule == b.rule || a.need != NeedRequired:
+		return a
+	}
+	both := a
+	if a.rule == nil {
+		both.rule, both.facts = b.rule, b.facts
+	}
+	if b.mode == ModePasscode {
+		both.mode = ModePasscode
+	}
+	both.factors = slices.DeleteFunc(slices.Clone(a.factors), func(f Factor) bool { return !slices.Contains(b.factors, f) })
+	both.lifetime = min(a.lifetime, b.lifetime)
+	for _, mode := range []Failmode{FailmodeSecure, FailmodeSilent, FailmodeSafe} {
+		if a.failmode == mode || b.failmode == mode {
+			both.failmode = mode
+			break
+		}
+	}
+	return both
 }
 
 // denied rejects what the configuration rejects whatever the factors say. The user is told the same as after a wrong
 // password.
 func (l *login) denied() *Verdict {
 	switch {
-	case l.rule.Need == NeedDeny:
+	case l.terms.need == NeedDeny:
 		return end(l.reject(ReasonDeniedByRule, sayWrong))
-	case l.user != nil && !l.listedHere() && l.user.Elsewhere == ElsewhereReject:
+	case l.rejectedElsewhere():
 		return end(l.reject(ReasonElsewhere, sayWrong))
 	case l.user == nil && l.settings.Unlisted == UnlistedReject:
 		return end(l.reject(ReasonUnlisted, sayWrong))
@@ -56,45 +163,32 @@ func (l *login) denied() *Verdict {
 	return nil
 }
 
-func (l *login) listedHere() bool {
-	return l.user.Services == nil || slices.Contains(l.user.Services, l.Client.Service)
+// rejectedElsewhere reports whether the user, or one who shares the folded name, is rejected at services other than their
+// own, and this is one.
+func (l *login) rejectedElsewhere() bool {
+	if l.user != nil && l.user.Elsewhere == ElsewhereReject && !l.listedHere(l.user) {
+		return true
+	}
+	return l.rejectsElsewhere && slices.ContainsFunc(l.persons[l.person()], func(u *User) bool {
+		return u.Elsewhere == ElsewhereReject && !l.listedHere(u)
+	})
+}
+
+func (l *login) listedHere(u *User) bool {
+	return u.Services == nil || slices.Contains(u.Services, l.Client.Service)
 }
 
 // exempt reports whether this user needs no second factor here. The rule is the administrator's word on exactly this
 // login; after it come the user's own list and unlisted.
 func (l *login) exempt() bool {
-	switch {
-	case l.account.Unproven:
-		return false
-	case l.ruleFits:
-		return l.rule.Need == NeedExempt
-	case l.user != nil:
-		return !l.listedHere()
-	}
-	return l.settings.Unlisted == UnlistedFirstFactor
-}
-
-// lifetime is how long an approval of this login counts. Where a rule and the user both say, the shorter counts, so
-// that "ask every time" holds whoever says it.
-func (l *login) lifetime() time.Duration {
-	var said []time.Duration
-	if l.user != nil && l.user.Remember != nil {
-		said = append(said, *l.user.Remember)
-	}
-	if l.rule.Remember != nil {
-		said = append(said, *l.rule.Remember)
-	}
-	if len(said) == 0 {
-		return l.Client.Remember
-	}
-	return slices.Min(said)
+	return l.terms.need == NeedExempt && mayAccept(acceptExempt, l.proof, l.Authentic)
 }
 
 // rememberable reports whether an approval of this login may be kept or used: the user's address must be known, or it
 // would count for a thief elsewhere; the packet must be the client's own, or anybody could have sent it; and the name must
 // be that of who proved a password.
 func (l *login) rememberable() bool {
-	return l.UserIP.IsValid() && l.Authentic && !l.account.Unproven && l.lifetime() > 0
+	return l.UserIP.IsValid() && mayAccept(acceptRemembered, l.proof, l.Authentic) && l.terms.lifetime > 0
 }
 
 func (l *login) approvalKey() ApprovalKey {
@@ -113,7 +207,7 @@ func (l *login) approvalKey() ApprovalKey {
 }
 
 func (l *login) approvalLimits() ApprovalLimits {
-	return ApprovalLimits{Lifetime: l.lifetime(), Idle: l.settings.Idle, Uses: l.settings.Uses}
+	return ApprovalLimits{Lifetime: l.terms.lifetime, Factors: l.factorsThatCount(), Idle: l.settings.Idle, Uses: l.settings.Uses}
 }
 
 // mayUseApproval reports whether an earlier approval may answer this login. It never answers for a passcode: a wrong code
@@ -122,35 +216,31 @@ func (l *login) mayUseApproval() bool { return l.chosen.Factor != FactorPasscode
 
 // mode is the client's, or the rule's. What is no password has no field for a code, and nobody who reads a menu.
 func (l *login) mode() Mode {
-	mode := l.wantedMode()
-	if mode == ModeChallenge && l.Method != MethodPassword {
+	if l.terms.mode == ModeChallenge && l.Method != MethodPassword {
 		return ModeAuto
 	}
-	return mode
-}
-
-func (l *login) wantedMode() Mode {
-	if l.rule.Mode != "" {
-		return l.rule.Mode
-	}
-	return l.Client.Mode
+	return l.terms.mode
 }
 
 // showsMenu reports whether the user chooses from a menu.
 func (l *login) showsMenu() bool { return l.chosen.Factor == "" && l.mode() == ModeChallenge }
 
-func (l *login) factors() []Factor {
-	if l.rule.Factors != nil {
-		return l.rule.Factors
-	}
-	return l.Client.Factors
-}
+func (l *login) factors() []Factor { return l.terms.factors }
 
 func (l *login) allowed(f Factor) bool { return slices.Contains(l.factors(), f) }
 
-func (l *login) failmode() Failmode {
-	if l.rule.Failmode != "" {
-		return l.rule.Failmode
+// factorsThatCount are those whose approvals count for this login: in passcode mode a code alone.
+func (l *login) factorsThatCount() []Factor {
+	if l.mode() != ModePasscode {
+		return l.factors()
 	}
-	return l.Client.Failmode
+	return slices.DeleteFunc(slices.Clone(l.factors()), func(f Factor) bool { return f != FactorPasscode })
+}
+
+// failmode is secure for a name that nobody has proven.
+func (l *login) failmode() Failmode {
+	if !mayAccept(acceptFailedOpen, l.proof, l.Authentic) {
+		return FailmodeSecure
+	}
+	return l.terms.failmode
 }

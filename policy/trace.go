@@ -56,14 +56,15 @@ func (l *login) trace(v *Verdict) {
 
 // ruleName is the rule that fits, by its name or its place in the configuration; "" where none does.
 func (l *login) ruleName() string {
-	if !l.ruleFits {
+	r := l.terms.rule
+	if r == nil {
 		return ""
 	}
-	if l.rule.Name != "" {
-		return l.rule.Name
+	if r.Name != "" {
+		return r.Name
 	}
 	for i := range l.settings.Rules {
-		if &l.settings.Rules[i] == l.rule {
+		if &l.settings.Rules[i] == r {
 			return fmt.Sprintf("rule %d", i+1)
 		}
 	}

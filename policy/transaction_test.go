@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-const pushPending = "reject push-pending: Another login of yours waits for an answer on your phone."
+const pushPending = "reject push-pending: Another login with your name is asking for approval. Do not approve what you did not start: deny it and report it in Duo Mobile."
 
 // TestJoin: the same login again, while the phone rings, is answered by the same push.
 func TestJoin(t *testing.T) {

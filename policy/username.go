@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -93,4 +94,13 @@ func withoutMarks(s string) string {
 		}
 		return r
 	}, norm.NFKD.String(s))
+}
+
+func foldNames(names []string) []string {
+	folded := make([]string, len(names))
+	for i, name := range names {
+		folded[i] = Fold(name)
+	}
+	slices.Sort(folded)
+	return slices.Compact(folded)
 }

@@ -31,7 +31,6 @@ func (p peer) mustFail(t *testing.T, d *daemon, u *upstream) {
 //
 // Issue 17 mends it.
 func TestOuterNameOfABypassedUser(t *testing.T) {
-	t.Skip("not mended yet: issue 17 gives each login the proof of its name")
 	t.Parallel()
 	realClient(t, "eapol_test")
 	duo := startDuo(t, fakeduo.User{Username: "dora", Tap: fakeduo.Deny}, fakeduo.User{Username: "guest", Preauth: "allow"})
@@ -46,7 +45,6 @@ func TestOuterNameOfABypassedUser(t *testing.T) {
 //
 // Issue 17 mends it.
 func TestOuterNameOfAnAccomplice(t *testing.T) {
-	t.Skip("not mended yet: issue 17 gives each login the proof of its name")
 	t.Parallel()
 	realClient(t, "eapol_test")
 	duo := startDuo(t, fakeduo.User{Username: "dora", Tap: fakeduo.Deny}, fakeduo.User{Username: "accomplice"})
@@ -60,7 +58,6 @@ func TestOuterNameOfAnAccomplice(t *testing.T) {
 //
 // Issue 17 mends it.
 func TestOuterNameWithoutItsRealm(t *testing.T) {
-	t.Skip("not mended yet: issue 17 gives each login the proof of its name")
 	t.Parallel()
 	realClient(t, "eapol_test")
 	u := startUpstream(t, "peap", "stripped")

@@ -93,10 +93,11 @@ func (t *conversation) fromServer(packet string) {
 // MSCHAPv2 do; tunnels and certificates may prove another one.
 func plainMethod(kind byte) bool { return kind == 4 || kind == 6 || kind == 26 }
 
-// provenName returns the name of an accepted EAP peer ("" means the name as typed) and whether the method proved exactly
-// that name. named holds the User-Names of the Access-Accept. FreeRADIUS repeats the outer name by default, and NPS sends
-// none. Then nobody knows whose password was used inside the tunnel, and the name is not proven.
-func (t *conversation) provenName(named []string, typed string) (name string, proven bool, err error) {
+// provenName returns the name of an accepted EAP peer ("" means the name as typed) and whether the method proved that
+// name. named holds the User-Names of the Access-Accept. FreeRADIUS repeats the outer name by default, and NPS sends none:
+// then nobody knows whose password was used inside the tunnel. inner says that the upstream always names who is inside;
+// otherwise a name says so only where it is that of another person than the one outside, in whatever spelling.
+func (t *conversation) provenName(named []string, typed string, inner bool) (name string, proven bool, err error) {
 	if len(named) > 1 {
 		return "", false, errors.New("an Access-Accept with more than one User-Name")
 	}
@@ -104,7 +105,7 @@ func (t *conversation) provenName(named []string, typed string) (name string, pr
 		name = named[0]
 	}
 	switch plain := plainMethod(t.peerMethod) && t.peerMethod == t.serverMethod; {
-	case plain, name != "" && name != typed:
+	case plain, name != "" && (inner || policy.Fold(name) != policy.Fold(typed)):
 		return name, true, nil
 	case t.peerMethod == 0:
 		return "", false, errors.New("an Access-Accept before any EAP method")

@@ -10,7 +10,6 @@ import (
 //
 // Issue 17 mends it.
 func TestOuterNameInAnotherSpelling(t *testing.T) {
-	t.Skip("not mended yet: issue 17 gives each login the proof of its name")
 	for _, tt := range []struct{ outer, named string }{
 		{"Jo", "jo"},
 		{"jo", "JO"},

@@ -103,7 +103,7 @@ func (u *Upstream) accept(p reply, r policy.FirstRequest, t conversation) (a pol
 		}
 		a.EAP = p.eap
 		proven := false
-		if a.User, proven, err = t.provenName(p.users, r.Typed); err != nil {
+		if a.User, proven, err = t.provenName(p.users, r.Typed, u.config.InnerUserName); err != nil {
 			return policy.Account{}, err
 		}
 		a.Unproven = !proven

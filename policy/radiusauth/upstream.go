@@ -25,6 +25,7 @@ type Config struct {
 	Secret                      string        //
 	RequireMessageAuthenticator bool          // of replies; one that is present is always verified
 	Timeout                     time.Duration // one server's time to answer; 0 = 5 s
+	InnerUserName               bool          // the User-Name of an Access-Accept is always that of inside an EAP tunnel
 
 	OnHealth func(server string, err error) // called when a server is silent and, with nil, when it answers again; may be nil
 }

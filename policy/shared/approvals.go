@@ -38,6 +38,7 @@ const (
 // storedApproval is one field of a user's hash.
 type storedApproval struct {
 	Key      policy.ApprovalKey
+	Factor   policy.Factor // that earned it
 	Epoch    int64
 	At, Used time.Time // by the clock of the daemon that wrote it
 	Lifetime time.Duration
@@ -79,7 +80,7 @@ func (a *approvals) Use(ctx context.Context, key policy.ApprovalKey, limits poli
 		now := a.config.Now()
 		if got.At.After(now.Add(clockSkew)) || now.Sub(got.At) >= min(limits.Lifetime, got.Lifetime) ||
 			limits.Idle > 0 && now.Sub(got.Used) >= limits.Idle ||
-			limits.Uses > 0 && got.Uses >= limits.Uses {
+			limits.Uses > 0 && got.Uses >= limits.Uses || !slices.Contains(limits.Factors, got.Factor) {
 			return false, nil
 		}
 		if limits.Idle == 0 && limits.Uses == 0 {
@@ -195,11 +196,11 @@ if left < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[1], ARGV[5]) end
 return 1`)
 
 // Add implements policy.Approvals. Where the user is forgotten meanwhile, nothing is added.
-func (a *approvals) Add(ctx context.Context, key policy.ApprovalKey, lifetime time.Duration) error {
+func (a *approvals) Add(ctx context.Context, key policy.ApprovalKey, factor policy.Factor, lifetime time.Duration) error {
 	tag, now := a.tag(policy.Fold(key.User)), a.config.Now()
 	hash, index := a.hash(tag), a.identityKey(key.Duo)
 	life := min(lifetime, longestApproval)
-	s := &storedApproval{Key: key, At: now, Used: now, Lifetime: lifetime}
+	s := &storedApproval{Key: key, Factor: factor, At: now, Used: now, Lifetime: lifetime}
 	err := a.call(ctx, func(ctx context.Context, c valkey.Client) error {
 		all, err := c.Do(ctx, c.B().Hgetall().Key(hash).Build()).AsStrMap()
 		if err != nil {
@@ -226,7 +227,7 @@ func (a *approvals) Add(ctx context.Context, key policy.ApprovalKey, lifetime ti
 		return addScript.Exec(ctx, c, []string{hash}, args).Error()
 	})
 	if err != nil && errors.Is(err, ErrDown) {
-		_, err = orLocal(a.link, func() (struct{}, error) { return struct{}{}, a.local.Add(ctx, key, lifetime) })
+		_, err = orLocal(a.link, func() (struct{}, error) { return struct{}{}, a.local.Add(ctx, key, factor, lifetime) })
 	}
 	return err
 }

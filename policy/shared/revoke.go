@@ -194,7 +194,7 @@ func (a *approvals) listOf(ctx context.Context, tag string) (list []policy.Appro
 		p := policy.Approval{
 			User: s.Key.User, DuoUserID: s.Key.Duo.UserID, DuoUsername: s.Key.Duo.Username,
 			Service: s.Key.Service, Client: s.Key.Client, UserIP: s.Key.IP,
-			ApprovedAt: s.At.UTC().Round(0), EndsAt: s.At.UTC().Round(0).Add(s.Lifetime), Uses: s.Uses,
+			Factor: s.Factor, ApprovedAt: s.At.UTC().Round(0), EndsAt: s.At.UTC().Round(0).Add(s.Lifetime), Uses: s.Uses,
 		}
 		if s.Uses > 0 {
 			p.LastUsedAt = s.Used.UTC().Round(0)

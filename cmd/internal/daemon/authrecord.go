@@ -108,7 +108,7 @@ func settled(why policy.Reason) bool {
 // authStage tells what decided: the second factor, or what is remembered of it, or what comes before.
 func authStage(why policy.Reason) string {
 	switch why {
-	case policy.ReasonExempt, policy.ReasonRelayed, policy.ReasonBadName, policy.ReasonProbe, policy.ReasonDeniedByRule, policy.ReasonBadPassword,
+	case policy.ReasonExempt, policy.ReasonRelayed, policy.ReasonUnproven, policy.ReasonBadName, policy.ReasonProbe, policy.ReasonDeniedByRule, policy.ReasonBadPassword,
 		policy.ReasonAccountRefused, policy.ReasonNoFirstFactor, policy.ReasonUnlisted, policy.ReasonElsewhere, policy.ReasonBadField, policy.ReasonThrottled,
 		policy.ReasonUnsupported, policy.ReasonBadSecret, policy.ReasonPanicked:
 		return "Primary authentication"

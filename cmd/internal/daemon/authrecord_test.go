@@ -93,7 +93,7 @@ func TestEveryReasonHasAStage(t *testing.T) {
 			secondary++
 		}
 	}
-	if len(all) != 41 || secondary != 26 {
+	if len(all) != 43 || secondary != 27 {
 		t.Errorf("%d reasons, %d of them of the second factor: see authStage and settled, then these numbers", len(all), secondary)
 	}
 }

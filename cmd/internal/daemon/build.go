@@ -144,6 +144,7 @@ func settings(c *conf.Config) policy.Settings {
 	s := policy.Settings{
 		Names:    policy.Names{Case: c.Username.Case, StripDomain: c.Username.StripDomain, Domains: domains(c)},
 		Unlisted: c.Username.Unlisted,
+		Unproven: c.Username.Unproven,
 		BindTo:   c.Remember.BindTo,
 		Idle:     c.Remember.Idle,
 		Uses:     c.Remember.Uses,

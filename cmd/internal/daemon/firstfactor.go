@@ -113,6 +113,7 @@ func newDirectory(f conf.FirstFactor, names policy.Names, log *slog.Logger) (*fi
 func newUpstream(f conf.FirstFactor, log *slog.Logger) (*firstFactor, error) {
 	u, err := radiusauth.New(radiusauth.Config{
 		Servers: f.Servers, Secret: f.Secret.Reveal(),
+		InnerUserName:               f.InnerUserName,
 		RequireMessageAuthenticator: f.MessageAuthenticator != conf.Accept,
 		Timeout:                     f.Timeout, OnHealth: logHealth(log),
 	})
