@@ -88,7 +88,7 @@ func (s *storm) checkSecond(p, q *push) {
 	if !slices.ContainsFunc(s.begun[p.key], between) {
 		s.Errorf("%s: push %s went out %v after %s was answered, for a login that was older", p.key, p.txid, p.from.Sub(q.till), q.txid)
 	}
-	if q.reply.err != nil || q.reply.Status == "timeout" || s.sent[q.txid] > 1 {
+	if q.reply.err != nil || q.reply.Status == "timeout" || s.sent[q.txid] > 1 || slices.ContainsFunc(s.unsigned[p.key], between) {
 		return
 	}
 	if at := s.heard[q.txid]; at.IsZero() || at.After(p.from) {

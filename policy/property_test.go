@@ -79,6 +79,7 @@ type storm struct {
 	tries    []try
 	pushes   []*push
 	begun    map[string][]time.Time // by join key: when its tries began
+	unsigned map[string][]time.Time // of them, those that were not signed: no late answer is theirs
 	sent     map[string]int         // by txid: how often its answer was sent to a client
 	heard    map[string]time.Time   // by txid: when its answer reached a client
 	states   []Attempt              // challenges to answer
@@ -107,7 +108,7 @@ type push struct {
 func newStorm(w *world, seed uint64, lossy bool) *storm {
 	s := &storm{
 		world: w, seed: seed, lossy: lossy, rand: rand.New(rand.NewPCG(seed, 2)), start: time.Now(),
-		begun: map[string][]time.Time{}, sent: map[string]int{}, heard: map[string]time.Time{},
+		begun: map[string][]time.Time{}, unsigned: map[string][]time.Time{}, sent: map[string]int{}, heard: map[string]time.Time{},
 		accepts: map[string][]time.Time{}, reused: map[string][]time.Time{}, frauds: map[string][]time.Time{},
 	}
 	w.duo.scripts = s.answer
@@ -226,6 +227,9 @@ func (s *storm) begin(a Attempt) {
 	s.tries = append(s.tries, try{a, cancel})
 	key := joinKeyOf(a)
 	s.begun[key] = append(s.begun[key], time.Now())
+	if !a.Authentic {
+		s.unsigned[key] = append(s.unsigned[key], time.Now())
+	}
 	s.mu.Unlock()
 	w := &world{T: s.T, policy: s.policy}
 	s.wg.Go(func() {
