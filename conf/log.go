@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -46,6 +47,9 @@ func (t *table) writable(key string) string {
 	info, err := os.Stat(at)
 	if err == nil && info.IsDir() != (what == "folder") {
 		err = map[bool]error{true: syscall.EISDIR, false: syscall.ENOTDIR}[info.IsDir()]
+	}
+	if what == "folder" && errors.Is(err, os.ErrNotExist) {
+		return path // serve makes it, and check says so
 	}
 	if err == nil {
 		err = system.Writable(at)

@@ -31,6 +31,8 @@ func ParseHours(s string) (Hours, error) {
 		span++
 	}
 	switch {
+	case span == len(words) && span == 1: // a bare day is the whole day
+		words = append(words, "00:00-24:00")
 	case span == len(words):
 		return Hours{}, errors.New("no hours; want HH:MM-HH:MM")
 	case span > 1:

@@ -113,7 +113,6 @@ func TestHoursText(t *testing.T) {
 func TestParseHoursErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                 "no hours; want HH:MM-HH:MM",
-		"mon-fri":                          "no hours; want HH:MM-HH:MM",
 		"mon-fri 8-18":                     "no hours; want HH:MM-HH:MM",
 		"mon, tue 08:00-18:00":             "blanks among the days; want them without, such as mon,wed-fri",
 		"08:00-18:00 Europe/Vienna mon":    "more than days, hours and a zone; want them without further blanks",

@@ -39,7 +39,7 @@ Exit status: 0 all is well, warnings included; 1 something is not.`,
 	file := configFlag(c)
 	offline := c.Flags().Bool("offline", false, "send nothing and open no port")
 	asJSON := c.Flags().Bool("json", false, "print JSON, for programs")
-	user := c.Flags().String("user", "", "also ask each directory for the user `NAME`")
+	user := c.Flags().String("user", "", "also ask each directory and Duo's preauth for the user `NAME`")
 	limit := c.Flags().Duration("timeout", time.Minute, "give up after this `TIME`")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		ctx, cancel := context.WithTimeout(c.Context(), *limit)
@@ -145,6 +145,10 @@ func (t *tally) end(stderr io.Writer, err error) error {
 	case t.wrong > 0:
 		fmt.Fprintf(t.out, "\nThe configuration can be read, but there is more to do: %s, %s.\n", display.Count(t.wrong, "problem"), display.Count(t.warned, "warning"))
 		return errSaid
+	}
+	if t.warned > 0 {
+		fmt.Fprintf(t.out, "\nThe configuration is right, with %s.\n", plural(t.warned, "warning"))
+		return nil
 	}
 	fmt.Fprintln(t.out, "\nThe configuration is right.")
 	return nil

@@ -42,9 +42,9 @@ func Run(ctx context.Context, c *conf.Config, o Options) error {
 	}
 	defer p.Close()
 	r := &run{config: c, parts: p, Options: o}
-	questions := slices.Concat(r.files(), r.certificates())
+	questions := slices.Concat(r.rules(), r.files(), r.certificates())
 	if !o.Offline {
-		questions = slices.Concat(questions, r.ports(), r.duo(), r.firstFactors(), r.cluster())
+		questions = slices.Concat(questions, r.ports(), r.duo(), r.firstFactors(), r.cluster(), r.atDuo())
 	}
 	answers := make([]chan []Finding, len(questions))
 	for i, q := range questions {

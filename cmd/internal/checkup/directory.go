@@ -37,7 +37,12 @@ func (r *run) testUser(ctx context.Context, domains []string, d *ldapauth.Direct
 	case err != nil:
 		return []Finding{problem("see above", "could not be asked for %q: %v", name, err)}
 	}
-	found := ok("knows %q, in %d groups", name, countGroups(account.Groups)+countGroups(account.NestedGroups))
+	groups := countGroups(account.Groups) + countGroups(account.NestedGroups)
+	found := ok("knows %q, in %s", name, plural(groups, "group"))
+	if groups == 0 {
+		found = warning("if the user is in a group, check group_attribute, and that bind_dn may read it; rules by group do not fit otherwise",
+			"knows %q, in no group", name)
+	}
 	if account.DuoUsername != "" {
 		found.Found += fmt.Sprintf(", at Duo as %q", account.DuoUsername)
 	}

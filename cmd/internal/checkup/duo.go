@@ -32,13 +32,17 @@ func checkDuo(ctx context.Context, a daemon.DuoApplication) []Finding {
 	}
 	list := frontEnd(a.Client.Front(), a.CA)
 	list[0].Took = time.Since(start)
-	list = append(list, clock(time.Since(now).Round(time.Second)))
+	skew := time.Since(now).Round(time.Second)
+	list = append(list, clock(skew))
+	if skew.Abs() >= clockProblem {
+		return list // Duo refuses every key then, which says nothing of ours
+	}
 	start = time.Now()
 	_, err = a.Client.Check(ctx)
 	keys := ok("accepts these keys")
 	switch {
 	case errors.Is(err, policy.ErrMisconfigured):
-		keys = problem("copy integration key, secret key and API hostname from the application's page in the Duo Admin Panel", "does not accept them: %v", err)
+		keys = problem(`copy integration key, secret key and API hostname from the application's page in the Duo Admin Panel; its type must be "Auth API", for keys of a type such as RADIUS or Cisco ASA can't be used here`, "does not accept them: %v", err)
 	case err != nil:
 		keys = problem("try again in a minute", "could not be asked about the keys: %v", err)
 	}
