@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	gotoken "go/token"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,5 +44,19 @@ func TestReasonsComplete(t *testing.T) {
 	})
 	if found != len(Reasons()) || found < 30 {
 		t.Errorf("%d constants, %d explained", found, len(Reasons()))
+	}
+}
+
+// TestReasonsOnPage: the table of conf/clients/README.md is that of the catalogue.
+func TestReasonsOnPage(t *testing.T) {
+	page, err := os.ReadFile("../conf/clients/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range Reasons() {
+		row := "| `reason=" + string(r.Reason) + "` | " + strings.TrimSpace(r.Meaning+" "+r.Cure) + " |"
+		if !strings.Contains(string(page), row) {
+			t.Errorf("the page lacks the row\n%s", row)
+		}
 	}
 }

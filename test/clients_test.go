@@ -20,7 +20,7 @@ var headings = []string{"## What to set there", "## The client here", "## What t
 
 var (
 	tomlBlock   = regexp.MustCompile("(?ms)^```toml\n(.*?)^```$")
-	answersIn   = regexp.MustCompile(`(?m)^It answers within (\w+)`)
+	answersIn   = regexp.MustCompile(`(?m)^It answers within ([\d.]+m?s)`)
 	secretFile  = regexp.MustCompile(`(?m)^secret_file\s*= "(.+)"$`)
 	reasonShown = regexp.MustCompile(`reason=(?:"([^"]+)"|([\w-]+))`)
 	reasonKnown = regexp.MustCompile(`(?m)^\t\w+\s+Reason = "([\w-]+)"`)
@@ -46,8 +46,8 @@ func TestClientPages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(pages) < 15 {
-		t.Fatalf("%d pages in %s, want the index and 14 at least", len(pages), clientPages)
+	if len(pages) < 33 {
+		t.Fatalf("%d pages in %s, want the index and 32 at least", len(pages), clientPages)
 	}
 	reasons := knownReasons(t)
 	for _, path := range pages {
@@ -121,7 +121,7 @@ func yes(b bool) string {
 }
 
 // short is a client's timeout as a page writes it.
-func short(c conf.Client) string { return fmt.Sprintf("%.0fs", c.Timeout.Seconds()) }
+func short(c conf.Client) string { return c.Timeout.String() }
 
 // loadBlock loads what a page gives to copy, with as much around it as it needs, and returns the client.
 func loadBlock(t *testing.T, block string) conf.Client {
@@ -138,8 +138,10 @@ func loadBlock(t *testing.T, block string) conf.Client {
 	if err != nil {
 		t.Fatalf("what is to be copied is refused: %v", err)
 	}
-	if len(c.Warnings) > 0 {
-		t.Errorf("what is to be copied is warned about: %v", c.Warnings)
+	// What these clients can't do without is warned about all the same.
+	deliberate := regexp.MustCompile(`client\[0\]\.(timeout|omit_reply_message_authenticator): `)
+	if w := slices.DeleteFunc(slices.Clone(c.Warnings), deliberate.MatchString); len(w) > 0 {
+		t.Errorf("what is to be copied is warned about: %v", w)
 	}
 	if len(c.Clients) != 1 {
 		t.Fatalf("%d clients, want 1", len(c.Clients))
