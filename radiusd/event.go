@@ -93,8 +93,12 @@ func (e *Event) writeTo(l *line) {
 	l.optional("rule", e.Rule)
 	l.optional("tail", string(e.Tail))
 	l.optional("factor", string(e.Factor))
-	l.optional("duo_user", e.DuoUser)
-	l.optional("duo_message", e.DuoMessage)
+	if refused := e.Code != "Access-Accept"; refused || e.DuoUser != e.User {
+		l.optional("duo_user", e.DuoUser)
+		if refused { // of an accept they say nothing new
+			l.optional("duo_message", e.DuoMessage)
+		}
+	}
 	l.optional("txid", e.Txid)
 	l.number("first_factor_ms", e.FirstTook.Milliseconds())
 	l.number("duo_ms", e.DuoTook.Milliseconds())
