@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"duoradiusd/internal/display"
 	"duoradiusd/internal/system"
 	"duoradiusd/policy/shared"
 )
@@ -124,14 +125,14 @@ func printCluster(out io.Writer, s shared.Status) error {
 	w := table(out)
 	state := "answers in " + s.Latency.Round(10*time.Microsecond).String()
 	if !s.Up {
-		state = "can't be asked: " + shown(s.Error)
+		state = "can't be asked: " + display.Visible(s.Error)
 	}
 	fmt.Fprintf(w, "store\t%s\n", state)
 	fmt.Fprintf(w, "server\t%s %s, %s\n", s.Server.Kind, s.Server.Version, s.Server.Role)
 	fmt.Fprintf(w, "memory\t%s at most, %s\n", s.Server.MaxMemory, s.Server.MaxMemoryPolicy)
 	fmt.Fprintf(w, "persistence\t%s\n", s.Server.Persistence)
 	fmt.Fprintf(w, "when it is down\t%s\n", s.WhenDown)
-	fmt.Fprintf(w, "could not be asked\t%s\n", plural(int(s.Failures), "time"))
+	fmt.Fprintf(w, "could not be asked\t%s\n", display.Count(int(s.Failures), "time"))
 	fmt.Fprintf(w, "pushes\t%d taken over, %d lost\n", s.TakenOver, s.Lost)
 	for _, warning := range s.Server.Warnings() {
 		fmt.Fprintf(w, "warning\t%s\n", warning)
@@ -149,7 +150,7 @@ func printCluster(out io.Writer, s shared.Status) error {
 		} else if mine != "" && p.Clients != mine {
 			line += ", OTHER [[client]] NAMES: its logins are not joined"
 		}
-		fmt.Fprintf(w, "daemon %s\t%s\n", shown(p.Host), line)
+		fmt.Fprintf(w, "daemon %s\t%s\n", display.Visible(p.Host), line)
 	}
 	return w.Flush()
 }
