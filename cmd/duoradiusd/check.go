@@ -147,7 +147,7 @@ func (t *tally) end(stderr io.Writer, err error) error {
 		return errSaid
 	}
 	if t.warned > 0 {
-		fmt.Fprintf(t.out, "\nThe configuration is right, with %s.\n", plural(t.warned, "warning"))
+		fmt.Fprintf(t.out, "\nThe configuration is right, with %s.\n", display.Count(t.warned, "warning"))
 		return nil
 	}
 	fmt.Fprintln(t.out, "\nThe configuration is right.")
