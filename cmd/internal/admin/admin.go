@@ -34,6 +34,7 @@ type Daemon struct {
 	Forget       func(ctx context.Context, user string) (int, error)                         // the approvals of a user, whose name may be written in any form
 	Guard        func(ctx context.Context) ([]policy.GuardCount, error)                      // who is held back comes first
 	Frauds       func() uint64                                                               // pushes that their users reported
+	Cluster      func() *Cluster                                                             // nil: the daemon is alone; may be nil itself
 	LostLines    func() uint64                                                               // of auth_log
 	Logins       *history.Logins
 	Canonical    func(user string) string                                    // the name by which logins of user are known
@@ -60,6 +61,23 @@ type Application struct {
 	State    string // up, slow or down
 	Degraded uint64 // how often it became slow or down
 	Err      string // why it is down
+}
+
+// Cluster is how the store is that several daemons share. Its counts are since the start.
+type Cluster struct {
+	Up        bool
+	Err       string // why it is not
+	Failures  uint64 // how often it could not be asked
+	TakenOver uint64 // pushes of daemons that were gone
+	Lost      uint64 // pushes of which nobody knows whether they rang
+}
+
+// cluster is nil where the daemon is alone.
+func (d *Daemon) cluster() *Cluster {
+	if d.Cluster == nil {
+		return nil
+	}
+	return d.Cluster()
 }
 
 // FirstFactor is how one server of a first factor is, or a first factor that has no servers.

@@ -48,6 +48,13 @@ func newCollector(d Daemon) *collector {
 	add(counter, "auth_log_lost_lines_total", "Lines of auth_log that could not be written.",
 		func() float64 { return float64(d.LostLines()) })
 
+	if d.cluster() != nil { // as it was at the start: a change of [cluster] wants a restart
+		add(gauge, "cluster_up", "1 when the store that several daemons share answers, 0 when not.", func() float64 { return boolean(d.cluster().Up) })
+		add(counter, "cluster_failures_total", "How often the store could not be asked.", func() float64 { return float64(d.cluster().Failures) })
+		add(counter, "cluster_taken_over_total", "Pushes of daemons that were gone, whose answer this one has asked for.", func() float64 { return float64(d.cluster().TakenOver) })
+		add(counter, "cluster_lost_total", "Pushes of which nobody knows whether they rang.", func() float64 { return float64(d.cluster().Lost) })
+	}
+
 	for _, v := range []struct {
 		name, help string
 		labels     []string

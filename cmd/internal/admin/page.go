@@ -65,6 +65,7 @@ type view struct {
 
 	Applications []Application
 	FirstFactors []FirstFactor
+	Cluster      *Cluster // nil: the daemon is alone
 	Clients      []clientRow
 	InFlight     int
 	Pushes       int
@@ -136,7 +137,7 @@ func (a *Admin) view(r *http.Request, now time.Time) (*view, error) {
 	}
 	v := &view{
 		Style: template.CSS(style), Version: d.Version, Now: now, Uptime: uptime(now.Sub(a.started)), Serves: d.Serves(),
-		Applications: d.Applications(), FirstFactors: d.FirstFactors(),
+		Applications: d.Applications(), FirstFactors: d.FirstFactors(), Cluster: d.cluster(),
 		Pushes: d.Memory.Counts().Transactions, Pending: d.Server.PendingLogins(shownPending),
 		Approvals: approvals, Kept: d.Memory.Counts().Approvals,
 		Ends: tallies(d.Server.Outcomes()), Drops: tallies(d.Server.Drops()), Token: a.formToken(r),

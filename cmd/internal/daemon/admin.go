@@ -36,6 +36,7 @@ func (d *Daemon) ServeAdmin(c conf.Admin, reload func() error, profiles bool) (*
 		Forget:       d.Forget,
 		Guard:        d.GuardCounts,
 		Frauds:       d.frauds.Load,
+		Cluster:      d.adminCluster,
 		LostLines:    d.lostLines,
 		Logins:       &d.logins,
 		Canonical:    d.canonical,
@@ -167,6 +168,14 @@ func serverHealth(name, server string, up bool, err error) admin.FirstFactor {
 		f.Err = err.Error()
 	}
 	return f
+}
+
+func (d *Daemon) adminCluster() *admin.Cluster {
+	if d.cluster == nil {
+		return nil
+	}
+	c := d.cluster.Counters()
+	return &admin.Cluster{Up: c.Up, Err: c.Error, Failures: c.Failures, TakenOver: c.TakenOver, Lost: c.Lost}
 }
 
 func (d *Daemon) lostLines() uint64 {

@@ -22,6 +22,7 @@ var ErrNoCluster = errors.New("no [cluster] url in the configuration: this daemo
 // joinCluster puts the stores that several daemons share in front of this one's own. Without [cluster] url it does
 // nothing.
 func (d *Daemon) joinCluster(c *conf.Config) error {
+	d.clustered = c.Cluster
 	if c.Cluster.Network == "" {
 		return nil
 	}
@@ -30,7 +31,6 @@ func (d *Daemon) joinCluster(c *conf.Config) error {
 		return err
 	}
 	config.TakeOver = d.takeOver
-	d.clustered = c.Cluster
 	d.cluster = shared.New(config, d.memory.Local())
 	d.memory.Share(d.cluster.Stores(), config.Keys.Digest())
 	d.cluster.Start()
