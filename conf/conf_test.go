@@ -145,7 +145,7 @@ func TestExampleDefaults(t *testing.T) {
 	defaults := load(t, minimal)
 	example := load(t, minimal+exampleTables(t, "listen", "username", "remember", "cluster", "guard", "state", "admin", "log"))
 	defaults.Clients, example.Clients, defaults.Duo, example.Duo = nil, nil, nil, nil
-	example.Username.StripDomain, example.Admin.Address = nil, ""
+	example.Username.StripDomain, example.Admin.Address, example.Admin.HelpDesk = nil, "", nil
 	if !reflect.DeepEqual(defaults, example) {
 		t.Errorf("got  %+v\nwant %+v", example, defaults)
 	}

@@ -99,9 +99,9 @@ func printStatus(out io.Writer, s daemon.Status) error {
 	if c := s.Cluster; c != nil {
 		line := "up"
 		if !c.Up {
-			line = "down, this daemon is alone: " + shown(c.Error)
+			line = "down, this daemon is alone: " + display.Visible(c.Error)
 		}
-		fmt.Fprintf(w, "cluster\t%s; could not be asked %s, %d pushes taken over, %d lost\n", line, plural(int(c.Failures), "time"), c.TakenOver, c.Lost)
+		fmt.Fprintf(w, "cluster\t%s; could not be asked %s, %d pushes taken over, %d lost\n", line, display.Count(int(c.Failures), "time"), c.TakenOver, c.Lost)
 	}
 	if s.NotReady != "" {
 		fmt.Fprintf(w, "not ready\t%s\n", display.Visible(s.NotReady))
