@@ -32,6 +32,7 @@ const (
 // What is beyond is dropped and counted, and costs no push; who is half-way through gets in; no client shuts another
 // out; and the first answer makes room at once.
 func TestTwiceTheCap(t *testing.T) {
+	slow(t, "it has twice as many logins as there is room for")
 	t.Parallel()
 	h := openCapped(t)
 	greedy, other, asking := h.gateway("127.0.0.1"), h.gateway("127.0.0.2"), h.gateway("127.0.0.3")

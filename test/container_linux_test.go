@@ -164,6 +164,7 @@ func (img *image) start(t *testing.T, duo *fakeduo.Server, config, state string)
 // TestContainer runs what the Dockerfile makes as compose.yaml has it run: as a user without a name, on a root folder
 // that is read-only and holds nothing else, with a health check.
 func TestContainer(t *testing.T) {
+	slow(t, "it builds an image")
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		noSandbox(t, "not root")

@@ -54,6 +54,7 @@ type faultTally struct {
 // TestSoakFaults: Duo is as bad as it can be. No login rings a phone twice, none is let in whom Duo did not allow, and
 // each request has one answer, in time.
 func TestSoakFaults(t *testing.T) {
+	slow(t, "it breaks connections for seconds")
 	t.Parallel()
 	duo := startDuo(t)
 	d := startDaemon(t, duo, "[duo]\napi_timeout = \"1s\"\n[[client]]\ntimeout = \"10s\"\n[guard]\nreject_delay = \"100ms\"\n")

@@ -70,6 +70,7 @@ func TestD6_ForgedOnTheSamePort(t *testing.T) {
 // startFlooded starts a daemon with two clients, of which one must sign.
 func startFlooded(t *testing.T, duo *fakeduo.Server) *daemon {
 	t.Helper()
+	slow(t, "it sends a flood")
 	for i := range trafficUsers {
 		duo.SetUser(fakeduo.User{Username: fmt.Sprintf("user%d", i)})
 	}

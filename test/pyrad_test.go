@@ -27,6 +27,7 @@ type pyradAnswer struct {
 // needPyrad skips a test where there is no pyrad.
 func needPyrad(t testing.TB) {
 	t.Helper()
+	slow(t, "it runs Python")
 	if _, err := os.Stat(debianPython); err == nil {
 		if _, _, status := run(t, "", debianPython, "-c", "import pyrad.client"); status == 0 {
 			return

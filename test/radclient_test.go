@@ -17,6 +17,7 @@ import (
 // when REQUIRE_REAL_CLIENTS=1.
 func realClient(t testing.TB, name string) string {
 	t.Helper()
+	slow(t, "it runs "+name)
 	path, err := exec.LookPath(name)
 	switch {
 	case err == nil:

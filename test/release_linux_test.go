@@ -20,6 +20,7 @@ import (
 // release builds the daemon of a checkout as the packages and the container do. cache is Go's; "" is the usual one.
 func release(t testing.TB, checkout, cache string) (program string) {
 	t.Helper()
+	slow(t, "it builds the daemon anew")
 	program = filepath.Join(t.TempDir(), "duoradiusd")
 	c := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", program, "./cmd/duoradiusd")
 	c.Dir = checkout

@@ -160,6 +160,7 @@ const wrongPassword = "reject Wrong user name or password."
 
 // TestSamba: groups in groups, the primary group, both kinds of names, and every way in which an account can't log in.
 func TestSamba(t *testing.T) {
+	slow(t, "it makes a domain of Samba")
 	t.Parallel()
 	s := startSamba(t)
 	for _, name := range []string{"svc", "jo", "ann", "must", "off", "locked"} {
@@ -261,6 +262,7 @@ func TestSamba(t *testing.T) {
 
 // TestSambaPasswordChange: an expired password is changed through pam_radius, after Duo's allow.
 func TestSambaPasswordChange(t *testing.T) {
+	slow(t, "it makes a domain of Samba")
 	t.Parallel()
 	realClient(t, "pamtester")
 	needPAMRadius(t)

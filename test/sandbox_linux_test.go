@@ -41,6 +41,7 @@ exec chroot "$1/root" cat
 
 func newSandbox(t testing.TB) *sandbox {
 	t.Helper()
+	slow(t, "it starts a system of its own")
 	for _, program := range []string{"unshare", "nsenter", "chroot", "mount"} {
 		realClient(t, program)
 	}

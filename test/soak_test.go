@@ -45,6 +45,7 @@ func startDuoWith(t testing.TB, config fakeduo.Config) *fakeduo.Server {
 // TestSoakLostReplies: whatever a client does when it hears nothing, a login is one push, and ends with the answer of
 // that push.
 func TestSoakLostReplies(t *testing.T) {
+	slow(t, "it loses replies for seconds")
 	t.Parallel()
 	duo := startDuoWith(t, fakeduo.Config{Memory: 1000})
 	d := startDaemon(t, duo, "[[client]]\ntimeout = \"20s\"\n")
