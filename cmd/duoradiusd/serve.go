@@ -77,11 +77,16 @@ func serve(c *cobra.Command, file string, profiles bool, by supervisor) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	manager := daemon.NewManager(d)
-	again := func() error {
+	reloadAs := func(number uint64) error {
 		manager.Reloading()
-		defer manager.Ready()
-		return reload(ctx, d, file, config, log)
+		defer func() {
+			if ctx.Err() == nil {
+				manager.Ready()
+			}
+		}()
+		return reload(ctx, d, number, file, config, log)
 	}
+	again := func() error { return reloadAs(d.ReloadNumber()) }
 	if config.Admin.Address != "" {
 		admin, err := d.ServeAdmin(config.Admin, again, profiles)
 		if err != nil {
@@ -112,7 +117,7 @@ func serve(c *cobra.Command, file string, profiles bool, by supervisor) error {
 		if s != syscall.SIGHUP {
 			break
 		}
-		again()
+		go reloadAs(d.ReloadNumber()) // a file that is slow to read must not hold up the end
 	}
 	cancel()
 	manager.Stopping()
@@ -133,10 +138,14 @@ func serve(c *cobra.Command, file string, profiles bool, by supervisor) error {
 
 // reload puts the file's configuration into force, or logs and returns why it can't. first is the one that the daemon
 // started with.
-func reload(ctx context.Context, d *daemon.Daemon, file string, first *conf.Config, log *slog.Logger) error {
+func reload(ctx context.Context, d *daemon.Daemon, number uint64, file string, first *conf.Config, log *slog.Logger) error {
 	config, err := conf.Load(file)
 	if err == nil {
-		err = d.Reload(config)
+		err = d.Reload(number, config)
+	}
+	if errors.Is(err, daemon.ErrLaterReload) {
+		log.Warn("reload: nothing changes", "error", err)
+		return err
 	}
 	if err != nil {
 		for line := range strings.Lines(err.Error()) {

@@ -94,3 +94,24 @@ func SyncFolder(name string) error {
 	defer f.Close()
 	return f.Sync()
 }
+
+// InOtherHands returns who beside this user and root may change what is in the file or folder of that name: "" for nobody.
+// cure is what to do about it.
+func InOtherHands(name string) (who, cure string, err error) {
+	info, err := os.Lstat(name)
+	if err != nil {
+		return "", "", err
+	}
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !ok:
+		return "", "", fmt.Errorf("tell the owner of %s: the system tells none", name)
+	case info.Mode()&os.ModeSymlink != 0:
+		return "whoever made this link", "a file or folder in its place", nil
+	case stat.Uid != 0 && int(stat.Uid) != os.Geteuid():
+		return fmt.Sprintf("user %d, who owns it,", stat.Uid), fmt.Sprintf("chown to user %d", os.Geteuid()), nil
+	case info.Mode().Perm()&0o022 != 0:
+		return "group or others", "chmod go-w", nil
+	}
+	return "", "", nil
+}

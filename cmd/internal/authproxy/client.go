@@ -49,7 +49,7 @@ func (i *importer) addresses(t *table, c *client) {
 		case x.by.of == c.of:
 			t.note(decide, fmt.Sprintf("%s stands there with two secrets; the one of %s is taken", p, x.by.name), x.from)
 		default:
-			t.note(decide, fmt.Sprintf("%s asks %s too, at another port. Clients are known by their addresses here, whatever port they ask, so it can be a client of one of them only: %s has it. To change that, move the address; to keep both, let the appliance ask from two addresses", p, x.by.of.title(), x.by.name), x.from)
+			t.note(decide, fmt.Sprintf("%s asks %s too, at the same address and port, so it can be a client of one of them only: %s has it. To change that, move the address; to keep both, let the appliance ask at two ports", p, x.by.of.title(), x.by.name), x.from)
 		}
 	}
 	for _, x := range c.nested {
@@ -57,7 +57,7 @@ func (i *importer) addresses(t *table, c *client) {
 		if x.by.of == c.of {
 			t.note(changed, what+", whatever the order", x.from)
 		} else {
-			t.note(decide, what+", whatever port is asked: there each of them has its own settings", x.from)
+			t.note(decide, what+": there each of them has its own settings", x.from)
 		}
 	}
 	list := c.free
@@ -72,6 +72,9 @@ func (i *importer) addresses(t *table, c *client) {
 		t.note(changed, "the same addresses, as prefixes", c.respelled...)
 	}
 	t.set("address", strs(words), c.from...)
+	if c.socket.IsValid() {
+		t.set("listen", strs([]string{c.socket.String()}), present(c.of.get("port"))...)
+	}
 }
 
 // body writes what all clients of a server have in common.

@@ -24,7 +24,7 @@ func (i *importer) listen() {
 			t.title += l.of.title()
 		}
 		if n == 0 && len(sockets) > 1 {
-			t.note(changed, "clients may ask at any of these addresses: who they are is told by their own address, not by the port")
+			t.note(changed, "a client may ask at any of these addresses, unless its listen says otherwise")
 		}
 		for _, l := range at[1:] {
 			if l.addr != at[0].addr {

@@ -25,9 +25,10 @@ type client struct {
 	respelled []*option // those of them that the file has in another spelling
 	secrets   []*option // all the same one, protected or not
 
-	free   []address // those that are its own
-	taken  []claim   // those that another client has already
-	nested []claim   // those that lie within another client's
+	free   []address      // those that are its own
+	socket netip.AddrPort // the only one that it asks, where another client has its address at another
+	taken  []claim        // those that another client has already
+	nested []claim        // those that lie within another client's
 }
 
 type address struct {
@@ -177,43 +178,67 @@ func (c *client) sharesSecret(b *client) bool {
 
 func isProtected(o *option) bool { return strings.Contains(o.name, "_protected") }
 
-// settle gives each address to one client, because clients are known by their addresses here and not by the port that
-// they ask: to the first that has it, of those whose passwords are checked if there are any. Otherwise a section that
-// checks none would let in who came to the other.
+// owned is an address at a socket.
+type owned struct {
+	socket netip.AddrPort
+	prefix netip.Prefix
+}
+
+// settle gives each address at a socket to one client: to the first that has it, of those whose passwords are checked if
+// there are any. Otherwise a section that checks none would let in who came to the other. An address that asks several
+// sockets is several clients, which their listen tells apart.
 func (i *importer) settle() {
-	owner := map[netip.Prefix]*client{}
-	each := func(f func(c *client)) {
+	sockets := i.socketOf()
+	owner := map[owned]*client{}
+	each := func(f func(c *client, socket netip.AddrPort)) {
 		for _, checks := range []bool{true, false} {
 			for _, v := range i.servers {
 				if (v.first != nil) != checks {
 					continue
 				}
 				for _, c := range v.clients {
-					f(c)
+					f(c, sockets[v.section])
 				}
 			}
 		}
 	}
-	each(func(c *client) {
+	each(func(c *client, socket netip.AddrPort) {
 		for _, a := range c.addresses {
-			switch by := owner[a.Prefix]; by {
+			switch by := owner[owned{socket, a.Prefix}]; by {
 			case nil:
-				owner[a.Prefix] = c
+				owner[owned{socket, a.Prefix}] = c
 				c.free = append(c.free, a)
 			default:
 				c.taken = append(c.taken, claim{a, by, a.Prefix})
 			}
 		}
 	})
-	each(func(c *client) {
+	each(func(c *client, socket netip.AddrPort) {
 		for _, a := range c.free {
-			for bits := a.Bits() - 1; bits >= 0; bits-- {
+			nested := false
+			for bits := a.Bits(); bits >= 0; bits-- {
 				wider := netip.PrefixFrom(a.Addr(), bits).Masked()
-				if by := owner[wider]; by != nil && by != c {
+				if by := owner[owned{socket, wider}]; by != nil && by != c && !nested {
 					c.nested = append(c.nested, claim{a, by, wider})
-					break
+					nested = true
+				}
+				for _, other := range sockets {
+					if by := owner[owned{other, wider}]; by != nil && other != socket {
+						c.socket, by.socket = socket, other
+					}
 				}
 			}
 		}
 	})
+}
+
+// socketOf returns the socket of each section.
+func (i *importer) socketOf() map[*section]netip.AddrPort {
+	of := map[*section]netip.AddrPort{}
+	for _, group := range i.sockets() {
+		for _, l := range group {
+			of[l.of] = group[0].addr
+		}
+	}
+	return of
 }

@@ -9,6 +9,7 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -37,9 +38,12 @@ type Daemon struct {
 	frauds    atomic.Uint64         // pushes that their users reported
 	logins    history.Logins        // the last ones
 
-	mu     sync.Mutex            // held while the configuration changes
-	parts  atomic.Pointer[parts] // of the configuration in force
-	policy atomic.Pointer[policy.Policy]
+	reloads atomic.Uint64 // that were asked for
+
+	mu       sync.Mutex            // held while the configuration changes
+	reloaded uint64                // the number of the reload that is in force
+	parts    atomic.Pointer[parts] // of the configuration in force
+	policy   atomic.Pointer[policy.Policy]
 
 	vault   *vault        // nil: nothing survives a restart
 	saveNow chan struct{} // has a place for one
@@ -62,7 +66,9 @@ func New(c *conf.Config, log *slog.Logger) (*Daemon, error) {
 		log.Error("fraud: a user reports a push that was not theirs", "user", user, "txid", txid)
 	}
 	d.server = &radiusd.Server{Logger: log, Able: d.able, OnLogin: d.tell}
-	d.openState(c.State.Directory)
+	if err := d.openState(c.State.Directory); err != nil {
+		return nil, err
+	}
 	p, err := build(c, nil, log)
 	if err != nil {
 		d.vault.close()
@@ -123,11 +129,22 @@ func (d *Daemon) Listen() error {
 // Addresses returns the addresses that are listened on.
 func (d *Daemon) Addresses() []netip.AddrPort { return d.server.Addresses() }
 
-// Reload puts c into force, or returns why it can't and leaves everything as it was. Pending logins, approvals,
-// challenges and what is known of clients stay; listeners that c keeps are not closed.
-func (d *Daemon) Reload(c *conf.Config) error {
+// ErrLaterReload is the error of a reload that was overtaken.
+var ErrLaterReload = errors.New("a reload that was asked for later is in force already; this one changes nothing")
+
+// ReloadNumber numbers a reload that is asked for now. It is taken before the configuration is read: of two reloads the one
+// that was asked for later has the newer files.
+func (d *Daemon) ReloadNumber() uint64 { return d.reloads.Add(1) }
+
+// Reload puts c into force, or returns why it can't and leaves everything as it was: one reason is that a reload of a higher
+// number is in force. Pending logins, approvals, challenges and what is known of clients stay; listeners that c keeps are
+// not closed.
+func (d *Daemon) Reload(number uint64, c *conf.Config) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if number < d.reloaded {
+		return ErrLaterReload
+	}
 	if d.authLog != nil {
 		d.authLog.Reopen()
 	}
@@ -144,6 +161,7 @@ func (d *Daemon) Reload(c *conf.Config) error {
 		return err
 	}
 	d.use(p)
+	d.reloaded = number
 	before.drop(p)
 	d.keepCluster(c)
 	return nil

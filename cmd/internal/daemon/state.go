@@ -3,6 +3,8 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"duoradiusd/policy"
@@ -29,21 +31,26 @@ type stored struct {
 func (s stored) Load() ([]byte, error) { return s.vault.load(s.name) }
 func (s stored) Save(b []byte) error   { return s.vault.save(s.name, b) }
 
-// openState opens the state directory. Without one the daemon works, and forgets at its end.
-func (d *Daemon) openState(directory string) {
+// openState opens the state directory. Without one the daemon works, and forgets at its end. It returns an error for one
+// that others may have written to.
+func (d *Daemon) openState(directory string) error {
 	if directory == "" {
-		return
+		return nil
 	}
 	v, err := openVault(directory)
+	if v == nil && errors.As(err, &unsafeState{}) {
+		return fmt.Errorf("state: %w", err)
+	}
 	if v == nil {
 		d.log.Warn("state: nothing survives a restart", "error", err)
-		return
+		return nil
 	}
 	if err != nil {
 		d.log.Warn("state: what was kept can't be read any more", "error", err)
 	}
 	d.vault = v
 	d.server.State = stored{v, clientsFile}
+	return nil
 }
 
 // restore takes up what the run before remembered. What is of no use costs its users one more push, and nobody is let in

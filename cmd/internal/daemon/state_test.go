@@ -216,7 +216,60 @@ func TestStateUnfit(t *testing.T) {
 	k.wantApprovals(0)
 }
 
-// TestNoState: without a directory, or where another daemon has it, the daemon works, says so once, and leaves no trace.
+// TestStateInOtherHands: a directory or a file that others can write to may hold approvals of their choice.
+func TestStateInOtherHands(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("wants root, for chown")
+	}
+	for name, spoil := range map[string]func(directory string) error{
+		"directory, mode":  func(d string) error { return os.Chmod(d, 0o777) },
+		"directory, owner": func(d string) error { return os.Chown(d, 65534, 65534) },
+		"key, owner":       func(d string) error { return os.Chown(filepath.Join(d, keyFile), 65534, 65534) },
+		"memory, mode":     func(d string) error { return os.Chmod(filepath.Join(d, memoryFile), 0o660) },
+		"clients, link": func(d string) error {
+			file := filepath.Join(d, clientsFile)
+			return errors.Join(os.Rename(file, file+"2"), os.Symlink(file+"2", file))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := stateConfig(t, filepath.Join(t.TempDir(), "state"))
+			first := run(t, c)
+			first.approve("alice")
+			first.end()
+			if err := spoil(c.State.Directory); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := New(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "can change it; want") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// TestReloadOvertaken: a reload that was asked for earlier and ends later changes nothing, and says so.
+func TestReloadOvertaken(t *testing.T) {
+	older, newer := stateConfig(t, ""), stateConfig(t, "")
+	newer.Rules = append(newer.Rules, conf.Rule{Name: "nobody", Need: policy.NeedDeny})
+	d, err := New(older, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Shutdown(t.Context())
+	first, second := d.ReloadNumber(), d.ReloadNumber()
+	if err := d.Reload(second, newer); err != nil {
+		t.Fatal(err)
+	}
+	want := d.Summary()
+	if err := d.Reload(first, older); !errors.Is(err, ErrLaterReload) || d.Summary() != want {
+		t.Errorf("%v; in force is %q, want %q", err, d.Summary(), want)
+	}
+	if err := d.Reload(d.ReloadNumber(), older); err != nil || d.Summary() == want {
+		t.Errorf("the next one: %v, %q", err, d.Summary())
+	}
+}
+
+// TestNoState: without a directory the daemon works, says so once, and leaves no trace. Where another daemon has it, it does
+// not start.
 func TestNoState(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "state")
 	overwrite(t, file, nil)
@@ -235,10 +288,9 @@ func TestNoState(t *testing.T) {
 	c := stateConfig(t, t.TempDir())
 	first := run(t, c)
 	first.approve("alice")
-	second := run(t, c)
-	second.wantLog(`msg="state: nothing survives a restart" error="` + first.vault.path(lockFile) + `: another daemon uses this directory"`)
-	second.approve("bob", "carol")
-	second.end()
+	if _, err := New(c, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), first.vault.path(lockFile)+": another daemon uses this directory") {
+		t.Errorf("of a second daemon: %v", err)
+	}
 	first.end()
 	third := run(t, c)
 	third.wantLog()

@@ -58,6 +58,9 @@ func openVault(directory string) (v *vault, err error) {
 		return nil, err
 	}
 	v = &vault{directory: directory}
+	if err := v.inOtherHands(); err != nil {
+		return nil, err
+	}
 	if v.lock, err = lock(v.path(lockFile)); err != nil {
 		return nil, err
 	}
@@ -72,9 +75,31 @@ func openVault(directory string) (v *vault, err error) {
 func lock(name string) (io.Closer, error) {
 	held, err := system.Lock(name)
 	if errors.Is(err, system.ErrLocked) {
-		return nil, fmt.Errorf("%s: another daemon uses this directory", name)
+		return nil, unsafeState{name + ": another daemon uses this directory; want one for each"}
 	}
 	return held, err
+}
+
+// unsafeState says why a state directory must not be used: what it holds may be another's.
+type unsafeState struct{ why string }
+
+func (u unsafeState) Error() string { return u.why }
+
+// inOtherHands returns an unsafeState when others can write the directory or one of its files: whoever can choose the
+// approvals of the run before.
+func (v *vault) inOtherHands() error {
+	for _, name := range []string{"", keyFile, lockFile, clientsFile, memoryFile} {
+		path := v.path(name)
+		who, cure, err := system.InOtherHands(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return err
+		case who != "":
+			return unsafeState{fmt.Sprintf("%s: %s can change it; want %s", path, who, cure)}
+		}
+	}
+	return nil
 }
 
 // close lets another daemon use the directory. Nothing is saved any more.
