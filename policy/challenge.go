@@ -190,5 +190,5 @@ func (l *login) askAgain(ctx context.Context, c *OpenChallenge, why string) Verd
 	if c.Wrong++; c.Wrong >= challengeTries {
 		return l.reject(ReasonDenied, why)
 	}
-	return l.challenge(ctx, c, why+"\n"+l.menu(c.Options))
+	return l.challenge(ctx, c, l.menu(why, c.Options))
 }

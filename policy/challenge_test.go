@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -84,6 +85,22 @@ func TestMenu(t *testing.T) {
 	}
 }
 
+// TestMenuShrinks: three devices with everything fit one Reply-Message, for they are written short.
+func TestMenuShrinks(t *testing.T) {
+	inChallenge(t, func(w *world) {
+		w.duo.pre.Devices = nil
+		for i := range 3 {
+			w.duo.pre.Devices = append(w.duo.pre.Devices, Device{ID: fmt.Sprint("DP", i), Number: fmt.Sprint("+XX XX XXXX 000", i),
+				Name: "Téléphone de l'été", NextCode: "3", Capabilities: []string{"push", "phone", "sms"}})
+		}
+		name := "firstname.lastname@sub.example.com"
+		w.ldap.passwords[name] = "pw"
+		if v := w.login("pw", as(name)); len(v.Message) > 253 || !strings.Contains(v.Message, "\n7. SMS 0000\n") || !strings.HasSuffix(v.Message, "Passcode or option (1-9):") {
+			t.Errorf("%d octets: %s", len(v.Message), v.Message)
+		}
+	})
+}
+
 // TestMenuFits: three options fit one Reply-Message, with a long name too (RFC 2865 §5.18).
 func TestMenuFits(t *testing.T) {
 	inChallenge(t, func(w *world) {
@@ -104,7 +121,7 @@ func TestManyDevices(t *testing.T) {
 			w.duo.pre.Devices = append(w.duo.pre.Devices, smartphone)
 		}
 		v := w.login("pw")
-		if !strings.HasSuffix(v.Message, "\n9. Duo Push to XXX-XXX-4508\nPasscode or option (1-9):") {
+		if !strings.HasSuffix(v.Message, "\n9. Push 4508\nPasscode or option (1-9):") || len(v.Message) > 253 {
 			t.Error(v.Message)
 		}
 		w.answers(allows(0))

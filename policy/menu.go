@@ -29,15 +29,27 @@ func optionsOf(factors []Factor, devices []Device) (list []Option) {
 	return list
 }
 
-// menu renders options as the user sees them; it fits one Reply-Message for two or three devices, because some clients
-// show the first only.
-func (l *login) menu(options []Option) string {
+// oneReplyMessage is what fits one Reply-Message (RFC 2865 §5.18). Some clients show the first one only.
+const oneReplyMessage = 253
+
+// menu renders options as the user sees them, below a line that says what this is about. Where the whole does not fit one
+// Reply-Message, as with three devices, the options are written short.
+func (l *login) menu(say string, options []Option) string {
 	if len(options) == 0 {
-		return sayPasscode
+		return say + "\n" + sayPasscode
 	}
+	text := say + "\n" + l.lines(options, Option.String)
+	if len(text) <= oneReplyMessage {
+		return text
+	}
+	return say + "\n" + l.lines(options, Option.short)
+}
+
+// lines renders options, each by label, and asks for one.
+func (l *login) lines(options []Option, label func(Option) string) string {
 	var b strings.Builder
 	for i, o := range options {
-		fmt.Fprintf(&b, "%d. %s\n", i+1, o)
+		fmt.Fprintf(&b, "%d. %s\n", i+1, label(o))
 	}
 	if l.allowed(FactorPasscode) {
 		b.WriteString("Passcode or option")
@@ -50,6 +62,16 @@ func (l *login) menu(options []Option) string {
 		fmt.Fprintf(&b, " (1-%d):", len(options))
 	}
 	return b.String()
+}
+
+// short is the factor and the end of the device's number.
+func (o Option) short() string {
+	where := []rune(orElse(o.Device.Number, orElse(o.Device.Name, "your phone")))
+	if o.Device.Number != "" && len(where) > 4 {
+		where = where[len(where)-4:]
+	}
+	words := map[Factor]string{FactorPush: "Push", FactorPhone: "Call", FactorSMS: "SMS"}
+	return words[o.Factor] + " " + string(where[:min(len(where), 12)])
 }
 
 // String returns the option as a user reads it.

@@ -111,7 +111,7 @@ func (l *login) offer(ctx context.Context, pre Preauth) Verdict {
 	}
 	d, ok := nthThatCan(pre.Devices, FactorPush, 1)
 	if pre.Txid == "" || !ok || !slices.Contains(factors, FactorPush) {
-		return l.challenge(ctx, c, say+"\n"+l.menu(c.Options))
+		return l.challenge(ctx, c, l.menu(say, c.Options))
 	}
 	r := l.requestTo(FactorPush, d.ID)
 	r.Txid, r.code = pre.Txid, pre.Code

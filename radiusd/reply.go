@@ -139,14 +139,17 @@ func (p *packet) appendProxyStates(b []byte) []byte {
 	return b
 }
 
-// chunks cuts a message into Reply-Messages of 253 octets at most, between runes (RFC 2865 §5.18). What a terminal or a
-// web portal could take for more than text does not pass.
+// chunks cuts a message into Reply-Messages of 253 octets at most, at line ends where there are any and otherwise between
+// runes (RFC 2865 §5.18): some clients show each one on a line of its own. What a terminal or a web portal could take for
+// more than text does not pass.
 func chunks(message string) (list []string) {
 	message = plain(message)
 	for message != "" && len(list) < maxMessage {
 		n := len(message)
 		if n > maxValue {
-			for n = maxValue; !utf8.RuneStart(message[n]); n-- {
+			if n = strings.LastIndexByte(message[:maxValue], '\n') + 1; n == 0 {
+				for n = maxValue; !utf8.RuneStart(message[n]); n-- {
+				}
 			}
 		}
 		list = append(list, message[:n])

@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"encoding/hex"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -257,6 +258,27 @@ func TestMicrosoftAttributes(t *testing.T) {
 	} {
 		if got := isMSCHAP([]byte(tt.value)); got != tt.want {
 			t.Errorf("% x: %v, want %v", tt.value, got, tt.want)
+		}
+	}
+}
+
+// TestA12_LinesStayWhole: a message is split at line ends, so that clients that show each Reply-Message by itself show whole
+// lines.
+func TestA12_LinesStayWhole(t *testing.T) {
+	line := strings.Repeat("ä", 40) + "\n" // 81 octets
+	for _, tt := range []struct {
+		message string
+		want    []int // octets
+	}{
+		{strings.Repeat(line, 3), []int{243}}, {strings.Repeat(line, 4), []int{243, 81}}, {strings.Repeat(line, 7) + "end:", []int{243, 243, 85}},
+		{strings.Repeat("ä", 130), []int{252, 8}}, {"head\n" + strings.Repeat("x", 300), []int{5, 253, 47}},
+	} {
+		var got []int
+		for _, c := range chunks(tt.message) {
+			got = append(got, len(c))
+		}
+		if !slices.Equal(got, tt.want) {
+			t.Errorf("%.20q: %v, want %v", tt.message, got, tt.want)
 		}
 	}
 }
