@@ -53,6 +53,15 @@ func unmap(p netip.Prefix) netip.Prefix {
 	return p
 }
 
+// addressOfInteger reads an IPv4 address that is written as a signed or unsigned integer of 32 bits.
+func addressOfInteger(s string) (netip.Addr, bool) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < -1<<31 || n > 1<<32-1 {
+		return netip.Addr{}, false
+	}
+	return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}), true
+}
+
 // isHostPort reports whether s is a host name or an IP address, with a port or without; IPv6 in brackets.
 func isHostPort(s string) bool {
 	host, port, hasPort := strings.Cut(s, ":")

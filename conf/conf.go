@@ -75,6 +75,7 @@ func (l *loader) config() *Config {
 	c.Users, at.users = list(l, "user", readUser)
 	c.Rules, at.rules = list(l, "rule", readRule)
 	c.Replies, at.replies = list(l, "reply", readReply)
+	c.directoryAttributes()
 	if len(c.Listen) == 0 {
 		c.Listen = []Listen{defaultListen}
 	}
@@ -87,6 +88,7 @@ func (l *loader) config() *Config {
 		l.missing(c)
 		l.references(c, at)
 		l.firstFactors(c, at)
+		l.directoryValues(c, at)
 	}
 	return c
 }

@@ -27,6 +27,7 @@ type FirstFactor struct {
 	Certificate          string   // ldap: absolute path of our own certificate; "" = none
 	PrivateKey           string   // ldap: absolute path of its key
 	DuoUsernameAttribute string   // ldap: of the user's entry; "" = the name logged in with
+	ReplyAttributes      []string // ldap: those of the user's entry that {ldap:NAME} names
 
 	Servers              []string // radius: HOST:PORT, in the order to try them
 	Secret               Secret

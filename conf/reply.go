@@ -7,17 +7,18 @@ import (
 	"duoradiusd/policy"
 )
 
-// Reply is attributes for the Access-Accept of the logins that fit both of its lists; a list that is empty fits all.
+// Reply is attributes for the Access-Accept of the logins that fit all of its lists; a list that is empty fits all.
 type Reply struct {
+	Users      []string
 	Groups     []string
 	Clients    []string
 	Attributes []ReplyAttribute // sorted by name, the values of one in the file's order (RFC 2865 §5)
 }
 
-// ReplyAttribute is one attribute, ready to be sent.
+// ReplyAttribute is one attribute, ready to be sent, or made for each login from a group or from the directory.
 type ReplyAttribute struct {
 	Name string // the dictionary's
-	policy.Attribute
+	policy.ReplyAttribute
 }
 
 const attributesExample = `a table such as { Class = ["OU=admins;"] }`
@@ -27,21 +28,27 @@ const maxReply = 3500
 
 func readReply(t *table) Reply {
 	r := Reply{
+		Users:   t.words("users"),
 		Groups:  t.words("groups"),
 		Clients: t.words("clients"),
 	}
-	const key = "attributes"
+	r.Attributes = t.replyAttributes("attributes", len(r.Groups) > 0)
+	if !t.has("attributes") {
+		t.bad("attributes", "missing; want %s", attributesExample)
+	}
+	return r
+}
+
+// replyAttributes reads a table of attributes. grouped says that {group} has groups to stand for.
+func (t *table) replyAttributes(key string, grouped bool) (list []ReplyAttribute) {
 	given, ok := value[map[string]any](t, key, attributesExample)
-	switch {
-	case !t.has(key):
-		t.bad(key, "missing; want %s", attributesExample)
-	case ok && len(given) == 0:
+	if ok && len(given) == 0 {
 		t.bad(key, "empty; want %s", attributesExample)
 	}
 	size := 0
 	for _, name := range slices.Sorted(maps.Keys(given)) {
-		for _, a := range t.replyAttribute(string(appendKey([]byte(key+"."), name)), name, given[name]) {
-			r.Attributes = append(r.Attributes, a)
+		for _, a := range t.replyAttribute(string(appendKey([]byte(key+"."), name)), name, given[name], grouped) {
+			list = append(list, a)
 			size += 2 + len(a.Value)
 			if a.Vendor != 0 {
 				size += 6
@@ -51,11 +58,11 @@ func readReply(t *table) Reply {
 	if size > maxReply {
 		t.bad(key, "%d octets; want %d at most", size, maxReply)
 	}
-	return r
+	return list
 }
 
 // replyAttribute reads the values of one attribute: a list, or one that stands alone.
-func (t *table) replyAttribute(key, name string, raw any) (out []ReplyAttribute) {
+func (t *table) replyAttribute(key, name string, raw any, grouped bool) (out []ReplyAttribute) {
 	a, ok := findAttribute(name)
 	if !ok {
 		t.bad(key, "%s", unknownAttribute(name))
@@ -84,12 +91,13 @@ func (t *table) replyAttribute(key, name string, raw any) (out []ReplyAttribute)
 		if isList {
 			at = nth(key, i)
 		}
-		octets, wrong := a.encode(v)
+		made, wrong := a.fromConfiguration(v, grouped)
 		if wrong != "" {
 			t.bad(at, "%s", wrong)
 			continue
 		}
-		out = append(out, ReplyAttribute{a.Name, policy.Attribute{AttributeID: a.AttributeID, Value: octets}})
+		t.makesAdministrators(at, made)
+		out = append(out, made)
 	}
 	return out
 }

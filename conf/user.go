@@ -16,6 +16,7 @@ type User struct {
 	ServicesGiven bool                 // false: everywhere; true and no Services: nowhere
 	Elsewhere     policy.ElsewhereMode // at any other service
 	Remember      *time.Duration       // nil: as the rule or the client says
+	Attributes    []ReplyAttribute     // of the Access-Accept, as in Reply
 	Comment       string
 }
 
@@ -32,6 +33,7 @@ func readUser(t *table) User {
 		Remember: t.optional("remember", 0, maxRemember),
 		Comment:  t.string("comment", ""),
 	}
+	u.Attributes = t.replyAttributes("attributes", false)
 	if u.DuoUserID != "" && u.DuoUsername != "" {
 		t.bad("duo_username", "given beside duo_user_id; want one of them")
 	}

@@ -45,6 +45,7 @@ type FirstRequest struct {
 
 	// For a first factor that speaks RADIUS itself:
 	Typed         string     // User-Name as sent, which MS-CHAP and EAP compute with
+	Latin1        bool       // the client's text that is not UTF-8 is Windows-1252, and so its server's
 	ClientAddr    netip.Addr // where the Access-Request came from
 	Authenticator [16]byte   // of the Access-Request, CHAP's challenge where it brings none (RFC 2865 §2.2)
 	Attributes    []byte     // of the Access-Request, as on the wire; not to be changed
@@ -61,7 +62,8 @@ type Account struct {
 	// has not said yet that they count. They count only where that can restrict the login.
 	NestedGroups []string
 
-	Expired *Expiry // the password has expired; nil: it has not
+	Expired   *Expiry             // the password has expired; nil: it has not
+	Directory map[string][]string // the values of those attributes that FirstFactors read for replies, by their names there
 
 	Attributes []Attribute // for the Access-Accept, as far as Client.Pass lets them through
 	Proof      []Attribute // for the Access-Accept in any case: MS-CHAP2-Success, the keys that a method made

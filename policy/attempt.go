@@ -16,6 +16,7 @@ type Attempt struct {
 	User       string     // User-Name as sent
 	Method     Method     // how the user proves who it is
 	Password   string     // User-Password, decoded to UTF-8; "" when empty, or where Method is another
+	Latin1     bool       // Password or User came as Windows-1252, not as UTF-8
 	UserIP     netip.Addr // the user's own address; invalid when the client did not tell
 	State      string     // State as sent; "" for a fresh login
 	Authentic  bool       // the packet had a valid Message-Authenticator, or came over TLS

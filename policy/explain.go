@@ -22,7 +22,8 @@ type Explanation struct {
 	Idle     time.Duration // after which it ends unused; 0: no limit
 	BindTo   []Binding     // what it holds for, beside the user
 
-	Attributes []Attribute // of the Access-Accept, those of an upstream RADIUS server apart
+	Attributes    []Attribute // of the Access-Accept, those of an upstream RADIUS server apart
+	AttributesErr error       // values that can't be used, and are left out
 }
 
 // RuleFit is whether one rule fits a login.
@@ -54,7 +55,7 @@ func (p *Policy) Explain(a Attempt, account Account, at time.Time) (e Explanatio
 	e.Rule = l.terms.rule
 	if ended == nil {
 		if ended = l.acceptExempt(); ended != nil {
-			e.Attributes = ended.Attributes
+			e.Attributes, e.AttributesErr = ended.Attributes, ended.Err
 		}
 	}
 	if ended != nil {
@@ -66,7 +67,7 @@ func (p *Policy) Explain(a Attempt, account Account, at time.Time) (e Explanatio
 	if l.rememberable() {
 		e.Lifetime = l.terms.lifetime
 	}
-	e.Attributes = l.attributes()
+	e.Attributes, e.AttributesErr = l.attributes()
 	return e
 }
 

@@ -91,7 +91,7 @@ func (l *login) firstRequest() FirstRequest {
 	r := FirstRequest{
 		User: l.accountName(), Method: l.Method, Password: l.password,
 		Groups: l.groupsToAsk(),
-		Typed:  l.User, ClientAddr: l.ClientAddr, Authenticator: l.Authenticator, Attributes: l.Attributes,
+		Typed:  l.User, Latin1: l.Latin1, ClientAddr: l.ClientAddr, Authenticator: l.Authenticator, Attributes: l.Attributes,
 	}
 	if l.dialogue != nil {
 		r.State = l.dialogue.State

@@ -214,7 +214,7 @@ func TestDenyByGroupSaysNothing(t *testing.T) {
 				w.ldap.accounts["alice"] = Account{Groups: []string{"staff"}, DuoUsername: "al", EAP: "x",
 					Attributes: []Attribute{{AttributeID{Type: 25}, "upstream"}}, Proof: []Attribute{{AttributeID{Type: 26}, "proof"}}}
 				w.client.PassAll = true
-				w.settings.Replies = []Reply{{Attributes: []Attribute{{AttributeID{Type: 25}, "own"}}}}
+				w.settings.Replies = []Reply{{Attributes: given(attr(class, "own"))}}
 				w.rules(rules...)
 				start := time.Now()
 				right := w.login("pw")
@@ -300,7 +300,7 @@ func TestGroupsWithoutFirstFactor(t *testing.T) {
 func TestGroupsInChallenge(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.ldap.accounts = map[string]Account{"alice": {Groups: []string{"Staff"}}}
-		w.settings.Replies = []Reply{{Groups: []string{"staff"}, Attributes: []Attribute{{AttributeID{Type: 25}, "staff"}}}}
+		w.settings.Replies = []Reply{{Groups: []string{"staff"}, Attributes: given(attr(class, "staff"))}}
 		w.rules(Rule{Groups: []string{"staff"}, Factors: []Factor{FactorPush, FactorPasscode}}, Rule{Need: NeedDeny})
 		const menu = "1. Duo Push to XXX-XXX-4508\nPasscode or option (1):"
 		v := w.login("pw")
@@ -352,8 +352,8 @@ func TestGroupsReloadInChallenge(t *testing.T) {
 // TestGroupsOfJoined: a retry that is answered by the first one's push gets the attributes of its own groups; a retry of
 // an answer, which no first factor sees, those of the login's.
 func TestGroupsOfJoined(t *testing.T) {
-	replies := []Reply{{Groups: []string{"staff"}, Attributes: []Attribute{{AttributeID{Type: 25}, "staff"}}},
-		{Groups: []string{"night"}, Attributes: []Attribute{{AttributeID{Type: 25}, "night"}}}}
+	replies := []Reply{{Groups: []string{"staff"}, Attributes: given(attr(class, "staff"))},
+		{Groups: []string{"night"}, Attributes: given(attr(class, "night"))}}
 	class := func(t *testing.T, p *pending, want string) {
 		t.Helper()
 		v := <-p.verdict

@@ -339,7 +339,11 @@ func (l *login) accept(why acceptance) Verdict {
 	}
 	v := l.facts
 	v.Outcome, v.Reason, v.User = OutcomeAccept, acceptReason[why], l.name
-	v.Attributes, v.EAP = l.attributes(), l.account.EAP
+	var err error
+	if v.Attributes, err = l.attributes(); err != nil && v.Err == nil {
+		v.Err = err
+	}
+	v.EAP = l.account.EAP
 	return v
 }
 

@@ -25,7 +25,7 @@ func TestNestedGroups(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.ldap.accounts = map[string]Account{"alice": {Groups: []string{"Inner"}, NestedGroups: nested}}
-				w.settings.Replies = []Reply{{Groups: []string{"No-VPN"}, Attributes: []Attribute{attr(class, "nested")}}}
+				w.settings.Replies = []Reply{{Groups: []string{"No-VPN"}, Attributes: given(attr(class, "nested"))}}
 				w.rules(tt.rules...)
 				if tt.want == "accept approved push T1" {
 					w.answers(allows(time3))
@@ -50,8 +50,8 @@ func TestGroupsToAsk(t *testing.T) {
 		{Groups: []string{"Other service"}, Services: []string{"other"}},
 		{Groups: []string{"Staff"}},
 	}
-	replies := []Reply{{Groups: []string{"Replied"}, Attributes: []Attribute{attr(class, "x")}},
-		{Groups: []string{"Lab"}, Clients: []string{"lab"}, Attributes: []Attribute{attr(class, "x")}}}
+	replies := []Reply{{Groups: []string{"Replied"}, Attributes: given(attr(class, "x"))},
+		{Groups: []string{"Lab"}, Clients: []string{"lab"}, Attributes: given(attr(class, "x"))}}
 	for user, want := range map[string][]string{"alice": {"Staff", "CN=X, DC=Y", "Replied"}, "bob": {"Replied"}} {
 		inWorld(t, func(w *world) {
 			w.settings.Replies = replies

@@ -359,7 +359,7 @@ func TestJoinOfMethods(t *testing.T) {
 		})
 		t.Run(m.String()+", the answer to a question", func(t *testing.T) {
 			inRelay(t, func(w *world, u *upstream) {
-				w.settings.Replies = []Reply{{Groups: []string{"staff"}, Attributes: []Attribute{attr(class, "staff")}}}
+				w.settings.Replies = []Reply{{Groups: []string{"staff"}, Attributes: given(attr(class, "staff"))}}
 				w.load()
 				u.says(back(AskBack{State: "S1", EAP: "\x01\x05tls"}),
 					yes(Account{User: "bob", Groups: []string{"staff"}, EAP: success, Proof: []Attribute{vsa(311, 26, "S=1")}}))

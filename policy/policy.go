@@ -58,7 +58,7 @@ func New(s Settings, m *Memory) *Policy {
 	p.settings.Replies = slices.Clone(s.Replies)
 	for i := range p.settings.Replies {
 		r := &p.settings.Replies[i]
-		r.Groups = foldGroups(r.Groups)
+		r.Users, r.Groups = p.canonicalNames(r.Users), foldGroups(r.Groups)
 	}
 	p.rules = indexRules(p.settings.Rules)
 	p.groupsAsked = asksForGroups(&s)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -11,6 +12,14 @@ import (
 func attr(kind byte, value string) Attribute { return Attribute{AttributeID{Type: kind}, value} }
 func vsa(vendor uint32, kind byte, value string) Attribute {
 	return Attribute{AttributeID{vendor, kind}, value}
+}
+
+// given are attributes as a configuration gives them.
+func given(list ...Attribute) (out []ReplyAttribute) {
+	for _, a := range list {
+		out = append(out, ReplyAttribute{Attribute: a})
+	}
+	return out
 }
 
 // attributes is a Verdict's as the tests write them: "25=admins 9/1=shell".
@@ -42,7 +51,7 @@ const (
 // TestReplies: of all [[reply]] that fit, the attributes add up, in the order of the configuration.
 func TestReplies(t *testing.T) {
 	one, two, three := attr(class, "one"), attr(class, "two"), vsa(cisco, 1, "three")
-	list := func(a ...Attribute) []Attribute { return a }
+	list := given
 	for _, tt := range []struct {
 		name    string
 		replies []Reply
@@ -81,8 +90,8 @@ func TestReplies(t *testing.T) {
 func TestRepliesWithoutGroups(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.FirstFactor = nil
-		w.settings.Replies = []Reply{{Groups: []string{"staff"}, Attributes: []Attribute{attr(class, "staff")}},
-			{Attributes: []Attribute{attr(class, "all")}}}
+		w.settings.Replies = []Reply{{Groups: []string{"staff"}, Attributes: given(attr(class, "staff"))},
+			{Attributes: given(attr(class, "all"))}}
 		w.rules(Rule{Need: NeedExempt})
 		w.wantsAttributes(w.login(""), "25=all")
 	})
@@ -125,7 +134,7 @@ func TestPass(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.ldap.accounts = map[string]Account{"alice": {Attributes: tt.said}}
 				w.client.Pass, w.client.PassAll = tt.pass, tt.all
-				w.settings.Replies = []Reply{{Attributes: tt.own}}
+				w.settings.Replies = []Reply{{Attributes: given(tt.own...)}}
 				w.rules(Rule{Need: NeedExempt})
 				w.wantsAttributes(w.login("pw"), tt.want)
 			})
@@ -151,7 +160,7 @@ func TestProof(t *testing.T) {
 				Attributes: []Attribute{attr(class, "up"), vsa(311, 16, "not again")},
 			}}
 			w.client.Pass, w.client.PassAll = tt.pass, tt.all
-			w.settings.Replies = []Reply{{Attributes: []Attribute{vsa(311, 16, "own")}}}
+			w.settings.Replies = []Reply{{Attributes: given(vsa(311, 16, "own"))}}
 			w.rules(Rule{Need: NeedExempt})
 			w.wantsAttributes(w.login("pw"), tt.want)
 		})
@@ -166,7 +175,7 @@ func inReplies(t *testing.T, f func(w *world)) {
 		w.ldap.accounts = map[string]Account{"alice": {Groups: []string{"staff"}, EAP: "success",
 			Proof: []Attribute{vsa(311, 26, "S=1")}, Attributes: []Attribute{attr(filter, "up")}}}
 		w.client.PassAll = true
-		w.settings.Replies = []Reply{{Groups: []string{"staff"}, Attributes: []Attribute{attr(class, "own")}}}
+		w.settings.Replies = []Reply{{Groups: []string{"staff"}, Attributes: given(attr(class, "own"))}}
 		w.load()
 		f(w)
 	})
@@ -274,7 +283,7 @@ func TestRepliesUnchanged(t *testing.T) {
 	inReplies(t, func(w *world) {
 		own := make([]Attribute, 1, 8)
 		own[0] = attr(class, "own")
-		s := Settings{Rules: []Rule{{Groups: []string{"STAFF"}, Need: NeedExempt}}, Replies: []Reply{{Groups: []string{"STAFF"}, Attributes: own}}}
+		s := Settings{Rules: []Rule{{Groups: []string{"STAFF"}, Need: NeedExempt}}, Replies: []Reply{{Groups: []string{"STAFF"}, Attributes: given(own...)}}}
 		w.settings = s
 		w.load()
 		w.ldap.accounts["bob"] = Account{Groups: []string{"staff"}, Attributes: []Attribute{attr(filter, "bob's")}}
@@ -285,4 +294,53 @@ func TestRepliesUnchanged(t *testing.T) {
 			t.Errorf("New changed its settings: %v", s)
 		}
 	})
+}
+
+// TestPersonalReplies: what a [[user]] has, what [[reply]] says of users, and values made from groups and from the directory.
+func TestPersonalReplies(t *testing.T) {
+	text := func(s string) (string, error) {
+		if s == "unusable" {
+			return "", errors.New("not an address")
+		}
+		return "<" + s + ">", nil
+	}
+	once := func(a Attribute) ReplyAttribute { return ReplyAttribute{Attribute: a, Once: true} }
+	group := ReplyAttribute{Attribute: attr(class, ""), Source: ValueFromGroup, Encode: text}
+	directory := ReplyAttribute{Attribute: attr(8, ""), Once: true, Source: ValueFromDirectory, Directory: "ip", Encode: text}
+	for _, tt := range []struct {
+		name    string
+		user    []ReplyAttribute
+		replies []Reply
+		account Account
+		want    string
+		problem string // of the log
+	}{
+		{"the user's own", given(attr(class, "own")), []Reply{{Attributes: given(attr(class, "all"))}}, Account{}, "25=own 25=all", ""},
+		{"once: the user's own wins", []ReplyAttribute{once(attr(8, "own"))}, []Reply{{Attributes: []ReplyAttribute{once(attr(8, "all"))}}}, Account{}, "8=own", ""},
+		{"once: then the first reply", nil, []Reply{{Attributes: []ReplyAttribute{once(attr(8, "first"))}}, {Attributes: []ReplyAttribute{once(attr(8, "second"))}}}, Account{}, "8=first", ""},
+		{"once: then the upstream", nil, nil, Account{Attributes: []Attribute{attr(8, "upstream")}}, "8=upstream", ""},
+		{"a reply by user", nil, []Reply{{Users: []string{"ALICE"}, Attributes: given(attr(class, "hers"))}, {Users: []string{"bob"}, Attributes: given(attr(class, "his"))}}, Account{}, "25=hers", ""},
+		{"groups", nil, []Reply{{Groups: []string{"cn=Admins,dc=example", "staff"}, Attributes: []ReplyAttribute{group}}},
+			Account{Groups: []string{"CN=Admins,DC=Example", "CN=Staff,DC=Example", "Staff", "CN=Other,DC=Example"}}, "25=<Admins> 25=<Staff>", ""},
+		{"the directory", nil, []Reply{{Attributes: []ReplyAttribute{directory}}}, Account{Directory: map[string][]string{"ip": {"10.0.0.1", "10.0.0.2"}}}, "8=<10.0.0.1>", ""},
+		{"nothing in the directory", nil, []Reply{{Attributes: []ReplyAttribute{directory}}}, Account{}, "", "has none"},
+		{"something else in the directory", nil, []Reply{{Attributes: []ReplyAttribute{directory}}}, Account{Directory: map[string][]string{"ip": {"unusable"}}}, "", "not an address"},
+		{"a name that is not proven", given(attr(class, "own")), []Reply{{Users: []string{"alice"}, Attributes: given(attr(class, "hers"))}, {Attributes: []ReplyAttribute{directory}}},
+			Account{Unproven: true, Directory: map[string][]string{"ip": {"10.0.0.1"}}}, "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := New(Settings{Users: []User{{Name: "alice", Attributes: tt.user}}, Replies: tt.replies}, NewMemory(1))
+			l := login{Policy: p, Attempt: Attempt{User: "Alice", Client: &Client{PassAll: true}}}
+			if !l.setName(l.User) || !l.setAccount(tt.account) {
+				t.Fatal("no name")
+			}
+			if tt.account.Unproven {
+				l.proof = ProofNoneButAsk
+			}
+			list, err := l.attributes()
+			if got := attributes(Verdict{Attributes: list}); got != tt.want || (err != nil) != (tt.problem != "") || err != nil && !strings.Contains(err.Error(), tt.problem) {
+				t.Errorf("%q, %v; want %q, %q", got, err, tt.want, tt.problem)
+			}
+		})
+	}
 }

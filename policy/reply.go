@@ -1,13 +1,40 @@
 package policy
 
-import "slices"
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/go-ldap/ldap/v3"
+)
 
 // Reply is one [[reply]]: attributes for the Access-Accepts of the logins that it fits. Every list that is given must fit.
 type Reply struct {
+	Users      []string // canonical names
 	Groups     []string
 	Clients    []string
-	Attributes []Attribute
+	Attributes []ReplyAttribute
 }
+
+// ReplyAttribute is an attribute whose value stands in the configuration, or is made for each login.
+type ReplyAttribute struct {
+	Attribute           // Value is used where Source is zero
+	Once      bool      // an Access-Accept may carry it once only
+	Source    ValueFrom // of a value that is made
+	Directory string    // the directory's attribute, of ValueFromDirectory
+	// Encode makes text of the source the octets of the attribute, or returns an error that says why it can't be one.
+	Encode func(text string) (octets string, err error)
+}
+
+// ValueFrom says where the value of a ReplyAttribute comes from.
+type ValueFrom int
+
+const (
+	ValueGiven         ValueFrom = iota // from the configuration
+	ValueFromGroup                      // one value for each group that the [[reply]] lists and the user is in
+	ValueFromDirectory                  // the user's values of an attribute of the directory
+)
 
 // Service-Types that make an administrator of whoever is told so: only a client that asks for them by name gets them
 // from an upstream server (RFC 2865 §2.3).
@@ -19,25 +46,95 @@ var (
 // vendorSpecific is the type of a vendor's attribute that is not in the ordinary format (RFC 2865 §5.26).
 const vendorSpecific = 26
 
-// attributes returns what goes into the Access-Accept: what the method itself needs, every [[reply]] that fits, and of
-// what the first factor knows that which the client is to get. Our own word on an attribute stands in its place. Whose name
-// nobody has proven gets nothing that is meant for certain persons.
-func (l *login) attributes() (list []Attribute) {
-	list = append(list, l.account.Proof...)
-	own := len(list)
-	for i := range l.settings.Replies {
-		if r := &l.settings.Replies[i]; fitsList(r.Clients, l.Client.Name) && fitsGroups(r.Groups, l.groups.counted) &&
-			(l.proof != ProofNoneButAsk || len(r.Groups) == 0) {
-			list = append(list, r.Attributes...)
-		}
-	}
-	said := list[own:]
+// attributes returns what goes into the Access-Accept: what the method itself needs, what the [[user]] and every [[reply]]
+// that fits say, and of what the first factor knows that which the client is to get. Of an attribute that may come once the
+// first of these counts; our own word on an attribute stands in an upstream's place. err says which values can't be used;
+// they are left out.
+func (l *login) attributes() (list []Attribute, err error) {
+	own, err := l.ownAttributes()
+	list = append(append(list, l.account.Proof...), own...)
 	for _, a := range l.account.Attributes {
-		if l.Client.passes(a) && !slices.ContainsFunc(said, func(s Attribute) bool { return s.AttributeID == a.AttributeID }) {
+		if l.Client.passes(a) && !slices.ContainsFunc(own, func(s Attribute) bool { return s.AttributeID == a.AttributeID }) {
 			list = append(list, a)
 		}
 	}
-	return list
+	return list, err
+}
+
+// ownAttributes are those of the configuration. Nothing that is one person's goes to a name that is not proven.
+func (l *login) ownAttributes() (own []Attribute, err error) {
+	var problems []error
+	unproven := l.proof == ProofNoneButAsk
+	said := make(map[AttributeID]bool)
+	add := func(from []ReplyAttribute, groups []string) {
+		saidHere := make(map[AttributeID]bool)
+		for _, a := range from {
+			if a.Once && said[a.AttributeID] || a.Source != ValueGiven && unproven {
+				continue
+			}
+			values, err := l.values(a, groups)
+			if err != nil {
+				problems = append(problems, err)
+			}
+			for _, value := range values {
+				own = append(own, Attribute{AttributeID: a.AttributeID, Value: value})
+				saidHere[a.AttributeID] = true
+			}
+		}
+		maps.Copy(said, saidHere)
+	}
+	if l.user != nil && !unproven {
+		add(l.user.Attributes, nil)
+	}
+	for i := range l.settings.Replies {
+		r := &l.settings.Replies[i]
+		if unproven && len(r.Users)+len(r.Groups) > 0 || !fitsList(r.Users, l.name) || !fitsList(r.Clients, l.Client.Name) || !fitsGroups(r.Groups, l.groups.counted) {
+			continue
+		}
+		add(r.Attributes, r.Groups)
+	}
+	return own, errors.Join(problems...)
+}
+
+// values are those of one attribute for this login. A value that is missing or can't be one is left out.
+func (l *login) values(a ReplyAttribute, groups []string) (values []string, err error) {
+	var texts []string
+	switch a.Source {
+	case ValueGiven:
+		return []string{a.Value}, nil
+	case ValueFromGroup:
+		texts = groupNames(l.account.Groups, groups)
+	case ValueFromDirectory:
+		if texts = l.account.Directory[a.Directory]; len(texts) == 0 {
+			return nil, fmt.Errorf("reply attribute from {ldap:%s}: the user has none", a.Directory)
+		}
+	}
+	if a.Once && len(texts) > 1 {
+		texts = texts[:1]
+	}
+	for _, text := range texts {
+		octets, wrong := a.Encode(text)
+		if wrong != nil {
+			err = fmt.Errorf("reply attribute from %s: %w", map[ValueFrom]string{ValueFromGroup: "{group}", ValueFromDirectory: "{ldap:" + a.Directory + "}"}[a.Source], wrong)
+			continue
+		}
+		values = append(values, octets)
+	}
+	return values, err
+}
+
+// groupNames returns the names of those of a user's groups that are listed: the value of a DN's first part.
+func groupNames(of, listed []string) (names []string) {
+	for _, g := range of {
+		name := g
+		if dn, err := ldap.ParseDN(g); err == nil && len(dn.RDNs) > 0 && len(dn.RDNs[0].Attributes) > 0 {
+			name = dn.RDNs[0].Attributes[0].Value
+		}
+		if (slices.Contains(listed, foldGroup(g)) || slices.Contains(listed, foldGroup(name))) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // passes reports whether a client gets an attribute of an upstream server.

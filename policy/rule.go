@@ -88,4 +88,6 @@ type User struct {
 	Services  []string       // where a second factor is required; nil: everywhere
 	Elsewhere ElsewhereMode  // at any other service; zero: ElsewhereFirstFactor
 	Remember  *time.Duration // nil: the rule's or the client's
+
+	Attributes []ReplyAttribute // of the Access-Accept
 }

@@ -120,7 +120,7 @@ func TestAnswerLostInRestart(t *testing.T) {
 func TestWholeChallenge(t *testing.T) {
 	ends := time.Now().Add(time.Minute).Round(0)
 	want := &OpenChallenge{LoginID: "L1", Client: "vpn", User: "al", Duo: Identity{"DU1", "alice"}, UserIP: home, Authentic: true,
-		Account: Account{User: "alice", DuoUsername: "asmith", Groups: []string{"staff"}, NestedGroups: []string{"all"}, EAP: "\x03\x01\x00\x04", Unproven: true,
+		Account: Account{User: "alice", DuoUsername: "asmith", Groups: []string{"staff"}, NestedGroups: []string{"all"}, Directory: map[string][]string{"ip": {"10.0.0.1"}}, EAP: "\x03\x01\x00\x04", Unproven: true,
 			Expired:    &Expiry{Why: "password expired", State: "S1"},
 			Attributes: []Attribute{attr(class, "up")}, Proof: []Attribute{vsa(cisco, 1, "key")}},
 		Dialogue:    &Dialogue{Method: MethodEAP, State: "S1", Chosen: Chosen{Factor: FactorPhone, Device: 2, DeviceID: "D1", Code: "123456", Bad: true}, Rounds: 3},

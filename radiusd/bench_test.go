@@ -45,7 +45,7 @@ func BenchmarkPassword(b *testing.B) {
 	c := testClient()
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, fault := decodePassword(p.value(p.userPassword), p.authenticator(), c); fault != "" {
+		if _, _, fault := decodePassword(p.value(p.userPassword), p.authenticator(), c); fault != "" {
 			b.Fatal("refused")
 		}
 	}

@@ -94,7 +94,7 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 		l.hint = p.unsupported()
 		return a, policy.Verdict{Reason: policy.ReasonUnsupported, Immediate: true}, false
 	}
-	user, ok := c.charset().decode(l.user)
+	user, windows, ok := c.charset().decode(l.user)
 	if !ok {
 		l.hint = nameCharset
 		return a, policy.Verdict{Reason: policy.ReasonBadName}, false
@@ -103,6 +103,7 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 		Client:     c.Login,
 		ClientAddr: l.datagram.from.Addr().Unmap(),
 		User:       user,
+		Latin1:     windows,
 		UserIP:     l.userIP,
 		State:      string(p.value(p.state)),
 		Method:     method,
@@ -113,12 +114,12 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 		Attributes:    p.b[headerLength:],
 	}
 	if p.userPassword.present() {
-		password, fault := decodePassword(p.value(p.userPassword), p.authenticator(), c)
+		password, windowsToo, fault := decodePassword(p.value(p.userPassword), p.authenticator(), c)
 		if fault != "" && !(ignored && !p.resumes()) {
 			l.hint = fault.hint(l.datagram.authentic)
 			return a, policy.Verdict{Reason: policy.ReasonBadSecret}, false
 		}
-		a.Password = password
+		a.Password, a.Latin1 = password, windows || windowsToo
 	}
 	return a, v, true
 }

@@ -16,26 +16,26 @@ const (
 	windows1252 charset = true // which holds ISO 8859-1
 )
 
-// decode returns text in UTF-8. Text that is valid UTF-8 is taken as that, whatever the charset: Windows-1252 that looks
-// like UTF-8 by chance is rare (password_charset says so). It reports false for what is neither.
-func (c charset) decode(b []byte) (string, bool) {
+// decode returns text in UTF-8, and whether it was Windows-1252. Text that is valid UTF-8 is taken as that, whatever the
+// charset: Windows-1252 looks like UTF-8 by a rare chance only. ok is false for what is neither.
+func (c charset) decode(b []byte) (s string, windows, ok bool) {
 	if utf8.Valid(b) {
-		return string(b), true
+		return string(b), false, true
 	}
 	if c == utf8Only {
-		return "", false
+		return "", false, false
 	}
 	var text strings.Builder
 	for _, octet := range b {
 		r := rune(octet)
 		if octet >= 0x80 && octet < 0xa0 {
 			if r = windows1252High[octet-0x80]; r == 0 {
-				return "", false
+				return "", false, false
 			}
 		}
 		text.WriteRune(r)
 	}
-	return text.String(), true
+	return text.String(), true, true
 }
 
 // windows1252High are the characters 0x80 to 0x9f of Windows-1252; the others are those of ISO 8859-1. Five are undefined.
@@ -59,15 +59,16 @@ const (
 // decodePassword undoes RFC 2865 §5.2. A User-Password of no octets is an empty password, as some libraries send it. What
 // is refused is what no client with the right secret sends: another length than 16 to 128 octets in sixteens, octets after
 // the padding began, text that is in no charset, control characters. A wrong secret makes noise of a password; these checks
-// let one in 200 000 through, and keep the noise from locking users out of their directory.
-func decodePassword(field []byte, authenticator [16]byte, c *Client) (string, passwordFault) {
+// let one in 200 000 through, and keep the noise from locking users out of their directory. windows says that the password
+// was Windows-1252.
+func decodePassword(field []byte, authenticator [16]byte, c *Client) (password string, windows bool, fault passwordFault) {
 	switch n := len(field); {
 	case n == 0:
-		return "", ""
+		return "", false, ""
 	case n > 128:
-		return "", passwordFault(fmt.Sprintf(string(passwordTooLong), n))
+		return "", false, passwordFault(fmt.Sprintf(string(passwordTooLong), n))
 	case n%16 != 0:
-		return "", passwordFault(fmt.Sprintf(string(passwordLength), n))
+		return "", false, passwordFault(fmt.Sprintf(string(passwordLength), n))
 	}
 	var buffer [128]byte
 	plain := buffer[:len(field)]
@@ -88,18 +89,18 @@ func decodePassword(field []byte, authenticator [16]byte, c *Client) (string, pa
 		plain = plain[:len(plain)-1]
 	}
 	if strings.IndexByte(string(plain), 0) >= 0 {
-		return "", passwordNUL
+		return "", false, passwordNUL
 	}
-	text, ok := c.charset().decode(plain)
+	text, windows, ok := c.charset().decode(plain)
 	switch {
 	case !ok && c.Latin1:
-		return "", passwordNeither
+		return "", false, passwordNeither
 	case !ok:
-		return "", passwordCharset
+		return "", false, passwordCharset
 	case strings.IndexFunc(text, unicode.IsControl) >= 0:
-		return "", passwordControl
+		return "", false, passwordControl
 	}
-	return text, ""
+	return text, windows, ""
 }
 
 func (c *Client) charset() charset { return charset(c.Latin1) }

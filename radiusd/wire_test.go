@@ -101,7 +101,7 @@ func TestSealAgainstLayeh(t *testing.T) {
 
 // decodes decodes a User-Password that was hidden with secret.
 func decodes(field []byte, authenticator [16]byte, secret []byte, latin1 bool) (string, bool) {
-	password, fault := decodePassword(field, authenticator, &Client{Secret: secret, Latin1: latin1})
+	password, _, fault := decodePassword(field, authenticator, &Client{Secret: secret, Latin1: latin1})
 	return password, fault == ""
 }
 
@@ -139,7 +139,7 @@ func TestPasswordHints(t *testing.T) {
 		{hide("caf\x81"), true, "Windows-1252", true},
 		{hide("a\tb"), false, "control character", true},
 	} {
-		_, fault := decodePassword(tt.field, [16]byte{}, &Client{Secret: []byte(testSecret), Latin1: tt.latin1})
+		_, _, fault := decodePassword(tt.field, [16]byte{}, &Client{Secret: []byte(testSecret), Latin1: tt.latin1})
 		for _, authentic := range []bool{true, false} {
 			hint := fault.hint(authentic)
 			if !strings.Contains(hint, tt.word) || strings.Contains(hint, "secret") != (tt.doubts && !authentic) {

@@ -29,9 +29,10 @@ type Config struct {
 	BaseDN       []string // users are searched below each of these; none: below the root ("")
 	UserFilter   string   // RFC 4515, with {username} in the place of the name
 
-	GroupAttribute       string  // "": no groups
-	NestedGroups         Nesting // how groups of groups are looked up
-	DuoUsernameAttribute string  // its first value is the user's name at Duo; "", or a user without it: the name as asked
+	GroupAttribute       string   // "": no groups
+	NestedGroups         Nesting  // how groups of groups are looked up
+	ReplyAttributes      []string // whose values replies hold (policy.Account.Directory)
+	DuoUsernameAttribute string   // its first value is the user's name at Duo; "", or a user without it: the name as asked
 
 	PasswordChange bool // an expired password can be changed; wants TLS and BindDN
 
@@ -135,7 +136,7 @@ func (c *Config) attributes() []string {
 	if c.GroupAttribute != "" && c.NestedGroups != NestedOff {
 		list = append(list, "primaryGroupID", "objectSid")
 	}
-	return list
+	return append(list, c.ReplyAttributes...)
 }
 
 // wanted lists the attributes to ask for.

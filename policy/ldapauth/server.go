@@ -125,6 +125,23 @@ func (s *server) findEntry(ctx context.Context, user string) (*ldap.Entry, error
 	return found, nil
 }
 
+// maxReplyValues bounds the values of one attribute that go into a reply.
+const maxReplyValues = 32
+
+// replyValues returns the user's values of the attributes that replies name.
+func (s *server) replyValues(e *ldap.Entry) map[string][]string {
+	if len(s.config.ReplyAttributes) == 0 {
+		return nil
+	}
+	all := make(map[string][]string)
+	for _, name := range s.config.ReplyAttributes {
+		if values, _, err := valuesOf(e, name); err == nil && len(values) > 0 {
+			all[name] = values[:min(len(values), maxReplyValues)]
+		}
+	}
+	return all
+}
+
 // account returns what is known of a user. groups are the groups for which nested membership matters too.
 func (s *server) account(ctx context.Context, e *ldap.Entry, groups []string) (a policy.Account, err error) {
 	if s.config.DuoUsernameAttribute != "" {
@@ -132,6 +149,7 @@ func (s *server) account(ctx context.Context, e *ldap.Entry, groups []string) (a
 			a.DuoUsername = values[0]
 		}
 	}
+	a.Directory = s.replyValues(e)
 	if s.config.GroupAttribute == "" {
 		return a, nil
 	}

@@ -20,6 +20,8 @@ var (
 	msSendKey        = policy.AttributeID{Vendor: vendorMicrosoft, Type: 16}
 	msRecvKey        = policy.AttributeID{Vendor: vendorMicrosoft, Type: 17}
 	msCHAP2Response  = policy.AttributeID{Vendor: vendorMicrosoft, Type: 25}
+	msCHAP2CPW       = policy.AttributeID{Vendor: vendorMicrosoft, Type: 27} // a new password
+	msCHAPNTEncPW    = policy.AttributeID{Vendor: vendorMicrosoft, Type: 6}  // its pieces
 	msCHAP2Success   = policy.AttributeID{Vendor: vendorMicrosoft, Type: 26}
 	tunnelPassword   = policy.AttributeID{Type: typeTunnelPassword}
 	eapKeyName       = policy.AttributeID{Type: typeEAPKeyName}

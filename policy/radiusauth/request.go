@@ -1,12 +1,15 @@
 package radiusauth
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"golang.org/x/text/encoding/charmap"
 
 	"duoradiusd/policy"
 )
@@ -24,15 +27,19 @@ func (u *Upstream) request(r policy.FirstRequest, state string) ([]byte, error) 
 	if !ok {
 		return nil, errors.New("the client's attributes are malformed")
 	}
-	name := r.User
+	name, password := r.User, r.Password
+	if r.Latin1 { // the octets that the client sent
+		name, password = toWindows1252(name), toWindows1252(password)
+	}
 	if r.Method == policy.MethodMSCHAP || r.Method == policy.MethodEAP {
-		name = r.Typed // goes into MS-CHAP's hash (RFC 2759 §8.2), and is EAP's identity (RFC 3579 §2.1)
+		name = cmp.Or(userName(list), r.Typed) // goes into MS-CHAP's hash (RFC 2759 §8.2), and is EAP's identity (RFC 3579 §2.1)
 	}
 	if name == "" || len(name) > maxValue {
 		return nil, fmt.Errorf("a User-Name of %d octets", len(name))
 	}
 	b := newPacket(codeAccessRequest)
 	b = appendAttribute(b, typeUserName, []byte(name))
+	r.Password = password
 	proof, rest, err := u.splitAttributes(r, list, b[4:headerLength])
 	if err != nil {
 		return nil, err
@@ -48,14 +55,51 @@ func (u *Upstream) request(r policy.FirstRequest, state string) ([]byte, error) 
 	return b, nil
 }
 
+// changesPassword reports whether a request changes a password by MS-CHAPv2. Such a request has no response beside the
+// change: of one that has both, the response counts.
+func changesPassword(list []attribute) (changes bool) {
+	for _, a := range list {
+		if a.kind != typeVendorSpecific {
+			continue
+		}
+		subs, _ := subAttributes(a.value)
+		for _, s := range subs {
+			if s.AttributeID == msCHAPResponse || s.AttributeID == msCHAP2Response {
+				return false
+			}
+			changes = changes || s.AttributeID == msCHAP2CPW
+		}
+	}
+	return changes
+}
+
+// userName returns the client's User-Name, octet for octet.
+func userName(list []attribute) string {
+	for _, a := range list {
+		if a.kind == typeUserName {
+			return string(a.value)
+		}
+	}
+	return ""
+}
+
+// toWindows1252 returns text in Windows-1252, or as it is where that lacks a character.
+func toWindows1252(text string) string {
+	b, err := charmap.Windows1252.NewEncoder().String(text)
+	if err != nil {
+		return text
+	}
+	return b
+}
+
 // splitAttributes divides the client's attributes into those that prove the user's identity by this method and those that
 // are passed on unchanged. Proofs of other methods and attributes that belong to one hop are left out.
 func (u *Upstream) splitAttributes(r policy.FirstRequest, list []attribute, authenticator []byte) (proof, rest []byte, err error) {
-	named, challenged := false, false
+	named, challenged, change := false, false, changesPassword(list)
 	for _, a := range list {
 		switch kind := a.kind; {
 		case kind == typeVendorSpecific:
-			mine, others := splitVendorSpecific(a.value, r.Method == policy.MethodMSCHAP)
+			mine, others := splitVendorSpecific(a.value, r.Method == policy.MethodMSCHAP, change)
 			proof, rest = append(proof, mine...), append(rest, others...)
 		case kind == typeCHAPPassword || kind == typeCHAPChallenge:
 			if r.Method == policy.MethodCHAP {
@@ -100,9 +144,10 @@ func hopOnly(kind byte) bool {
 	return kind >= 103 && kind <= 122
 }
 
-// splitVendorSpecific divides a Vendor-Specific into the proof by MS-CHAP and the rest. A password change (RFC 2548
-// §2.1.6, §2.3.5) is left out, because the upstream would make it before the second factor is asked.
-func splitVendorSpecific(value []byte, msCHAP bool) (proof, rest []byte) {
+// splitVendorSpecific divides a Vendor-Specific into the proof by MS-CHAP and the rest. A password change by MS-CHAPv2
+// (RFC 2548 §2.3.5, the new password in pieces of §2.1.6) is a proof as well: it holds that of the old password.
+// The upstream makes the change before the second factor is asked: it alone can tell whether the old password was right.
+func splitVendorSpecific(value []byte, msCHAP, change bool) (proof, rest []byte) {
 	subs, ok := subAttributes(value)
 	if !ok {
 		if len(value) >= 4 && binary.BigEndian.Uint32(value) == vendorMicrosoft {
@@ -114,7 +159,7 @@ func splitVendorSpecific(value []byte, msCHAP bool) (proof, rest []byte) {
 	for _, s := range subs {
 		whole := appendAttribute(nil, s.Type, []byte(s.Value))
 		switch id := s.AttributeID; {
-		case id == msCHAPChallenge || id == msCHAPResponse || id == msCHAP2Response:
+		case id == msCHAPChallenge || id == msCHAPResponse || id == msCHAP2Response, change && (id == msCHAP2CPW || id == msCHAPNTEncPW):
 			if msCHAP {
 				mine = append(mine, whole...)
 			}

@@ -160,15 +160,12 @@ func settings(c *conf.Config) policy.Settings {
 		}
 		s.Users = append(s.Users, policy.User{
 			Name: u.Name, Aliases: u.Aliases, Services: services, Elsewhere: u.Elsewhere, Remember: u.Remember,
-			Duo: policy.Identity{UserID: u.DuoUserID, Username: u.DuoUsername},
+			Duo:        policy.Identity{UserID: u.DuoUserID, Username: u.DuoUsername},
+			Attributes: replyAttributes(u.Attributes),
 		})
 	}
 	for _, r := range c.Replies {
-		reply := policy.Reply{Groups: r.Groups, Clients: r.Clients}
-		for _, a := range r.Attributes {
-			reply.Attributes = append(reply.Attributes, a.Attribute)
-		}
-		s.Replies = append(s.Replies, reply)
+		s.Replies = append(s.Replies, policy.Reply{Users: r.Users, Groups: r.Groups, Clients: r.Clients, Attributes: replyAttributes(r.Attributes)})
 	}
 	return s
 }
@@ -202,4 +199,11 @@ func domains(c *conf.Config) (list [][]string) {
 		}
 	}
 	return list
+}
+
+func replyAttributes(list []conf.ReplyAttribute) (out []policy.ReplyAttribute) {
+	for _, a := range list {
+		out = append(out, a.ReplyAttribute)
+	}
+	return out
 }

@@ -101,7 +101,7 @@ func newDirectory(f conf.FirstFactor, names policy.Names, log *slog.Logger) (*fi
 		URLs: f.URLs, StartTLS: f.StartTLS, Roots: roots, Certificate: certificate,
 		BindDN: f.BindDN, BindPassword: f.BindPassword.Reveal(), BaseDN: f.BaseDN, UserFilter: f.UserFilter,
 		GroupAttribute: f.GroupAttribute, NestedGroups: ldapauth.Nesting(f.NestedGroups),
-		DuoUsernameAttribute: f.DuoUsernameAttribute, PasswordChange: f.PasswordChange,
+		DuoUsernameAttribute: f.DuoUsernameAttribute, ReplyAttributes: f.ReplyAttributes, PasswordChange: f.PasswordChange,
 		Timeout: f.Timeout, Names: names.Canonical, OnHealth: logHealth(log),
 	})
 	if err != nil {
