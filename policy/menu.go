@@ -66,7 +66,7 @@ func (l *login) lines(options []Option, label func(Option) string) string {
 
 // short is the factor and the end of the device's number.
 func (o Option) short() string {
-	where := []rune(orElse(o.Device.Number, orElse(o.Device.Name, "your phone")))
+	where := []rune(cmp.Or(o.Device.Number, o.Device.Name, "your phone"))
 	if o.Device.Number != "" && len(where) > 4 {
 		where = where[len(where)-4:]
 	}

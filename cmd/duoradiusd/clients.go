@@ -37,6 +37,14 @@ func printClients(out io.Writer, list []radiusd.ClientReport) error {
 		return err
 	}
 	for _, r := range list {
+		if r.Accounting > 0 {
+			fmt.Fprintf(out, "\n%s: sends accounting, which nobody takes here (%s): have it sent to another server, or switch it off there\n", r.Name, plural(int(r.Accounting), "Accounting-Request"))
+		}
+		for _, one := range r.Ratchets[:min(len(r.Ratchets), 8)] { // of a prefix with many hosts the first
+			if one.WaitsFor != "" && r.MessageAuthenticator == radiusd.Auto {
+				fmt.Fprintf(out, "\n%s: Message-Authenticator is not required of %s yet: %s\n", r.Name, one.Address, one.WaitsFor)
+			}
+		}
 		if r.Patience.Advice != "" {
 			fmt.Fprintf(out, "\n%s: %s\n", r.Name, r.Patience.Advice)
 		}

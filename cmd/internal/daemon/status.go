@@ -7,6 +7,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/duo"
+	"duoradiusd/radiusd"
 )
 
 // Status is how the daemon is.
@@ -23,8 +24,9 @@ type Status struct {
 	FirstFactors []FirstFactorStatus      `json:"first_factors"`
 	Logins       map[policy.Reason]uint64 `json:"logins"` // ended since the start, by reason
 	Dropped      map[string]uint64        `json:"dropped"`
-	Cluster      *ClusterStatus           `json:"cluster,omitempty"`  // nil: this daemon is alone
-	AuthLog      *AuthLogStatus           `json:"auth_log,omitempty"` // nil: there is none
+	Cluster      *ClusterStatus           `json:"cluster,omitempty"`         // nil: this daemon is alone
+	AuthLog      *AuthLogStatus           `json:"auth_log,omitempty"`        // nil: there is none
+	Unknown      []radiusd.UnknownSource  `json:"unknown_sources,omitempty"` // the latest that packets came from
 }
 
 // ClusterStatus is how the store of [cluster] is. Its counts are since the start.
@@ -78,6 +80,7 @@ func (d *Daemon) Status() Status {
 		c := d.cluster.Counters()
 		s.Cluster = &ClusterStatus{c.Up, c.Error, c.Failures, c.TakenOver, c.Lost}
 	}
+	s.Unknown = d.server.UnknownSources()
 	if d.authLog != nil {
 		s.AuthLog = &AuthLogStatus{Path: d.authLog.path, Lost: d.authLog.Lost()}
 	}

@@ -1,0 +1,197 @@
+package radiusd
+
+import (
+	"bytes"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"duoradiusd/test/nas"
+)
+
+// at has the server receive a datagram at a time after start.
+func (s *deaf) at(after time.Duration, b []byte, from netip.AddrPort) {
+	s.receive(&datagram{asker: asker{listener: s.l, from: from}, received: start.Add(after)}, b, nil)
+}
+
+// TestRatchetOfPrefix: each host of a prefix is learnt by itself.
+func TestRatchetOfPrefix(t *testing.T) {
+	c := testClient()
+	c.Addresses = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+	s := newDeaf(t, allow, 0, c)
+	other := netip.MustParseAddrPort("192.0.2.2:1024")
+	for i := range 30 {
+		s.at(time.Duration(i)*time.Minute, signedLogin().Bytes(), home)
+	}
+	s.at(time.Hour, nas.AccessRequest(testSecret, "jo", "hunter2").Bytes(), home)
+	if got := s.Drops()[dropUnsignedByRatchet.String()]; got != 1 {
+		t.Errorf("after thirty signed requests an unsigned one is believed: %+v", s.Clients()[0])
+	}
+	s.at(time.Hour, nas.AccessRequest(testSecret, "jo", "hunter2").Bytes(), other)
+	if got := s.Drops()[dropUnsignedByRatchet.String()]; got != 1 {
+		t.Error("a host of the prefix pays for another")
+	}
+}
+
+// TestRatchetIsNotHeld: a packet that a stranger can send, whose password is noise, is no evidence that the client itself
+// sends no Message-Authenticator; a login whose password is right is.
+func TestRatchetIsNotHeld(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		decide  deciderFunc
+		secret  string
+		require bool
+	}{
+		{"a stranger's noise", allow, "a stranger knows no secret......", true},
+		{"a guess that is rejected", deny, testSecret, true},
+		{"a login that is allowed", allow, testSecret, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newDeaf(t, tt.decide, 0)
+			for day := range 3 {
+				begin := time.Duration(day) * 24 * time.Hour
+				s.at(begin, nas.AccessRequest(tt.secret, "x", "noise").Bytes(), home)
+				s.l.logins.Wait()
+				for i := range 100 {
+					s.at(begin+time.Duration(i+1)*10*time.Minute, signedLogin().Bytes(), home)
+				}
+			}
+			s.l.logins.Wait()
+			if r := s.Clients()[0].Ratchets; len(r) != 1 || r[0].Required != tt.require {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+// TestRatchetSaysWhatItWaitsFor, for whoever looks.
+func TestRatchetSaysWhatItWaitsFor(t *testing.T) {
+	now := start.Add(48 * time.Hour)
+	for _, tt := range []struct {
+		r    Ratchet
+		want string
+	}{
+		{Ratchet{Required: true}, ""},
+		{Ratchet{With: 3, First: now.Add(-time.Hour)}, "3 of 20 requests"},
+		{Ratchet{With: 20, First: now.Add(-4 * time.Minute)}, "4m0s of 10m0s"},
+		{Ratchet{With: 20, First: now.Add(-time.Hour), LastWithout: now.Add(-22 * time.Hour)}, "2h0m0s left"},
+		{Ratchet{LastWithout: now.Add(-time.Hour)}, "1h0m0s ago"},
+		{Ratchet{With: 20, First: now.Add(-time.Hour)}, "next request"},
+	} {
+		if got := tt.r.Waits(now); !strings.Contains(got, tt.want) || (got == "") != (tt.want == "") {
+			t.Errorf("%+v: %q, want %q", tt.r, got, tt.want)
+		}
+	}
+}
+
+// TestStatusServerCaptured: copies of one Status-Server get the kept reply for 30 s and then nothing, and use up nothing of
+// what the client's own are allowed.
+func TestStatusServerCaptured(t *testing.T) {
+	s := newDeaf(t, allow, 0)
+	captured := nas.StatusServer(testSecret).Sign(nas.First).Bytes()
+	after := time.Duration(0)
+	for i := range 600 { // for a minute, ten a second
+		after += 100 * time.Millisecond
+		s.at(after, captured, home)
+		if i%20 == 0 { // the client's own
+			s.at(after, nas.StatusServer(testSecret).Sign(nas.First).Bytes(), home)
+		}
+	}
+	drops := s.Drops()
+	if drops[dropStatusTooOften.String()] != 0 {
+		t.Errorf("the client's own were dropped: %v", drops)
+	}
+	if got := drops[dropReplayed.String()]; got != 300 {
+		t.Errorf("%d copies were dropped, want the 300 of the second half", got)
+	}
+	off := testClient()
+	off.NoStatusServer = true
+	s = newDeaf(t, allow, 0, off)
+	s.at(0, nas.StatusServer(testSecret).Sign(nas.First).Bytes(), home)
+	if got := s.Drops()[dropStatusOff.String()]; got != 1 {
+		t.Errorf("status_server = false: %v", s.Drops())
+	}
+}
+
+// TestDropLines: a line names what there is to know.
+func TestDropLines(t *testing.T) {
+	probing := testClient()
+	probing.MessageAuthenticator = Require
+	probing.Login.ProbeUsers = []string{"test01"}
+	twice := signedLogin()
+	twice.Attributes = append(twice.Attributes, nas.Attribute{Type: nas.UserName, Value: []byte("jo")})
+	accounting := signedLogin().Bytes()
+	accounting[0] = 4
+	for _, tt := range []struct {
+		b    []byte
+		from netip.AddrPort
+		want []string
+	}{
+		{twice.Bytes(), home, []string{"attribute=User-Name"}},
+		{accounting, home, []string{"code=Accounting-Request", "hint=", "level=WARN"}},
+		{nas.AccessRequest(testSecret, "test01", "x").Bytes(), home, []string{"user=test01", "connectivity test"}},
+		{signedLogin().Bytes(), abroad, []string{`reason="unknown client"`, "hint="}},
+	} {
+		var log bytes.Buffer
+		s := newDeaf(t, allow, 0, probing)
+		s.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		s.at(0, tt.b, tt.from)
+		for _, word := range tt.want {
+			if strings.Count(log.String(), "\n") != 1 || !strings.Contains(log.String(), word) {
+				t.Errorf("%q, want %q", log.String(), word)
+			}
+		}
+	}
+}
+
+// TestWrongSecretOnceAMinute: one line for each client and minute, with a count.
+func TestWrongSecretOnceAMinute(t *testing.T) {
+	var log bytes.Buffer
+	one, two := testClient(), testClient()
+	two.Name, two.Addresses = "two", []netip.Prefix{netip.MustParsePrefix("192.0.2.2/32")}
+	s := newDeaf(t, allow, 0, one, two)
+	s.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	for second := range 90 {
+		for _, from := range []string{"192.0.2.1:1024", "192.0.2.2:1024"} {
+			s.at(time.Duration(second)*time.Second, signedLogin().Sign(nas.Wrong).Bytes(), netip.MustParseAddrPort(from))
+		}
+	}
+	for _, want := range []string{"count=1 client=vpn", "count=60 client=vpn", "count=1 client=two", "count=60 client=two"} {
+		if strings.Count(log.String(), want+" ") != 1 {
+			t.Errorf("want %q once:\n%s", want, log.String())
+		}
+	}
+}
+
+// TestUnknownSources: the latest are listed, in a list that does not grow.
+func TestUnknownSources(t *testing.T) {
+	s := newDeaf(t, allow, 0)
+	addr := netip.MustParseAddr("198.51.100.0")
+	for i := range 100 {
+		s.at(time.Duration(i)*time.Second, signedLogin().Bytes(), netip.AddrPortFrom(addr, 1024))
+		addr = addr.Next()
+	}
+	s.at(time.Hour, signedLogin().Bytes(), netip.MustParseAddrPort("198.51.100.99:2"))
+	list := s.UnknownSources()
+	if len(list) != maxUnknownSources || list[0].Address != netip.MustParseAddr("198.51.100.99") || list[0].Packets != 2 || list[1].Packets != 1 {
+		t.Errorf("%+v", list)
+	}
+}
+
+// TestM4_EAPRepliesAreSigned: RFC 3579 §3.2 leaves no choice, whatever the client is configured for.
+func TestM4_EAPRepliesAreSigned(t *testing.T) {
+	c := testClient()
+	c.OmitReplyAuthenticator = true
+	s := newDeaf(t, deny, 0, c)
+	r := signedLogin().EAP(nil)
+	p, why := walk(r.Bytes())
+	if why != notDropped {
+		t.Fatal(why)
+	}
+	reply := signReply(p.startReply(nil, s.settings.Load().Clients.list[0], 3), s.settings.Load().Clients.list[0])
+	if len(reply) < headerLength+18 || reply[headerLength] != typeMessageAuthenticator {
+		t.Errorf("% x", reply)
+	}
+}
