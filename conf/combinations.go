@@ -16,7 +16,7 @@ func (l *loader) combinations(c *Config, at sites) {
 		types[f.Name] = string(f.Type)
 	}
 	for i, client := range c.Clients {
-		if c.Username.Unlisted == policy.UnlistedFirstFactor && types[client.FirstFactor] == string(TypeRADIUS) && len(c.Users) > 0 {
+		if c.Username.Unlisted == policy.UnlistedFirstFactor && slices.ContainsFunc(client.FirstFactors, func(name string) bool { return types[name] == string(TypeRADIUS) }) && len(c.Users) > 0 {
 			l.warn(at.clients[i].under("first_factor"), `a server of its own notion of names, beside unlisted = "first-factor": a [[user]] in a spelling that it takes and we don't know, such as CORP\alice, is asked for no second factor; want unlisted = "ask" or "reject"`)
 		}
 		l.safeInTime(at.clients[i], client.Failmode, client, c)

@@ -126,8 +126,8 @@ func (l *loader) directoryValues(c *Config, at sites) {
 	check := func(at place, list []ReplyAttribute, clients []string) {
 		for _, a := range list {
 			served := slices.ContainsFunc(c.Clients, func(x Client) bool {
-				_, ok := directories[x.FirstFactor]
-				return ok && (len(clients) == 0 || slices.Contains(clients, x.Name))
+				inDirectory := slices.ContainsFunc(x.FirstFactors, func(name string) bool { _, ok := directories[name]; return ok })
+				return inDirectory && (len(clients) == 0 || slices.Contains(clients, x.Name))
 			})
 			if a.Source == policy.ValueFromDirectory && !served {
 				l.bad(at.under("attributes."+a.Name), "{ldap:%s}, but no client that it fits has a first_factor of type \"ldap\"; want one", a.Directory)
