@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"duoradiusd/internal/display"
 	"duoradiusd/radiusd"
 )
 
@@ -38,7 +39,7 @@ func printClients(out io.Writer, list []radiusd.ClientReport) error {
 	}
 	for _, r := range list {
 		if r.Accounting > 0 {
-			fmt.Fprintf(out, "\n%s: sends accounting, which nobody takes here (%s): have it sent to another server, or switch it off there\n", r.Name, plural(int(r.Accounting), "Accounting-Request"))
+			fmt.Fprintf(out, "\n%s: sends accounting, which nobody takes here (%s): have it sent to another server, or switch it off there\n", r.Name, display.Count(int(r.Accounting), "Accounting-Request"))
 		}
 		for _, one := range r.Ratchets[:min(len(r.Ratchets), 8)] { // of a prefix with many hosts the first
 			if one.WaitsFor != "" && r.MessageAuthenticator == radiusd.Auto {

@@ -115,7 +115,7 @@ func printStatus(out io.Writer, s daemon.Status) error {
 	counted(w, "login", s.Logins)
 	counted(w, "dropped", s.Dropped)
 	for _, u := range s.Unknown {
-		fmt.Fprintf(w, "unknown source %s\t%s, the last %s\n", u.Address, plural(int(u.Packets), "packet"), ago(u.Last, time.Now()))
+		fmt.Fprintf(w, "unknown source %s\t%s, the last %s\n", u.Address, display.Count(int(u.Packets), "packet"), ago(u.Last, time.Now()))
 	}
 	return w.Flush()
 }
