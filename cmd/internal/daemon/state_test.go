@@ -249,7 +249,7 @@ func TestStateInOtherHands(t *testing.T) {
 // TestReloadOvertaken: a reload that was asked for earlier and ends later changes nothing, and says so.
 func TestReloadOvertaken(t *testing.T) {
 	older, newer := stateConfig(t, ""), stateConfig(t, "")
-	newer.Rules = append(newer.Rules, conf.Rule{Name: "nobody", Need: policy.NeedDeny})
+	newer.Rules = append(newer.Rules, policy.Rule{Name: "nobody", Need: policy.NeedDeny})
 	d, err := New(older, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
