@@ -7,7 +7,8 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
-	"syscall"
+
+	"duoradiusd/internal/system"
 )
 
 // call is a request that waits for its reply.
@@ -105,7 +106,7 @@ func (k *socket) closeIfDone() {
 // told, and the packet is sent once more.
 func (k *socket) send(c *call) {
 	_, err := k.conn.Write(c.packet)
-	if errors.Is(err, syscall.ECONNREFUSED) {
+	if system.IsRefused(err) {
 		k.reportUnreachable(err, c)
 		_, err = k.conn.Write(c.packet)
 	}

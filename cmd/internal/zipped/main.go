@@ -31,7 +31,7 @@ func main() {
 
 func run(args []string) error {
 	if len(args) < 3 {
-		return errors.New("want FILE.zip TOP NAME...")
+		return errors.New("want FILE.zip, TOP and at least one NAME")
 	}
 	seconds, err := strconv.ParseInt(os.Getenv("SOURCE_DATE_EPOCH"), 10, 64)
 	if err != nil {
