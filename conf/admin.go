@@ -25,7 +25,9 @@ func readAdmin(t *table) Admin {
 	if t.string("users", "") != "" {
 		a.Users = t.readable("users", "a readable htpasswd file")
 	}
-	a.HelpDesk = t.words("help_desk")
+	if names := t.words("help_desk"); len(names) > 0 {
+		a.HelpDesk = names
+	}
 	if a.Users == "" && len(a.HelpDesk) > 0 {
 		t.bad("help_desk", "given without users; want users too, as it names some of them")
 	}

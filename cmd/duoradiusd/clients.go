@@ -17,7 +17,7 @@ func clientsCommand() *cobra.Command {
 		Short: "Show what the running daemon has seen of its RADIUS clients",
 		Long: `Shows for each RADIUS client how many Access-Requests came, how many of them had a valid
 Message-Authenticator, when the last came without, how many had Proxy-State without it (the way of
-CVE-2024-3596), the state of the ratchet of message_authenticator = "auto", and what to do next. Clients
+CVE-2024-3596), whether message_authenticator = "auto" requires it now, and what to do next. Clients
 that give up before their users have answered are named below the table.`,
 		Args: noArgs,
 	}
@@ -28,7 +28,7 @@ that give up before their users have answered are named below the table.`,
 
 func printClients(out io.Writer, list []radiusd.ClientReport) error {
 	w := table(out)
-	fmt.Fprintln(w, "CLIENT\tPACKETS\tWITH M-A\tWRONG\tLAST WITHOUT\tPROXY-STATE WITHOUT\tCONFIGURED\tRATCHET\tNEXT")
+	fmt.Fprintln(w, "CLIENT\tPACKETS\tWITH M-A\tWRONG\tLAST WITHOUT\tPROXY-STATE WITHOUT\tCONFIGURED\tREQUIRED NOW\tNEXT")
 	now := time.Now()
 	for _, r := range list {
 		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\t%d\t%s\t%s\t%s\n", r.Name, r.Packets, share(r), r.Wrong, ago(r.LastWithout, now),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"duoradiusd/internal/display"
 	"duoradiusd/policy"
 	"duoradiusd/policy/ldapauth"
 )
@@ -38,7 +39,7 @@ func (r *run) testUser(ctx context.Context, domains []string, d *ldapauth.Direct
 		return []Finding{problem("see above", "could not be asked for %q: %v", name, err)}
 	}
 	groups := countGroups(account.Groups) + countGroups(account.NestedGroups)
-	found := ok("knows %q, in %s", name, plural(groups, "group"))
+	found := ok("knows %q, in %s", name, display.Count(groups, "group"))
 	if groups == 0 {
 		found = warning("if the user is in a group, check group_attribute, and that bind_dn may read it; rules by group do not fit otherwise",
 			"knows %q, in no group", name)

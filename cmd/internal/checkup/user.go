@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"duoradiusd/cmd/internal/daemon"
+	"duoradiusd/internal/display"
 	"duoradiusd/policy"
 )
 
@@ -33,12 +34,5 @@ func preauth(ctx context.Context, a daemon.DuoApplication, name string) Finding 
 	case pre.Result == policy.PreauthAllow:
 		return ok("Duo lets this user in without a second factor: %s", pre.Message)
 	}
-	return ok("Duo knows this name, with %s", plural(len(pre.Devices), "device"))
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return ok("Duo knows this name, with %s", display.Count(len(pre.Devices), "device"))
 }
