@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -125,7 +124,7 @@ func (l *login) refuse(err error) Verdict {
 	if !no.Relayed {
 		l.facts.Err = no
 	}
-	v := l.reject(ReasonBadPassword, cmp.Or(no.Message, sayWrong))
+	v := l.reject(ReasonBadPassword, orElse(no.Message, sayWrong))
 	if no.Proven {
 		v.Reason = ReasonAccountRefused
 	}

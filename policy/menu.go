@@ -76,7 +76,7 @@ func (o Option) short() string {
 
 // String returns the option as a user reads it.
 func (o Option) String() string {
-	where := cmp.Or(o.Device.Number, cmp.Or(o.Device.Name, "your phone"))
+	where := orElse(o.Device.Number, orElse(o.Device.Name, "your phone"))
 	switch o.Factor {
 	case FactorPush:
 		return "Duo Push to " + where

@@ -1,5 +1,7 @@
 package policy
 
+import "strings"
+
 // The sentences that users read. One that follows a wrong password is the same as one that follows an unknown name,
 // so that nobody learns which names exist.
 const (
@@ -111,4 +113,12 @@ func (l *login) sayWho() string {
 		return "Duo login"
 	}
 	return "Duo login for " + l.name
+}
+
+// orElse returns text, or otherwise where text is blank: Duo and upstreams send blank messages.
+func orElse(text, otherwise string) string {
+	if strings.TrimSpace(text) == "" {
+		return otherwise
+	}
+	return text
 }

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 )
@@ -119,7 +118,7 @@ func (l *login) changePassword(ctx context.Context, c *OpenChallenge) Verdict {
 	case errors.As(err, &no):
 		l.settle(ctx, admission, GuessWrong)
 		l.facts.Err = no
-		return l.askNewPasswordAgain(ctx, c, cmp.Or(no.Message, sayPasswordRefused))
+		return l.askNewPasswordAgain(ctx, c, orElse(no.Message, sayPasswordRefused))
 	case errors.Is(err, ErrRejected): // the old password counts no more
 		l.settle(ctx, admission, GuessWrong)
 		return l.refuse(err)

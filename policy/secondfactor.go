@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +24,7 @@ func (l *login) preauth(ctx context.Context) *Verdict {
 	case PreauthAllow:
 		return end(l.accept(acceptBypass))
 	case PreauthDeny:
-		return end(l.reject(ReasonDeniedByDuo, cmp.Or(pre.Message, sayDenied)))
+		return end(l.reject(ReasonDeniedByDuo, orElse(pre.Message, sayDenied)))
 	case PreauthEnroll:
 		return end(l.enroll(ctx, pre, menu))
 	case PreauthAuth:
@@ -245,7 +244,7 @@ func (l *login) conclude(ctx context.Context, t Transaction, result AuthResult) 
 		why = ReasonDeniedByDuo
 	}
 	if why != ReasonCodesSent {
-		say = cmp.Or(result.Message, say)
+		say = orElse(result.Message, say)
 	}
 	return l.reject(why, say)
 }

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"testing"
 	"testing/synctest"
 )
@@ -62,7 +64,11 @@ func TestK24_Fenced(t *testing.T) {
 		if _, _, live := w.kept(); live != 1 {
 			t.Errorf("%d transactions are live; want the one that another process has now", live)
 		}
-		for id := range w.memory.transactions.byID {
+		local := w.memory.transactions
+		local.mu.Lock()
+		ids := slices.Collect(maps.Keys(local.byID))
+		local.mu.Unlock()
+		for _, id := range ids {
 			ts.Finish(t.Context(), id, AuthResult{Allowed: true, Status: "allow", Txid: "T1"}, nil)
 		}
 		p.wants("accept approved push T1")

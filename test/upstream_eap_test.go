@@ -42,7 +42,7 @@ func TestUpstreamEAP(t *testing.T) {
 	realClient(t, "eapol_test")
 	duo := startDuo(t, fakeduo.User{Username: "alice"}, fakeduo.User{Username: "dora", Tap: fakeduo.Deny}, fakeduo.User{Username: "mallory"})
 	u := startUpstream(t, "peap", "inner")
-	d := startDaemon(t, duo, u.behind(""))
+	d := startDaemon(t, duo, u.behind("")+"inner_user_name = true\n")
 	d.forbid("wonderland", "explorer", upstreamSecret)
 	noKeys := []string{"-n"}
 	for _, tt := range []struct {
