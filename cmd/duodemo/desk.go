@@ -49,6 +49,7 @@ type desk struct {
 	phone  *http.Server
 	page   string // the phone's address
 	log    *gate
+	shared string // the store of several daemons; "": this one is alone
 }
 
 func open(logs io.Writer) (d *desk, err error) {
@@ -135,7 +136,7 @@ func (d *desk) write() (file string, err error) {
 			return "", err
 		}
 	}
-	return file, nil
+	return file, d.writeCluster(file)
 }
 
 func (d *desk) startPhone() error {

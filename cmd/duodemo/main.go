@@ -33,9 +33,13 @@ a browser.`,
 		SilenceUsage:  true,
 	}
 	once := c.Flags().Bool("once", false, "end after the table; exit status 1 if a login did not end as it should")
+	two := c.Flags().Bool("two", false, "run two daemons that act as one on a Redis inside this program, show a failover, and end")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
+		if *two {
+			return demoTwo(ctx, c.OutOrStdout(), c.ErrOrStderr())
+		}
 		return demo(ctx, c.OutOrStdout(), c.ErrOrStderr(), *once)
 	}
 	return c
