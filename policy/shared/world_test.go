@@ -96,6 +96,7 @@ type daemon struct {
 	client  *policy.Client
 	log     *logBuffer
 	ahead   time.Duration // of this daemon's clock
+	busy    sync.WaitGroup
 }
 
 type logBuffer struct {
@@ -116,7 +117,7 @@ func (b *logBuffer) has(words string) bool {
 }
 
 // start begins a daemon on the store at addr.
-func start(t testing.TB, name, addr string, duo *fakeDuo, but ...func(*shared.Config)) *daemon {
+func start(t testing.TB, name, addr string, duo policy.SecondFactor, but ...func(*shared.Config)) *daemon {
 	t.Helper()
 	d := &daemon{t: t, name: name, memory: policy.NewMemory(1000), log: new(logBuffer)}
 	d.client = &policy.Client{Name: "vpn", Service: "vpn", Second: duo, Application: "DI", Delimiter: ",", Remember: time.Hour,
