@@ -93,6 +93,6 @@ const (
 type UnprovenMode string
 
 const (
-	UnprovenReject UnprovenMode = "reject"
-	UnprovenAsk    UnprovenMode = "ask" // Duo is asked about the name; nothing that loosens holds for it
+	UnprovenReject UnprovenMode = "reject" // the login is rejected, and nobody is asked
+	UnprovenAsk    UnprovenMode = "ask"    // Duo is asked about the name; nothing that loosens holds for it
 )

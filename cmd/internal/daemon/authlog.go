@@ -1,10 +1,12 @@
 package daemon
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -52,7 +54,7 @@ type said struct {
 	wrote bool      // a line has been written since the last loss
 }
 
-// NewAuthLog opens the file at path. Run writes to it. One that can't be opened is tried again each second. key returns
+// NewAuthLog opens the file at path, and makes its folder where there is none yet. Run writes to it. One that can't be opened is tried again each second. key returns
 // the integration key of a client's Duo application.
 func NewAuthLog(path string, key func(client string) string, log *slog.Logger) *AuthLog {
 	host, _ := os.Hostname()
@@ -61,7 +63,9 @@ func NewAuthLog(path string, key func(client string) string, log *slog.Logger) *
 		closing: make(chan struct{}), closed: make(chan struct{}),
 	}
 	l.close = sync.OnceFunc(func() { close(l.closing) })
+	err := os.MkdirAll(filepath.Dir(path), 0o750)
 	if l.open(); l.cause != nil {
+		l.cause = cmp.Or(err, l.cause)
 		l.log.Error("auth_log: can't be opened; logins go on, their lines are lost", "error", l.cause)
 		l.said.lost = true
 	}

@@ -136,6 +136,18 @@ func TestAuthLog(t *testing.T) {
 	})
 }
 
+// TestAuthLogMakesItsFolder: as check says of a folder that is not there yet.
+func TestAuthLogMakesItsFolder(t *testing.T) {
+	inDir(t, func(t *testing.T, path string) {
+		path = filepath.Join(filepath.Dir(path), "log", "duo", "auth.log")
+		w := watchLog(t, path)
+		defer w.Close()
+		w.add("jo")
+		wantUsers(t, path, "jo")
+		w.wantTold()
+	})
+}
+
 // TestAuthLogRotation: logrotate renames the file, and makes the new one itself or leaves that to us.
 func TestAuthLogRotation(t *testing.T) {
 	for _, create := range []bool{true, false} {
@@ -231,17 +243,24 @@ func TestAuthLogFullDisk(t *testing.T) {
 // TestAuthLogFolderGone, before the start or later.
 func TestAuthLogFolderGone(t *testing.T) {
 	inDir(t, func(t *testing.T, path string) {
-		path = filepath.Join(filepath.Dir(path), "log", "auth.log")
+		folder := filepath.Join(filepath.Dir(path), "log")
+		path = filepath.Join(folder, "auth.log")
+		if err := os.WriteFile(folder, nil, 0o600); err != nil { // in the place of the folder
+			t.Fatal(err)
+		}
 		w := watchLog(t, path)
 		defer w.Close()
-		w.wantTold(`level=ERROR msg="auth_log: can't be opened; logins go on, their lines are lost" error="open ` + path + `: no such file`)
+		w.wantTold(`level=ERROR msg="auth_log: can't be opened; logins go on, their lines are lost" error="mkdir ` + folder)
 		w.add("jo")
 		w.look()
 		w.wantTold()
 		mkdir := func() {
-			if err := os.Mkdir(filepath.Dir(path), 0o750); err != nil {
+			if err := os.Mkdir(folder, 0o750); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if err := os.Remove(folder); err != nil {
+			t.Fatal(err)
 		}
 		mkdir()
 		w.look()
@@ -250,7 +269,7 @@ func TestAuthLogFolderGone(t *testing.T) {
 		time.Sleep(2 * authLogCalm)
 		w.wantTold(`level=INFO msg="auth_log: written again" lost=1`)
 
-		if err := os.RemoveAll(filepath.Dir(path)); err != nil {
+		if err := os.RemoveAll(folder); err != nil {
 			t.Fatal(err)
 		}
 		w.look()
