@@ -132,10 +132,16 @@ func TestHang(t *testing.T) {
 	s := started(t, fakeduo.Config{})
 	c := client(t, s, true)
 	s.Inject(checkPath, fakeduo.Fault{Hang: true, Times: 2})
-	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := c.Do(overNet(signed(s, "GET", checkPath, nil)).WithContext(short))
-	if !errors.Is(err, context.DeadlineExceeded) {
+	gone := make(chan error)
+	go func() {
+		_, err := c.Do(overNet(signed(s, "GET", checkPath, nil)).WithContext(ctx))
+		gone <- err
+	}()
+	await(t, func() bool { return s.Count(checkPath) == 1 })
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
 		t.Errorf("hung: got %v", err)
 	}
 	done := make(chan int)
