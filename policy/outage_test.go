@@ -64,7 +64,7 @@ func TestHeldPushes(t *testing.T) {
 						w.wants(w.login("pw,123456"), "accept approved passcode")
 						time.Sleep(time.Minute - 1)
 						w.wants(w.login("pw"), tt.next)
-						time.Sleep(1)
+						time.Sleep(time.Nanosecond)
 					}
 					w.rung(allows(time.Second), ReasonApproved)
 				})

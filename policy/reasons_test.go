@@ -12,7 +12,7 @@ import (
 
 // TestReasonsComplete: every Reason constant of this package is explained once.
 func TestReasonsComplete(t *testing.T) {
-	packages, err := parser.ParseDir(gotoken.NewFileSet(), ".", nil, 0)
+	file, err := parser.ParseFile(gotoken.NewFileSet(), "attempt.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func TestReasonsComplete(t *testing.T) {
 		}
 	}
 	found := 0
-	ast.Inspect(packages["policy"], func(n ast.Node) bool {
+	ast.Inspect(file, func(n ast.Node) bool {
 		v, ok := n.(*ast.ValueSpec)
 		if !ok || len(v.Names) != 1 || len(v.Values) != 1 {
 			return true

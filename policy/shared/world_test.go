@@ -30,12 +30,11 @@ func keys(t testing.TB, file []byte) shared.Keys {
 
 // fakeDuo is one Duo application that all daemons of a test ask. Its users answer when a test says so.
 type fakeDuo struct {
-	mu      sync.Mutex // guards all below
-	rang    int        // pushes begun
-	polls   int        // of a transaction that another daemon began
-	answer  chan policy.AuthResult
-	refuses bool   // what it never begins
-	block   func() // called when a push is asked for, before it is begun
+	mu     sync.Mutex // guards all below
+	rang   int        // pushes begun
+	polls  int        // of a transaction that another daemon began
+	answer chan policy.AuthResult
+	block  func() // called when a push is asked for, before it is begun
 }
 
 func newDuo() *fakeDuo { return &fakeDuo{answer: make(chan policy.AuthResult, 1)} }
