@@ -163,10 +163,12 @@ func (l *login) join(ctx context.Context) *Verdict {
 // given again only for a password, and only where its factor is allowed today.
 func (l *login) mayJoin(j Join) bool {
 	switch {
+	case j.Repeated && l.Method != MethodPassword: // of an EAP conversation the password is not part of the key
+		return false
 	case !j.late(l.began) || !j.Result.Allowed:
 		return true
 	case j.Repeated:
-		return l.Method == MethodPassword && j.Factor.rings() && slices.Contains(l.factorsThatCount(), j.Factor) &&
+		return j.Factor.rings() && slices.Contains(l.factorsThatCount(), j.Factor) &&
 			mayAccept(acceptRepeated, l.proof, l.Authentic || !j.Signed)
 	}
 	return mayAccept(acceptLate, l.proof, l.Authentic)
