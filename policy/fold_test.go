@@ -5,7 +5,9 @@ import "testing"
 // TestFold: all spellings of one account fold to one name.
 func TestFold(t *testing.T) {
 	for want, names := range map[string][]string{
-		"alice":        {"alice", "ALICE", `CORP\alice`, `corp.example.com\Alice`, `A\B\alice`, "alice@corp", "alice@a@b", `CORP\alice@corp`, "álice", "a\u0301lice", "ａｌｉｃｅ"},
+		"alice": {"alice", "ALICE", `CORP\alice`, `corp.example.com\Alice`, `A\B\alice`, "alice@corp", "alice@a@b", `CORP\alice@corp`, "álice", "a\u0301lice", "ａｌｉｃｅ",
+			"alice＠corp", `CORP＼alice`, "alice﹫corp", "alice @corp", `CORP\ alice`, "alice´@corp", "ali\ufffcce", "ali\u1806ce", "alice\u3164", "ali\u034fce"},
+		"jo smith":     {"jo smith", "jo  smith", `CORP\Jo   Smith @corp`},
 		"strasse":      {"straße", "STRASSE"},
 		"@example.com": {"@example.com", "@EXAMPLE.com"},
 		`corp\`:        {`CORP\`},

@@ -62,7 +62,8 @@ func TestListedUserInAnotherSpelling(t *testing.T) {
 		w.load()
 		w.duo.scripts = func(AuthRequest) reply { return denied }
 		w.wants(w.login("pw", as("carol")), "accept exempt")
-		for _, name := range []string{"jose", "JOSE", "josé", `EXAMPLE\jose`, "jose@example.com", `example.com\José`} {
+		for _, name := range []string{"jose", "JOSE", "josé", `EXAMPLE\jose`, "jose@example.com", `example.com\José`,
+			"jose @example.com", "jose＠example.com", `EXAMPLE＼jose`, "jo\ufffcse", "jose\u3164"} {
 			if v := w.login("pw", as(name)); v.Outcome != OutcomeReject {
 				t.Errorf("%s: %s", name, line(v))
 			}
