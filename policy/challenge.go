@@ -155,7 +155,7 @@ func (l *login) answerChallenge(ctx context.Context, c *OpenChallenge) Verdict {
 	if !ok || chosen.Factor == "" {
 		return l.askAgain(ctx, c, sayNotUnderstood)
 	}
-	if !l.allowed(chosen.Factor) {
+	if !l.allowed(chosen.Factor) || l.mode() == ModePasscode && chosen.Factor.rings() { // other rules than those of the menu
 		return l.askAgain(ctx, c, sayNotAllowed)
 	}
 	l.chosen = chosen

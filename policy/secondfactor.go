@@ -224,6 +224,9 @@ func (l *login) conclude(ctx context.Context, t Transaction, result AuthResult) 
 		if result.Status != "allow" { // bypass, or a word that Duo adds one day: allowed, but not by the user
 			return l.accept(acceptBypass)
 		}
+		if !slices.Contains(l.factorsThatCount(), t.Factor) { // it was begun by other rules than those of today
+			return l.reject(ReasonNotAllowed, sayNotAllowed)
+		}
 		switch late := t.late(l.began); {
 		case l.repeats:
 			return l.accept(acceptRepeated)

@@ -1,0 +1,70 @@
+package policy
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// TestAnswerOfAFactorNotAllowedNow: the answer to a push counts only where a push is allowed by the rules of the login that
+// hears of it, whichever login began the push.
+func TestAnswerOfAFactorNotAllowedNow(t *testing.T) {
+	callsOnly := Rule{Name: "calls only", Factors: []Factor{FactorPhone}}
+	t.Run("a live push, joined", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			w.answersOnce(allows(12 * time.Second))
+			first := w.start("pw")
+			w.rules(callsOnly)
+			second := w.start("pw")
+			first.wants("accept approved push T1")
+			w.notAccepted(<-second.verdict)
+		})
+	})
+	t.Run("a late answer", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			w.answersOnce(allows(12 * time.Second))
+			first := w.start("pw")
+			first.abandon()
+			<-first.verdict
+			time.Sleep(15 * time.Second)
+			w.rules(callsOnly)
+			w.notAccepted(w.login("pw"))
+		})
+	})
+	for name, codes := range map[string]Rule{"by mode": {Name: "codes", Mode: ModePasscode}, "by factors": {Name: "codes", Factors: []Factor{FactorPasscode}}} {
+		t.Run("a menu of before, "+name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.client.Mode = ModeChallenge
+				w.duo.scripts = func(AuthRequest) reply { return allows(0) }
+				v := w.login("pw")
+				w.rules(codes)
+				v = w.login("1", state(v.State))
+				w.notAccepted(v)
+				w.wants(w.login("123456", state(v.State)), "accept approved passcode")
+				w.asked("passcode:123456")
+			})
+		})
+		t.Run("a push of before, "+name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.client.Mode = ModeChallenge
+				w.duo.pre.Code = "123"
+				w.answersOnce(allows(time3))
+				v := w.login("pw")
+				w.rules(codes)
+				w.notAccepted(w.login("", state(v.State)))
+			})
+		})
+	}
+}
+
+// TestUnsignedAnswerToAMenu: a rule that an unsigned packet can't choose does not hold for the unsigned answer to its menu.
+func TestUnsignedAnswerToAMenu(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.client.Mode = ModePasscode
+		w.rules(Rule{Name: "office", Networks: []netip.Prefix{netip.PrefixFrom(home, 24)}, Mode: ModeChallenge})
+		w.duo.scripts = func(AuthRequest) reply { return allows(0) }
+		v := w.login("pw")
+		w.wantReason(v.Reason, ReasonChallenged)
+		w.notAccepted(w.login("1", state(v.State), unsigned))
+	})
+}
