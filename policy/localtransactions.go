@@ -127,6 +127,24 @@ func (ts *localTransactions) repeatable(t *localTransaction, now time.Time) bool
 	return false
 }
 
+// endRepeats takes care that no allow of these phones is given to another login: their approvals are forgotten.
+func (ts *localTransactions) endRepeats(which func(Phone) bool) {
+	if ts == nil {
+		return
+	}
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	for _, t := range ts.byID {
+		if t.over() && t.Result.Allowed && which(t.Phone) {
+			if t.given.IsZero() {
+				t.given = t.Ended
+			}
+			t.repeated = true
+		}
+	}
+	ts.changes.Add(1)
+}
+
 // Rings implements Transactions.
 func (ts *localTransactions) Rings(_ context.Context, p Phone, began time.Time) (bool, error) {
 	ts.mu.Lock()

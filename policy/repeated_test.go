@@ -87,3 +87,21 @@ func TestDeclinedIsDeclined(t *testing.T) {
 		})
 	}
 }
+
+// TestForgottenIsNotRepeated: what is forgotten, by the administrator or because of fraud, is not given again either.
+func TestForgottenIsNotRepeated(t *testing.T) {
+	phone := Phone{Duo: Identity{Username: "someone-else"}, Person: "alice"}
+	for name, forget := range map[string]func(w *world){
+		"a person":  func(w *world) { w.memory.Approvals.Forget(w.Context(), "alice") },
+		"everybody": func(w *world) { w.memory.Approvals.ForgetAll(w.Context()) },
+		"a phone":   func(w *world) { w.memory.Approvals.ForgetPhone(w.Context(), phone) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			repeating(t, allows(time3), func(*Attempt) {}, "accept approved push T1", func(w *world) {
+				forget(w)
+				w.answers(allows(time3))
+				w.wants(w.login("pw"), "accept approved push T2")
+			})
+		})
+	}
+}
