@@ -4,7 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"duoradiusd/policy"
 )
@@ -96,7 +99,7 @@ func plainMethod(kind byte) bool { return kind == 4 || kind == 6 || kind == 26 }
 // provenName returns the name of an accepted EAP peer ("" means the name as typed) and whether the method proved that
 // name. named holds the User-Names of the Access-Accept. FreeRADIUS repeats the outer name by default, and NPS sends none:
 // then nobody knows whose password was used inside the tunnel. inner says that the upstream always names who is inside;
-// otherwise a name says so only where it is that of another person than the one outside, in whatever spelling.
+// otherwise a name says so only where the upstream can't have made it of the one outside.
 func (t *conversation) provenName(named []string, typed string, inner bool) (name string, proven bool, err error) {
 	if len(named) > 1 {
 		return "", false, errors.New("an Access-Accept with more than one User-Name")
@@ -105,7 +108,7 @@ func (t *conversation) provenName(named []string, typed string, inner bool) (nam
 		name = named[0]
 	}
 	switch plain := plainMethod(t.peerMethod) && t.peerMethod == t.serverMethod; {
-	case plain, name != "" && (inner || policy.Fold(name) != policy.Fold(typed)):
+	case plain, name != "" && (inner || !mayBeEcho(name, typed)):
 		return name, true, nil
 	case t.peerMethod == 0:
 		return "", false, errors.New("an Access-Accept before any EAP method")
@@ -116,6 +119,41 @@ func (t *conversation) provenName(named []string, typed string, inner bool) (nam
 	}
 	return name, false, nil
 }
+
+// mayBeEcho reports whether an upstream may have made the name that it tells of the one outside of the tunnel: it is the same
+// person's in another spelling, or whole words of it, as an upstream tells that strips more than a domain ("lab/alice",
+// "alice%lab", "alice.ppp").
+func mayBeEcho(name, typed string) bool {
+	told := policy.Fold(name)
+	if told == policy.Fold(typed) {
+		return true
+	}
+	if at := strings.LastIndexByte(typed, '@'); at >= 0 && !strings.Contains(typed[at:], `\`) {
+		typed = typed[:at] // nobody takes the realm for a name
+	}
+	return slices.ContainsFunc(strings.FieldsFunc(typed, func(r rune) bool { return r == '@' || r == '\\' }), func(part string) bool {
+		return holdsWords(policy.Fold(part), told)
+	})
+}
+
+// holdsWords reports whether s holds words with no letter or digit beside them.
+func holdsWords(s, words string) bool {
+	for rest := s; ; {
+		before, after, found := strings.Cut(rest, words)
+		if !found || words == "" {
+			return false
+		}
+		left, _ := utf8.DecodeLastRuneInString(s[:len(s)-len(rest)+len(before)])
+		right, _ := utf8.DecodeRuneInString(after)
+		if !inWord(left) && !inWord(right) {
+			return true
+		}
+		_, size := utf8.DecodeRuneInString(words)
+		rest = rest[len(before)+size:]
+	}
+}
+
+func inWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // anonymous reports whether a name is one that peers send outside of a tunnel to hide their own (RFC 7542 §2.4).
 func anonymous(name string) bool {
