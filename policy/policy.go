@@ -53,7 +53,7 @@ func New(s Settings, m *Memory) *Policy {
 	for i := range p.settings.Rules {
 		r := &p.settings.Rules[i]
 		r.Users, r.Groups = p.canonicalNames(r.Users), foldGroups(r.Groups)
-		r.persons = foldNames(r.Users)
+		r.persons = foldNames(p.withAliases(r.Users))
 	}
 	p.settings.Replies = slices.Clone(s.Replies)
 	for i := range p.settings.Replies {
@@ -88,6 +88,17 @@ func (p *Policy) canonicalNames(names []string) []string {
 		}
 	}
 	return names
+}
+
+// withAliases returns canonical names and all other names of the users that are listed under them.
+func (p *Policy) withAliases(names []string) []string {
+	all := slices.Clone(names)
+	for _, name := range names {
+		if u := p.users[name].User; u != nil {
+			all = append(all, u.Aliases...)
+		}
+	}
+	return all
 }
 
 // whois returns the one name of who logs in as name, and the User that it is, if one is listed.
