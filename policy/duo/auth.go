@@ -23,30 +23,24 @@ const (
 )
 
 // Ping asks for Duo's time without signing: whether Duo can be reached and what this machine's clock should say.
-func (c *Client) Ping(ctx context.Context) (time.Time, error) { return c.time(ctx, pingPath) }
+func (c *Client) Ping(ctx context.Context) (time.Time, error) {
+	return c.time(exchange{ctx: ctx}, c.config.APITimeout, pingPath)
+}
 
 // Check asks for Duo's time with a signature: whether keys and clock are right.
 func (c *Client) Check(ctx context.Context) (time.Time, error) {
-	now, err := c.time(ctx, checkPath)
+	now, err := c.time(exchange{ctx: ctx}, c.config.APITimeout, checkPath)
 	if errors.Is(err, policy.ErrUnavailable) {
 		c.suspect()
 	}
 	return now, err
 }
 
-func (c *Client) time(ctx context.Context, path string) (time.Time, error) {
-	a, err := c.insist(ctx, http.MethodGet, path, nil)
-	if err != nil {
-		return time.Time{}, err
-	}
-	return clock(path, a)
-}
-
-// clock reads the answer of /ping and of /check.
-func clock(path string, a *answer) (time.Time, error) {
-	out, err := decode[struct {
+// time asks for what /ping and /check answer, within limit.
+func (c *Client) time(x exchange, limit time.Duration, path string) (time.Time, error) {
+	out, err := insist[struct {
 		Time int64 `json:"time"`
-	}](path, a)
+	}](c, x, limit, http.MethodGet, path, nil)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -58,14 +52,15 @@ func clock(path string, a *answer) (time.Time, error) {
 
 // insist is call for what does no harm when Duo hears it twice: it asks again when the connection broke before anything
 // came back. One broken connection is no outage.
-func (c *Client) insist(ctx context.Context, method, path string, params url.Values) (*answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.config.APITimeout)
+func insist[T any](c *Client, x exchange, limit time.Duration, method, path string, params url.Values) (*T, error) {
+	ctx, cancel := context.WithTimeout(x.ctx, limit)
 	defer cancel()
-	a, err := c.call(ctx, method, path, params)
+	x.ctx = ctx
+	out, err := call[T](c, x, method, path, params)
 	if broke(err) && ctx.Err() == nil {
-		return c.call(ctx, method, path, params)
+		return call[T](c, x, method, path, params)
 	}
-	return a, err
+	return out, err
 }
 
 // preauth is the answer of /preauth.
@@ -102,11 +97,7 @@ func (c *Client) Preauth(ctx context.Context, r policy.PreauthRequest) (policy.P
 	start := time.Now()
 	late := time.AfterFunc(fairChance, c.suspect) // a ping beside it tells whether it is Duo, or this call
 	defer late.Stop()
-	a, err := c.insist(ctx, http.MethodPost, preauthPath, p)
-	var out *preauth
-	if err == nil {
-		out, err = decode[preauth](preauthPath, a)
-	}
+	out, err := insist[preauth](c, exchange{ctx: ctx}, c.config.APITimeout, http.MethodPost, preauthPath, p)
 	c.note(err, time.Since(start))
 	if err != nil {
 		return policy.Preauth{}, err
@@ -178,11 +169,7 @@ func (s *status) result() policy.AuthResult {
 func (c *Client) begin(ctx context.Context, r *policy.AuthRequest) (*status, error) {
 	limited, cancel := context.WithTimeout(ctx, c.config.APITimeout)
 	defer cancel()
-	a, err := c.call(limited, http.MethodPost, authPath, c.authParams(r))
-	var out *status
-	if err == nil {
-		out, err = decode[status](authPath, a)
-	}
+	out, err := call[status](c, exchange{ctx: limited}, http.MethodPost, authPath, c.authParams(r))
 	if err != nil {
 		c.note(err, 0)
 		return nil, err
@@ -256,5 +243,5 @@ func pushInfo(info [][2]string) string {
 }
 
 func unknownResult(path, result string) error {
-	return &Error{Path: path, kind: unknown, Err: fmt.Errorf("result %.40q", result)}
+	return &Error{Path: path, Err: fmt.Errorf("result %.40q", result)}
 }

@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"duoradiusd/policy"
 )
 
 const (
@@ -29,22 +31,19 @@ type answer struct {
 	body   []byte
 }
 
-// call makes one API call, signed by Duo's SDK. It repeats only what Duo refused with 429, each time signed anew, as long as
-// ctx allows the wait that Duo asks for.
-func (c *Client) call(ctx context.Context, method, path string, params url.Values) (*answer, error) {
-	return c.over(&exchange{ctx: ctx, pool: c.pool, poll: path == pollPath}, method, path, params)
-}
-
-func (c *Client) over(x *exchange, method, path string, params url.Values) (*answer, error) {
+// call makes one API call, signed by Duo's SDK, and returns what is in the answer. It repeats only what Duo refused with 429,
+// each time signed anew, as long as ctx allows the wait that Duo asks for.
+func call[T any](c *Client, x exchange, method, path string, params url.Values) (*T, error) {
 	ctx := x.ctx
+	x.pool, x.poll = c.pool, path == pollPath
 	for try := 0; ; try++ {
-		a, err := c.ask(x, method, path, params)
+		a, err := c.ask(&x, method, path, params)
 		if err != nil {
 			return nil, broken(ctx, path, explainTrust(err, c.trusts), x.wire)
 		}
 		delay, again := a.repeat(ctx, try)
 		if !again {
-			return a, nil
+			return decode[T](path, a)
 		}
 		if !sleep(ctx, delay) {
 			return nil, broken(ctx, path, context.Cause(ctx), x.wire)
@@ -60,18 +59,15 @@ func (c *Client) ask(x *exchange, method, path string, params url.Values) (*answ
 	if path == pingPath { // the only unsigned one
 		signed = api.Call
 	}
-	resp, body, err := signed(method, path, params)
-	var limited *limitedError
-	var atURL *url.Error
-	switch {
-	case errors.As(err, &limited):
-		return limited.answer, nil
-	case errors.As(err, &atURL): // its text has the URL, and a poll's has the transaction
-		return nil, atURL.Err
-	case err != nil:
-		return nil, err
+	x.answer = nil
+	_, _, err := signed(method, path, params)
+	if x.answer != nil {
+		return x.answer, nil
 	}
-	return &answer{resp.StatusCode, resp.Header, body}, nil
+	if atURL, ok := errors.AsType[*url.Error](err); ok { // its text has the URL, and a poll's has the transaction
+		err = atURL.Err
+	}
+	return nil, err
 }
 
 // followNone: a redirect is an answer like any other. What is signed for Duo goes nowhere else.
@@ -84,12 +80,12 @@ type exchange struct {
 	poll bool
 	own  bool          // over a connection of its own
 	wire time.Duration // how long the call had a connection, or one that was being made
+
+	answer *answer // to the last request; nil = none
 }
 
-// limitedError is a 429: as an error it ends the SDK's own repetition, which would send an empty body.
-type limitedError struct{ answer *answer }
-
-func (e *limitedError) Error() string { return "429" }
+// errLimited is a 429: as an error it ends the SDK's own repetition, which would send an empty body.
+var errLimited = errors.New("429")
 
 // RoundTrip implements http.RoundTripper.
 func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -109,8 +105,9 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	x.answer = a
 	if a.status == http.StatusTooManyRequests {
-		return nil, &limitedError{a}
+		return nil, errLimited
 	}
 	return &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)), Request: r}, nil
 }
@@ -156,10 +153,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	if ctx.Err() != nil || d <= 0 {
 		return ctx.Err() == nil
 	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 		return true
 	case <-ctx.Done():
 		return false
@@ -190,11 +185,11 @@ func decode[T any](path string, a *answer) (*T, error) {
 	}
 	switch {
 	case a.status >= 500:
-		e.kind = unavailable
+		e.kind = policy.ErrUnavailable
 	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
-		e.kind = misconfigured
+		e.kind = policy.ErrMisconfigured
 	case a.status >= 400:
-		e.kind = refused
+		e.kind = policy.ErrRefused
 	case a.status != http.StatusOK:
 		e.Err = errors.New("not an answer of the Auth API")
 	case err != nil:

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"duoradiusd/policy"
 )
 
 const (
@@ -15,14 +17,13 @@ const (
 	settleTimeout = time.Second
 )
 
-// dialError is a connection that could not be made.
+// dialError is a connection that could not be made. (http.Client rewords a bare error of TLS.)
 type dialError struct {
-	err  error
+	error
 	took time.Duration
 }
 
-func (e *dialError) Error() string { return e.err.Error() }
-func (e *dialError) Unwrap() error { return e.err }
+func (e *dialError) Unwrap() error { return e.error }
 
 // dial makes a connection. It is bounded by a time of its own, and not by a caller's: others may have joined.
 func (p *pool) dial(c *conn) {
@@ -99,14 +100,14 @@ func (e *proxyError) Error() string {
 func (e *proxyError) Unwrap() error { return e.err }
 
 // kind is that of an answer to CONNECT: only a proxy that can't reach Duo tells an outage.
-func (e *proxyError) kind() kind {
+func (e *proxyError) kind() error {
 	switch {
 	case e.status == http.StatusBadGateway, e.status == http.StatusServiceUnavailable, e.status == http.StatusGatewayTimeout:
-		return unavailable
+		return policy.ErrUnavailable
 	case e.status == http.StatusOK, e.status >= 400 && e.status < 500:
-		return misconfigured
+		return policy.ErrMisconfigured
 	}
-	return unknown
+	return nil
 }
 
 // tunnel is how far a proxy has let a connection come. It travels in the context of a dial.

@@ -19,23 +19,12 @@ import (
 	"duoradiusd/policy"
 )
 
-// kind says why a call brought no answer to its question. Only unavailable is an outage of Duo's.
-type kind int
-
-const (
-	unknown       kind = iota // an answer that can't be understood, a caller who gave up, or an error that stands on no list
-	unavailable               // Duo can't be asked: see kindOf, and any 5xx
-	misconfigured             // keys, clock, certificate, ca, api_host, or a proxy that refuses us
-	refused                   // any other 4xx, and a 429 that lasts
-	overloaded                // on our side: no connection was free, or no file descriptor
-	cutShort                  // our own time was up before Duo had had fairChance
-)
-
 // fairChance is how long Duo must have had for an answer before its silence says that it can't be asked.
 const fairChance = 2 * time.Second
 
 // Error is a call that brought no answer to its question. It matches one of policy's errors for a SecondFactor
-// (policy.ErrUnavailable and those beside it), or none where the answer can't be understood.
+// (policy.ErrUnavailable and those beside it). It matches none where the answer can't be understood, the caller gave up, or the
+// cause stands on no list.
 type Error struct {
 	Path    string
 	Status  int    // HTTP; 0 when there was none
@@ -44,7 +33,7 @@ type Error struct {
 	Detail  string
 	Err     error
 
-	kind kind
+	kind error // which of policy's errors it matches; nil = none
 }
 
 // Error never holds the parameters of the call: a passcode may be among them.
@@ -69,21 +58,7 @@ func (e *Error) Error() string {
 }
 
 // Is matches policy's errors for a SecondFactor.
-func (e *Error) Is(target error) bool {
-	switch e.kind {
-	case unavailable:
-		return target == policy.ErrUnavailable
-	case misconfigured:
-		return target == policy.ErrMisconfigured
-	case refused:
-		return target == policy.ErrRefused
-	case overloaded:
-		return target == policy.ErrOverloaded
-	case cutShort:
-		return target == policy.ErrCutShort
-	}
-	return false
-}
+func (e *Error) Is(target error) bool { return e.kind != nil && e.kind == target }
 
 // Unwrap returns the cause; nil where Duo's answer is the cause.
 func (e *Error) Unwrap() error { return e.Err }
@@ -91,7 +66,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // broke reports whether Duo could not be asked because a connection could not be made or broke before anything came back.
 func broke(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.kind == unavailable && e.Status == 0 && !isSilence(err)
+	return errors.As(err, &e) && e.kind == policy.ErrUnavailable && e.Status == 0 && !isSilence(err)
 }
 
 const badTimestamp = 40105
@@ -110,7 +85,7 @@ func (e *Error) hint() string {
 	case 40301:
 		return `these keys are of another type of application; create one of type "Auth API" or "Partner Auth API"`
 	}
-	if e.kind == misconfigured && e.Status != 0 {
+	if e.kind == policy.ErrMisconfigured && e.Status != 0 {
 		return "are api_host, integration_key, secret_key and this machine's clock right?"
 	}
 	return ""
@@ -119,7 +94,7 @@ func (e *Error) hint() string {
 // broken is the error of a call that ended without an answer. wire is how long Duo, or the way to it, has had for one.
 func broken(ctx context.Context, path string, err error, wire time.Duration) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return &Error{Path: path, Err: context.Cause(ctx), kind: unknown}
+		return &Error{Path: path, Err: context.Cause(ctx)}
 	}
 	var dial *dialError
 	if errors.As(err, &dial) {
@@ -127,7 +102,7 @@ func broken(ctx context.Context, path string, err error, wire time.Duration) err
 	}
 	k := kindOf(err, wire)
 	switch {
-	case k == overloaded && isSilence(err):
+	case k == policy.ErrOverloaded && isSilence(err):
 		err = fmt.Errorf("no connection to Duo was free in time, max_connections are in use: %w", err)
 	case isSilence(err):
 		err = fmt.Errorf("no answer within %v: %w", wire.Round(10*time.Millisecond), err)
@@ -135,26 +110,25 @@ func broken(ctx context.Context, path string, err error, wire time.Duration) err
 	return &Error{Path: path, Err: err, kind: k}
 }
 
-// kindOf sorts the errors of the way to Duo. unavailable is a list: what does not stand on it is no outage.
-func kindOf(err error, wire time.Duration) kind {
+// kindOf sorts the errors of the way to Duo. Only policy.ErrUnavailable is an outage of Duo's, and it is a list: what does not
+// stand on it is none.
+func kindOf(err error, wire time.Duration) error {
 	var queue *queueError
 	var proxy *proxyError
 	var name *net.DNSError
 	switch {
 	case errors.As(err, &queue), outOfFiles(err):
-		return overloaded
+		return policy.ErrOverloaded
 	case errors.As(err, &proxy) && proxy.status != 0:
 		return proxy.kind()
-	case isUntrusted(err):
-		return misconfigured
-	case errors.As(err, &name) && name.IsNotFound:
-		return misconfigured
+	case isUntrusted(err), errors.As(err, &name) && name.IsNotFound:
+		return policy.ErrMisconfigured
 	case isSilence(err) && wire < fairChance:
-		return cutShort
+		return policy.ErrCutShort
 	case isSilence(err), errors.As(err, &name) && name.IsTemporary, isReset(err): // IsTemporary: SERVFAIL, or no resolver there
-		return unavailable
+		return policy.ErrUnavailable
 	}
-	return unknown
+	return nil
 }
 
 // isSilence reports whether an error is that time was up.
@@ -181,12 +155,8 @@ func outOfFiles(err error) bool {
 
 // isReset reports whether a connection was refused, broke, or was ended by the other side.
 func isReset(err error) bool {
-	for _, target := range resets {
-		if errors.Is(err, target) {
-			return true
-		}
-	}
-	if _, ok := streamReset(err); ok {
+	_, ok := streamReset(err)
+	if ok || slices.ContainsFunc(resets, func(target error) bool { return errors.Is(err, target) }) {
 		return true
 	}
 	for ; err != nil; err = errors.Unwrap(err) {
@@ -197,13 +167,12 @@ func isReset(err error) bool {
 	return false
 }
 
-// resets are the errors of a connection that can't be made or has ended. The numbers of systems that have others stand in
-// files of their own.
-var resets = append([]error{
+// resets are the errors of a connection that can't be made or has ended. errors_windows.go adds Windows' own.
+var resets = []error{
 	io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, // the last: net/http closes what has broken
 	syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE,
 	syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN,
-}, systemResets...)
+}
 
 // net/http has errors that it tells by their text only. TestErrorTexts holds that they are still these.
 const (

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+
+	"duoradiusd/policy"
 )
 
 // fresh returns a connection to a server that speaks one HTTP.
@@ -69,13 +71,13 @@ func TestErrorTexts(t *testing.T) {
 		for client.Err() == nil {
 			time.Sleep(time.Millisecond) // the connection's reader hears of it
 		}
-		if err := get(t, s, client); err == nil || err.Error() != tt.text || !neverBegan(err) || kindOf(err, 0) != unavailable {
+		if err := get(t, s, client); err == nil || err.Error() != tt.text || !neverBegan(err) || kindOf(err, 0) != policy.ErrUnavailable {
 			t.Errorf("got %v, want %s", err, tt.text)
 		}
 	}
 	s, client := fresh(t, true, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	err := get(t, s, client)
-	if code, ok := streamReset(err); !ok || code != http2.ErrCodeInternal || untouched(err) || kindOf(err, 0) != unavailable {
+	if code, ok := streamReset(err); !ok || code != http2.ErrCodeInternal || untouched(err) || kindOf(err, 0) != policy.ErrUnavailable {
 		t.Errorf("got %v, %v, of %v", code, ok, err)
 	}
 }
@@ -88,31 +90,31 @@ func TestKinds(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
 		wire time.Duration
-		want kind
+		want error
 	}{
-		{call(syscall.ECONNREFUSED), 0, unavailable},
-		{call(syscall.ECONNRESET), 0, unavailable},
-		{call(syscall.EHOSTUNREACH), 0, unavailable},
-		{call(syscall.ENETUNREACH), 0, unavailable},
-		{call(syscall.ETIMEDOUT), time.Minute, unavailable},
-		{call(syscall.EMFILE), 0, overloaded},
-		{call(syscall.ENFILE), 0, overloaded},
-		{call(syscall.EACCES), 0, unknown}, // a firewall of this machine
-		{call(syscall.EADDRNOTAVAIL), 0, unknown},
-		{name(net.DNSError{Err: "server misbehaving", IsTemporary: true}), 0, unavailable},
-		{name(net.DNSError{Err: "i/o timeout", IsTimeout: true}), fairChance, unavailable},
-		{name(net.DNSError{Err: "i/o timeout", IsTimeout: true}), fairChance - 1, cutShort},
-		{name(net.DNSError{Err: "no such host", IsNotFound: true}), time.Minute, misconfigured},
-		{name(net.DNSError{Err: "server misbehaving"}), 0, unknown}, // REFUSED
-		{name(net.DNSError{Err: "dial udp: socket: too many open files", IsTemporary: true}), 0, overloaded},
-		{context.DeadlineExceeded, fairChance, unavailable},
-		{context.DeadlineExceeded, fairChance - 1, cutShort},
-		{&queueError{context.DeadlineExceeded}, time.Hour, overloaded},
-		{fmt.Errorf("stream error: %w", http2.StreamError{Code: http2.ErrCodeRefusedStream}), 0, unknown}, // of our side
-		{fmt.Errorf("http: server gave HTTP response to HTTPS client"), 0, unknown},
+		{call(syscall.ECONNREFUSED), 0, policy.ErrUnavailable},
+		{call(syscall.ECONNRESET), 0, policy.ErrUnavailable},
+		{call(syscall.EHOSTUNREACH), 0, policy.ErrUnavailable},
+		{call(syscall.ENETUNREACH), 0, policy.ErrUnavailable},
+		{call(syscall.ETIMEDOUT), time.Minute, policy.ErrUnavailable},
+		{call(syscall.EMFILE), 0, policy.ErrOverloaded},
+		{call(syscall.ENFILE), 0, policy.ErrOverloaded},
+		{call(syscall.EACCES), 0, nil}, // a firewall of this machine
+		{call(syscall.EADDRNOTAVAIL), 0, nil},
+		{name(net.DNSError{Err: "server misbehaving", IsTemporary: true}), 0, policy.ErrUnavailable},
+		{name(net.DNSError{Err: "i/o timeout", IsTimeout: true}), fairChance, policy.ErrUnavailable},
+		{name(net.DNSError{Err: "i/o timeout", IsTimeout: true}), fairChance - 1, policy.ErrCutShort},
+		{name(net.DNSError{Err: "no such host", IsNotFound: true}), time.Minute, policy.ErrMisconfigured},
+		{name(net.DNSError{Err: "server misbehaving"}), 0, nil}, // REFUSED
+		{name(net.DNSError{Err: "dial udp: socket: too many open files", IsTemporary: true}), 0, policy.ErrOverloaded},
+		{context.DeadlineExceeded, fairChance, policy.ErrUnavailable},
+		{context.DeadlineExceeded, fairChance - 1, policy.ErrCutShort},
+		{&queueError{context.DeadlineExceeded}, time.Hour, policy.ErrOverloaded},
+		{fmt.Errorf("stream error: %w", http2.StreamError{Code: http2.ErrCodeRefusedStream}), 0, nil}, // of our side
+		{fmt.Errorf("http: server gave HTTP response to HTTPS client"), 0, nil},
 	} {
 		if got := kindOf(tt.err, tt.wire); got != tt.want {
-			t.Errorf("%v after %v: got %d, want %d", tt.err, tt.wire, got, tt.want)
+			t.Errorf("%v after %v: got %v, want %v", tt.err, tt.wire, got, tt.want)
 		}
 	}
 }

@@ -2,9 +2,9 @@ package duo
 
 import "golang.org/x/sys/windows"
 
-// systemResets are Windows' own numbers for connections that can't be made or have ended: syscall.ECONNREFUSED and its like
-// are none of them there.
-var systemResets = []error{
-	windows.WSAECONNREFUSED, windows.WSAECONNRESET, windows.WSAECONNABORTED,
-	windows.WSAEHOSTUNREACH, windows.WSAENETUNREACH, windows.WSAEHOSTDOWN, windows.WSAENETDOWN,
+// syscall.ECONNREFUSED and its like are not the numbers that Windows gives.
+func init() {
+	resets = append(resets,
+		windows.WSAECONNREFUSED, windows.WSAECONNRESET, windows.WSAECONNABORTED,
+		windows.WSAEHOSTUNREACH, windows.WSAENETUNREACH, windows.WSAEHOSTDOWN, windows.WSAENETDOWN)
 }

@@ -3,6 +3,8 @@ package duo
 import (
 	"errors"
 	"net/http"
+
+	"duoradiusd/policy"
 )
 
 // Model is the transport that makes the connections: change it before the first call.
@@ -21,11 +23,14 @@ func (c *Client) Waiting() (requests, connections int) {
 
 var PushInfo = pushInfo
 
-// KindOf says in a word which kind an error of a call is.
+// KindOf says in a word which of policy's errors an error of a call matches.
 func KindOf(err error) string {
 	var e *Error
 	if !errors.As(err, &e) {
 		return "none"
 	}
-	return [...]string{"unknown", "unavailable", "misconfigured", "refused", "overloaded", "cut short"}[e.kind]
+	return map[error]string{
+		nil: "unknown", policy.ErrUnavailable: "unavailable", policy.ErrMisconfigured: "misconfigured",
+		policy.ErrRefused: "refused", policy.ErrOverloaded: "overloaded", policy.ErrCutShort: "cut short",
+	}[e.kind]
 }

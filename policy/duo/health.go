@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync"
 	"time"
 
@@ -74,7 +73,7 @@ func (c *Client) spared() error {
 	c.health.mu.Lock()
 	defer c.health.mu.Unlock()
 	if err := c.health.down(); err != nil {
-		return &Error{Path: preauthPath, Err: fmt.Errorf("not asked, the last ping failed: %w", err), kind: unavailable}
+		return &Error{Path: preauthPath, Err: fmt.Errorf("not asked, the last ping failed: %w", err), kind: policy.ErrUnavailable}
 	}
 	return nil
 }
@@ -91,13 +90,13 @@ func (c *Client) Outage(ctx context.Context) error {
 	p := c.health.ping
 	c.health.mu.Unlock()
 	if p == nil {
-		return &Error{Path: pingPath, Err: errors.New("the client is closed"), kind: unknown}
+		return &Error{Path: pingPath, Err: errors.New("the client is closed")}
 	}
 	select {
 	case <-p.done:
 		return p.err
 	case <-ctx.Done():
-		return &Error{Path: pingPath, Err: context.Cause(ctx), kind: cutShort}
+		return &Error{Path: pingPath, Err: context.Cause(ctx), kind: policy.ErrCutShort}
 	}
 }
 
@@ -129,26 +128,12 @@ func (c *Client) start() {
 	c.wg.Go(c.probe)
 }
 
-// tryPing asks over connections of its own, twice where one breaks.
-func (c *Client) tryPing() error {
-	ctx, cancel := context.WithTimeout(c.ctx, pingTimeout)
-	defer cancel()
-	a, err := c.over(&exchange{ctx: ctx, pool: c.pool, own: true}, http.MethodGet, pingPath, nil)
-	if broke(err) && ctx.Err() == nil {
-		a, err = c.over(&exchange{ctx: ctx, pool: c.pool, own: true}, http.MethodGet, pingPath, nil)
-	}
-	if err == nil {
-		_, err = clock(pingPath, a)
-	}
-	return err
-}
-
 // probe pings until Duo answers or the Client is closed. What it answers does not matter; what is wrong then is for the call
 // to say.
 func (c *Client) probe() {
 	h := &c.health
 	for {
-		err := c.tryPing()
+		_, err := c.time(exchange{ctx: c.ctx, own: true}, pingTimeout, pingPath) // over connections of its own
 		closed := c.ctx.Err() != nil
 		down := errors.Is(err, policy.ErrUnavailable) && !closed
 		h.change(func() {

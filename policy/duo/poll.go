@@ -47,11 +47,7 @@ func (c *Client) poll(ctx context.Context, txid string) (policy.AuthResult, erro
 func (c *Client) pollOnce(ctx context.Context, txid string, limit time.Duration) (*status, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	a, err := c.call(ctx, http.MethodGet, pollPath, url.Values{"txid": {txid}})
-	if err != nil {
-		return nil, err
-	}
-	return decode[status](pollPath, a)
+	return call[status](c, exchange{ctx: ctx}, http.MethodGet, pollPath, url.Values{"txid": {txid}})
 }
 
 // slowestPoll is the number of quick polls after which the pause between them grows no more.

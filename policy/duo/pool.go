@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -47,20 +48,19 @@ type conn struct {
 	client *http.ClientConn
 	err    error
 	open   chan struct{} // closed when it is known how many requests it takes; before that it is lent to one only
+	lent   atomic.Bool
 
 	busy    int // requests that have it, or wait for it to be made
 	room    int // how many there may be, once it is settled
-	lent    bool
 	settled bool
 	gone    bool        // it takes no more
 	idle    *time.Timer // closes it; nil while it is busy
 }
 
 // queueError is the end of the wait in line.
-type queueError struct{ cause error }
+type queueError struct{ error }
 
-func (e *queueError) Error() string { return e.cause.Error() }
-func (e *queueError) Unwrap() error { return e.cause }
+func (e *queueError) Unwrap() error { return e.error }
 
 // errMoved: the connection takes no more requests. The next one may.
 var errMoved = errors.New("the connection takes no more requests")
@@ -75,7 +75,9 @@ func (p *pool) enter(ctx context.Context, c *conn) error {
 	if c.err != nil {
 		return c.err
 	}
-	if !p.lend(c) {
+	// The first that asks has it until it is open. Requests beyond what Duo's SETTINGS allow, reserved before these have come,
+	// would stop net/http's HTTP/2 connection for good (golang/go#70809).
+	if c.lent.Swap(true) {
 		select {
 		case <-c.open:
 		case <-ctx.Done():
@@ -95,16 +97,6 @@ func (p *pool) enter(ctx context.Context, c *conn) error {
 		return errMoved
 	}
 	return nil
-}
-
-// lend gives a connection to the first that asks for it. Requests beyond what Duo's SETTINGS allow, reserved before these
-// have come, would stop net/http's HTTP/2 connection for good (golang/go#70809).
-func (p *pool) lend(c *conn) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	first := !c.lent
-	c.lent = true
-	return first
 }
 
 // acquire returns a connection with room, after waiting in line for it where there is none.
@@ -160,24 +152,22 @@ func (p *pool) release(c *conn, poll bool) {
 	p.admit()
 }
 
-// retire closes a connection that has been idle for long.
-func (p *pool) retire(c *conn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if c.busy == 0 && !c.gone {
-		p.strike(c)
-	}
-}
-
 // close lets the connections go that are idle, and the others as soon as they are.
 func (p *pool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
 	for _, c := range slices.Clone(p.conns) {
-		if c.busy == 0 {
-			p.strike(c)
-		}
+		p.retire(c)
+	}
+}
+
+// The methods below are called with p.mu held.
+
+// retire takes a connection out of use that has nothing to do.
+func (p *pool) retire(c *conn) {
+	if c.busy == 0 {
+		p.strike(c)
 	}
 }
 
@@ -188,11 +178,13 @@ func (p *pool) rest(c *conn) {
 	case p.closed:
 		p.strike(c)
 	default:
-		c.idle = time.AfterFunc(idleTimeout, func() { p.retire(c) })
+		c.idle = time.AfterFunc(idleTimeout, func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.retire(c)
+		})
 	}
 }
-
-// The methods below are called with p.mu held.
 
 // take returns a connection with one request more on it, or one that is being made for it; nil when there is no room.
 func (p *pool) take(poll bool) *conn {
@@ -204,7 +196,10 @@ func (p *pool) take(poll bool) *conn {
 	if poll && p.polls >= room-min(max(room/8, 1), room-1) {
 		return nil
 	}
-	c := p.withRoom()
+	c := (*conn)(nil)
+	if i := slices.IndexFunc(p.conns, func(c *conn) bool { return c.busy < p.roomOf(c) }); i >= 0 { // the first, so that few are in use
+		c = p.conns[i]
+	}
 	if c == nil && p.dialing < dials && len(p.conns) < p.max && len(p.conns)+p.leaving < 2*p.max {
 		c = &conn{dialed: make(chan struct{}), open: make(chan struct{})}
 		p.conns = append(p.conns, c)
@@ -231,16 +226,6 @@ func (p *pool) roomOf(c *conn) int {
 		return c.room
 	}
 	return max(p.width, 1)
-}
-
-// withRoom returns the first connection with room, so that few are in use; nil where there is none.
-func (p *pool) withRoom() *conn {
-	for _, c := range p.conns {
-		if c.busy < p.roomOf(c) {
-			return c
-		}
-	}
-	return nil
 }
 
 // admit lets those in for whom there is room.
