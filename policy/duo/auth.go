@@ -137,7 +137,7 @@ func (c *Client) Auth(ctx context.Context, r *policy.AuthRequest) (policy.AuthRe
 	}
 	out, err := c.begin(ctx, r)
 	if err != nil || out.Txid == "" {
-		return out.result(), err
+		return out, err
 	}
 	if r.Started != nil {
 		r.Started(out.Txid)
@@ -154,9 +154,6 @@ type status struct {
 }
 
 func (s *status) result() policy.AuthResult {
-	if s == nil {
-		return policy.AuthResult{}
-	}
 	return policy.AuthResult{
 		Allowed: s.Result == "allow",
 		Status:  display.Visible(s.Status),
@@ -165,24 +162,24 @@ func (s *status) result() policy.AuthResult {
 	}
 }
 
-// begin makes the call of /auth: it returns a transaction, or the answer.
-func (c *Client) begin(ctx context.Context, r *policy.AuthRequest) (*status, error) {
+// begin makes the call of /auth: it returns a transaction, or the answer without one.
+func (c *Client) begin(ctx context.Context, r *policy.AuthRequest) (policy.AuthResult, error) {
 	limited, cancel := context.WithTimeout(ctx, c.config.APITimeout)
 	defer cancel()
 	out, err := call[status](c, exchange{ctx: limited}, http.MethodPost, authPath, c.authParams(r))
 	if err != nil {
 		c.note(err, 0)
-		return nil, err
+		return policy.AuthResult{}, err
 	}
 	async := r.Factor == policy.FactorPush || r.Factor == policy.FactorPhone
 	switch {
 	case async && out.Txid != "":
-		return &status{Txid: out.Txid}, nil
+		return policy.AuthResult{Txid: out.Txid}, nil
 	case !async && (out.Result == "allow" || out.Result == "deny"):
 		out.Txid = ""
-		return out, nil
+		return out.result(), nil
 	}
-	return nil, unknownResult(authPath, out.Result)
+	return policy.AuthResult{}, unknownResult(authPath, out.Result)
 }
 
 func (c *Client) authParams(r *policy.AuthRequest) url.Values {

@@ -39,7 +39,7 @@ func call[T any](c *Client, x exchange, method, path string, params url.Values) 
 	for try := 0; ; try++ {
 		a, err := c.ask(&x, method, path, params)
 		if err != nil {
-			return nil, broken(ctx, path, explainTrust(err, c.trusts), x.wire)
+			return nil, broken(ctx, path, explainTrust(err, c.config.Trusts), x.wire)
 		}
 		delay, again := a.repeat(ctx, try)
 		if !again {
@@ -204,8 +204,7 @@ func decode[T any](path string, a *answer) (*T, error) {
 
 // malformed words an error of encoding/json without the names of our types.
 func malformed(err error) error {
-	var other *json.UnmarshalTypeError
-	if errors.As(err, &other) {
+	if other, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fmt.Errorf("%s in place of %s", other.Value, cmp.Or(other.Field, "an object"))
 	}
 	return err

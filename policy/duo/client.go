@@ -1,6 +1,7 @@
 package duo
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -41,7 +42,6 @@ type Client struct {
 	config Config
 	api    *duoapi.DuoApi // signs; never changed, see ask
 	pool   *pool
-	trusts string
 	health health
 	front  atomic.Pointer[Front]
 
@@ -69,16 +69,14 @@ func New(c Config) (*Client, error) {
 	if host == "" {
 		return nil, errors.New("duo: api_host is empty")
 	}
-	orDefault(&c.APITimeout, 10*time.Second)
-	orDefault(&c.PushTimeout, 60*time.Second)
-	orDefault(&c.MaxConnections, 2048)
-	client := &Client{config: c, health: health{changed: c.OnHealth}, trusts: c.Trusts}
-	switch {
-	case c.Roots == nil:
-		client.trusts = "the list that Duo's SDK carries, of " + PinnedRoots
-	case c.Trusts == "":
-		client.trusts = "a list of its own"
+	c.APITimeout = cmp.Or(c.APITimeout, 10*time.Second)
+	c.PushTimeout = cmp.Or(c.PushTimeout, 60*time.Second)
+	c.MaxConnections = cmp.Or(c.MaxConnections, 2048)
+	c.Trusts = cmp.Or(c.Trusts, "a list of its own")
+	if c.Roots == nil {
+		c.Trusts = "the list that Duo's SDK carries, of " + PinnedRoots
 	}
+	client := &Client{config: c, health: health{changed: c.OnHealth}}
 	client.ctx, client.stop = context.WithCancel(context.Background())
 	p := &pool{address: net.JoinHostPort(host, port), max: c.MaxConnections, timeout: max(c.APITimeout, fairChance)}
 	if c.Proxy != nil {
@@ -91,12 +89,6 @@ func New(c Config) (*Client, error) {
 		p.transport = t
 	}))
 	return client, nil
-}
-
-func orDefault[T int | time.Duration](v *T, d T) {
-	if *v <= 0 {
-		*v = d
-	}
 }
 
 func (c *Client) tune(t *http.Transport) {
@@ -161,12 +153,8 @@ var sharedSpace = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598: private to
 // text returns an address as Duo is told it; "" for one that it is not told.
 func (u UserIP) text(ip netip.Addr) string {
 	ip = ip.Unmap().WithZone("")
-	switch {
-	case !ip.IsValid() || ip.IsUnspecified() || u == UserIPNone:
-		return ""
-	case u == UserIPAll:
-		return ip.String()
-	case !ip.Is4() || !ip.IsGlobalUnicast() || ip.IsPrivate() || sharedSpace.Contains(ip):
+	public := ip.Is4() && ip.IsGlobalUnicast() && !ip.IsPrivate() && !sharedSpace.Contains(ip)
+	if !ip.IsValid() || ip.IsUnspecified() || u == UserIPNone || !public && u != UserIPAll {
 		return ""
 	}
 	return ip.String()

@@ -122,14 +122,13 @@ func (p *pool) connect(ctx context.Context) (*http.ClientConn, error) {
 	if err == nil || p.proxy == "" {
 		return client, err
 	}
-	var said *proxyError
-	var noTLS tls.RecordHeaderError
-	switch {
-	case errors.As(err, &said):
+	if said, ok := errors.AsType[*proxyError](err); ok {
 		return nil, said
-	case !t.opened:
+	}
+	if !t.opened {
 		return nil, &proxyError{host: p.proxy, what: "can't be reached, or does not answer CONNECT", err: err}
-	case errors.As(err, &noTLS):
+	}
+	if _, noTLS := errors.AsType[tls.RecordHeaderError](err); noTLS {
 		return nil, &proxyError{host: p.proxy, what: "answers CONNECT with 200 and then speaks no TLS", err: err}
 	}
 	return nil, p.through(err)

@@ -65,8 +65,8 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // broke reports whether Duo could not be asked because a connection could not be made or broke before anything came back.
 func broke(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.kind == policy.ErrUnavailable && e.Status == 0 && !isSilence(err)
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.kind == policy.ErrUnavailable && e.Status == 0 && !isSilence(err)
 }
 
 const badTimestamp = 40105
@@ -96,8 +96,7 @@ func broken(ctx context.Context, path string, err error, wire time.Duration) err
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return &Error{Path: path, Err: context.Cause(ctx)}
 	}
-	var dial *dialError
-	if errors.As(err, &dial) {
+	if dial, ok := errors.AsType[*dialError](err); ok {
 		wire = dial.took // the connection may have been begun for an earlier call
 	}
 	k := kindOf(err, wire)
@@ -133,24 +132,24 @@ func kindOf(err error, wire time.Duration) error {
 
 // isSilence reports whether an error is that time was up.
 func isSilence(err error) bool {
-	var timeout net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout()
+	e, ok := errors.AsType[net.Error](err)
+	return errors.Is(err, context.DeadlineExceeded) || ok && e.Timeout()
 }
 
 // isUntrusted reports whether what answered is not proven to be Duo: a wrong certificate, clock or ca, or no TLS at all.
 func isUntrusted(err error) bool {
-	var certificate *tls.CertificateVerificationError
-	var noTLS tls.RecordHeaderError
-	var alert *net.OpError // crypto/tls has no type of its own for it
-	return errors.As(err, &certificate) || errors.As(err, &noTLS) ||
-		errors.As(err, &alert) && (alert.Op == "remote error" || alert.Op == "local error")
+	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
+	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
+	op, ok := errors.AsType[*net.OpError](err) // of an alert: crypto/tls has no type of its own for it
+	return certificate || noTLS || ok && (op.Op == "remote error" || op.Op == "local error")
 }
 
 // outOfFiles reports whether this process, or this machine, may open no more files. The resolver tells it as text only.
 func outOfFiles(err error) bool {
-	var name *net.DNSError
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) ||
-		errors.As(err, &name) && (strings.Contains(name.Err, syscall.EMFILE.Error()) || strings.Contains(name.Err, syscall.ENFILE.Error()))
+	name, ok := errors.AsType[*net.DNSError](err)
+	return slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE}, func(full error) bool {
+		return errors.Is(err, full) || ok && strings.Contains(name.Err, full.Error())
+	})
 }
 
 // isReset reports whether a connection was refused, broke, or was ended by the other side.
@@ -189,11 +188,8 @@ var resetTexts = []string{textGoAway, textGoneAway, textLost, textUnusable, text
 
 // streamReset returns the code with which Duo has reset a stream (RFC 9113, 6.4).
 func streamReset(err error) (http2.ErrCode, bool) {
-	var reset http2.StreamError
-	if !errors.As(err, &reset) || reset.Cause == nil || reset.Cause.Error() != textFromPeer {
-		return 0, false
-	}
-	return reset.Code, true
+	reset, ok := errors.AsType[http2.StreamError](err)
+	return reset.Code, ok && reset.Cause != nil && reset.Cause.Error() == textFromPeer
 }
 
 // untouched reports whether Duo says that it has not looked at a request: REFUSED_STREAM, or a stream above the last of
@@ -210,8 +206,8 @@ func neverBegan(err error) bool {
 
 // explainTrust adds to a failed verification what there is to look at.
 func explainTrust(err error, ca string) error {
-	var failed *tls.CertificateVerificationError
-	if !errors.As(err, &failed) || len(failed.UnverifiedCertificates) == 0 {
+	failed, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	if !ok || len(failed.UnverifiedCertificates) == 0 {
 		return err
 	}
 	leaf := failed.UnverifiedCertificates[0]

@@ -75,13 +75,13 @@ func timedOut(ctx context.Context, txid string, last error) (policy.AuthResult, 
 // pollAgain tells the errors after which the transaction may still be answered: none came back, it was not asked, or the poll
 // had no news (40002 is how an empty long poll ends).
 func pollAgain(err error) bool {
-	var e *Error
+	e, ok := errors.AsType[*Error](err)
 	return errors.Is(err, policy.ErrUnavailable) || errors.Is(err, policy.ErrOverloaded) || errors.Is(err, policy.ErrCutShort) ||
-		limited(err) || errors.As(err, &e) && e.Code == 40002
+		limited(err) || ok && e.Code == 40002
 }
 
 // limited reports a 429 that call could not wait for.
 func limited(err error) bool {
-	var e *Error
-	return errors.As(err, &e) && e.Status == http.StatusTooManyRequests
+	e, ok := errors.AsType[*Error](err)
+	return ok && e.Status == http.StatusTooManyRequests
 }

@@ -59,14 +59,18 @@ func (p *pool) do(x *exchange, r *http.Request, params []byte) (*answer, error) 
 			return nil, &queueError{err}
 		}
 		start := time.Now()
-		a, err := p.over(x.ctx, c, r, params)
+		var a *answer
+		if err = p.enter(x.ctx, c); err == nil {
+			a, err = send(x.ctx, c.client, r, params)
+		}
 		p.release(c, x.poll)
 		x.wire += time.Since(start)
-		var unseen *unseenError
-		switch {
-		case errors.Is(err, errMoved) && x.ctx.Err() == nil:
+		if errors.Is(err, errMoved) && x.ctx.Err() == nil {
 			continue
-		case !errors.As(err, &unseen) || try == untouchedMost || !sleep(x.ctx, pauseBefore(try)):
+		}
+		// There is no pause at first: a connection was just ending. More of them are a server that takes nothing.
+		pause := 5*time.Millisecond<<try - 10*time.Millisecond
+		if _, unseen := errors.AsType[*unseenError](err); !unseen || try == untouchedMost || !sleep(x.ctx, pause) {
 			return a, err
 		}
 		try++
@@ -86,22 +90,6 @@ func (p *pool) alone(x *exchange, r *http.Request, params []byte) (*answer, erro
 	return send(x.ctx, client, r, params)
 }
 
-// pauseBefore is 0 at first: a connection was just ending. More of them are a server that takes nothing.
-func pauseBefore(try int) time.Duration {
-	if try == 1 {
-		return 0
-	}
-	return 5 * time.Millisecond << try
-}
-
-// over makes one request over a connection, once that is made.
-func (p *pool) over(ctx context.Context, c *conn, r *http.Request, params []byte) (*answer, error) {
-	if err := p.enter(ctx, c); err != nil {
-		return nil, err
-	}
-	return send(ctx, c.client, r, params)
-}
-
 // send makes one request over a connection that has room for it.
 func send(ctx context.Context, client *http.ClientConn, r *http.Request, params []byte) (*answer, error) {
 	out := r.WithContext(ctx)
@@ -119,11 +107,10 @@ func send(ctx context.Context, client *http.ClientConn, r *http.Request, params 
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(http.MaxBytesReader(nil, resp.Body, maxBody))
-	var tooLong *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLong):
+	if tooLong, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, fmt.Errorf("the answer is longer than %d octets", tooLong.Limit)
-	case err != nil:
+	}
+	if err != nil {
 		return nil, fmt.Errorf("the answer breaks off: %w", err)
 	}
 	return &answer{resp.StatusCode, resp.Header, text}, nil
