@@ -95,7 +95,7 @@ func (c *Client) Preauth(ctx context.Context, r policy.PreauthRequest) (policy.P
 		p.Set("client_supports_verified_push", "1")
 	}
 	start := time.Now()
-	late := time.AfterFunc(fairChance, c.suspect) // a ping beside it tells whether it is Duo, or this call
+	late := time.AfterFunc(fairChance, func() { c.suspect() }) // a ping beside it tells whether it is Duo, or this call
 	defer late.Stop()
 	out, err := insist[preauth](c, exchange{ctx: ctx}, c.config.APITimeout, http.MethodPost, preauthPath, p)
 	c.note(err, time.Since(start))

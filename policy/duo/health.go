@@ -81,14 +81,10 @@ func (c *Client) spared() error {
 // Outage implements policy.SecondFactor: nil where Duo answers a ping, an error that matches policy.ErrUnavailable where it
 // does not, and another where that can't be told before ctx ends.
 func (c *Client) Outage(ctx context.Context) error {
-	c.health.mu.Lock()
-	if err := c.health.down(); err != nil {
-		c.health.mu.Unlock()
+	p, err := c.suspect()
+	if err != nil {
 		return err
 	}
-	c.start()
-	p := c.health.ping
-	c.health.mu.Unlock()
 	if p == nil {
 		return &Error{Path: pingPath, Err: errors.New("the client is closed")}
 	}
@@ -100,32 +96,41 @@ func (c *Client) Outage(ctx context.Context) error {
 	}
 }
 
-// note takes in how a call ended. One that could not be made in time is late all the same.
+// note takes in how a call ended, and notices when Duo becomes slow, and when it is fast again. A call that could not be made
+// in time is late all the same.
 func (c *Client) note(err error, took time.Duration) {
 	failed := errors.Is(err, policy.ErrUnavailable)
 	if failed {
 		c.suspect()
 	}
-	if err == nil || failed && took > slowPreauth {
-		c.health.timed(took)
-	}
-}
-
-// suspect begins a ping where none is under way.
-func (c *Client) suspect() {
-	c.health.mu.Lock()
-	defer c.health.mu.Unlock()
-	c.start()
-}
-
-// start begins to ping. The health's mutex is held.
-func (c *Client) start() {
-	if c.health.pinging || c.ctx.Err() != nil {
+	if err != nil && (!failed || took <= slowPreauth) {
 		return
 	}
-	c.health.pinging = true
-	c.health.ping = &ping{done: make(chan struct{})}
-	c.wg.Go(c.probe)
+	h := &c.health
+	h.change(func() {
+		h.late[h.seen%slowSample] = took > slowPreauth
+		h.seen++
+		if h.state != Down {
+			h.state = h.pace()
+		}
+	})
+}
+
+// suspect returns the error of a ping that failed not long ago, else the ping that is under way. It begins one where there is
+// none; a closed Client has none.
+func (c *Client) suspect() (*ping, error) {
+	h := &c.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.down(); err != nil {
+		return nil, err
+	}
+	if !h.pinging && c.ctx.Err() == nil {
+		h.pinging = true
+		h.ping = &ping{done: make(chan struct{})}
+		c.wg.Go(c.probe)
+	}
+	return h.ping, nil
 }
 
 // probe pings until Duo answers or the Client is closed. What it answers does not matter; what is wrong then is for the call
@@ -182,15 +187,4 @@ func (h *health) pace() Health {
 		return Slow
 	}
 	return Up
-}
-
-// timed notices when Duo becomes slow, and when it is fast again.
-func (h *health) timed(took time.Duration) {
-	h.change(func() {
-		h.late[h.seen%slowSample] = took > slowPreauth
-		h.seen++
-		if h.state != Down {
-			h.state = h.pace()
-		}
-	})
 }

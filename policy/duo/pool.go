@@ -35,12 +35,9 @@ type pool struct {
 	dialing int
 	polls   int          // requests under way that are polls
 	leaving int          // connections that take no more requests, and still have some
-	waiting [2]list.List // of *waiter: calls, polls
+	waiting [2]list.List // of chan *conn, each served once: calls, polls
 	closed  bool
 }
-
-// waiter is one in line. It is served by the send of a conn, once.
-type waiter chan *conn
 
 // conn is one connection, or one that is being made.
 type conn struct {
@@ -112,7 +109,7 @@ func (p *pool) acquire(ctx context.Context, poll bool) (*conn, error) {
 			return c, nil
 		}
 	}
-	w := make(waiter, 1)
+	w := make(chan *conn, 1)
 	place := line.PushBack(w)
 	p.mu.Unlock()
 	select {
@@ -196,17 +193,15 @@ func (p *pool) take(poll bool) *conn {
 	if poll && p.polls >= room-min(max(room/8, 1), room-1) {
 		return nil
 	}
-	c := (*conn)(nil)
-	if i := slices.IndexFunc(p.conns, func(c *conn) bool { return c.busy < p.roomOf(c) }); i >= 0 { // the first, so that few are in use
-		c = p.conns[i]
-	}
-	if c == nil && p.dialing < dials && len(p.conns) < p.max && len(p.conns)+p.leaving < 2*p.max {
+	var c *conn
+	if i := slices.IndexFunc(p.conns, func(c *conn) bool { return c.busy < p.roomOf(c) }); i >= 0 {
+		c = p.conns[i] // the first, so that few are in use
+	} else if p.dialing < dials && len(p.conns) < p.max && len(p.conns)+p.leaving < 2*p.max {
 		c = &conn{dialed: make(chan struct{}), open: make(chan struct{})}
 		p.conns = append(p.conns, c)
 		p.dialing++
 		go p.dial(c)
-	}
-	if c == nil {
+	} else {
 		return nil
 	}
 	if c.idle != nil {
@@ -236,7 +231,7 @@ func (p *pool) admit() {
 			if c == nil {
 				break
 			}
-			line.Remove(line.Front()).(waiter) <- c
+			line.Remove(line.Front()).(chan *conn) <- c
 		}
 	}
 }
