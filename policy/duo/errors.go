@@ -211,13 +211,11 @@ func explainTrust(err error, ca string) error {
 		return err
 	}
 	leaf := failed.UnverifiedCertificates[0]
-	var invalid x509.CertificateInvalidError
-	var host x509.HostnameError
-	switch {
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
 		return fmt.Errorf("is this machine's clock right? The certificate is good from %s to %s: %w",
 			leaf.NotBefore.Format(time.DateOnly), leaf.NotAfter.Format(time.DateOnly), err)
-	case errors.As(err, &host):
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return fmt.Errorf("is api_host right? %w", err)
 	}
 	return fmt.Errorf("the certificate is issued by %q, and ca trusts %s; is TLS broken up on the way? %w", leaf.Issuer.String(), ca, err)

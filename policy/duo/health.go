@@ -37,14 +37,13 @@ type health struct {
 	changed func(Health, error)
 	reports failover.Reports
 
-	mu      sync.Mutex // guards all below
-	state   Health
-	err     error            // of Down
-	failed  time.Time        // when the last ping failed
-	ping    *ping            // under way; nil = none
-	pinging bool             // probe runs
-	late    [slowSample]bool // whether the last preauths took long, in a ring
-	seen    int              // preauths since the start
+	mu     sync.Mutex // guards all below
+	state  Health
+	err    error            // of Down
+	failed time.Time        // when the last ping failed
+	ping   *ping            // under way, or to come while Duo is down; nil = none, and no probe runs
+	late   [slowSample]bool // whether the last preauths took long, in a ring
+	seen   int              // preauths since the start
 }
 
 // ping is one that is under way. All who want to know share it.
@@ -125,8 +124,7 @@ func (c *Client) suspect() (*ping, error) {
 	if err := h.down(); err != nil {
 		return nil, err
 	}
-	if !h.pinging && c.ctx.Err() == nil {
-		h.pinging = true
+	if h.ping == nil && c.ctx.Err() == nil {
 		h.ping = &ping{done: make(chan struct{})}
 		c.wg.Go(c.probe)
 	}
@@ -148,17 +146,17 @@ func (c *Client) probe() {
 			case !closed:
 				h.state, h.err = h.pace(), nil
 			}
-			h.pinging = down
 			h.ping.err = err
 			close(h.ping.done)
 			h.ping = nil
+			if down {
+				h.ping = &ping{done: make(chan struct{})}
+			}
 		})
-		if !down || !sleep(c.ctx, pingPause) {
+		if !down {
 			return
 		}
-		h.mu.Lock()
-		h.ping = &ping{done: make(chan struct{})}
-		h.mu.Unlock()
+		sleep(c.ctx, pingPause) // when it ends early, the Client is closed, and so does the next ping
 	}
 }
 

@@ -18,10 +18,8 @@ const (
 	idleTimeout = 90 * time.Second
 )
 
-// pool shares out connections to Duo, over HTTP/2 or HTTP/1.1. net/http's own dials for every request that finds no room and
-// throws away most of what it has dialed, and repeats requests as it sees fit. Requests wait in line for a connection: calls
-// before polls, which leave an eighth of the room to the calls, so that logins and pings get through however many pushes are
-// pending.
+// pool shares out connections to Duo, over HTTP/2 or HTTP/1.1. Requests wait in line for a connection: calls before polls, which
+// leave an eighth of the room to the calls, so that logins get through however many pushes are pending.
 type pool struct {
 	transport *http.Transport // makes the connections
 	proxy     string          // host:port; "" = none
