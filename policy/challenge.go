@@ -137,10 +137,7 @@ func (l *login) rejoin(ctx context.Context) Verdict {
 	if v := l.applyRules(); v != nil { // a reload since
 		return *v
 	}
-	if !l.mayJoin(t) {
-		return l.reject(ReasonBadState, sayStartAgain)
-	}
-	l.duo, l.askedDuo, l.repeats = t.Phone.Duo, time.Now(), t.Repeated
+	l.duo, l.askedDuo = t.Phone.Duo, time.Now()
 	return l.await(ctx, t.Transaction)
 }
 
