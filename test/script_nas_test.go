@@ -63,6 +63,7 @@ type manner struct {
 	least   time.Duration // from the sending to the reply, of login and send
 	timeout time.Duration // the same, at most
 	until   func() bool   // log in again and again until that; nil: once
+	dialog  bool          // it has a State
 	options []option
 }
 
@@ -86,6 +87,7 @@ func (s *stage) manner(args []string) (m manner, rest []string) {
 		case "-ma":
 			m.options = append(m.options, withMA(placements[value]))
 		case "-state":
+			m.dialog = true
 			m.options = append(m.options, with(func(r *nas.Request) { r.State([]byte(value)) }))
 		case "-proxy-state":
 			m.options = append(m.options, with(func(r *nas.Request) { r.ProxyState(value) }))
@@ -125,6 +127,8 @@ var methods = map[string]func(*nas.Request){
 //	resend                       sends the same octets from the same port; once there was a reply, it must come again
 //	retry                        gives up what was sent and asks anew: same port, same Identifier, another Authenticator
 //	silence                      nothing has come, beside what has been read
+//	apart                        from here on each login without -ip has an address of its own, so that the daemon takes none
+//	                             for a repetition of another; one with a State has that of the login before
 //
 // A reply is printed, an attribute a line, as script_show_test.go has it; the State of a challenge is put into $STATE.
 func (s *stage) nasCommand(not bool, args []string) {
@@ -133,8 +137,14 @@ func (s *stage) nasCommand(not bool, args []string) {
 	what := args[0]
 	m, args := s.manner(args[1:])
 	switch what {
+	case "apart":
+		s.only(not, args, 0, 0)
+		s.apart = 1
 	case "login":
 		s.only(not, args, 2, 2)
+		if s.apart > 0 {
+			m.options = append([]option{s.ownAddress(m.dialog)}, m.options...)
+		}
 		s.login(m, args[0], args[1], w)
 	case "send":
 		s.only(not, args, 2, 2)
@@ -157,6 +167,13 @@ func (s *stage) nasCommand(not bool, args []string) {
 	default:
 		s.Fatalf("nas %s: no such command", what)
 	}
+}
+
+func (s *stage) ownAddress(same bool) option {
+	if !same {
+		s.apart++
+	}
+	return withUserIP(fmt.Sprintf("198.51.100.%d", s.apart))
 }
 
 func (s *stage) login(m manner, user, password string, w want) {

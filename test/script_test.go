@@ -72,6 +72,7 @@ type stage struct {
 	secrets     []string         // of directories and upstreams
 	sent        map[string]*sent // by name
 	last        string           // the name of the one sent last
+	apart       int              // logins since "nas apart"; 0 before it
 }
 
 // scriptT is a script's testing.TB: what fails names the script's line, and what is opened closes with the script.
