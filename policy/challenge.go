@@ -115,7 +115,7 @@ func (l *login) takeUp(c *OpenChallenge) bool {
 
 // continueDialogue gives the first factor the answer to what it asked back.
 func (l *login) continueDialogue(ctx context.Context, c *OpenChallenge) Verdict {
-	if l.Method != c.Dialogue.Method {
+	if l.Method != c.Dialogue.Method || l.Client.FirstFactor == nil { // a reload since: nobody has checked a password
 		return l.reject(ReasonBadState, sayStartAgain)
 	}
 	l.dialogue, l.answersDialogue = c.Dialogue, true

@@ -68,3 +68,16 @@ func TestUnsignedAnswerToAMenu(t *testing.T) {
 		w.notAccepted(w.login("1", state(v.State), unsigned))
 	})
 }
+
+// TestDialogueWithoutItsFirstFactor: a login that a first factor has asked back is not taken for one that the client has
+// checked, when a reload has taken the first factor away meanwhile.
+func TestDialogueWithoutItsFirstFactor(t *testing.T) {
+	inRelay(t, func(w *world, u *upstream) {
+		u.says(back(AskBack{State: "S1", Message: "Code:"}))
+		w.settings.Unlisted = UnlistedFirstFactor
+		w.load()
+		v := w.login("wrong")
+		w.client.FirstFactor = nil
+		w.wantReason(w.login("", state(v.State)).Reason, ReasonBadState)
+	})
+}
