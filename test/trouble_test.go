@@ -50,7 +50,7 @@ func TestSlowTLS(t *testing.T) {
 [duo]
 api_host    = %q
 ca          = "system"
-api_timeout = "1s"
+api_timeout = "2s"
 failmode    = %q
 [[client]]
 timeout = "5s"
