@@ -21,6 +21,7 @@ const (
 	acceptRemembered                   // an approval of an earlier login
 	acceptRepeated                     // the reply of an earlier login was lost: it is given again, once
 	acceptLate                         // Duo's allow came when nobody waited for it any more
+	acceptProbe                        // a health check that the client wants accepted, with the probe's own password
 	acceptances                        // how many there are
 )
 
@@ -33,10 +34,11 @@ var acceptReason = [acceptances]Reason{
 	acceptRemembered: ReasonRemembered,
 	acceptRepeated:   ReasonRepeated,
 	acceptLate:       ReasonApproved,
+	acceptProbe:      ReasonProbe,
 }
 
 // mayAccept is the one gate to an Access-Accept: whether a login whose name was proven so, in a packet that was signed or
-// not, may be accepted for this reason. Probes that are accepted pass probeMayAccept instead.
+// not, may be accepted for this reason.
 func mayAccept(why acceptance, proof Proof, signed bool) bool {
 	proven := proof == ProofPassword || proof == ProofClient
 	switch why {
@@ -46,6 +48,8 @@ func mayAccept(why acceptance, proof Proof, signed bool) bool {
 		return proven
 	case acceptRemembered, acceptRepeated, acceptLate:
 		return proven && signed
+	case acceptProbe:
+		return signed
 	}
 	return false
 }

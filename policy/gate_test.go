@@ -17,6 +17,7 @@ func TestGate(t *testing.T) {
 		acceptRemembered: {proven, provenAndSigned},
 		acceptRepeated:   {proven, provenAndSigned},
 		acceptLate:       {proven, provenAndSigned},
+		acceptProbe:      {[2]Proof{ProofNone, ProofPassword}, true},
 	} {
 		for proof := ProofNone; proof <= ProofPassword; proof++ {
 			for _, signed := range []bool{false, true} {

@@ -237,7 +237,7 @@ func (l *login) answerProbe() *Verdict {
 	case l.Method != MethodPassword:
 	case l.Client.Probe == ProbeChallenge:
 		v.Outcome, v.State, v.Message = OutcomeChallenge, rand.Text(), sayPasscode
-	case l.Client.Probe == ProbeAccept && l.Authentic && l.Client.ProbeSecret != "" &&
+	case l.Client.Probe == ProbeAccept && mayAccept(acceptProbe, l.proof, l.Authentic) && l.Client.ProbeSecret != "" &&
 		subtle.ConstantTimeCompare([]byte(l.Password), []byte(l.Client.ProbeSecret)) == 1:
 		v.Outcome = OutcomeAccept
 	}
