@@ -131,7 +131,7 @@ func TestForgetInBrowser(t *testing.T) {
 	}
 	d.waitMetric("duoradiusd_approvals", "1")
 	b.ask(`(document.querySelector(".by-name input[name=user]").value = "BOB", 1)`, new(int))
-	b.leads(func() { b.click(".by-name button") })
+	b.leads(func() { b.click(`form.by-name[action="/forget"] button`) })
 	d.waitMetric("duoradiusd_approvals", "0")
 	pushes := duo.Pushes()
 	login(t, d, "alice", "push")
