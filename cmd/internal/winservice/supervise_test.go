@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -13,18 +14,40 @@ import (
 // manager is a service control manager that remembers what it was told.
 type manager struct {
 	requests chan Request
-	told     []Status
 	signals  chan os.Signal
 	ready    chan struct{}
 	ended    chan error
 	result   chan error
+
+	mu   sync.Mutex // guards told
+	told []Status
+}
+
+// report is told to Supervise.
+func (m *manager) report(s Status) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.told = append(m.told, s)
+}
+
+// reports returns what the manager was told until now.
+func (m *manager) reports() []Status {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.told)
+}
+
+// last returns the last that the manager was told.
+func (m *manager) last() Status {
+	list := m.reports()
+	return list[len(list)-1]
 }
 
 func supervised() *manager {
 	m := &manager{requests: make(chan Request), signals: make(chan os.Signal, 4), ready: make(chan struct{}),
 		ended: make(chan error, 1), result: make(chan error, 1)}
 	go func() {
-		m.result <- Supervise(m.requests, func(s Status) { m.told = append(m.told, s) },
+		m.result <- Supervise(m.requests, m.report,
 			Process{Signals: m.signals, Ready: m.ready, Ended: m.ended})
 	}()
 	synctest.Wait()
@@ -76,7 +99,7 @@ func TestSupervise(t *testing.T) {
 		if err := <-m.result; err != nil {
 			t.Error(err)
 		}
-		if got := states(m.told); !slices.Equal(got, []State{StartPending, Running, StopPending, Stopped}) {
+		if got := states(m.reports()); !slices.Equal(got, []State{StartPending, Running, StopPending, Stopped}) {
 			t.Errorf("states %v", got)
 		}
 	})
@@ -87,23 +110,23 @@ func TestSuperviseCheckPoints(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := supervised()
 		time.Sleep(30*time.Second + beat/2)
-		if last := m.told[len(m.told)-1]; last.State != StartPending || last.CheckPoint != 30 || last.WaitHint <= beat {
+		if last := m.last(); last.State != StartPending || last.CheckPoint != 30 || last.WaitHint <= beat {
 			t.Errorf("after 30 s: %+v", last)
 		}
 		close(m.ready)
 		synctest.Wait()
-		before := len(m.told)
+		before := len(m.reports())
 		time.Sleep(time.Minute)
-		if len(m.told) != before {
-			t.Errorf("a running service reported %d times in a minute, want none", len(m.told)-before)
+		if len(m.reports()) != before {
+			t.Errorf("a running service reported %d times in a minute, want none", len(m.reports())-before)
 		}
 		m.ask(Interrogate)
-		if last := m.told[len(m.told)-1]; len(m.told) != before+1 || last.State != Running {
+		if last := m.last(); len(m.reports()) != before+1 || last.State != Running {
 			t.Errorf("interrogated: %+v", last)
 		}
 		m.ask(Stop)
 		time.Sleep(5 * time.Second)
-		if last := m.told[len(m.told)-1]; last.State != StopPending || last.CheckPoint < 4 {
+		if last := m.last(); last.State != StopPending || last.CheckPoint < 4 {
 			t.Errorf("5 s after Stop: %+v", last)
 		}
 		m.ended <- nil
@@ -120,7 +143,7 @@ func TestSuperviseFailedStart(t *testing.T) {
 		if err := <-m.result; !errors.Is(err, broken) {
 			t.Errorf("%v, want %v", err, broken)
 		}
-		if got := states(m.told); !slices.Equal(got, []State{StartPending, Stopped}) {
+		if got := states(m.reports()); !slices.Equal(got, []State{StartPending, Stopped}) {
 			t.Errorf("states %v", got)
 		}
 	})
