@@ -32,8 +32,11 @@ func (l *login) run(ctx context.Context) {
 	c := l.request.client
 	ctx, cancel := context.WithDeadline(ctx, l.datagram.received.Add(c.DecideWithin()))
 	defer cancel()
-	// A Decider that does not return when ctx ends must not keep the client from its answer.
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(margin(c.Timeout)/2, l.overdue) })
+	// A Decider that does not return when ctx ends must not keep the client from its answer. It is answered from a copy,
+	// because this goroutine may still write to l.
+	overdue := *l
+	overdue.user = l.datagram.packet.value(l.datagram.packet.userName)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(margin(c.Timeout)/2, overdue.overdue) })
 	defer stop()
 	v := l.decide(ctx)
 	if v.Outcome == policy.OutcomeReject && !v.Immediate || v.Delayed {
