@@ -230,6 +230,7 @@ func TestEntries(t *testing.T) {
 		w.client.Remember = time.Hour
 		w.memory.Close()
 		w.memory = NewMemory(3)
+		w.memory.transactions.repeats = 0
 		w.load()
 		addr := func(n byte) func(*Attempt) { return from(netip.AddrFrom4([4]byte{198, 51, 100, n})) }
 		for n := range byte(3) {

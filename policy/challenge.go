@@ -137,7 +137,10 @@ func (l *login) rejoin(ctx context.Context) Verdict {
 	if v := l.applyRules(); v != nil { // a reload since
 		return *v
 	}
-	l.duo, l.askedDuo = t.Phone.Duo, time.Now()
+	if !l.mayJoin(t) {
+		return l.reject(ReasonBadState, sayStartAgain)
+	}
+	l.duo, l.askedDuo, l.repeats = t.Phone.Duo, time.Now(), t.Repeated
 	return l.await(ctx, t.Transaction)
 }
 

@@ -100,6 +100,7 @@ func (w *enduring) begin(b []byte) {
 	w.Helper()
 	told := w.memory.OnFraud
 	w.memory = NewMemory(100)
+	w.memory.transactions.repeats = 0
 	w.memory.OnFraud = told
 	if err := w.memory.Restore(bytes.NewReader(b), w.second, w.settings.Guard); err != nil {
 		w.Error(err)

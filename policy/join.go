@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -52,6 +53,7 @@ type Transaction struct {
 	Factor      Factor
 	Code        string // of a Verified Push, for the phone
 	Txid        string // "" until Duo has named it
+	Signed      bool   // the request of the login that began it was signed
 	Began       bool   // at Duo
 	Start       time.Time
 	Ended       time.Time  // zero while it is live
@@ -65,7 +67,8 @@ func (t *Transaction) late(began time.Time) bool { return !t.Ended.IsZero() && !
 // Join is a transaction that a login joins.
 type Join struct {
 	Transaction
-	Account Account // what the first factor of the joined login said, for a login that can't ask it again: its State is used
+	Account  Account // what the first factor of the joined login said, for a login that can't ask it again: its State is used
+	Repeated bool    // another login was given its answer
 }
 
 // NewTransaction is what Claim needs to know. Of the Transaction the store sets ID and Start.
@@ -141,9 +144,10 @@ func (l *login) join(ctx context.Context) *Verdict {
 	switch {
 	case err != nil:
 		return end(l.storeFailed(err))
-	case !ok, joined.late(l.began) && !mayAccept(acceptLate, l.proof, l.Authentic):
+	case !ok, !l.mayJoin(joined):
 		return nil
 	}
+	l.repeats = joined.Repeated
 	if l.answersDialogue {
 		if err := l.memory.Transactions.AddKey(ctx, joined.ID, l.joinKey(), l.account); err != nil {
 			return end(l.storeFailed(err))
@@ -153,6 +157,21 @@ func (l *login) join(ctx context.Context) *Verdict {
 		return end(l.askAbout(ctx, joined.Transaction))
 	}
 	return end(l.await(ctx, joined.Transaction))
+}
+
+// mayJoin reports whether the answer of a transaction that is over may be this login's. An allow that was given before is
+// given again only for a password, and only where its factor is allowed today.
+func (l *login) mayJoin(j Join) bool {
+	switch {
+	case j.Repeated && l.Method != MethodPassword: // of an EAP conversation the password is not part of the key
+		return false
+	case !j.late(l.began) || !j.Result.Allowed:
+		return true
+	case j.Repeated:
+		return j.Factor.rings() && slices.Contains(l.factorsThatCount(), j.Factor) &&
+			mayAccept(acceptRepeated, l.proof, l.Authentic || !j.Signed)
+	}
+	return mayAccept(acceptLate, l.proof, l.Authentic)
 }
 
 // joinByCopy answers a copy of a request that began a transaction: it joins that one, or is a replay.
@@ -203,7 +222,7 @@ func (l *login) await(ctx context.Context, t Transaction) Verdict {
 // begin begins a transaction under l.key, unless another login has begun it meanwhile or rings the phone.
 func (l *login) begin(ctx context.Context, r *AuthRequest) (Transaction, Claim, error) {
 	t, claim, err := l.memory.Transactions.Claim(ctx, NewTransaction{
-		Transaction: Transaction{Phone: l.phone(), Application: l.Client.Application, Name: r.Name, Factor: r.Factor, Code: r.code, Txid: r.Txid},
+		Transaction: Transaction{Phone: l.phone(), Application: l.Client.Application, Name: r.Name, Factor: r.Factor, Code: r.code, Txid: r.Txid, Signed: l.Authentic},
 		Key:         l.key,
 		Account:     l.account,
 		LoginBegan:  l.began,

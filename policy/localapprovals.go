@@ -14,7 +14,8 @@ import (
 // localApprovals is Approvals inside this process. The LRU bounds its size; the expiry stands in the value, because
 // approvals differ in lifetime and a lifetime of 0 must mean none.
 type localApprovals struct {
-	changes *atomic.Uint64
+	changes      *atomic.Uint64
+	transactions *localTransactions // whose allow is given again for a while; nil in some tests
 
 	mu  sync.Mutex // guards lru and the approvals in it
 	lru *simplelru.LRU[ApprovalKey, *approval]
@@ -140,16 +141,19 @@ func (got *approval) public(key ApprovalKey) Approval {
 // ForgetPhone implements Approvals.
 func (a *localApprovals) ForgetPhone(_ context.Context, phone Phone) error {
 	a.forgetWhere(func(key ApprovalKey, got *approval) bool { return key.Duo == phone.Duo || got.person == phone.Person })
+	a.transactions.endRepeats(func(p Phone) bool { return p.Duo == phone.Duo || p.Person == phone.Person })
 	return nil
 }
 
 // Forget implements Approvals.
 func (a *localApprovals) Forget(_ context.Context, person string) (int, error) {
+	a.transactions.endRepeats(func(p Phone) bool { return p.Person == person })
 	return a.forgetWhere(func(_ ApprovalKey, got *approval) bool { return got.person == person }), nil
 }
 
 // ForgetAll implements Approvals.
 func (a *localApprovals) ForgetAll(context.Context) (int, error) {
+	a.transactions.endRepeats(func(Phone) bool { return true })
 	return a.forgetWhere(func(ApprovalKey, *approval) bool { return true }), nil
 }
 

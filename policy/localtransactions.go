@@ -29,6 +29,7 @@ var (
 // localTransactions is Transactions inside this process.
 type localTransactions struct {
 	changes *atomic.Uint64
+	repeats time.Duration // how long an answer is given again; tests set 0
 
 	mu      sync.Mutex // guards all below, and what is in the transactions
 	byID    map[TransactionID]*localTransaction
@@ -41,10 +42,11 @@ type localTransactions struct {
 // localTransaction is a Transaction and what else this process knows of it.
 type localTransaction struct {
 	Transaction
-	keys    []JoinKey     // under which it can be joined
-	failure error         // instead of Result
-	given   bool          // somebody was given the answer
-	done    chan struct{} // closed when Result and failure are final
+	keys     []JoinKey     // under which it can be joined
+	failure  error         // instead of Result
+	given    time.Time     // when the first was given the answer; zero: nobody was
+	repeated bool          // another was given the same allow again
+	done     chan struct{} // closed when Result and failure are final
 }
 
 // joinable is a transaction as the logins of one key join it.
@@ -71,6 +73,7 @@ func (t *localTransaction) ringKeys() [2]ringKey { return ringKeys(t.Phone, t.Fa
 func newLocalTransactions(changes *atomic.Uint64) *localTransactions {
 	return &localTransactions{
 		changes: changes,
+		repeats: lateAnswer,
 		byID:    make(map[TransactionID]*localTransaction),
 		byKey:   make(map[JoinKey]joinable),
 		ringing: make(map[ringKey]*localTransaction),
@@ -81,27 +84,65 @@ func newLocalTransactions(changes *atomic.Uint64) *localTransactions {
 func (ts *localTransactions) Find(_ context.Context, key JoinKey, began time.Time) (Join, bool, error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	found, ok := ts.find(key, began)
+	found, repeated, ok := ts.find(key, began)
 	if !ok {
 		return Join{}, false, nil
 	}
-	return Join{found.Transaction, found.account}, true, nil
+	return Join{found.Transaction, found.account, repeated}, true, nil
 }
 
-// find is called with mu held.
-func (ts *localTransactions) find(key JoinKey, began time.Time) (joinable, bool) {
+// find is called with mu held. repeated says that the answer was given to another login before. An allow is given once
+// more, because the reply to the first may be lost; the user's no answers all who ask soon.
+func (ts *localTransactions) find(key JoinKey, began time.Time) (found joinable, repeated, ok bool) {
 	t, ok := ts.byKey[key]
+	now := time.Now()
 	switch {
 	case !ok:
-		return joinable{}, false
+		return joinable{}, false, false
 	case !t.over() || began.Before(t.Ended): // a login and its retries, however long each waited for preauth
-	case t.given || t.failure != nil || t.Result.Status == "timeout":
-		return joinable{}, false
+	case t.failure != nil:
+		return joinable{}, false, false
+	case t.given.IsZero() && now.Sub(t.Ended) < lateAnswer && t.Result.Status != "timeout":
+		t.given = now
+	case !ts.repeatable(t.localTransaction, now):
+		return joinable{}, false, false
 	default:
-		t.given = true
+		repeated, t.repeated = true, true
 	}
 	ts.joins++
-	return t, true
+	return t, repeated, true
+}
+
+// repeatable reports, with mu held, whether the answer may be given again.
+func (ts *localTransactions) repeatable(t *localTransaction, now time.Time) bool {
+	if t.given.IsZero() || now.Sub(t.given) >= ts.repeats || !t.Factor.rings() {
+		return false
+	}
+	switch t.Result.Status {
+	case "allow":
+		return t.Result.Allowed && !t.repeated
+	case "deny", "fraud":
+		return !t.Result.Allowed
+	}
+	return false
+}
+
+// endRepeats takes care that no allow of these phones is given to another login: their approvals are forgotten.
+func (ts *localTransactions) endRepeats(which func(Phone) bool) {
+	if ts == nil {
+		return
+	}
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	for _, t := range ts.byID {
+		if t.over() && t.Result.Allowed && which(t.Phone) {
+			if t.given.IsZero() {
+				t.given = t.Ended
+			}
+			t.repeated = true
+		}
+	}
+	ts.changes.Add(1)
 }
 
 // Rings implements Transactions.
@@ -126,7 +167,7 @@ func (ts *localTransactions) rings(keys [2]ringKey, began time.Time) bool {
 func (ts *localTransactions) Claim(_ context.Context, n NewTransaction) (Transaction, Claim, error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	if t, ok := ts.find(n.Key, n.LoginBegan); ok {
+	if t, repeated, ok := ts.find(n.Key, n.LoginBegan); ok && !repeated {
 		return t.Transaction, ClaimJoined, nil
 	}
 	t := &localTransaction{Transaction: n.Transaction, done: make(chan struct{})}
@@ -206,7 +247,7 @@ func (ts *localTransactions) Finish(_ context.Context, id TransactionID, result 
 	}
 	close(t.done)
 	ts.live--
-	ts.forgetAfter(t, max(lateAnswer, time.Until(t.Quiet)))
+	ts.forgetAfter(t, ts.keptUntil(t).Sub(t.Ended))
 	ts.changes.Add(1)
 	return nil
 }
@@ -231,7 +272,10 @@ func (ts *localTransactions) Wait(ctx context.Context, id TransactionID) (AuthRe
 	if context.Cause(ctx) == ErrAbandoned { // nobody hears this login's answer: it is left for the next
 		return AuthResult{Txid: t.Txid}, ErrAbandoned
 	}
-	t.given = true
+	if t.given.IsZero() {
+		t.given = time.Now()
+		ts.changes.Add(1)
+	}
 	return t.Result, t.failure
 }
 

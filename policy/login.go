@@ -94,6 +94,7 @@ type login struct {
 
 	key        JoinKey   // under which it joins or begins a transaction
 	phoneRings bool      // for another login
+	repeats    bool      // it is given an answer that another login was given before
 	askedDuo   time.Time // when Duo was turned to; zero: not at all
 	devices    []Device  // that Duo offers
 
@@ -331,7 +332,7 @@ func (l *login) reject(why Reason, say string) Verdict {
 
 // accept is the only way to an Access-Accept.
 func (l *login) accept(why acceptance) Verdict {
-	if !mayAccept(why, l.proof, l.Authentic) {
+	if !mayAccept(why, l.proof, l.Authentic || why == acceptRepeated && l.repeats) { // mayJoin has compared the signatures
 		return l.reject(ReasonUnproven, sayWrong)
 	}
 	if l.account.Expired != nil {

@@ -41,6 +41,7 @@ func NewMemory(entries int) *Memory {
 		digest:       new(digest),
 		changes:      changes,
 	}
+	m.approvals.transactions = m.transactions
 	rand.Read(m.digest.key[:])
 	m.Stores = m.Local()
 	m.running, m.stop = context.WithCancel(context.Background())

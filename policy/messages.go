@@ -11,6 +11,7 @@ const (
 	sayStartAgain = "This login is over. Start again."
 	sayLater      = "The login can't be checked now. Try again in a minute."
 	sayDenied     = "Login denied."
+	sayDeclined   = "You have just declined this login."
 	sayNoAnswer   = "No answer came from your phone. Try again."
 	sayPending    = "Another login with your name is asking for approval. Do not approve what you did not start: deny it and report it in Duo Mobile."
 	sayNotAllowed = "This factor is not allowed here."

@@ -30,6 +30,9 @@ func (s *storm) note(a Attempt, v Verdict) {
 		return
 	case v.Reason == ReasonApproved && v.Factor == FactorPasscode && strings.HasSuffix(a.Password, rightCode):
 	case v.Reason == ReasonApproved && v.Factor.rings() && s.allowed(a, v.Txid):
+	case v.Reason == ReasonRepeated && v.Factor.rings() && s.allowed(a, v.Txid) && s.repeated[v.Txid] == 0:
+		s.repeated[v.Txid]++
+		return
 	default:
 		s.Errorf("accepted without a reason: %s, %+v", line(v), a)
 	}

@@ -10,8 +10,8 @@ import (
 //
 // Issue 18 mends it.
 func TestLostReplyRingsOnce(t *testing.T) {
-	t.Skip("not mended yet: issue 18 gives the same request the same answer once")
 	inWorld(t, func(w *world) {
+		w.memory.transactions.repeats = lateAnswer
 		w.duo.scripts = func(AuthRequest) reply { return allows(time3) }
 		w.wants(w.login("pw"), "accept approved push T1")
 		time.Sleep(2 * time.Second)
@@ -24,4 +24,84 @@ func TestLostReplyRingsOnce(t *testing.T) {
 			t.Errorf("a third request: %d pushes, want 2", pushes)
 		}
 	})
+}
+
+// repeating is a world in which answers are given again, and alice has been given one.
+func repeating(t *testing.T, first reply, but func(*Attempt), want string, f func(w *world)) {
+	inWorld(t, func(w *world) {
+		w.memory.transactions.repeats = lateAnswer
+		w.client.Remember = 0
+		w.answers(first)
+		w.wants(w.login("pw", but), want)
+		f(w)
+	})
+}
+
+// TestRepeatedOnlyWhere: the same answer is given again only to the same request, for half a minute, and only where it
+// would be allowed today.
+func TestRepeatedOnlyWhere(t *testing.T) {
+	const approved, again, anew = "accept approved push T1", "accept repeated push T1", "accept approved push T2"
+	same := func(*Attempt) {}
+	for _, tt := range []struct {
+		name   string
+		first  func(*Attempt)
+		change func(w *world)
+		next   func(*Attempt)
+		want   string
+	}{
+		{"the same", same, func(*world) {}, same, again},
+		{"just in time", same, func(*world) { time.Sleep(lateAnswer - 1) }, same, again},
+		{"too late", same, func(*world) { time.Sleep(lateAnswer) }, same, anew},
+		{"another address", same, func(*world) {}, from(cafe), anew},
+		{"no address", from(nowIP), func(*world) {}, from(nowIP), anew},
+		{"not signed, as the first was", same, func(*world) {}, unsigned, anew},
+		{"neither signed", unsigned, func(*world) {}, unsigned, again},
+		{"signed, as the first was not", unsigned, func(*world) {}, same, again},
+		{"denied by now", same, func(w *world) { w.rules(Rule{Need: NeedDeny}) }, same, deniedNow},
+		{"a code is wanted by now", same, func(w *world) { w.client.Factors = []Factor{FactorPhone} }, same, "accept approved phone T2"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			repeating(t, allows(time3), tt.first, approved, func(w *world) {
+				tt.change(w)
+				if tt.want == anew || tt.want == "accept approved phone T2" {
+					w.answers(allows(time3))
+				}
+				w.wants(w.login("pw", tt.next), tt.want)
+			})
+		})
+	}
+}
+
+// TestDeclinedIsDeclined: who has just declined a login is not rung again by its copies.
+func TestDeclinedIsDeclined(t *testing.T) {
+	for status, reason := range map[string]string{"deny": "denied", "fraud": "fraud"} {
+		declined := "reject " + reason + " push T1: "
+		repeating(t, denies(status, "No.", 2*time.Second), func(*Attempt) {}, declined+"No.", func(w *world) {
+			for range 3 {
+				time.Sleep(5 * time.Second)
+				w.wants(w.login("pw"), declined+"You have just declined this login.")
+			}
+			if _, pushes := w.duo.counts(); pushes != 1 {
+				t.Errorf("%s: %d pushes", status, pushes)
+			}
+		})
+	}
+}
+
+// TestForgottenIsNotRepeated: what is forgotten, by the administrator or because of fraud, is not given again either.
+func TestForgottenIsNotRepeated(t *testing.T) {
+	phone := Phone{Duo: Identity{Username: "someone-else"}, Person: "alice"}
+	for name, forget := range map[string]func(w *world){
+		"a person":  func(w *world) { w.memory.Approvals.Forget(w.Context(), "alice") },
+		"everybody": func(w *world) { w.memory.Approvals.ForgetAll(w.Context()) },
+		"a phone":   func(w *world) { w.memory.Approvals.ForgetPhone(w.Context(), phone) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			repeating(t, allows(time3), func(*Attempt) {}, "accept approved push T1", func(w *world) {
+				forget(w)
+				w.answers(allows(time3))
+				w.wants(w.login("pw"), "accept approved push T2")
+			})
+		})
+	}
 }

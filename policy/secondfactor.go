@@ -228,6 +228,8 @@ func (l *login) conclude(ctx context.Context, t Transaction, result AuthResult) 
 			return l.reject(ReasonNotAllowed, sayNotAllowed)
 		}
 		switch late := t.late(l.began); {
+		case l.repeats:
+			return l.accept(acceptRepeated)
 		case late:
 			return l.acceptAllowed(ctx, acceptLate, t.Factor)
 		case l.account.Expired != nil:
@@ -236,6 +238,9 @@ func (l *login) conclude(ctx context.Context, t Transaction, result AuthResult) 
 		return l.acceptAllowed(ctx, acceptApproved, t.Factor)
 	}
 	why, say := ReasonDenied, sayDenied
+	if l.repeats {
+		result.Message = sayDeclined
+	}
 	switch result.Status {
 	case "fraud":
 		why = ReasonFraud

@@ -8,9 +8,11 @@ import (
 
 type savedTransaction struct {
 	Transaction
-	Keys   []savedKey
-	Rings  bool // nothing else rings this phone
-	Failed bool // its answer is an error
+	Keys     []savedKey
+	Rings    bool      // nothing else rings this phone
+	Failed   bool      // its answer is an error
+	Given    time.Time // when the first login was given the answer
+	Repeated bool      // another was given it again
 }
 
 // savedKey is a key under which a transaction can be joined.
@@ -35,10 +37,10 @@ func (ts *localTransactions) save() []savedTransaction {
 	list := make([]savedTransaction, 0, len(ts.byID))
 	now := time.Now()
 	for _, t := range ts.byID {
-		if t.over() && (t.given || t.failure != nil) && !now.Before(t.Quiet) {
+		if t.over() && !now.Before(t.Quiet) && (t.failure != nil || !t.given.IsZero() && !ts.repeatable(t, now)) {
 			continue
 		}
-		saved := savedTransaction{Transaction: t.Transaction, Rings: ts.ringing[t.ringKeys()[0]] == t, Failed: t.failure != nil}
+		saved := savedTransaction{Transaction: t.Transaction, Rings: ts.ringing[t.ringKeys()[0]] == t, Failed: t.failure != nil, Given: t.given, Repeated: t.repeated}
 		for _, key := range t.keys {
 			if j := ts.byKey[key]; j.localTransaction == t { // no later one has it
 				saved.Keys = append(saved.Keys, savedKey{key, j.account})
@@ -72,9 +74,10 @@ func (ts *localTransactions) restore(s savedTransaction, canAsk bool, now time.T
 	defer ts.mu.Unlock()
 	t := &localTransaction{Transaction: s.Transaction, done: make(chan struct{})}
 	t.Start, t.Ended, t.Quiet = earlier(s.Start, now), earlier(s.Ended, now), earlier(s.Quiet, now.Add(ringingTime))
+	t.given, t.repeated = earlier(s.Given, now), s.Repeated
 	ts.byID[t.ID] = t
 	age := now.Sub(t.Start)
-	if t.Ended.IsZero() && age < ringingTime || !t.Ended.IsZero() && now.Before(t.keptUntil()) {
+	if t.Ended.IsZero() && age < ringingTime || !t.Ended.IsZero() && now.Before(ts.keptUntil(t)) {
 		ts.restoreKeys(t, s) // an older answer is no login's any more
 	}
 	if t.Ended.IsZero() && t.Began && canAsk && age < askedLate {
@@ -91,7 +94,7 @@ func (ts *localTransactions) restore(s savedTransaction, canAsk bool, now time.T
 		t.failure = errRestarted
 	}
 	close(t.done)
-	ts.forgetAfter(t, t.keptUntil().Sub(now))
+	ts.forgetAfter(t, ts.keptUntil(t).Sub(now))
 	return false
 }
 
@@ -105,10 +108,15 @@ func (ts *localTransactions) restoreKeys(t *localTransaction, s savedTransaction
 	}
 }
 
-// keptUntil returns, with mu held, until when something must be known of a transaction that is over.
-func (t *localTransaction) keptUntil() time.Time {
-	if until := t.Ended.Add(lateAnswer); !until.Before(t.Quiet) {
-		return until
+// keptUntil returns, with mu held, until when something must be known of a transaction that is over: its answer may be
+// given for lateAnswer, and once given it is given again for as long.
+func (ts *localTransactions) keptUntil(t *localTransaction) time.Time {
+	until := t.Ended.Add(lateAnswer)
+	if t.failure == nil && t.Factor.rings() {
+		until = until.Add(ts.repeats)
 	}
-	return t.Quiet
+	if until.Before(t.Quiet) {
+		return t.Quiet
+	}
+	return until
 }

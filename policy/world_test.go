@@ -45,6 +45,7 @@ func inWorld(t *testing.T, f func(w *world)) {
 
 func newWorld(t *testing.T) *world {
 	w := &world{T: t, memory: NewMemory(100)}
+	w.memory.transactions.repeats = 0 // most tests log in again and again: each is to be a login of its own
 	w.ldap = &directory{t: t, passwords: map[string]string{"alice": "pw", "bob": "pw"}}
 	w.duo = &fakeDuo{t: t, rings: map[Identity]int{}}
 	w.duo.pre = Preauth{Result: PreauthAuth, Message: "Account is active", Devices: []Device{smartphone, landline, tablet, token}}
