@@ -38,10 +38,10 @@ const (
 )
 
 // admitScript counts a guess as wrong until settleScript says otherwise, unless its budget is spent. It returns whether it
-// did, and what was counted before: until when the source is known, and when the budgets of the person here, of the person
-// elsewhere and of the source are whole again. Times are in milliseconds.
+// did, and what was counted before: until when the source is known, and when the budgets of the person here and of the
+// person elsewhere are whole again. Times are in milliseconds. The source's own budget is in another slot.
 //
-//	KEYS  the person's hash, the source
+//	KEYS  the person's hash
 //	ARGV  kind, source, size of the budget, refill; 5, 6: counted alone for the person here and elsewhere; life
 var admitScript = valkey.NewLuaScript(`
 local t = redis.call('TIME')
@@ -57,7 +57,6 @@ local function merged(field, alone)
 	return number(alone)
 end
 local a, b = merged(here, ARGV[5]), merged(elsewhere, ARGV[6])
-local source = number(redis.call('GET', KEYS[2]))
 local field, whole = elsewhere, b
 if known > now then field, whole = here, a end
 local size, refill = number(ARGV[3]), number(ARGV[4])
@@ -72,26 +71,33 @@ if size > 0 and refill > 0 then
 	end
 end
 local function text(v) return string.format('%.0f', v) end
-return {text(admitted), text(known), text(a), text(b), text(source)}`)
+return {text(admitted), text(known), text(a), text(b)}`)
 
 // settleScript says what an admitted guess was.
 //
-//	KEYS  the person's hash, the source
-//	ARGV  kind, source or "" where it was not known, result (right, wrong, unasked), refill, size of the source's budget
+//	KEYS  the person's hash
+//	ARGV  kind, source or "" where it was not known, result (right, unasked), refill
 var settleScript = valkey.NewLuaScript(`
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-local function number(v) return tonumber(v or 0) or 0 end
-local field, refill = 'p:' .. ARGV[1] .. ':' .. ARGV[2], number(ARGV[4])
+local field = 'p:' .. ARGV[1] .. ':' .. ARGV[2]
 if ARGV[3] == 'right' then
 	redis.call('HDEL', KEYS[1], field)
-elseif ARGV[3] == 'unasked' and redis.call('HEXISTS', KEYS[1], field) == 1 then
-	redis.call('HSET', KEYS[1], field, string.format('%.0f', number(redis.call('HGET', KEYS[1], field)) - refill))
-elseif ARGV[3] == 'wrong' and number(ARGV[5]) > 0 and refill > 0 then
-	local owed = math.max(number(redis.call('GET', KEYS[2])) - now, 0)
-	owed = math.min(owed + refill, number(ARGV[5]) * refill)
-	redis.call('SET', KEYS[2], string.format('%.0f', now + owed), 'PX', string.format('%.0f', owed))
+elseif redis.call('HEXISTS', KEYS[1], field) == 1 then
+	local whole = tonumber(redis.call('HGET', KEYS[1], field)) or 0
+	redis.call('HSET', KEYS[1], field, string.format('%.0f', whole - ARGV[4]))
 end
+return 1`)
+
+// wrongScript counts a wrong guess for its source.
+//
+//	KEYS  the source
+//	ARGV  refill, size of the budget; neither is 0
+var wrongScript = valkey.NewLuaScript(`
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local refill = tonumber(ARGV[1])
+local owed = math.max((tonumber(redis.call('GET', KEYS[1]) or 0) or 0) - now, 0)
+owed = math.min(owed + refill, ARGV[2] * refill)
+redis.call('SET', KEYS[1], string.format('%.0f', now + owed), 'PX', string.format('%.0f', owed))
 return 1`)
 
 // knowScript notes a source from which Duo has allowed a login of a person. Of too many the oldest goes.
@@ -172,12 +178,17 @@ func (g *guard) take(ctx context.Context, guess policy.Guess) (counted bool, err
 		here, elsewhere = g.stamp(b.Here), g.stamp(b.Elsewhere)
 	}
 	var answer []string
+	var source string
 	err = g.call(ctx, func(ctx context.Context, c valkey.Client) (err error) {
-		answer, err = admitScript.Exec(ctx, c, []string{g.person(guess.Person), g.source(guess.Source)},
+		source, err = c.Do(ctx, c.B().Get().Key(g.source(guess.Source)).Build()).ToString()
+		if err != nil && !valkey.IsValkeyNil(err) {
+			return err
+		}
+		answer, err = admitScript.Exec(ctx, c, []string{g.person(guess.Person)},
 			[]string{string(guess.Kind), g.sourceField(guess.Source), strconv.Itoa(size), millis(guess.Limits.Refill), here, elsewhere, millis(knownLife)}).AsStrSlice()
 		return err
 	})
-	if err == nil && len(answer) != 5 {
+	if err == nil && len(answer) != 4 {
 		err = fmt.Errorf("%w: an odd answer", ErrDown)
 	}
 	if err != nil {
@@ -188,7 +199,7 @@ func (g *guard) take(ctx context.Context, guess policy.Guess) (counted bool, err
 		delete(g.alone, guess.Person)
 		g.mu.Unlock()
 	}
-	g.adopter().Adopt(guess, policy.Budgets{KnownUntil: g.moment(answer[1]), Here: g.moment(answer[2]), Elsewhere: g.moment(answer[3]), Source: g.moment(answer[4])})
+	g.adopter().Adopt(guess, policy.Budgets{KnownUntil: g.moment(answer[1]), Here: g.moment(answer[2]), Elsewhere: g.moment(answer[3]), Source: g.moment(source)})
 	return answer[0] == "1", nil
 }
 
@@ -237,13 +248,19 @@ func (g *guard) Settle(ctx context.Context, a policy.Admission, result policy.Gu
 }
 
 func (g *guard) settle(ctx context.Context, a policy.Admission, word string) error {
+	if word == "wrong" && (a.Limits.WrongPerSource <= 0 || a.Limits.Refill <= 0) {
+		return nil
+	}
 	field := ""
 	if a.Known {
 		field = g.sourceField(a.Source)
 	}
 	err := g.call(ctx, func(ctx context.Context, c valkey.Client) error {
-		return settleScript.Exec(ctx, c, []string{g.person(a.Person), g.source(a.Source)},
-			[]string{string(a.Kind), field, word, millis(a.Limits.Refill), strconv.Itoa(a.Limits.WrongPerSource)}).Error()
+		if word == "wrong" { // the person's count has it since Admit
+			return wrongScript.Exec(ctx, c, []string{g.source(a.Source)},
+				[]string{millis(a.Limits.Refill), strconv.Itoa(a.Limits.WrongPerSource)}).Error()
+		}
+		return settleScript.Exec(ctx, c, []string{g.person(a.Person)}, []string{string(a.Kind), field, word, millis(a.Limits.Refill)}).Error()
 	})
 	if errors.Is(err, ErrDown) {
 		g.countAlone(a.Person)

@@ -30,13 +30,8 @@ func runRedis(t *testing.T, args ...string) *realRedis {
 		}
 		t.Skip("redis-server is not installed")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().(*net.TCPAddr)
-	l.Close()
-	r := &realRedis{t: t, addr: addr.String(), args: append([]string{"--port", fmt.Sprint(addr.Port), "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()}, args...)}
+	port := freePort(t)
+	r := &realRedis{t: t, addr: fmt.Sprint("127.0.0.1:", port), args: append([]string{"--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--save", "", "--dir", t.TempDir()}, args...)}
 	r.start()
 	t.Cleanup(r.kill)
 	return r
@@ -67,13 +62,26 @@ func (r *realRedis) kill() {
 
 func (r *realRedis) signal(s syscall.Signal) { r.cmd.Process.Signal(s) }
 
-// cli sends a command to the server.
-func (r *realRedis) cli(args ...string) {
+// cli sends a command to the server, and returns what it says.
+func (r *realRedis) cli(args ...string) string {
 	r.t.Helper()
 	_, port, _ := net.SplitHostPort(r.addr)
-	if out, err := exec.Command("redis-cli", append([]string{"-p", port}, args...)...).CombinedOutput(); err != nil {
+	out, err := exec.Command("redis-cli", append([]string{"-p", port}, args...)...).CombinedOutput()
+	if err != nil {
 		r.t.Fatalf("redis-cli %v: %v: %s", args, err, out)
 	}
+	return string(out)
+}
+
+// freePort returns a TCP port of loopback that nobody listens on.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
 }
 
 // TestK83_RealServer: whatever becomes of the server, a login waits no longer than two operations may take, gets in by a

@@ -118,10 +118,12 @@ func (g *guard) Clear(ctx context.Context, what policy.GuardClear) (int, error) 
 			}
 			n = max(n, int(counts))
 		}
-		if len(keys) == 0 {
-			return nil
+		for _, key := range keys { // each is in a slot of its own
+			if err := c.Do(ctx, c.B().Del().Key(key).Build()).Error(); err != nil {
+				return err
+			}
 		}
-		return c.Do(ctx, c.B().Del().Key(keys...).Build()).Error()
+		return nil
 	})
 	if err != nil {
 		err = fmt.Errorf("the other daemons still count this: %w", err)

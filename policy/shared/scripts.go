@@ -2,32 +2,40 @@ package shared
 
 import "github.com/valkey-io/valkey-go"
 
-// The scripts of transactions. All keys of one are in one slot of a Redis Cluster, but for claimScript's last: such a
-// cluster is not supported yet.
+// The scripts of transactions. Every script names all keys that it uses, and they are in one slot of a Redis Cluster.
 
-// claimScript makes the caller the owner of a new transaction.
+// claimScript makes the caller the owner of a new transaction, and takes the phone by its Duo user. It returns two empty
+// words, or which pointer stands in the way (join, duo) and its value.
 //
-//	KEYS  the join key's pointer, the transaction, its lease, the phone's pointers: by Duo user, by person
+//	KEYS  the join key's pointer, the transaction, its lease, the phone's pointer
 //	ARGV  1: value of the join key's pointer that is known to lead nowhere; 2: its new value, "" for none
-//	      3: token; 4: record; 5, 6, 7: lives of record, lease and pointers in milliseconds
-//	      8, 9: as 1, for the phone's pointers; 10, 11: as 2
+//	      3, 4: the same for the phone's pointer
+//	      5: token; 6: record; 7, 8, 9: lives of record, lease and pointers in milliseconds
 var claimScript = valkey.NewLuaScript(`
 if ARGV[2] ~= '' then
 	local found = redis.call('GET', KEYS[1])
 	if found and found ~= ARGV[1] then return {'join', found} end
 end
-for i = 0, 1 do
-	local found = ARGV[10 + i] ~= '' and redis.call('GET', KEYS[4 + i])
-	if found and found ~= ARGV[8 + i] then return {'ring' .. i, found} end
+if ARGV[4] ~= '' then
+	local found = redis.call('GET', KEYS[4])
+	if found and found ~= ARGV[3] then return {'duo', found} end
+	redis.call('SET', KEYS[4], ARGV[4], 'PX', ARGV[9])
 end
-for i = 0, 1 do
-	if ARGV[10 + i] ~= '' then redis.call('SET', KEYS[4 + i], ARGV[10 + i], 'PX', ARGV[7]) end
-end
-if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[7]) end
-redis.call('HSET', KEYS[2], 'o', ARGV[3], 'v', ARGV[4])
-redis.call('PEXPIRE', KEYS[2], ARGV[5])
-redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[6])
-return {'owned', ''}`)
+if ARGV[2] ~= '' then redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[9]) end
+redis.call('HSET', KEYS[2], 'o', ARGV[5], 'v', ARGV[6])
+redis.call('PEXPIRE', KEYS[2], ARGV[7])
+redis.call('SET', KEYS[3], ARGV[5], 'PX', ARGV[8])
+return {'', ''}`)
+
+// personScript takes a phone by the name of its person. It returns "", or the value of the pointer that stands in the way.
+//
+//	KEYS  the phone's pointer
+//	ARGV  its value that is known to lead nowhere, its new one, its life
+var personScript = valkey.NewLuaScript(`
+local found = redis.call('GET', KEYS[1])
+if found and found ~= ARGV[1] then return found end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return ''`)
 
 // publishScript writes a record if the caller owns it: 1. It returns 0 where another does, and 2 where there is no record
 // and none is to be made.
@@ -68,7 +76,7 @@ return 1`)
 
 // scripts are all of them, for a check of the server.
 var scripts = map[string]*valkey.Lua{
-	"claim": claimScript, "publish": publishScript, "take": takeScript, "give": giveScript,
+	"claim": claimScript, "person": personScript, "publish": publishScript, "take": takeScript, "give": giveScript,
 	"add": addScript, "replace": replaceScript, "forget": forgetScript,
-	"admit": admitScript, "settle": settleScript, "know": knowScript, "push": pushEndedScript, "clear": clearScript,
+	"admit": admitScript, "settle": settleScript, "wrong": wrongScript, "know": knowScript, "push": pushEndedScript, "clear": clearScript,
 }

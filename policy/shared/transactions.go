@@ -3,9 +3,7 @@ package shared
 import (
 	"context"
 	"errors"
-	"fmt"
 	"hash/maphash"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,139 +123,6 @@ func (ts *transactions) Rings(ctx context.Context, phone policy.Phone, began tim
 		}
 	}
 	return false, nil
-}
-
-// Claim implements policy.Transactions.
-func (ts *transactions) Claim(ctx context.Context, n policy.NewTransaction) (policy.Transaction, policy.Claim, error) {
-	tag := ts.duoTag(n.Phone.Duo)
-	defer ts.lock(tag).Unlock()
-	if join, ok, err := ts.findHere(ctx, n.Key, n.LoginBegan); ok || err != nil {
-		return join.Transaction, policy.ClaimJoined, err
-	}
-	n.ID, n.Start = newID(tag), ts.config.Now()
-	t, claim, err := ts.claimShared(ctx, tag, n)
-	told := err == nil
-	if errors.Is(err, ErrDown) {
-		claim, err = policy.ClaimOwned, ts.alone()
-	}
-	if err != nil || claim != policy.ClaimOwned {
-		return t, claim, err
-	}
-	o := ts.own(n.Transaction, told)
-	t, claim, err = ts.local.Claim(ctx, n)
-	if err != nil || claim != policy.ClaimOwned { // something of before the store answered again
-		o.end(policy.AuthResult{}, errNotBegun)
-	}
-	return t, claim, err
-}
-
-var errNotBegun = fmt.Errorf("%w: the daemon that was to begin it did not", policy.ErrUnavailable)
-
-// claimTries is how many pointers that lead nowhere a claim may meet: the join key's, the phone's two, and those of daemons
-// that claim at the same moment.
-const claimTries = 6
-
-// pointerKeys are the keys of the pointers that a claim sets, by the word that claimScript has for each.
-type pointerKeys map[string]string
-
-// claimShared claims n in the store. Where another daemon has claimed what answers n, it returns a copy of that.
-func (ts *transactions) claimShared(ctx context.Context, tag string, n policy.NewTransaction) (policy.Transaction, policy.Claim, error) {
-	rings := ts.ringKeys(n.Phone, n.Factor)
-	keys := pointerKeys{"join": ts.joinKey(n.Key), "ring0": rings[0], "ring1": rings[1]}
-	stale := make(map[string]string)
-	for range claimTries {
-		kind, sealed, err := ts.tryClaim(ctx, tag, n, keys, stale)
-		if err != nil || kind == "owned" {
-			return n.Transaction, policy.ClaimOwned, err
-		}
-		p, ok := ts.openPointer(keys[kind], sealed)
-		if !ok && newer(sealed) { // of a daemon of a later version, which may have made a phone ring (K87)
-			return policy.Transaction{}, policy.ClaimPhoneRings, nil
-		}
-		var s *stored
-		if ok {
-			if s, err = ts.fetch(ctx, p.ID); err != nil {
-				return policy.Transaction{}, 0, err
-			}
-		}
-		switch {
-		case kind == "join" && s != nil:
-			joins, late := s.answers(ts.toStore(n.LoginBegan))
-			if joins && late {
-				joins, err = ts.give(ctx, s.ID)
-			}
-			if joins || err != nil {
-				t, _, err := ts.copied(ctx, s, n)
-				return t, policy.ClaimJoined, err
-			}
-		case s != nil && s.rings(ts.toStore(n.LoginBegan), ts.now()):
-			return policy.Transaction{}, policy.ClaimPhoneRings, nil
-		}
-		stale[kind] = sealed
-	}
-	return policy.Transaction{}, policy.ClaimPhoneRings, nil
-}
-
-// tryClaim runs claimScript. The pointer of a join key that has a slot of its own is set behind it: its State is of one
-// login alone.
-func (ts *transactions) tryClaim(ctx context.Context, tag string, n policy.NewTransaction, pointers pointerKeys, stale map[string]string) (kind, found string, err error) {
-	sealed, err := ts.sealRecord(record{Transaction: ts.there(n.Transaction)})
-	if err != nil {
-		return "", "", err
-	}
-	values := make(map[string]string)
-	for kind, key := range pointers {
-		p := pointer{ID: n.ID}
-		switch {
-		case key == "" || kind != "join" && !reachesPhone(n.Factor):
-			continue
-		case kind == "join" && n.Key.Duo != n.Phone.Duo:
-			continue
-		case kind == "join":
-			p.Account = n.Account
-		}
-		if values[kind], err = ts.sealPointer(key, p); err != nil {
-			return "", "", err
-		}
-	}
-	join := pointers["join"]
-	if values["join"] == "" {
-		join = ts.key("join", tag) // not used
-	}
-	keys := []string{join, ts.txKey(n.ID), ts.leaseKey(n.ID), pointers["ring0"], pointers["ring1"]}
-	args := []string{stale["join"], values["join"], ts.node, sealed, millis(recordLife), millis(leaseLife), millis(pointerLife),
-		stale["ring0"], stale["ring1"], values["ring0"], values["ring1"]}
-	err = ts.call(ctx, func(ctx context.Context, c valkey.Client) error {
-		answer, err := claimScript.Exec(ctx, c, keys, args).AsStrSlice()
-		if err == nil && len(answer) == 2 {
-			kind, found = answer[0], answer[1]
-		}
-		return err
-	})
-	if err == nil && kind == "owned" && values["join"] == "" {
-		err = ts.point(ctx, n.Key, pointer{n.ID, n.Account})
-	}
-	return kind, found, err
-}
-
-func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
-
-// newer reports whether a value may be one of a later version of this program.
-func newer(sealed string) bool { return len(sealed) > 0 && sealed[0] > sealVersion && sealed[0] < 32 }
-
-// point makes a join key lead to a transaction.
-func (ts *transactions) point(ctx context.Context, k policy.JoinKey, p pointer) error {
-	key := ts.joinKey(k)
-	if key == "" {
-		return nil
-	}
-	sealed, err := ts.sealPointer(key, p)
-	if err != nil {
-		return err
-	}
-	return ts.call(ctx, func(ctx context.Context, c valkey.Client) error {
-		return c.Do(ctx, c.B().Set().Key(key).Value(sealed).Px(pointerLife).Build()).Error()
-	})
 }
 
 // give reports whether this login is the first to be given the answer after the end. Where the store can't be asked, the
