@@ -4,6 +4,7 @@ import (
 	_ "embed"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/messages"
 )
 
 // Example is a complete configuration with every key that this version understands, each explained once.
@@ -25,6 +26,7 @@ type Config struct {
 	Remember     Remember
 	Cluster      Cluster
 	Guard        Guard
+	Messages     messages.Texts // that replace the defaults
 	Log          Log
 	Admin        Admin
 	State        State
@@ -59,6 +61,7 @@ func (l *loader) config() *Config {
 		Remember: single(l, "remember", readRemember),
 		Cluster:  single(l, "cluster", readCluster),
 		Guard:    single(l, "guard", readGuard),
+		Messages: single(l, "messages", readMessages),
 		Log:      single(l, "log", readLog),
 		Admin:    single(l, "admin", readAdmin),
 		State:    single(l, "state", readState),

@@ -110,6 +110,7 @@ func TestExampleComplete(t *testing.T) {
 		"remember":     func(t *table) { readRemember(t) },
 		"cluster":      func(t *table) { readCluster(t) },
 		"guard":        func(t *table) { readGuard(t) },
+		"messages":     func(t *table) { readMessages(t) },
 		"admin":        func(t *table) { readAdmin(t) },
 		"log":          func(t *table) { readLog(t) },
 		"state":        func(t *table) { readState(t) },
@@ -143,7 +144,7 @@ func TestExampleComplete(t *testing.T) {
 // TestExampleDefaults: a key that the example shows without "example" or "required" has its default there.
 func TestExampleDefaults(t *testing.T) {
 	defaults := load(t, minimal)
-	example := load(t, minimal+exampleTables(t, "listen", "username", "remember", "cluster", "guard", "state", "admin", "log"))
+	example := load(t, minimal+exampleTables(t, "listen", "username", "remember", "cluster", "guard", "messages", "state", "admin", "log"))
 	defaults.Clients, example.Clients, defaults.Duo, example.Duo = nil, nil, nil, nil
 	example.Username.StripDomain, example.Admin.Address, example.Admin.HelpDesk = nil, "", nil
 	if !reflect.DeepEqual(defaults, example) {

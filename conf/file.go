@@ -26,6 +26,7 @@ func (l *loader) open(path string) {
 	if main == nil {
 		return
 	}
+	l.files = append(l.files, main)
 	seen := []string{filepath.Join(main.dir, filepath.Base(path))}
 	for _, name := range l.includes(main) {
 		abs, err := filepath.Abs(name)
@@ -37,6 +38,7 @@ func (l *loader) open(path string) {
 		if f == nil {
 			continue
 		}
+		l.files = append(l.files, f)
 		if _, ok := f.tree["include"]; ok {
 			l.bad(place{file: f, index: -1, key: "include"}, "stands in an included file; want it in %s only", path)
 		}
@@ -65,7 +67,6 @@ func (l *loader) read(name string) *file {
 		l.syntax(f, err)
 		return nil
 	}
-	l.files = append(l.files, f)
 	return f
 }
 

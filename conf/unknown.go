@@ -36,7 +36,7 @@ func isUnbuilt(table, key, value string) (word string, ok bool) {
 
 // tableNames are the tables that the top of a file may hold.
 var tableNames = []string{
-	"duo", "application", "listen", "client", "first_factor", "username", "user", "rule", "reply", "remember", "cluster", "guard", "admin", "log", "state",
+	"duo", "application", "listen", "client", "first_factor", "username", "user", "rule", "reply", "remember", "cluster", "guard", "messages", "admin", "log", "state",
 }
 
 // unknownTables reports what stands at the top of a file and is no table of ours.

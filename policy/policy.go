@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"duoradiusd/policy/messages"
 )
 
 // Settings is what the configuration says about logins.
@@ -12,8 +14,9 @@ type Settings struct {
 	Unlisted UnlistedMode // zero: UnlistedAsk
 	Unproven UnprovenMode // zero: UnprovenReject
 	Users    []User
-	Rules    []Rule  // the first that fits decides
-	Replies  []Reply // of all that fit, the attributes go into the Access-Accept
+	Rules    []Rule         // the first that fits decides
+	Replies  []Reply        // of all that fit, the attributes go into the Access-Accept
+	Messages messages.Texts // what users read; nil: the defaults
 
 	BindTo []Binding     // what an approval holds for, beside the user
 	Idle   time.Duration // an approval ends when unused this long; 0 = no such limit

@@ -17,6 +17,7 @@ type Rule struct {
 	Hours    []Hours        // when the login begins
 
 	Need     Need           // zero: NeedRequired
+	Message  string         // for the user, of NeedDeny; "" is the sentence of a wrong password
 	Mode     Mode           // zero: the client's
 	Factors  []Factor       // nil: the client's
 	Remember *time.Duration // nil: the user's or the client's

@@ -150,11 +150,11 @@ func stricter(a, b terms) terms {
 }
 
 // denied rejects what the configuration rejects whatever the factors say. The user is told the same as after a wrong
-// password.
+// password, unless the rule has a message of its own.
 func (l *login) denied() *Verdict {
 	switch {
 	case l.terms.need == NeedDeny:
-		return end(l.reject(ReasonDeniedByRule, sayWrong))
+		return end(l.reject(ReasonDeniedByRule, orElse(l.terms.rule.Message, sayWrong)))
 	case l.rejectedElsewhere():
 		return end(l.reject(ReasonElsewhere, sayWrong))
 	case l.user == nil && l.settings.Unlisted == UnlistedReject:

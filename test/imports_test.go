@@ -22,12 +22,13 @@ var tree = []struct {
 	imports []string
 }{
 	{"internal/", nil},
-	{"policy", nil},
+	{"policy", []string{"policy/messages"}},
 	{"policy/failover", nil},
+	{"policy/messages", nil},
 	{"policy/", []string{"internal/", "policy", "policy/failover"}},
 	{"radiusd", []string{"internal/", "policy", "radiusd/"}},
 	{"radiusd/", []string{"policy", "radiusd", "radiusd/"}},
-	{"conf", []string{"internal/", "policy"}},
+	{"conf", []string{"internal/", "policy", "policy/messages"}},
 	{"cmd/duodemo", []string{"cmd/", "conf", "internal/", "policy", "policy/", "radiusd", "radiusd/", "test/"}},
 	{"cmd/", []string{"cmd/", "conf", "internal/", "policy", "policy/", "radiusd", "radiusd/"}},
 	{"test/nas", nil}, // it cross-checks the server

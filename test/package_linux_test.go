@@ -202,7 +202,8 @@ func (l *life) install() {
 		l.t.Errorf("version %q, want %q", got, want)
 	}
 	for _, name := range []string{"man/man8/duoradiusd-serve.8.gz", "man/man5/duoradiusd.toml.5.gz", "doc/duoradiusd/LICENSES",
-		"doc/duoradiusd/sbom.cdx.json", "bash-completion/completions/duoradiusd"} {
+		"doc/duoradiusd/sbom.cdx.json", "bash-completion/completions/duoradiusd", "duoradiusd/messages/de.toml", "doc/duoradiusd/clients/README.md",
+		"doc/duoradiusd/CHANGELOG.md", "doc/duoradiusd/examples/alerts.yml", "doc/duoradiusd/examples/grafana.json"} {
 		if !l.box.exists("/usr/share/" + name) {
 			l.t.Errorf("no %s", name)
 		}

@@ -63,7 +63,7 @@ One login, one push.`,
 		RunE:                       func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(serveCommand(), checkCommand(), loginCommand(), explainCommand(), statusCommand(), loginsCommand(), whyCommand(), reasonsCommand(), clientsCommand(), approvalsCommand(), guardCommand(), reloadCommand(), passwdCommand(), clusterCommand(), importCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), loginCommand(), explainCommand(), statusCommand(), loginsCommand(), whyCommand(), reasonsCommand(), messagesCommand(), clientsCommand(), approvalsCommand(), guardCommand(), reloadCommand(), passwdCommand(), clusterCommand(), importCommand(), versionCommand())
 	root.AddCommand(systemCommands()...)
 	return root
 }

@@ -150,6 +150,7 @@ func settings(c *conf.Config) policy.Settings {
 		Uses:     c.Remember.Uses,
 		Guard:    policy.PushLimits{Pushes: c.Guard.Pushes, Window: c.Guard.Window, Cooldown: c.Guard.Cooldown},
 	}
+	s.Messages = c.Messages
 	s.Guesses = c.Guard.Guesses
 	s.Rules = c.Rules
 	s.Users = make([]policy.User, 0, len(c.Users))
