@@ -2,7 +2,6 @@ package shared
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strconv"
@@ -34,16 +33,6 @@ const (
 	clockSkew       = time.Minute         // between the clocks of two daemons, where an approval's age counts
 	useTries        = 4                   // where others use the same approval at the same moment
 )
-
-// storedApproval is one field of a user's hash.
-type storedApproval struct {
-	Key      policy.ApprovalKey
-	Factor   policy.Factor // that earned it
-	Epoch    int64
-	At, Used time.Time // by the clock of the daemon that wrote it
-	Lifetime time.Duration
-	Uses     int
-}
 
 func newApprovals(l *link, local policy.Approvals) *approvals {
 	epochs, err := simplelru.NewLRU[string, int64](maxEpochs, nil)
@@ -105,8 +94,8 @@ func (a *approvals) get(ctx context.Context, tag string, key policy.ApprovalKey)
 	if err != nil || len(values) != 2 || values[1] == "" {
 		return nil, "", err
 	}
-	got = a.unseal(hash, field, values[1])
-	if got == nil || got.Key != key || got.Epoch != a.epoch(tag, values[0]) {
+	got = a.unseal(hash, field, values[1], &key)
+	if got == nil || got.Epoch != a.epoch(tag, values[0]) {
 		return nil, "", nil
 	}
 	return got, values[1], nil
@@ -125,19 +114,22 @@ func valuesOf(r valkey.ValkeyResult) ([]string, error) {
 	return values, nil
 }
 
-func (a *approvals) unseal(hash, field, sealed string) *storedApproval {
+// unseal returns what is sealed in a field; nil where it does not count here. Where key is given, nothing else will do.
+func (a *approvals) unseal(hash, field, sealed string, key *policy.ApprovalKey) *storedApproval {
 	b, ok := a.config.Keys.open(hash+"/"+field, sealed, a.config.Now())
-	got := new(storedApproval)
-	if !ok || json.Unmarshal(b, got) != nil || a.field(got.Key) != field {
+	if !ok {
+		return nil
+	}
+	got, ok := decodeApproval(b, key)
+	if !ok || key == nil && a.field(got.Key) != field {
 		return nil
 	}
 	return got
 }
 
-func (a *approvals) sealed(hash string, s *storedApproval) (field, sealed string, err error) {
-	b, err := json.Marshal(s)
+func (a *approvals) sealed(hash string, s *storedApproval) (field, sealed string) {
 	field = a.field(s.Key)
-	return field, a.config.Keys.seal(hash+"/"+field, b, s.At.Add(s.Lifetime)), err
+	return field, a.config.Keys.seal(hash+"/"+field, s.encode(), s.At.Add(s.Lifetime))
 }
 
 // epoch returns the epoch of a user's hash; 0 where there is none, or where it is an older one than was seen before.
@@ -174,10 +166,7 @@ return 1`)
 // replace counts a use, unless another daemon has just counted one.
 func (a *approvals) replace(ctx context.Context, tag, before string, s *storedApproval) (counted bool, err error) {
 	hash := a.hash(tag)
-	field, sealed, err := a.sealed(hash, s)
-	if err != nil {
-		return false, err
-	}
+	field, sealed := a.sealed(hash, s)
 	err = a.call(ctx, func(ctx context.Context, c valkey.Client) error {
 		n, err := replaceScript.Exec(ctx, c, []string{hash}, []string{field, before, sealed}).AsInt64()
 		counted = n == 1
@@ -211,10 +200,7 @@ func (a *approvals) Add(ctx context.Context, key policy.ApprovalKey, factor poli
 		if s.Epoch = a.epoch(tag, before); s.Epoch == 0 {
 			s.Epoch, epoch = a.nextEpoch(tag)
 		}
-		field, sealed, err := a.sealed(hash, s)
-		if err != nil {
-			return err
-		}
+		field, sealed := a.sealed(hash, s)
 		delete(all, epochField)
 		args := append([]string{before, epoch, field, sealed, strconv.FormatInt(life.Milliseconds(), 10)}, a.spent(hash, all, s.Epoch, field)...)
 		// The index comes first: an approval without it would survive a report of fraud.
@@ -236,7 +222,7 @@ func (a *approvals) Add(ctx context.Context, key policy.ApprovalKey, factor poli
 func (a *approvals) spent(hash string, all map[string]string, epoch int64, keep string) (fields []string) {
 	var good []*storedApproval
 	for field, sealed := range all {
-		switch s := a.unseal(hash, field, sealed); {
+		switch s := a.unseal(hash, field, sealed, nil); {
 		case field == keep:
 		case s == nil || s.Epoch != epoch:
 			fields = append(fields, field)

@@ -50,7 +50,7 @@ func (a *approvals) forgetWhere(ctx context.Context, tag string, which func(poli
 		epoch := a.epoch(tag, all[epochField])
 		delete(all, epochField)
 		for field, sealed := range all {
-			switch s := a.unseal(hash, field, sealed); {
+			switch s := a.unseal(hash, field, sealed, nil); {
 			case s == nil || s.Epoch != epoch || a.config.Now().Sub(s.At) >= s.Lifetime:
 			case which(s.Key):
 				counted++
@@ -62,10 +62,7 @@ func (a *approvals) forgetWhere(ctx context.Context, tag string, which func(poli
 		args := []string{sealed, strconv.FormatInt((2 * longestApproval).Milliseconds(), 10)}
 		for _, s := range keep {
 			s.Epoch = next
-			field, again, err := a.sealed(hash, s)
-			if err != nil {
-				return err
-			}
+			field, again := a.sealed(hash, s)
 			args = append(args, field, again)
 		}
 		return forgetScript.Exec(ctx, c, []string{hash}, args).Error()
@@ -187,7 +184,7 @@ func (a *approvals) listOf(ctx context.Context, tag string) (list []policy.Appro
 	})
 	epoch := a.epoch(tag, all[epochField])
 	for field, sealed := range all {
-		s := a.unseal(hash, field, sealed)
+		s := a.unseal(hash, field, sealed, nil)
 		if s == nil || s.Epoch != epoch || now.Sub(s.At) >= s.Lifetime {
 			continue
 		}

@@ -40,6 +40,7 @@ var rows = []struct {
 	run   func(*bench, context.Context) error
 }{
 	{"remembered", nil, (*bench).remembered},
+	{"redis", nil, (*bench).inRedis},
 	{"push", nil, (*bench).push},
 	{"pending", func(s scale) int { return max(maxConnections, s.Pending*2/100) + 500 }, (*bench).pending},
 	{"latency", nil, (*bench).latency},
