@@ -1,13 +1,10 @@
 package radiusd
 
 import (
-	"context"
 	"hash/maphash"
 	"net/netip"
 	"sync"
 	"time"
-
-	"duoradiusd/policy"
 )
 
 const (
@@ -37,13 +34,6 @@ func (d *datagram) requestKey() requestKey {
 	return requestKey(h.Sum64())
 }
 
-// slot is what a client uses for one request at a time (RFC 2865 §3): a new Request Authenticator on it means that the
-// client has given up the request that it sent there before (RFC 5080 §2.2.2).
-type slot struct {
-	asker
-	identifier byte
-}
-
 // asker is where a reply goes to, and where it leaves from.
 type asker struct {
 	listener *listener
@@ -62,8 +52,9 @@ type request struct {
 	reusesAuthenticator bool // of a request under another Identifier
 
 	// Guarded by duplicates.mu:
+	datagram   *datagram // until it is answered
 	state      requestState
-	waiting    *waiting // nil for a request that is answered at once
+	waiting    *waiting // the login that answers it; nil for a request that is answered at once
 	copiesFrom []asker  // other askers of a request in progress
 	reply      []byte
 	expires    time.Time // of the reply
@@ -80,20 +71,13 @@ const (
 	forgotten // abandoned, discarded or expired
 )
 
-// waiting is what is known of a request that takes time: a login by user.
-type waiting struct {
-	abandon context.CancelCauseFunc
-	asking  retransmissions
-	older   *request // another one on the same slot that goes on side by side
-}
-
 // duplicates holds the requests in progress and the replies that are kept for copies (RFC 5080 §2.2.2).
 type duplicates struct {
 	maxInFlight int
 
 	mu       sync.Mutex // guards everything below
 	byKey    map[requestKey]*request
-	bySlot   map[slot]*request // those that wait; the newest on each slot
+	bySlot   map[slot]*waiting // the newest login on each slot
 	oldest   *request          // of the kept replies
 	newest   *request
 	kept     int
@@ -102,13 +86,14 @@ type duplicates struct {
 }
 
 func newDuplicates(maxInFlight int) *duplicates {
-	t := &duplicates{maxInFlight: maxInFlight, byKey: make(map[requestKey]*request), bySlot: make(map[slot]*request)}
+	t := &duplicates{maxInFlight: maxInFlight, byKey: make(map[requestKey]*request), bySlot: make(map[slot]*waiting)}
 	t.idle = sync.NewCond(&t.mu)
 	return t
 }
 
 // add adds x as a new request, or says why not. A copy of a request that is known gets the kept reply, or nothing while that
-// one is in progress: then its sender will get the reply as well. resumes says that x answers a challenge.
+// one is in progress: then its sender will get the reply as well. A retry of a login that waits gets that login's reply.
+// resumes says that x answers a challenge.
 func (t *duplicates) add(x *request, resumes bool, now time.Time) (reply []byte, why dropReason) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -125,13 +110,18 @@ func (t *duplicates) add(x *request, resumes bool, now time.Time) (reply []byte,
 	if !hasRoom(t.inFlight, t.maxInFlight, resumes) || !hasRoom(traffic.inFlight, perClient(t.maxInFlight), resumes) {
 		return nil, dropOverloaded
 	}
-	if !t.supersede(x, now) {
+	login, ok := t.takeSlot(x, now)
+	if !ok {
 		return nil, dropThirdOnIdentifier
 	}
 	x.reusesAuthenticator = traffic.replays.add(x.authenticator, x.slot.identifier, now)
 	t.byKey[x.key] = x
 	t.inFlight++
 	traffic.inFlight++
+	if login != nil {
+		t.retry(login, x, now)
+		return nil, dropInProgress
+	}
 	return nil, notDropped
 }
 
@@ -151,11 +141,12 @@ func (t *duplicates) known(x *request, now time.Time) *request {
 
 // copied is called with duplicates.mu held, when a copy of x has come.
 func (x *request) copied(from asker, now time.Time) (reply []byte, why dropReason) {
-	if x.waiting != nil || x.state == answered {
-		x.client.traffic.behaviour.copied(x, now)
-	}
 	if x.state == answered {
+		x.client.traffic.behaviour.copyServed()
 		return x.reply, notDropped
+	}
+	if x.waiting != nil {
+		x.client.traffic.behaviour.copied(x.waiting, now)
 	}
 	x.answerAlso(from)
 	return nil, dropInProgress
@@ -175,35 +166,6 @@ func (x *request) answerAlso(from asker) {
 	x.copiesFrom = append(x.copiesFrom, from)
 }
 
-// supersede abandons the requests on x's slot that the client has given up by sending x. It reports false, and nothing has
-// changed, when there is no room for x.
-//
-// A packet that anybody could have sent must not cancel a push that rings (RFC 5080 §3): without a valid
-// Message-Authenticator x goes on side by side with what is in progress, two at most.
-func (t *duplicates) supersede(x *request, now time.Time) bool {
-	y := t.bySlot[x.slot]
-	if y == nil {
-		return true
-	}
-	if !x.authentic {
-		return y.waiting.older == nil
-	}
-	for ; y != nil; y = t.bySlot[x.slot] {
-		y.client.traffic.behaviour.superseded(y, now)
-		t.abandon(y)
-	}
-	return true
-}
-
-// wait notes that x is not answered at once: it is a login by user, which abandon ends.
-func (t *duplicates) wait(x *request, user string, abandon context.CancelCauseFunc, now time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	x.waiting = &waiting{abandon: abandon, older: t.bySlot[x.slot]}
-	t.bySlot[x.slot] = x
-	x.client.traffic.loginWaits(x, user, now)
-}
-
 // hasRoom keeps the last sixteenth of limit for answers to challenges: a user half-way through comes before a new one
 // (RFC 5080 §2.2.3).
 func hasRoom(taken, limit int, resumes bool) bool {
@@ -216,16 +178,9 @@ func hasRoom(taken, limit int, resumes bool) bool {
 // perClient keeps one client from taking all the room that there is.
 func perClient(all int) int { return max(all*3/4, 1) }
 
-// abandon ends a request that waits; nobody is answered. It is called with mu held.
-func (t *duplicates) abandon(x *request) {
-	t.forget(x)
-	t.leaveFlight(x)
-	x.waiting.abandon(policy.ErrAbandoned)
-}
-
 // forget is called with mu held.
 func (t *duplicates) forget(x *request) {
-	x.state = forgotten
+	x.state, x.datagram = forgotten, nil
 	if t.byKey[x.key] == x {
 		delete(t.byKey, x.key)
 	}
@@ -233,10 +188,6 @@ func (t *duplicates) forget(x *request) {
 
 // leaveFlight is called with mu held, once for every request that was in flight.
 func (t *duplicates) leaveFlight(x *request) {
-	if x.waiting != nil {
-		t.leaveSlot(x)
-		x.client.traffic.loginEnds(x)
-	}
 	t.inFlight--
 	x.client.traffic.inFlight--
 	if t.inFlight == 0 {
@@ -244,32 +195,16 @@ func (t *duplicates) leaveFlight(x *request) {
 	}
 }
 
-func (t *duplicates) leaveSlot(x *request) {
-	newest := t.bySlot[x.slot]
-	if newest != x {
-		newest.waiting.older = x.waiting.older // two at most
-		return
-	}
-	if x.waiting.older == nil {
-		delete(t.bySlot, x.slot)
-		return
-	}
-	t.bySlot[x.slot] = x.waiting.older
-}
-
 // finish keeps x's reply. It reports whether the reply is to be sent, and to whom beside the first asker: not when x was
-// abandoned or answered before.
+// answered before.
 func (t *duplicates) finish(x *request, reply []byte, now time.Time) (others []asker, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if x.state != inFlight {
 		return nil, false
 	}
-	if x.waiting != nil {
-		x.client.traffic.behaviour.answered(x, now)
-	}
 	t.leaveFlight(x)
-	x.state, x.reply = answered, reply
+	x.state, x.reply, x.datagram = answered, reply, nil
 	t.keep(x, now)
 	t.expire(now)
 	return x.copiesFrom, true
@@ -288,16 +223,15 @@ func (t *duplicates) keep(x *request, now time.Time) {
 }
 
 // discard forgets a request that gets no reply, so that the client's copy is a new try.
-func (t *duplicates) discard(x *request) bool {
+func (t *duplicates) discard(x *request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if x.state != inFlight {
-		return false
+		return
 	}
 	t.leaveFlight(x)
 	t.forget(x)
 	x.client.traffic.replays.forget(x.authenticator, x.slot.identifier, x.reusesAuthenticator)
-	return true
 }
 
 // expire forgets the oldest replies, those that are too old and those that are too many. It is called with mu held. One
@@ -335,10 +269,10 @@ func (t *duplicates) load() (inFlight, kept int) {
 func (t *duplicates) pending() (list []PendingLogin) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, x := range t.bySlot {
-		for ; x != nil; x = x.waiting.older {
-			a := &x.waiting.asking
-			list = append(list, PendingLogin{x.client.Name, a.user, a.first, a.copies})
+	for _, login := range t.bySlot {
+		for ; login != nil; login = login.older {
+			a := &login.asking
+			list = append(list, PendingLogin{login.client.Name, a.user, a.first, a.copies})
 		}
 	}
 	return list

@@ -2,6 +2,7 @@ package radiusd_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"fmt"
 	"testing"
 	"time"
@@ -18,11 +19,11 @@ const (
 	dropOverloaded = "too many logins in progress"
 )
 
-// anew returns another login on the Identifier of r.
+// anew returns another user's login on the Identifier of r.
 func anew(r *nas.Request) *nas.Request {
-	again := login().Sign(r.MessageAuthenticator)
-	again.Identifier = r.Identifier
-	return again
+	other := nas.AccessRequest(secret, "user-"+rand.Text(), "hunter2").Sign(r.MessageAuthenticator)
+	other.Identifier = r.Identifier
+	return other
 }
 
 func TestD1_D3_RepeatedWhileInProgress(t *testing.T) {
@@ -204,6 +205,96 @@ func TestD7_UnsignedCancelsNothing(t *testing.T) {
 			if got := len(d.decider.calls()); got != 3 {
 				t.Errorf("%d logins reached the Decider, want 3", got)
 			}
+		})
+	}
+}
+
+// told has a client tell its users' addresses.
+func told(c *radiusd.Client) { c.UserIP = []string{"Calling-Station-Id"} }
+
+// retried returns r once more, as libraries do that build each try anew: with another Request Authenticator.
+func retried(r *nas.Request, sign nas.Placement) *nas.Request {
+	again := *r
+	rand.Read(again.Authenticator[:])
+	return again.Sign(sign)
+}
+
+// TestD7_RetryWithANewAuthenticator: a retry on one Identifier is the same login. One that is signed takes the place of those
+// before it. Of unsigned ones the first and the newest get the answer, whoever sent them.
+func TestD7_RetryWithANewAuthenticator(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		tries    []nas.Placement
+		answered []bool
+	}{
+		{"signed", []nas.Placement{nas.First, nas.First, nas.First}, []bool{false, false, true}},
+		{"unsigned", []nas.Placement{nas.None, nas.None, nas.None, nas.None}, []bool{true, false, false, true}},
+		{"unsigned after signed", []nas.Placement{nas.First, nas.None, nas.None}, []bool{true, false, true}},
+		{"signed after unsigned", []nas.Placement{nas.None, nas.None, nas.First}, []bool{false, false, true}},
+	} {
+		for _, address := range []string{"", "198.51.100.7"} {
+			t.Run(tt.name+" "+address, func(t *testing.T) {
+				d := open(t, house{clients: []*radiusd.Client{client(told)}})
+				n := d.nas("")
+				first := login().AddString(nas.CallingStationID, address).ProxyState("p")
+				tries := make([]*nas.Request, len(tt.tries))
+				for i, sign := range tt.tries {
+					tries[i] = retried(first, sign)
+					d.send(n, tries[i])
+				}
+				c := d.next()
+				eventually(t, "the retries are read", func() bool { return d.Drops()[dropInProgress] == uint64(len(tries)-1) })
+				if c.ctx.Err() != nil {
+					t.Error("the login was abandoned")
+				}
+				c.verdict <- accept
+				replies := make([]*nas.Response, len(tries))
+				for i, want := range tt.answered {
+					if want {
+						replies[i] = d.reply(n, tries[i])
+					}
+				}
+				for i, want := range tt.answered {
+					if !want {
+						d.drops(n, dropReplayed, tries[i].Bytes())
+					} else if again := d.ask(n, tries[i]); replies[i].Code != nas.CodeAccessAccept || !bytes.Equal(again.Raw, replies[i].Raw) {
+						t.Errorf("try %d: %v, and then %v", i, replies[i], again)
+					}
+				}
+				eventually(t, "one login line", func() bool { return len(d.log.lines("msg=login")) == 1 })
+				if inFlight, _ := d.Pending(); inFlight != 0 || len(d.decider.calls()) != 1 {
+					t.Errorf("%d logins reached the Decider, %d are in progress", len(d.decider.calls()), inFlight)
+				}
+			})
+		}
+	}
+}
+
+// TestD7_NoRetry: what differs in more than the Request Authenticator is another login.
+func TestD7_NoRetry(t *testing.T) {
+	const one, two = "198.51.100.7", "198.51.100.8"
+	for name, other := range map[string]*nas.Request{
+		"another name":     nas.AccessRequest(secret, "al", "hunter2").AddString(nas.CallingStationID, one),
+		"another password": nas.AccessRequest(secret, "jo", "hunter3").AddString(nas.CallingStationID, one),
+		"another address":  login().AddString(nas.CallingStationID, two),
+		"no address":       login(),
+		"a State":          login().AddString(nas.CallingStationID, one).State([]byte("s")),
+		"another method":   nas.AccessRequest(secret, "jo", "").CHAP("hunter2").AddString(nas.CallingStationID, one),
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := open(t, house{clients: []*radiusd.Client{client(told)}})
+			n := d.nas("")
+			first := unsigned().AddString(nas.CallingStationID, one)
+			other.Identifier = first.Identifier
+			other.Sign(nas.None)
+			d.send(n, first)
+			a := d.next()
+			d.send(n, other)
+			b := d.next()
+			a.verdict <- accept
+			d.reply(n, first)
+			b.verdict <- reject
+			d.reply(n, other)
 		})
 	}
 }

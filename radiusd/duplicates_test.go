@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"duoradiusd/test/nas"
 )
 
 var start = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
@@ -24,6 +26,17 @@ func requestNo(n int, c *Client) *request {
 func (t *duplicates) begin(x *request, resumes bool, now time.Time) dropReason {
 	_, why := t.add(x, resumes, now)
 	return why
+}
+
+// answer ends the login of x, which waits, with a reply; of none: nobody gets one.
+func (t *duplicates) answer(x *request, reply []byte, now time.Time) {
+	for _, y := range t.end(x, reply != nil, now) {
+		if reply == nil {
+			t.discard(y)
+		} else {
+			t.finish(y, reply, now)
+		}
+	}
 }
 
 // copyOf has another copy of x come.
@@ -189,11 +202,18 @@ func TestDuplicatesAtRandom(t *testing.T) {
 		pick := func() *request { return all[dice.IntN(len(all))] }
 		switch kind := dice.IntN(4); {
 		case kind < 2:
-			x := &request{client: clients[dice.IntN(2)], authentic: dice.IntN(2) == 0, key: requestKey(n)}
+			c := clients[dice.IntN(2)]
+			x := &request{client: c, authentic: dice.IntN(2) == 0, key: requestKey(n), datagram: someLogin(t, c, dice)}
 			x.slot.identifier = byte(dice.IntN(10))
 			rand.Read(x.authenticator[:])
 			before := table.inFlight
-			if why := table.begin(x, dice.IntN(4) == 0, now); why != notDropped {
+			if why := table.begin(x, dice.IntN(4) == 0, now); why == dropInProgress { // a login that waits is asked for once more
+				if x.waiting == nil || !slices.Contains(x.waiting.requests, x) {
+					t.Fatal("a retry is not answered")
+				}
+				all = append(all, x)
+				break
+			} else if why != notDropped {
 				if table.inFlight != before {
 					t.Fatalf("refused as %q, and yet something changed", why)
 				}
@@ -206,20 +226,36 @@ func TestDuplicatesAtRandom(t *testing.T) {
 				table.finish(x, []byte{1}, now)
 			}
 		case len(all) == 0:
-		case kind == 2:
+		case kind == 2, dice.IntN(4) == 0:
 			x := pick()
-			before := x.reply
-			if _, sent := table.finish(x, []byte{1}, now); sent && (abandoned[x] || before != nil) {
-				t.Fatal("answered twice, or after it was abandoned")
+			requests := []*request{x}
+			if x.waiting != nil {
+				requests = table.end(x, kind == 2, now)
 			}
-		case dice.IntN(4) == 0:
-			table.discard(pick())
+			for _, y := range requests {
+				before := y.reply
+				if kind != 2 {
+					table.discard(y)
+				} else if _, sent := table.finish(y, []byte{1}, now); sent && (abandoned[x] || before != nil) {
+					t.Fatal("answered twice, or after it was abandoned")
+				}
+			}
 		default:
 			table.copyOf(pick(), now)
 		}
 		check(t, table, clients)
 		all = all[max(0, len(all)-60):]
 	}
+}
+
+// someLogin is one of four logins of c, which a retry may be of.
+func someLogin(t *testing.T, c *Client, dice *mathrand.Rand) *datagram {
+	r := nas.AccessRequest(testSecret, []string{"jo", "al"}[dice.IntN(2)], []string{"hunter2", ""}[dice.IntN(2)])
+	p, why := walk(r.Bytes())
+	if why != notDropped {
+		t.Fatal(why)
+	}
+	return &datagram{client: c, packet: p}
 }
 
 // check fails when the table contradicts itself.
@@ -237,19 +273,21 @@ func check(t *testing.T, table *duplicates, clients []*Client) {
 			}
 		}
 	}
-	for s, x := range table.bySlot {
-		n, authentic := 0, 0
-		for ; x != nil; x = x.waiting.older {
-			if x.slot != s || x.state != inFlight {
-				t.Fatal("a slot leads to a request that is over")
+	for s, login := range table.bySlot {
+		n := 0
+		for ; login != nil; login = login.older {
+			if n++; login.slot != s || len(login.requests) == 0 || len(login.requests) > 2 {
+				t.Fatalf("a slot leads to a login that is over, or of too many requests: %d", len(login.requests))
 			}
-			if n++; x.authentic {
-				authentic++
+			for _, x := range login.requests {
+				if x.slot != s || x.state != inFlight || x.waiting != login {
+					t.Fatal("a login's request is over, or is another's")
+				}
+				waits--
 			}
-			waits--
 		}
-		if n > 2 || authentic > 1 {
-			t.Fatalf("%d requests on one slot, %d of them authentic", n, authentic)
+		if n > 2 {
+			t.Fatalf("%d logins on one slot", n)
 		}
 	}
 	if waits != 0 {

@@ -141,34 +141,48 @@ func (l *login) waitForRejectDelay(ctx context.Context) {
 	}
 }
 
-// reply answers the request, once: it signs, keeps, sends and logs the reply.
+// reply answers the login, once: each of its requests gets a reply of its own.
 func (l *login) reply(v *policy.Verdict) {
-	x, d := l.request, l.datagram
-	if v.Outcome == policy.OutcomeDiscard {
-		if l.server.duplicates.discard(x) {
-			l.log(v, "none", time.Now())
+	now := time.Now()
+	requests := []*request{l.request}
+	if l.request.waiting != nil {
+		if requests = l.server.duplicates.end(l.request, v.Outcome != policy.OutcomeDiscard, now); len(requests) == 0 {
+			if v.Reason == policy.ReasonAbandoned {
+				l.log(v, "none", now)
+			}
+			return
 		}
+	}
+	if v.Outcome == policy.OutcomeDiscard {
+		for _, x := range requests {
+			l.server.duplicates.discard(x)
+		}
+		l.log(v, "none", now)
 		return
 	}
+	code := ""
+	for _, x := range requests {
+		v, code = l.answer(x, v)
+	}
+	l.log(v, code, time.Now())
+}
+
+// answer signs, keeps and sends the reply to one request of the login. It returns what was answered, and the reply's code.
+func (l *login) answer(x *request, v *policy.Verdict) (*policy.Verdict, string) {
+	d := x.datagram
 	b, err := d.packet.answer(l.buffer, x.client, v)
 	if err != nil {
 		v = &policy.Verdict{Reason: policy.ReasonUnanswerable, User: v.User, Err: err}
 		b, _ = d.packet.answer(l.buffer, x.client, v)
 	}
-	now := time.Now()
-	others, ok := l.server.duplicates.finish(x, b, now)
-	if !ok {
-		if v.Reason == policy.ReasonAbandoned {
-			l.log(v, "none", now)
+	if others, ok := l.server.duplicates.finish(x, b, time.Now()); ok {
+		d.answer(b)
+		for _, other := range others {
+			other.send(b)
 		}
-		return
+		if v.Outcome != policy.OutcomeReject {
+			l.server.noteUnsignedLogin(d, v)
+		}
 	}
-	d.answer(b)
-	if v.Outcome != policy.OutcomeReject {
-		l.server.noteUnsignedLogin(d, v)
-	}
-	for _, other := range others {
-		other.send(b)
-	}
-	l.log(v, radius.Code(b[0]).String(), now)
+	return v, radius.Code(b[0]).String()
 }

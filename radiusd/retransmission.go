@@ -72,41 +72,44 @@ func (s *samples) median() time.Duration {
 	return list[len(list)/2]
 }
 
-// copied notes a copy of a request, called with duplicates.mu held.
-func (p *behaviour) copied(x *request, now time.Time) {
+// copyServed notes a copy of a request that had its reply.
+func (p *behaviour) copyServed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if x.state == answered {
-		p.served++
-		return
-	}
+	p.served++
+}
+
+// copied notes that the client asks for a login in progress once more, called with duplicates.mu held.
+func (p *behaviour) copied(login *waiting, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.silent++
-	last := x.waiting.asking.last
-	if x.waiting.asking.add(now); x.waiting.asking.last != last {
-		p.intervals.add(x.waiting.asking.interval)
+	last := login.asking.last
+	if login.asking.add(now); login.asking.last != last {
+		p.intervals.add(login.asking.interval)
 	}
 }
 
-// superseded notes that the client sent another request on x's slot, whereby it gave x up.
-func (p *behaviour) superseded(x *request, now time.Time) {
+// superseded notes that the client sent another login on this one's slot, whereby it gave this one up.
+func (p *behaviour) superseded(login *waiting, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	end := now
-	if due := x.waiting.asking.nextDue(); x.waiting.asking.interval > 0 && due.Before(now) {
+	if due := login.asking.nextDue(); login.asking.interval > 0 && due.Before(now) {
 		end = due
 	}
-	p.noteGivenUp(x, end)
+	p.noteGivenUp(login, end)
 }
 
 // soonestRetry is how soon a second login of a user says that the client has given up the first.
 const soonestRetry = time.Second
 
-// asksAnew notes that a user logs in again while x, a login of theirs, is in progress. As long as a copy of x may come
+// asksAnew notes that a user logs in again while another login of theirs is in progress. As long as a copy of that may come
 // the client waits; then the user does it by another device.
-func (p *behaviour) asksAnew(x *request, now time.Time) {
+func (p *behaviour) asksAnew(login *waiting, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a, end := &x.waiting.asking, now
+	a, end := &login.asking, now
 	switch typical := p.intervals.median(); {
 	case now.Sub(a.first) < soonestRetry:
 		return
@@ -117,30 +120,40 @@ func (p *behaviour) asksAnew(x *request, now time.Time) {
 	case typical > 0 && now.Sub(a.first) < 2*typical:
 		return
 	}
-	p.noteGivenUp(x, end)
+	p.noteGivenUp(login, end)
 }
 
-// answered notes that x gets its reply. A client that asked at intervals and has long stopped listens no more.
-func (p *behaviour) answered(x *request, now time.Time) {
+// answered notes that a login gets its reply. A client that asked at intervals and has long stopped listens no more.
+func (p *behaviour) answered(login *waiting, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	a := &x.waiting.asking
-	if a.interval == 0 {
-		return
+	if login.asking.stopped(now) {
+		p.noteGivenUp(login, login.asking.nextDue())
 	}
-	if due := a.nextDue(); now.Sub(a.last) > 2*due.Sub(a.last) {
-		p.noteGivenUp(x, due)
-	}
+}
+
+// stopped reports whether a client that asked at intervals has long stopped.
+func (a *retransmissions) stopped(now time.Time) bool {
+	return a.interval > 0 && now.Sub(a.last) > 2*a.nextDue().Sub(a.last)
+}
+
+// givenUp reports whether the client no longer waits for a login's answer: it was seen to give it up, it has stopped asking,
+// or it waits for longer than it does as a rule.
+func (p *behaviour) givenUp(login *waiting, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := &login.asking
+	return a.gaveUp || a.stopped(now) || p.gaveUp >= fewGaveUp && now.Sub(a.first) > p.gaveUpAfter.median()
 }
 
 // noteGivenUp is called with mu held.
-func (p *behaviour) noteGivenUp(x *request, when time.Time) {
-	if x.waiting.asking.gaveUp {
+func (p *behaviour) noteGivenUp(login *waiting, when time.Time) {
+	if login.asking.gaveUp {
 		return
 	}
-	x.waiting.asking.gaveUp = true
+	login.asking.gaveUp = true
 	p.gaveUp++
-	p.gaveUpAfter.add(when.Sub(x.waiting.asking.first))
+	p.gaveUpAfter.add(when.Sub(login.asking.first))
 }
 
 // PatienceReport is how a client was seen to ask again, and to give up.

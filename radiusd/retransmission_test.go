@@ -53,10 +53,10 @@ func (s story) tell(t *testing.T, table *duplicates, c *Client, n int) {
 	end := max(s.answered, s.newOnID, s.newLogin, s.other)
 	for _, y := range all {
 		if s.answered > 0 || y != x {
-			table.finish(y, []byte("reply"), second(end))
+			table.answer(y, []byte("reply"), second(end))
 		}
 	}
-	table.discard(x)
+	table.answer(x, nil, second(end))
 }
 
 // TestPatience: what is concluded from how clients behave that were measured, and from users who are themselves.
@@ -187,7 +187,7 @@ func TestPendingLogins(t *testing.T) {
 		s.duplicates.begin(x, false, second(float64(10-n)))
 		s.duplicates.wait(x, user, func(error) {}, second(float64(10-n)))
 		if user == "answered" {
-			s.duplicates.finish(x, []byte("reply"), second(10))
+			s.duplicates.answer(x, []byte("reply"), second(10))
 		}
 		if user == "eve" {
 			s.duplicates.copyOf(x, second(10))

@@ -180,7 +180,7 @@ func (s *Server) receive(d *datagram, b, control []byte) {
 func (s *Server) admit(d *datagram, settings *Settings) dropReason {
 	x := &request{
 		key: d.requestKey(), slot: slot{d.asker, d.packet.identifier()},
-		authenticator: d.packet.authenticator(), client: d.client, authentic: d.authentic,
+		authenticator: d.packet.authenticator(), client: d.client, authentic: d.authentic, datagram: d,
 	}
 	reply, why := s.duplicates.add(x, d.packet.resumes(), d.received)
 	if reply != nil {
@@ -197,7 +197,8 @@ func (s *Server) admit(d *datagram, settings *Settings) dropReason {
 		l.reply(&v)
 		return notDropped
 	}
-	s.decideLater(&login{server: s, settings: settings, request: x, datagram: d.copied(), userIP: userIP})
+	x.datagram = d.copied()
+	s.decideLater(&login{server: s, settings: settings, request: x, datagram: x.datagram, userIP: userIP})
 	return notDropped
 }
 

@@ -16,7 +16,7 @@ type traffic struct {
 
 	// Guarded by duplicates.mu:
 	inFlight int
-	byUser   map[string]*request // the newest login of each user that waits
+	byUser   map[string]*waiting // the newest login of each user that waits
 	replays  replays
 
 	statuses statusServers
@@ -36,8 +36,8 @@ type Counts struct {
 }
 
 // loginWaits is called with duplicates.mu held.
-func (t *traffic) loginWaits(x *request, user string, now time.Time) {
-	x.waiting.asking = retransmissions{user: user, first: now, last: now}
+func (t *traffic) loginWaits(login *waiting, user string, now time.Time) {
+	login.asking = retransmissions{user: user, first: now, last: now}
 	if user == "" { // two of them need not be one user
 		return
 	}
@@ -45,14 +45,14 @@ func (t *traffic) loginWaits(x *request, user string, now time.Time) {
 		t.behaviour.asksAnew(other, now)
 	}
 	if t.byUser == nil {
-		t.byUser = make(map[string]*request)
+		t.byUser = make(map[string]*waiting)
 	}
-	t.byUser[user] = x
+	t.byUser[user] = login
 }
 
 // loginEnds is called with duplicates.mu held, once for every login that waited.
-func (t *traffic) loginEnds(x *request) {
-	if user := x.waiting.asking.user; t.byUser[user] == x {
+func (t *traffic) loginEnds(login *waiting) {
+	if user := login.asking.user; t.byUser[user] == login {
 		delete(t.byUser, user)
 	}
 }
