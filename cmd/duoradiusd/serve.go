@@ -67,9 +67,12 @@ func serve(c *cobra.Command, file string, profiles bool, by supervisor) error {
 	lines := daemon.NewLogWriter(c.ErrOrStderr())
 	go lines.Run()
 	defer lines.Close()
-	log := slog.New(by.handler(newHandler(config.Log, lines)))
+	handler := by.handler(newHandler(config.Log, lines))
+	log := slog.New(handler) // of what an administrator does, every time
 	warn(log, config)
-	d, err := daemon.New(config, log)
+	repeats := daemon.NewRepeats(handler)
+	defer repeats.Close()
+	d, err := daemon.New(config, slog.New(repeats))
 	if err != nil {
 		return err
 	}
@@ -100,7 +103,7 @@ func serve(c *cobra.Command, file string, profiles bool, by supervisor) error {
 	summary := fmt.Sprintf("duoradiusd %s listens on %s (%s)", daemon.Version(), addresses(d), d.Summary())
 	fmt.Fprintln(c.OutOrStdout(), summary)
 
-	go d.CheckKeys(ctx)
+	go d.CheckKeys(ctx, log)
 	if path := config.Admin.Socket; path != "" {
 		control, err := d.Serve(path, again)
 		if err != nil {
@@ -158,7 +161,7 @@ func reload(ctx context.Context, d *daemon.Daemon, number uint64, file string, f
 		log.Warn("reload: a change of [admin], [state] or [log] wants a restart")
 	}
 	log.Info("reload: the new configuration is in force", "summary", d.Summary())
-	go d.CheckKeys(ctx)
+	go d.CheckKeys(ctx, log)
 	return nil
 }
 

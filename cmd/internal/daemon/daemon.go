@@ -173,14 +173,14 @@ const longestLogin = 10 * time.Minute
 // recheck is the pause before Duo is asked again about keys that it has refused: an administrator may have changed them there.
 const recheck = time.Minute
 
-// CheckKeys asks Duo whether it accepts each application's keys and this machine's clock, and logs what is wrong. Until ctx
+// CheckKeys asks Duo whether it accepts each application's keys and this machine's clock, and tells log what is wrong. Until ctx
 // ends or another configuration takes over, it asks again about keys that were refused.
-func (d *Daemon) CheckKeys(ctx context.Context) {
+func (d *Daemon) CheckKeys(ctx context.Context, log *slog.Logger) {
 	var wg sync.WaitGroup
 	for name, a := range d.parts.Load().applications {
 		wg.Go(func() {
 			for {
-				a.check(ctx, d.log)
+				a.check(ctx, log)
 				if a.refused.Load() == nil {
 					return
 				}
