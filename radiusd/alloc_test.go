@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/nas"
 )
 
 // TestAcceptance22_UnknownSourcesCostNothing: not one allocation, whatever they send and from wherever.
 func TestAcceptance22_UnknownSourcesCostNothing(t *testing.T) {
 	s := newDeaf(t, allow, 0)
-	noise := make([]byte, maxLength)
+	noise := make([]byte, wire.MaxLength)
 	rand.Read(noise)
 	login := signedLogin().Bytes()
 	now := time.Now()

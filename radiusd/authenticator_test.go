@@ -13,6 +13,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/radiusd"
+	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/nas"
 )
 
@@ -183,7 +184,7 @@ func octets(t testing.TB, file string) []byte {
 // TestRFCExamples: the requests of RFC 2865 §7.1 and RFC 5997 §6.1, and the reply of the latter to the octet.
 func TestRFCExamples(t *testing.T) {
 	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{client(func(c *radiusd.Client) {
-		c.Secret, c.OmitReplyAuthenticator = []byte("xyzzy5461"), true
+		c.Secret, c.OmitReplyAuthenticator = wire.NewSecret("xyzzy5461"), true
 	})}})
 	n := d.nas("")
 	d.sendOctets(n, octets(t, "rfc2865-7.1-access-request.hex"))

@@ -2,15 +2,14 @@ package radiusd
 
 import (
 	"cmp"
-	"crypto/hmac"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 )
 
 // Presence says whether a client's requests must carry a Message-Authenticator. A wrong one is never accepted.
@@ -26,7 +25,7 @@ const (
 type Client struct {
 	Name      string
 	Addresses []netip.Prefix // where its packets come from; nothing in a packet says who sent it (RFC 2865 §3)
-	Secret    []byte
+	Secret    *wire.Secret
 
 	// What tells clients of one address apart.
 	Listen           []netip.AddrPort // only requests that come in at these listeners; none: at all
@@ -46,13 +45,12 @@ type Client struct {
 	Login *policy.Client
 
 	userIP  []addressSource
-	macs    sync.Pool // of *mac, keyed with Secret
-	traffic *traffic  // shared by all Clients of that name, so that it survives a reload
+	traffic *traffic // shared by all Clients of that name, so that it survives a reload
 }
 
 // sameSecret reports whether c, after a reload perhaps, has the secret of other.
 func (c *Client) sameSecret(other *Client) bool {
-	return c == other || hmac.Equal(c.Secret, other.Secret)
+	return c == other || c.Secret.Equal(other.Secret)
 }
 
 // DecideWithin is how long a Decider has: the client's timeout less a margin for sending the answer.
@@ -98,7 +96,7 @@ func NewClients(clients []*Client) (*Clients, error) {
 
 // prepare checks c and fills in what is derived. A client that is in use already is only read.
 func (c *Client) prepare() error {
-	if len(c.Secret) == 0 {
+	if c.Secret.Empty() {
 		return fmt.Errorf("radiusd: client %q: the secret is empty", c.Name)
 	}
 	if c.byAttribute() && c.MessageAuthenticator != Require {

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"duoradiusd/radiusd"
+	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/nas"
 )
 
 func TestC1_SecretBySourceAddress(t *testing.T) {
 	other := client(from("127.0.0.2/32"), func(c *radiusd.Client) {
-		c.Name, c.Secret = "other", []byte("the secret of the other one")
+		c.Name, c.Secret = "other", wire.NewSecret("the secret of the other one")
 	})
 	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{client(), other}})
 	n := d.nas("127.0.0.2")
@@ -285,7 +286,7 @@ func TestNewClientsRefuses(t *testing.T) {
 			`radiusd: 127.0.0.1/32: clients "a" and "b": one request can fit both`},
 		{[]*radiusd.Client{client(demanding, named("a"), nasID("x")), client(demanding, named("b"), calledID("y"))},
 			`radiusd: 127.0.0.1/32: clients "a" and "b": one request can fit both`},
-		{[]*radiusd.Client{client(demanding, named("a"), nasID("x")), client(demanding, named("b"), func(c *radiusd.Client) { c.Secret = []byte("other") })},
+		{[]*radiusd.Client{client(demanding, named("a"), nasID("x")), client(demanding, named("b"), func(c *radiusd.Client) { c.Secret = wire.NewSecret("other") })},
 			`radiusd: 127.0.0.1/32: clients "a" and "b": want one secret for both`},
 		{[]*radiusd.Client{client(demanding, named("a"), nasID("x")), client(auto, named("b"))},
 			`radiusd: 127.0.0.1/32: clients "a" and "b": Message-Authenticator must be required of both`},

@@ -1,13 +1,13 @@
 // Package radiusd is the RADIUS door: it takes datagrams in, and lets Access-Requests of known clients through to
 // policy.
 //
-//	datagram ─▶ size ─▶ client by longest prefix ─▶ walk ─▶ code ─▶ Message-Authenticator wanted? ─▶ right?
-//	                                                                                                   │
-//	    stored reply, or silence ◀── the same request again ◀── exchange (RFC 5080 §2.2.2) ◀───────────┘
-//	                                                                   │ new, not a replay, room for it
-//	datagram ◀─ sign, store, send, log ◀─ reply ◀─ policy.Verdict ◀────┘ policy.Attempt
+//	datagram ─▶ size ─▶ clients of the longest prefix ─▶ form ─▶ code ─▶ Message-Authenticator: wanted? right?
+//	                                                                                        │
+//	    kept reply, or silence ◀── a copy of a known request (RFC 5080 §2.2.2) ◀────────────┘
+//	                                                          │ new, not a replay, room for it
+//	datagram ◀─ sign, keep, send, log ◀─ reply ◀─ Verdict ◀───┘ Attempt
 //
-// Its rules: everything that decides whether a packet is believed is read from the wire bytes, cheapest check first;
-// every dead end is one counted reason and no reply, because any reply to a packet that is not believed helps an
-// attacker; and one function replies.
+// Everything that decides whether a packet is believed is read from the octets as they came, cheapest check first. Every way
+// out without a reply is one counted reason, because any reply to a packet that is not believed helps an attacker. One
+// function replies. Package wire reads and writes the octets; this package decides what they mean.
 package radiusd

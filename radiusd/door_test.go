@@ -15,6 +15,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/radiusd"
+	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/nas"
 )
 
@@ -145,7 +146,7 @@ func client(change ...func(*radiusd.Client)) *radiusd.Client {
 	c := &radiusd.Client{
 		Name:                 "vpn",
 		Addresses:            []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32"), netip.MustParsePrefix("::1/128")},
-		Secret:               []byte(secret),
+		Secret:               wire.NewSecret(secret),
 		MessageAuthenticator: radiusd.Accept,
 		Login:                &policy.Client{Name: "vpn", Service: "vpn"},
 	}

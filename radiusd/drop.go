@@ -13,6 +13,7 @@ import (
 	"layeh.com/radius"
 
 	"duoradiusd/internal/display"
+	"duoradiusd/radiusd/wire"
 )
 
 // dropReason is why a datagram gets no reply. The set is closed: each is a counter.
@@ -168,7 +169,7 @@ func (d *datagram) hint(why dropReason) string {
 			display.Visible(string(d.packet.value(d.packet.nasIdentifier))), display.Visible(string(d.packet.value(d.packet.calledStationID))))
 	case why == dropReplayed && d.reusesAuthenticator:
 		return "the client uses a Request Authenticator again (RFC 2865 §3 wants a new one each time); with a Message-Authenticator such requests are accepted"
-	case why == dropWrongCode && d.packet.code() == byte(radius.CodeAccountingRequest):
+	case why == dropWrongCode && d.packet.code() == wire.AccountingRequest:
 		return "nobody takes accounting here: have the client send it to another server, or switch it off there"
 	case (why == dropUnsigned || why == dropUnsignedByRatchet) && isProbe(d.client, &d.packet):
 		return "this is the connectivity test of the client, one of probe_users; its logins are not concerned"
@@ -179,15 +180,15 @@ func (d *datagram) hint(why dropReason) string {
 // attributeName names those attributes that may come once.
 func attributeName(kind byte) string {
 	switch kind {
-	case typeUserName:
+	case wire.UserName:
 		return "User-Name"
-	case typeUserPassword:
+	case wire.UserPassword:
 		return "User-Password"
-	case typeCHAPPassword:
+	case wire.CHAPPassword:
 		return "CHAP-Password"
-	case typeState:
+	case wire.State:
 		return "State"
-	case typeMessageAuthenticator:
+	case wire.MessageAuthenticator:
 		return "Message-Authenticator"
 	}
 	return strconv.Itoa(int(kind))

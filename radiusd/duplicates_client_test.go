@@ -9,6 +9,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/radiusd"
+	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/nas"
 )
 
@@ -454,7 +455,7 @@ func TestSecretChanged(t *testing.T) {
 	n := d.nas("")
 	r := unsigned()
 	d.wants(nas.CodeAccessAccept, n, r)
-	d.use(0, client(func(c *radiusd.Client) { c.Secret = []byte("another secret of many octets") }))
+	d.use(0, client(func(c *radiusd.Client) { c.Secret = wire.NewSecret("another secret of many octets") }))
 	d.send(n, r)
 	eventually(t, "it is dropped", func() bool { return d.Drops()[dropReplayed] == 1 })
 }

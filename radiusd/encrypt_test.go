@@ -11,6 +11,7 @@ import (
 	"layeh.com/radius"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/nas"
 )
 
@@ -55,13 +56,13 @@ const (
 func TestEncryptKeys(t *testing.T) {
 	for _, clear := range []string{key, key[:16], "x", "", strings.Repeat("k", 15), strings.Repeat("k", 239), "zero\x00\x00", "\x00"} {
 		r := signedLogin()
-		reply, err := replyTo(t, r, acceptWith(vendors(vendorMicrosoft, mppeSend, clear), vendors(vendorMicrosoft, mppeRecv, clear)))
+		reply, err := replyTo(t, r, acceptWith(vendors(wire.Microsoft, mppeSend, clear), vendors(wire.Microsoft, mppeRecv, clear)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		var salts []string
 		for _, kind := range []byte{mppeSend, mppeRecv} {
-			got := reply.VSA(vendorMicrosoft, kind)
+			got := reply.VSA(wire.Microsoft, kind)
 			if len(got) != 1 {
 				t.Fatalf("%d of type %d, want 1", len(got), kind)
 			}
@@ -118,11 +119,11 @@ func TestEncryptTunnelPassword(t *testing.T) {
 func TestEncryptMSCHAPKeys(t *testing.T) {
 	for _, clear := range []string{"lm-key..nt-key..........", "lm-key..nt-key.........." + "\x00\x00\x00\x00\x00\x00\x00\x00"} {
 		r := signedLogin()
-		reply, err := replyTo(t, r, acceptWith(vendors(vendorMicrosoft, mppeKeys, clear)))
+		reply, err := replyTo(t, r, acceptWith(vendors(wire.Microsoft, mppeKeys, clear)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := reply.VSA(vendorMicrosoft, mppeKeys)
+		got := reply.VSA(wire.Microsoft, mppeKeys)
 		if len(got) != 1 || len(got[0]) != 32 {
 			t.Fatalf("got %d octets in %d, want 32", len(got[0]), len(got))
 		}
@@ -139,7 +140,7 @@ func TestEncryptNothingElse(t *testing.T) {
 	const cisco = 9
 	reply, err := replyTo(t, signedLogin().ProxyState("one"), acceptWith(
 		standard(nas.Class, "first"), vendors(cisco, mppeSend, "plain"), vendors(cisco, 1, "shell:priv-lvl=15"),
-		vendors(vendorMicrosoft, 26, "S=1"), standard(mppeSend, "plain"), standard(nas.Class, "second"), vendors(cisco, tunnelPwd, "p"),
+		vendors(wire.Microsoft, 26, "S=1"), standard(mppeSend, "plain"), standard(nas.Class, "second"), vendors(cisco, tunnelPwd, "p"),
 		standard(nas.VendorSpecific, "\x00\x00\x02\x0dodd"), standard(nas.FilterID, ""), vendors(cisco, 2, ""),
 		standard(nas.FilterID, strings.Repeat("f", 253)), vendors(cisco, 3, strings.Repeat("v", 247))))
 	if err != nil {
@@ -156,7 +157,7 @@ func TestEncryptNothingElse(t *testing.T) {
 		"first second":           reply.Get(nas.Class),
 		"plain":                  reply.VSA(cisco, mppeSend),
 		"shell:priv-lvl=15":      reply.VSA(cisco, 1),
-		"S=1":                    reply.VSA(vendorMicrosoft, 26),
+		"S=1":                    reply.VSA(wire.Microsoft, 26),
 		"p":                      reply.VSA(cisco, tunnelPwd),
 		strings.Repeat("v", 247): reply.VSA(cisco, 3),
 	} {
@@ -179,25 +180,25 @@ func TestSalts(t *testing.T) {
 		t.Errorf("%d of 50 begin alike", 50-len(first))
 	}
 	for _, begin := range []salts{0, 1, 0x7fff, 0x8000, 0xfff0, 0xffff} {
-		s, seen := begin, map[string]bool{}
+		s, seen := begin, map[uint16]bool{}
 		for range 200 {
-			b := s.next()
-			if seen[string(b)] || b[0]&0x80 == 0 || len(b) != 2 {
-				t.Fatalf("from %x: % x", begin, b)
+			salt := s.next() & 0x7fff // the first bit is always set
+			if seen[salt] {
+				t.Fatalf("from %x: %x", begin, salt)
 			}
-			seen[string(b)] = true
+			seen[salt] = true
 		}
 	}
 	var many []policy.Attribute
 	for range 60 {
-		many = append(many, vendors(vendorMicrosoft, mppeSend, "k"), standard(tunnelPwd, "\x01k"))
+		many = append(many, vendors(wire.Microsoft, mppeSend, "k"), standard(tunnelPwd, "\x01k"))
 	}
 	reply, err := replyTo(t, signedLogin(), acceptWith(many...))
 	if err != nil {
 		t.Fatal(err)
 	}
 	seen := map[string]bool{}
-	for _, v := range reply.VSA(vendorMicrosoft, mppeSend) {
+	for _, v := range reply.VSA(wire.Microsoft, mppeSend) {
 		seen[string(v[:2])] = true
 	}
 	for _, v := range reply.Get(tunnelPwd) {
@@ -219,11 +220,11 @@ func TestNoRoom(t *testing.T) {
 	}{
 		{"254 octets", many(1, standard(nas.Class, strings.Repeat("c", 254))), false},
 		{"a vendor's 248", many(1, vendors(9, 1, strings.Repeat("c", 248))), false},
-		{"a key of 240, which takes 258", many(1, vendors(vendorMicrosoft, mppeSend, strings.Repeat("k", 240))), false},
-		{"a key of 250", many(1, vendors(vendorMicrosoft, mppeSend, strings.Repeat("k", 250))), false},
+		{"a key of 240, which takes 258", many(1, vendors(wire.Microsoft, mppeSend, strings.Repeat("k", 240))), false},
+		{"a key of 250", many(1, vendors(wire.Microsoft, mppeSend, strings.Repeat("k", 250))), false},
 		{"a Tunnel-Password of 239", many(1, standard(tunnelPwd, "\x01"+strings.Repeat("k", 239))), true},
 		{"a Tunnel-Password of 240", many(1, standard(tunnelPwd, "\x01"+strings.Repeat("k", 240))), false},
-		{"MS-CHAP-MPPE-Keys of 129", many(1, vendors(vendorMicrosoft, mppeKeys, strings.Repeat("k", 129))), false},
+		{"MS-CHAP-MPPE-Keys of 129", many(1, vendors(wire.Microsoft, mppeKeys, strings.Repeat("k", 129))), false},
 		{"15 of 255 octets", many(15, full), true},                                                                    // 20+18+15*255 = 3863
 		{"to the last octet", append(many(15, full), standard(nas.FilterID, strings.Repeat("f", 4096-3863-2))), true}, // 4096
 		{"one more", append(many(15, full), standard(nas.FilterID, strings.Repeat("f", 4096-3863-1))), false},         // 4097

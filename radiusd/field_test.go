@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/nas"
 )
 
@@ -190,8 +192,8 @@ func TestM4_EAPRepliesAreSigned(t *testing.T) {
 	if why != notDropped {
 		t.Fatal(why)
 	}
-	reply := signReply(p.startReply(nil, s.settings.Load().Clients.list[0], 3), s.settings.Load().Clients.list[0])
-	if len(reply) < headerLength+18 || reply[headerLength] != typeMessageAuthenticator {
+	reply, err := p.answer(nil, s.settings.Load().Clients.list[0], &policy.Verdict{})
+	if err != nil || len(reply) < wire.HeaderLength+wire.SignatureLength || reply[wire.HeaderLength] != wire.MessageAuthenticator {
 		t.Errorf("% x", reply)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"layeh.com/radius"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/nas"
 )
 
@@ -32,15 +33,14 @@ func FuzzWalk(f *testing.F) {
 		if why != notDropped {
 			return
 		}
-		octets := headerLength
-		p.each(func(kind byte, value []byte) bool {
-			octets += 2 + len(value)
-			return kind != 0
-		})
-		if octets != len(p.b) || octets > maxLength {
+		octets := wire.HeaderLength
+		for a := range p.attributes() {
+			octets += 2 + len(a.Value)
+		}
+		if octets != len(p.b) || octets > wire.MaxLength {
 			t.Fatalf("attributes up to %d of %d", octets, len(p.b))
 		}
-		q, err := radius.Parse(p.b, c.Secret)
+		q, err := radius.Parse(p.b, []byte(testSecret))
 		if err != nil {
 			t.Fatalf("layeh: %v", err)
 		}
@@ -64,7 +64,7 @@ func FuzzWalk(f *testing.F) {
 				}
 				continue
 			}
-			if len(reply) > maxLength || !radius.IsAuthenticResponse(reply, p.b, c.Secret) {
+			if len(reply) > wire.MaxLength || !radius.IsAuthenticResponse(reply, p.b, []byte(testSecret)) {
 				t.Fatalf("a reply of %d octets: % x", len(reply), reply)
 			}
 			if _, err := nas.Parse(reply); err != nil && p.proxyState == 0 {
@@ -86,7 +86,7 @@ func FuzzDecodePassword(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b, random, secret []byte, latin1 bool) {
 		var authenticator [16]byte
 		copy(authenticator[:], random)
-		c := &Client{Secret: secret, Latin1: latin1}
+		c := &Client{Secret: wire.NewSecret(string(secret)), Latin1: latin1}
 		check := func(got string, _ bool, fault passwordFault) {
 			if fault != "" && got != "" || !utf8.ValidString(got) || strings.ContainsAny(got, "\x00\n\x1b\x7f") {
 				t.Fatalf("%q, %v", got, fault)
@@ -139,48 +139,26 @@ func FuzzUserIP(f *testing.F) {
 	})
 }
 
-// FuzzVendor: sub-attributes lie behind one another within the value, whatever it holds.
-func FuzzVendor(f *testing.F) {
-	f.Add([]byte("\x00\x00\x01\x37\x19\x04xx\x01\x02"))
-	f.Add([]byte("\x00\x00\x00\x09\x01\x00"))
-	f.Add([]byte("\x00\x00\x00\x09\x01\xff"))
-	f.Add([]byte("\x00\x00\x00\x09\x01\x01"))
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		octets := 4
-		stop := 0
-		eachVendor(b, func(vendor uint32, kind byte, value []byte) bool {
-			if b[octets] != kind || !bytes.Equal(b[octets+2:octets+2+len(value)], value) || vendor > 0xffffff {
-				t.Fatalf("vendor %d, type %d, % x at %d of % x", vendor, kind, value, octets, b)
-			}
-			octets += 2 + len(value)
-			stop++
-			return stop < 3
-		})
-		if octets > max(len(b), 4) || stop > 3 {
-			t.Fatalf("%d octets of %d, %d sub-attributes", octets, len(b), stop)
-		}
-		isMSCHAP(b)
-	})
-}
-
-// FuzzChunks: Reply-Messages of legal length, whole runes, nothing but text, in order.
-func FuzzChunks(f *testing.F) {
+// FuzzMessage: Reply-Messages of legal length, whole runes, nothing but text, in order.
+func FuzzMessage(f *testing.F) {
 	for _, s := range []string{"", "Passcode:", "a\nb", "<>&\"", strings.Repeat("€", 400), "\xff\xfe\ufffd", strings.Repeat("x", 252) + "ä"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, message string) {
-		list := chunks(message)
-		if len(list) > maxMessage || slices.Contains(list, "") {
+		var list []string
+		for a := range wire.All(appendMessage(nil, message, 0)) {
+			list = append(list, string(a.Value))
+		}
+		if len(list) > maxMessages || slices.Contains(list, "") {
 			t.Fatalf("%q", list)
 		}
 		whole := strings.Join(list, "")
-		if !strings.HasPrefix(plain(message), whole) || len(list) < maxMessage && whole != plain(message) {
+		if !strings.HasPrefix(plain(message), whole) || len(list) < maxMessages && whole != plain(message) {
 			t.Fatalf("%q became %q", message, list)
 		}
-		for _, chunk := range list {
-			if len(chunk) > maxValue || !utf8.ValidString(chunk) || strings.ContainsAny(chunk, "\x00\x1b\r<>\"") {
-				t.Fatalf("%q", chunk)
+		for _, part := range list {
+			if len(part) > wire.MaxValue || !utf8.ValidString(part) || strings.ContainsAny(part, "\x00\x1b\r<>\"") {
+				t.Fatalf("%q", part)
 			}
 		}
 	})

@@ -13,6 +13,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/radiusd"
+	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/nas"
 )
 
@@ -171,7 +172,7 @@ func TestSockets(t *testing.T) {
 			s := &radiusd.Server{Sockets: []*os.File{streamFile, file}}
 			d := &door{Server: s, t: t, decider: &decider{decide: always(accept)}}
 			d.use(0, client(from("127.0.0.0/8")), &radiusd.Client{Name: "six", Addresses: []netip.Prefix{netip.MustParsePrefix("::1/128")},
-				Secret: []byte(secret), Login: &policy.Client{Name: "six"}})
+				Secret: wire.NewSecret(secret), Login: &policy.Client{Name: "six"}})
 			d.address = netip.AddrPortFrom(netip.MustParseAddr(tt.ask), at.Port())
 			n := d.nas("")
 			early := login()

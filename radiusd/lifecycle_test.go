@@ -12,6 +12,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/radiusd"
+	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/nas"
 )
 
@@ -255,7 +256,7 @@ func TestReload(t *testing.T) {
 	b := d.send(n, old)
 	c := d.next()
 	const changed = "another secret, after the reload"
-	d.use(0, client(func(c *radiusd.Client) { c.Secret = []byte(changed) }))
+	d.use(0, client(func(c *radiusd.Client) { c.Secret = wire.NewSecret(changed) }))
 	if err := n.Send(b); err != nil { // a repetition that the new secret does not fit
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"layeh.com/radius"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 )
 
 // login is one Access-Request on its way to its reply.
@@ -114,7 +115,7 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 
 		At:            l.datagram.received,
 		Authenticator: p.authenticator(),
-		Attributes:    p.b[headerLength:],
+		Attributes:    p.b[wire.HeaderLength:],
 	}
 	if p.userPassword.present() {
 		password, windowsToo, fault := decodePassword(p.value(p.userPassword), p.authenticator(), c)

@@ -2,43 +2,15 @@ package radiusd
 
 import (
 	"encoding/binary"
+	"iter"
 
-	"layeh.com/radius"
 	"layeh.com/radius/rfc2865"
-	"layeh.com/radius/rfc2869"
-	"layeh.com/radius/rfc3162"
+
+	"duoradiusd/radiusd/wire"
 )
 
-const (
-	headerLength  = 20
-	maxLength     = radius.MaxPacketLength
-	maxAttributes = 200
-
-	authenticatorLength = 2 + 16 // of a whole Message-Authenticator
-
-	codeAccessRequest = byte(radius.CodeAccessRequest)
-	codeStatusServer  = byte(radius.CodeStatusServer)
-)
-
-const (
-	typeUserName             = byte(rfc2865.UserName_Type)
-	typeUserPassword         = byte(rfc2865.UserPassword_Type)
-	typeCHAPPassword         = byte(rfc2865.CHAPPassword_Type)
-	typeNASIPAddress         = byte(rfc2865.NASIPAddress_Type)
-	typeNASIdentifier        = byte(rfc2865.NASIdentifier_Type)
-	typeNASIPv6Address       = byte(rfc3162.NASIPv6Address_Type)
-	typeCalledStationID      = byte(rfc2865.CalledStationID_Type)
-	typeServiceType          = byte(rfc2865.ServiceType_Type)
-	typeReplyMessage         = byte(rfc2865.ReplyMessage_Type)
-	typeState                = byte(rfc2865.State_Type)
-	typeVendorSpecific       = byte(rfc2865.VendorSpecific_Type)
-	typeSessionTimeout       = byte(rfc2865.SessionTimeout_Type)
-	typeProxyState           = byte(rfc2865.ProxyState_Type)
-	typePrompt               = byte(rfc2869.Prompt_Type)
-	typeEAPMessage           = byte(rfc2869.EAPMessage_Type)
-	typeARAPPassword         = byte(rfc2869.ARAPPassword_Type)
-	typeMessageAuthenticator = byte(rfc2869.MessageAuthenticator_Type)
-)
+// maxAttributes is how many attributes a request may have.
+const maxAttributes = 200
 
 // field is where an attribute's value stands in a packet. The zero field is an absent attribute: no value stands at 0.
 type field struct{ offset, length uint16 }
@@ -66,32 +38,26 @@ func (p *packet) value(f field) []byte    { return p.b[f.offset : f.offset+f.len
 // walk checks a datagram's form and finds its attributes without copying any. Attributes of unknown type and values of
 // the wrong length for their type are no fault of the packet (RFC 6929 §2.8).
 func walk(b []byte) (p packet, why dropReason) {
-	if len(b) < headerLength {
+	b, ok := wire.Packet(b)
+	if !ok {
 		return p, dropMalformed
 	}
-	length := int(binary.BigEndian.Uint16(b[2:]))
-	if length < headerLength || length > maxLength || length > len(b) {
-		return p, dropMalformed
-	}
-	p.b = b[:length:length]
+	p.b = b
 	count := 0
-	for at := headerLength; at < length; {
-		if length-at < 2 {
-			return p, dropMalformed
-		}
-		kind, size := p.b[at], int(p.b[at+1])
-		if kind == 0 || size < 2 || size > length-at {
+	for rest := b[wire.HeaderLength:]; len(rest) > 0; {
+		at := len(b) - len(rest) + 2
+		var a wire.Attribute
+		if a, rest, ok = wire.Next(rest); !ok {
 			return p, dropMalformed
 		}
 		if count++; count > maxAttributes {
 			return p, dropTooManyAttributes
 		}
-		if why := p.note(kind, field{uint16(at + 2), uint16(size - 2)}); why != notDropped {
+		if why := p.note(a.Type, field{uint16(at), uint16(len(a.Value))}); why != notDropped {
 			return p, why
 		}
-		at += size
 	}
-	if headerLength+authenticatorLength+p.proxyState > maxLength {
+	if wire.HeaderLength+wire.SignatureLength+p.proxyState > wire.MaxLength {
 		return p, dropTooLarge // a reply with all of them would be
 	}
 	return p, notDropped
@@ -102,37 +68,37 @@ func walk(b []byte) (p packet, why dropReason) {
 func (p *packet) note(kind byte, value field) dropReason {
 	var once *field
 	switch kind {
-	case typeUserName:
+	case wire.UserName:
 		once = &p.userName
-	case typeUserPassword:
+	case wire.UserPassword:
 		once = &p.userPassword
-	case typeCHAPPassword:
+	case wire.CHAPPassword:
 		once = &p.chapPassword
-	case typeState:
+	case wire.State:
 		once = &p.state
-	case typeMessageAuthenticator:
+	case wire.MessageAuthenticator:
 		if value.length != 16 {
 			return dropMalformed // RFC 3579 §3.2
 		}
 		once = &p.messageAuthenticator
-	case typeServiceType:
+	case wire.ServiceType:
 		p.serviceType = value
-	case typeEAPMessage:
+	case wire.EAPMessage:
 		if !p.eap.present() {
 			p.eap = value // the first holds the EAP header (RFC 3579 §3.1)
 		}
-	case typeNASIPAddress, typeNASIPv6Address:
+	case wire.NASIPAddress, wire.NASIPv6Address:
 		p.named = true
-	case typeNASIdentifier:
+	case wire.NASIdentifier:
 		p.named = true
 		p.nasIdentifier = value
-	case typeCalledStationID:
+	case wire.CalledStationID:
 		p.calledStationID = value
-	case typeARAPPassword:
+	case wire.ARAPPassword:
 		p.arap = true
-	case typeProxyState:
+	case wire.ProxyState:
 		p.proxyState += 2 + int(value.length)
-	case typeVendorSpecific:
+	case wire.VendorSpecific:
 		p.msCHAP = p.msCHAP || isMSCHAP(p.value(value))
 	}
 	if once != nil {
@@ -145,15 +111,12 @@ func (p *packet) note(kind byte, value field) dropReason {
 	return notDropped
 }
 
-// each calls f for every attribute, in order, until f returns false. The packet has been walked.
-func (p *packet) each(f func(kind byte, value []byte) bool) {
-	for at := headerLength; at < len(p.b); {
-		size := int(p.b[at+1])
-		if !f(p.b[at], p.b[at+2:at+size]) {
-			return
-		}
-		at += size
-	}
+// attributes yields all of them, in order. The packet has been walked.
+func (p *packet) attributes() iter.Seq[wire.Attribute] { return wire.All(p.b[wire.HeaderLength:]) }
+
+// authentic reports whether the packet's Message-Authenticator is the one that the client's secret makes.
+func (p *packet) authentic(c *Client) bool {
+	return c.Secret.Signed(p.b, int(p.messageAuthenticator.offset), p.authenticator())
 }
 
 // methods says which ways of proving the password the packet holds; ARAP and MS-CHAP have no field of their own in
@@ -176,4 +139,18 @@ func (p *packet) service() rfc2865.ServiceType {
 		return 0
 	}
 	return rfc2865.ServiceType(binary.BigEndian.Uint32(p.value(p.serviceType)))
+}
+
+// isMSCHAP reports whether the value of a Vendor-Specific holds one of Microsoft's attributes that prove a password.
+func isMSCHAP(value []byte) bool {
+	vendor, attributes, _ := wire.Vendor(value)
+	if vendor != wire.Microsoft {
+		return false
+	}
+	for a := range wire.All(attributes) {
+		if a.Type == wire.MSCHAPResponse || a.Type == wire.MSCHAP2Response || a.Type == wire.MSCHAP2CPW {
+			return true
+		}
+	}
+	return false
 }

@@ -1,11 +1,13 @@
 package radiusd
 
 import (
-	"crypto/md5"
+	"bytes"
 	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"duoradiusd/radiusd/wire"
 )
 
 // charset is how a client writes names and passwords that are not UTF-8.
@@ -65,30 +67,15 @@ func decodePassword(field []byte, authenticator [16]byte, c *Client) (password s
 	switch n := len(field); {
 	case n == 0:
 		return "", false, ""
-	case n > 128:
+	case n > wire.MaxPassword:
 		return "", false, passwordFault(fmt.Sprintf(string(passwordTooLong), n))
-	case n%16 != 0:
-		return "", false, passwordFault(fmt.Sprintf(string(passwordLength), n))
 	}
-	var buffer [128]byte
-	plain := buffer[:len(field)]
-	previous := authenticator[:]
-	h := md5.New()
-	var pad [16]byte
-	for at := 0; at < len(field); at += 16 {
-		h.Reset()
-		h.Write(c.Secret)
-		h.Write(previous)
-		h.Sum(pad[:0])
-		for i := range pad {
-			plain[at+i] = field[at+i] ^ pad[i]
-		}
-		previous = field[at : at+16]
+	var buffer [wire.MaxPassword]byte
+	plain, ok := c.Secret.RevealPassword(buffer[:0], field, authenticator)
+	if !ok {
+		return "", false, passwordFault(fmt.Sprintf(string(passwordLength), len(field)))
 	}
-	for len(plain) > 0 && plain[len(plain)-1] == 0 {
-		plain = plain[:len(plain)-1]
-	}
-	if strings.IndexByte(string(plain), 0) >= 0 {
+	if plain = bytes.TrimRight(plain, "\x00"); bytes.IndexByte(plain, 0) >= 0 {
 		return "", false, passwordNUL
 	}
 	text, windows, ok := c.charset().decode(plain)

@@ -8,31 +8,27 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
-
-	"layeh.com/radius"
-	"layeh.com/radius/rfc2868"
 
 	"duoradiusd/internal/display"
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 )
 
 // usualReplyLength is the length of a reply that says little, in octets.
 const usualReplyLength = 64
 
-const (
-	maxValue   = 253 // octets of one attribute
-	maxMessage = 4   // Reply-Messages in a reply; more is no message
-)
+// maxMessages is how many Reply-Messages a reply has; more is no message.
+const maxMessages = 4
 
-func outcomeCode(o policy.Outcome) radius.Code {
+// replyCode is the code of the reply that tells an Outcome.
+func replyCode(o policy.Outcome) byte {
 	switch o {
 	case policy.OutcomeAccept:
-		return radius.CodeAccessAccept
+		return wire.AccessAccept
 	case policy.OutcomeChallenge:
-		return radius.CodeAccessChallenge
+		return wire.AccessChallenge
 	}
-	return radius.CodeAccessReject
+	return wire.AccessReject
 }
 
 // errTooLong says that a reply would be longer than a packet can be. A part of the attributes is no substitute for them:
@@ -41,10 +37,10 @@ var errTooLong = errors.New("radiusd: the reply's attributes are longer than a p
 
 // answer builds the signed reply to an Access-Request: Message-Authenticator first, so that no chosen prefix can be
 // put before it (CVE-2024-3596), then what the Verdict says, then every Proxy-State as it came and in order
-// (RFC 2865 §5.33). A reject can always be built. It lies
-// in buffer, or where that is nil or too small, in memory of its own.
+// (RFC 2865 §5.33). A reject can always be built. The reply lies in buffer, or where that is nil or too small, in memory of
+// its own.
 func (p *packet) answer(buffer []byte, c *Client, v *policy.Verdict) ([]byte, error) {
-	b := p.startReply(buffer, c, outcomeCode(v.Outcome))
+	b := p.startReply(buffer, c, replyCode(v.Outcome))
 	tail, err := p.appendAttributes(nil, c, v.Attributes)
 	if err != nil {
 		return nil, err
@@ -61,101 +57,57 @@ func (p *packet) answer(buffer []byte, c *Client, v *policy.Verdict) ([]byte, er
 	} else {
 		b = append(appendMessage(b, v.Message, len(tail)), tail...)
 	}
-	if len(b) > maxLength {
+	if len(b) > wire.MaxLength {
 		return nil, errTooLong
 	}
-	return signReply(b, c), nil
+	c.Secret.SignReply(b)
+	return b, nil
 }
 
 // appendChallenge appends what the client needs to answer a challenge.
 func (p *packet) appendChallenge(b []byte, v *policy.Verdict) []byte {
-	b = appendAttribute(b, typeState, v.State)
+	b = wire.Append(b, wire.State, v.State)
 	if v.Wait > 0 {
-		b = appendInteger(b, typeSessionTimeout, uint32(v.Wait/time.Second))
+		b = wire.AppendUint32(b, wire.SessionTimeout, uint32(v.Wait/time.Second))
 	}
-	said := slices.ContainsFunc(v.Attributes, func(a policy.Attribute) bool { return a.Vendor == 0 && a.Type == typePrompt })
+	said := slices.ContainsFunc(v.Attributes, func(a policy.Attribute) bool { return a.Vendor == 0 && a.Type == wire.Prompt })
 	if !p.eap.present() && !said {
-		b = appendInteger(b, typePrompt, 1) // echo: a passcode is good once
+		b = wire.AppendUint32(b, wire.Prompt, 1) // echo: a passcode is good once
 	}
 	return b
 }
 
 // appendMessage appends as many Reply-Messages as fit beside what else there is to say.
 func appendMessage(b []byte, message string, rest int) []byte {
-	for _, chunk := range chunks(message) {
-		if len(b)+2+len(chunk)+rest > maxLength {
+	count := 0
+	for part := range wire.SplitMessage(plain(message)) {
+		if count++; count > maxMessages || len(b)+2+len(part)+rest > wire.MaxLength {
 			break
 		}
-		b = appendAttribute(b, typeReplyMessage, chunk)
+		b = wire.Append(b, wire.ReplyMessage, part)
 	}
 	return b
 }
 
-// startReply returns the head of a reply, with the Request Authenticator in its header and a Message-Authenticator of zeros.
-func (p *packet) startReply(buffer []byte, c *Client, code radius.Code) []byte {
+// startReply returns the start of a reply, in buffer where there is one.
+func (p *packet) startReply(buffer []byte, c *Client, code byte) []byte {
 	if buffer == nil {
 		buffer = make([]byte, 0, usualReplyLength)
 	}
-	b := append(buffer, byte(code), p.identifier(), 0, 0)
-	b = append(b, p.b[4:headerLength]...)
-	if !c.OmitReplyAuthenticator || p.eap.present() { // RFC 3579 §3.2 leaves EAP no choice
-		b = appendAttribute(b, typeMessageAuthenticator, string(zeros[:]))
-	}
-	return b
-}
-
-func signReply(b []byte, c *Client) []byte {
-	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
-	c.seal(b)
-	return b
-}
-
-func appendAttribute(b []byte, kind byte, value string) []byte {
-	b = append(b, kind, byte(2+len(value)))
-	return append(b, value...)
-}
-
-func appendInteger(b []byte, kind byte, value uint32) []byte {
-	return binary.BigEndian.AppendUint32(append(b, kind, 6), value)
-}
-
-func appendVendor(b []byte, id policy.AttributeID, value string) []byte {
-	b = append(b, typeVendorSpecific, byte(8+len(value)))
-	b = binary.BigEndian.AppendUint32(b, id.Vendor)
-	b = append(b, id.Type, byte(2+len(value)))
-	return append(b, value...)
+	signed := !c.OmitReplyAuthenticator || p.eap.present() // RFC 3579 §3.2 leaves EAP no choice
+	return wire.AppendReply(buffer, code, p.b, signed)
 }
 
 func (p *packet) appendProxyStates(b []byte) []byte {
 	if p.proxyState == 0 {
 		return b
 	}
-	p.each(func(kind byte, value []byte) bool {
-		if kind == typeProxyState {
-			b = append(append(b, kind, byte(2+len(value))), value...)
+	for a := range p.attributes() {
+		if a.Type == wire.ProxyState {
+			b = wire.Append(b, a.Type, a.Value)
 		}
-		return true
-	})
-	return b
-}
-
-// chunks cuts a message into Reply-Messages of 253 octets at most, at line ends where there are any and otherwise between
-// runes (RFC 2865 §5.18): some clients show each one on a line of its own. What a terminal or a web portal could take for
-// more than text does not pass.
-func chunks(message string) (list []string) {
-	message = plain(message)
-	for message != "" && len(list) < maxMessage {
-		n := len(message)
-		if n > maxValue {
-			if n = strings.LastIndexByte(message[:maxValue], '\n') + 1; n == 0 {
-				for n = maxValue; !utf8.RuneStart(message[n]); n-- {
-				}
-			}
-		}
-		list = append(list, message[:n])
-		message = message[n:]
 	}
-	return list
+	return b
 }
 
 // plain returns a message as every client can show it: some put it into a page of HTML as it is.
@@ -165,13 +117,13 @@ var htmlMarks = strings.NewReplacer("<", "", ">", "", `"`, "")
 
 // Attributes that go over the wire encrypted with the client's secret.
 var (
-	tunnelPassword = policy.AttributeID{Type: byte(rfc2868.TunnelPassword_Type)} // RFC 2868 §3.5; its Value: the tag, then the password
-	msCHAPMPPEKeys = policy.AttributeID{Vendor: vendorMicrosoft, Type: 12}       // RFC 2548 §2.4.1
-	msMPPESendKey  = policy.AttributeID{Vendor: vendorMicrosoft, Type: 16}       // RFC 2548 §2.4.2
-	msMPPERecvKey  = policy.AttributeID{Vendor: vendorMicrosoft, Type: 17}       // RFC 2548 §2.4.3
+	tunnelPassword = policy.AttributeID{Type: wire.TunnelPassword} // its Value: the Tag, then the password
+	msCHAPMPPEKeys = policy.AttributeID{Vendor: wire.Microsoft, Type: wire.MSCHAPMPPEKeys}
+	msMPPESendKey  = policy.AttributeID{Vendor: wire.Microsoft, Type: wire.MSMPPESendKey}
+	msMPPERecvKey  = policy.AttributeID{Vendor: wire.Microsoft, Type: wire.MSMPPERecvKey}
 )
 
-var replyMessage = policy.AttributeID{Type: typeReplyMessage}
+var replyMessage = policy.AttributeID{Type: wire.ReplyMessage}
 
 // appendAttributes appends what a Verdict adds to its reply, encrypting what must be. An EAP conversation takes no
 // Reply-Message (RFC 3579 §2.6.5).
@@ -190,10 +142,10 @@ func (p *packet) appendAttributes(b []byte, c *Client, list []policy.Attribute) 
 		}
 		switch {
 		case value == "": // RFC 2865 §5
-		case a.Vendor == 0 && len(value) <= maxValue:
-			b = appendAttribute(b, a.Type, value)
-		case a.Vendor != 0 && len(value) <= maxValue-6:
-			b = appendVendor(b, a.AttributeID, value)
+		case a.Vendor == 0 && len(value) <= wire.MaxValue:
+			b = wire.Append(b, a.Type, value)
+		case a.Vendor != 0 && len(value) <= wire.MaxVendorValue:
+			b = wire.AppendVendor(b, a.Vendor, a.Type, value)
 		default:
 			return nil, errTooLong
 		}
@@ -201,26 +153,28 @@ func (p *packet) appendAttributes(b []byte, c *Client, list []policy.Attribute) 
 	return b, nil
 }
 
+// encrypt returns the value of a as it goes over the wire.
 func (p *packet) encrypt(c *Client, a policy.Attribute, salts *salts) (string, error) {
-	authenticator := p.b[4:20]
+	var b []byte
+	var err error
 	switch a.AttributeID {
 	case msMPPESendKey, msMPPERecvKey:
-		b, err := radius.NewTunnelPassword([]byte(a.Value), salts.next(), c.Secret, authenticator)
-		return string(b), err
+		b, err = c.Secret.HideSalted(a.Value, salts.next(), p.authenticator())
 	case msCHAPMPPEKeys:
-		b, err := radius.NewUserPassword([]byte(a.Value), c.Secret, authenticator)
-		return string(b), err
+		b, err = c.Secret.HidePassword(a.Value, p.authenticator())
 	case tunnelPassword:
 		if a.Value == "" {
 			return "", nil
 		}
-		b, err := radius.NewTunnelPassword([]byte(a.Value[1:]), salts.next(), c.Secret, authenticator)
+		b, err = c.Secret.HideSalted(a.Value[1:], salts.next(), p.authenticator())
 		return a.Value[:1] + string(b), err
+	default:
+		return a.Value, nil
 	}
-	return a.Value, nil
+	return string(b), err
 }
 
-// salts are the Salts of one packet, each another (RFC 2868 §3.5), with the first bit set.
+// salts are the Salts of one packet, each another (RFC 2868 §3.5).
 type salts uint16
 
 func newSalts(list []policy.Attribute) salts {
@@ -232,9 +186,9 @@ func newSalts(list []policy.Attribute) salts {
 	return salts(binary.BigEndian.Uint16(b[:]))
 }
 
-func (s *salts) next() []byte {
+func (s *salts) next() uint16 {
 	*s++
-	return binary.BigEndian.AppendUint16(nil, uint16(*s)|0x8000)
+	return uint16(*s)
 }
 
 // The codes of EAP packets (RFC 3748 §4).
@@ -263,8 +217,8 @@ func (p *packet) appendEAP(b []byte, v *policy.Verdict, rest int) ([]byte, error
 		return nil, errNoEAP
 	}
 	for eap := v.EAP; eap != ""; {
-		n := min(len(eap), maxValue)
-		b = appendAttribute(b, typeEAPMessage, eap[:n])
+		n := min(len(eap), wire.MaxValue)
+		b = wire.Append(b, wire.EAPMessage, eap[:n])
 		eap = eap[n:]
 	}
 	return b, nil
@@ -274,9 +228,9 @@ func (p *packet) appendEAP(b []byte, v *policy.Verdict, rest int) ([]byte, error
 // has no Identifier that it could answer.
 func (p *packet) appendEAPFailure(b []byte, rest int) []byte {
 	const length = 4 // RFC 3748 §4.2
-	if p.eap.length < 2 || len(b)+2+length+rest > maxLength {
+	if p.eap.length < 2 || len(b)+2+length+rest > wire.MaxLength {
 		return b
 	}
 	identifier := p.b[p.eap.offset+1]
-	return append(b, typeEAPMessage, 2+length, eapFailure, identifier, 0, length)
+	return append(b, wire.EAPMessage, 2+length, eapFailure, identifier, 0, length)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 )
 
 // Decider decides logins. policy.Policy is one.
@@ -164,7 +165,7 @@ func (s *Server) receive(d *datagram, b, control []byte) {
 		if d.listener.wildcard {
 			d.to = destination(control, d.listener.v6)
 		}
-		if d.packet.code() == codeStatusServer {
+		if d.packet.code() == wire.StatusServer {
 			why = s.answerStatus(d)
 		} else {
 			why = s.admit(d, settings)

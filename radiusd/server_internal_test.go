@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/nas"
 )
 
@@ -40,7 +41,7 @@ func testClient() *Client {
 	return &Client{
 		Name:      "vpn",
 		Addresses: []netip.Prefix{netip.PrefixFrom(home.Addr(), 32)},
-		Secret:    []byte(testSecret),
+		Secret:    wire.NewSecret(testSecret),
 		Login:     &policy.Client{Name: "vpn", Service: "vpn"},
 	}
 }

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
+
+	"duoradiusd/radiusd/wire"
 )
 
 // message is a datagram that is received or sent.
@@ -66,7 +68,7 @@ func (s *singleSocket) writeBatch(list []message) (int, error) { return 1, s.sen
 
 // newReceiveBuffer has one octet more than a packet, to tell a datagram that is too large from one that just fits.
 func newReceiveBuffer(wildcard bool) message {
-	m := message{b: make([]byte, maxLength+1)}
+	m := message{b: make([]byte, wire.MaxLength+1)}
 	if wildcard {
 		m.control = make([]byte, 256)
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"duoradiusd/radiusd/wire"
 )
 
 // TestSocket: what is read is what was sent, by whom, also when the next read brings fewer; what is written arrives.
@@ -130,7 +132,7 @@ func TestSocketTooLarge(t *testing.T) {
 	}
 	defer s.Close()
 	var sizes []int
-	for _, size := range []int{0, maxLength, maxLength + 1, 9000} {
+	for _, size := range []int{0, wire.MaxLength, wire.MaxLength + 1, 9000} {
 		if _, err := s.Write(make([]byte, size)); err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +142,7 @@ func TestSocketTooLarge(t *testing.T) {
 		}
 		sizes = append(sizes, len(list[0].b))
 	}
-	if want := []int{0, maxLength, maxLength + 1, maxLength + 1}; !slices.Equal(sizes, want) {
+	if want := []int{0, wire.MaxLength, wire.MaxLength + 1, wire.MaxLength + 1}; !slices.Equal(sizes, want) {
 		t.Errorf("got %v octets, want %v", sizes, want)
 	}
 	// What can't be sent says so, and takes nothing with it.

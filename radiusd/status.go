@@ -4,7 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"layeh.com/radius"
+	"duoradiusd/radiusd/wire"
 )
 
 // Status-Servers a second that one client may send, and at once.
@@ -74,7 +74,8 @@ func (s *Server) answerStatus(d *datagram) dropReason {
 	case s.Able != nil && !s.Able():
 		return dropStatusUnable
 	}
-	reply = signReply(d.packet.startReply(nil, d.client, radius.CodeAccessAccept), d.client)
+	reply = d.packet.startReply(nil, d.client, wire.AccessAccept)
+	d.client.Secret.SignReply(reply)
 	statuses.keep(d, reply)
 	d.answer(reply)
 	return notDropped

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"layeh.com/radius"
 	"layeh.com/radius/rfc2865"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 )
 
 // datagram is one received datagram and what is known of it.
@@ -49,7 +49,7 @@ func (d *datagram) host() netip.Addr { return canonical(d.from.Addr()) }
 // triage decides whether a datagram is believed, cheapest check first. It changes nothing that a later packet could
 // feel, except counters, until the Message-Authenticator has been verified.
 func (s *Server) triage(d *datagram, b []byte, clients *Clients) (why dropReason) {
-	if len(b) > maxLength {
+	if len(b) > wire.MaxLength {
 		return dropTooLarge // what was read of it may be well-formed, but is not all (RFC 2865 §3)
 	}
 	list := clients.find(d.from.Addr(), d.listener.address)
@@ -62,12 +62,12 @@ func (s *Server) triage(d *datagram, b []byte, clients *Clients) (why dropReason
 	}
 	p := &d.packet
 	switch p.code() {
-	case codeAccessRequest:
+	case wire.AccessRequest:
 		if why := p.form(); why != notDropped {
 			return why
 		}
-	case codeStatusServer:
-	case byte(radius.CodeAccountingRequest):
+	case wire.StatusServer:
+	case wire.AccountingRequest:
 		d.client.traffic.Accounting.Add(1)
 		return dropWrongCode
 	default:
@@ -89,7 +89,7 @@ func (s *Server) triage(d *datagram, b []byte, clients *Clients) (why dropReason
 func (s *Server) triageSigned(d *datagram, list []*Client) dropReason {
 	p := &d.packet
 	c := choose(list, p)
-	if p.code() == codeStatusServer {
+	if p.code() == wire.StatusServer {
 		if c != nil { // otherwise any of them: it is about the server
 			d.client = c
 		}
@@ -110,7 +110,7 @@ func (s *Server) triageSigned(d *datagram, list []*Client) dropReason {
 
 // countRequest counts an Access-Request.
 func (t *traffic) countRequest(p *packet) {
-	if p.code() != codeAccessRequest {
+	if p.code() != wire.AccessRequest {
 		return
 	}
 	t.Packets.Add(1)
@@ -134,7 +134,7 @@ func (p *packet) form() dropReason {
 func (s *Server) triageUnsigned(d *datagram) dropReason {
 	c, p := d.client, &d.packet
 	c.traffic.countRequest(p)
-	if p.code() == codeStatusServer || p.eap.present() {
+	if p.code() == wire.StatusServer || p.eap.present() {
 		return dropUnsigned // RFC 5997 §3, RFC 3579 §3.1
 	}
 	t := c.traffic

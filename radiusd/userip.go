@@ -9,6 +9,8 @@ import (
 	"layeh.com/radius/rfc2868"
 	"layeh.com/radius/rfc3162"
 	"layeh.com/radius/rfc6911"
+
+	"duoradiusd/radiusd/wire"
 )
 
 // addressSource is an attribute that may tell the user's address.
@@ -26,33 +28,44 @@ var addressSources = map[string]addressSource{
 	"Login-IP-Host":             {0, byte(rfc2865.LoginIPHost_Type), octets},
 	"Login-IPv6-Host":           {0, byte(rfc3162.LoginIPv6Host_Type), octets},
 	"Framed-IPv6-Address":       {0, byte(rfc6911.FramedIPv6Address_Type), octets},
-	"PaloAlto-Client-Source-IP": {vendorPaloAlto, 7, text},
-	"Fortinet-Client-IP":        {vendorFortinet, 2, octets},
-	"Fortinet-Client-IPv6":      {vendorFortinet, 13, octets},
+	"PaloAlto-Client-Source-IP": {wire.PaloAlto, 7, text},
+	"Fortinet-Client-IP":        {wire.Fortinet, 2, octets},
+	"Fortinet-Client-IPv6":      {wire.Fortinet, 13, octets},
 }
 
 // userIP returns the user's address from the first of the sources that holds one, or the zero Addr.
 func (p *packet) userIP(sources []addressSource) (ip netip.Addr) {
 	for _, source := range sources {
-		p.each(func(kind byte, value []byte) bool {
-			switch {
-			case source.vendor == 0 && kind == source.kind:
-				ip = source.parse(value)
-			case source.vendor != 0 && kind == typeVendorSpecific:
-				eachVendor(value, func(vendor uint32, kind byte, value []byte) bool {
-					if vendor == source.vendor && kind == source.kind {
-						ip = source.parse(value)
-					}
-					return !ip.IsValid()
-				})
+		for a := range p.attributes() {
+			if ip = source.read(a); ip.IsValid() {
+				return ip
 			}
-			return !ip.IsValid()
-		})
-		if ip.IsValid() {
-			return ip
 		}
 	}
 	return netip.Addr{}
+}
+
+// read returns the address that a holds, or the zero Addr where a is another attribute or holds none.
+func (s *addressSource) read(a wire.Attribute) (ip netip.Addr) {
+	switch {
+	case s.vendor == 0 && a.Type == s.kind:
+		return s.parse(a.Value)
+	case s.vendor == 0 || a.Type != wire.VendorSpecific:
+		return ip
+	}
+	vendor, attributes, _ := wire.Vendor(a.Value)
+	if vendor != s.vendor {
+		return ip
+	}
+	for sub := range wire.All(attributes) {
+		if sub.Type != s.kind {
+			continue
+		}
+		if ip = s.parse(sub.Value); ip.IsValid() {
+			break
+		}
+	}
+	return ip
 }
 
 func octets(b []byte) netip.Addr {

@@ -13,6 +13,7 @@ import (
 	"duoradiusd/policy"
 	"duoradiusd/policy/duo"
 	"duoradiusd/radiusd"
+	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/fakeduo"
 	"duoradiusd/test/nas"
 )
@@ -126,7 +127,7 @@ func openCapped(t *testing.T) *capped {
 	for i, mode := range []policy.Mode{policy.ModeAuto, policy.ModeAuto, policy.ModeChallenge} {
 		name := fmt.Sprintf("gateway-%d", i+1)
 		address := netip.AddrFrom4([4]byte{127, 0, 0, byte(1 + i)})
-		list = append(list, &radiusd.Client{Name: name, Secret: []byte(vpnSecret), Addresses: []netip.Prefix{netip.PrefixFrom(address, 32)},
+		list = append(list, &radiusd.Client{Name: name, Secret: wire.NewSecret(vpnSecret), Addresses: []netip.Prefix{netip.PrefixFrom(address, 32)},
 			Timeout: 2 * patience, Login: &policy.Client{Name: name, Service: "vpn", Second: second, Mode: mode,
 				Factors: []policy.Factor{policy.FactorPush, policy.FactorPasscode}}})
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 )
 
 // requestOnly lists the attributes of the standard space that an Access-Accept must not carry. The tables in RFC 2865
@@ -43,34 +44,31 @@ func allowedInAccept(kind byte, value string) bool {
 // can be parsed by mistake as if they had it. The vendors are Alcatel ESAM, DHCP, USR, Lucent, Starent and Kineto.
 func usesOwnFormat(vendor uint32) bool {
 	switch vendor {
-	case 637, 54, 429, vendorLucent, 8164, 16445:
+	case 637, 54, 429, wire.Lucent, 8164, 16445:
 		return true
 	}
 	return false
 }
 
-// vendorLucent hides secrets in its own format, so nothing of this vendor is passed on.
-const vendorLucent = 4846
-
 // subAttributes splits a Vendor-Specific value into its attributes. ok is false unless the whole value has the format of
 // RFC 2865 §5.26.
 func subAttributes(value []byte) (list []policy.Attribute, ok bool) {
-	if len(value) <= 4 || value[0] != 0 {
+	vendor, attributes, ok := wire.Vendor(value)
+	if !ok || len(attributes) == 0 || usesOwnFormat(vendor) {
 		return nil, false
 	}
-	vendor := binary.BigEndian.Uint32(value)
-	subs, ok := attributes(value[4:])
-	if !ok || usesOwnFormat(vendor) {
+	subs, ok := wire.Attributes(attributes)
+	if !ok {
 		return nil, false
 	}
 	for _, s := range subs {
-		list = append(list, policy.Attribute{AttributeID: policy.AttributeID{Vendor: vendor, Type: s.kind}, Value: string(s.value)})
+		list = append(list, policy.Attribute{AttributeID: policy.AttributeID{Vendor: vendor, Type: s.Type}, Value: string(s.Value)})
 	}
 	return list, true
 }
 
 // replyVendorSpecific splits the Vendor-Specific value of a reply. It returns the value whole when the vendor uses its own
-// format, and nothing when that vendor hides secrets in its attributes.
+// format, and nothing when that vendor hides secrets in its attributes, as Lucent does in its own format.
 func replyVendorSpecific(value []byte) []policy.Attribute {
 	if list, ok := subAttributes(value); ok {
 		return list
@@ -79,7 +77,7 @@ func replyVendorSpecific(value []byte) []policy.Attribute {
 		return nil
 	}
 	vendor := binary.BigEndian.Uint32(value)
-	if vendor == vendorMicrosoft || vendor == vendorLucent || vendor != 0 && hidden[vendor] != nil {
+	if vendor == wire.Microsoft || vendor == wire.Lucent || vendor != 0 && hidden[vendor] != nil {
 		return nil
 	}
 	return []policy.Attribute{{AttributeID: vendorUnreadable, Value: string(value)}}

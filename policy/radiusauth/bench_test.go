@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"layeh.com/radius"
+
+	"duoradiusd/radiusd/wire"
 )
 
 // BenchmarkExchange is one login on loopback, against an upstream that does the least.
@@ -30,8 +32,8 @@ func BenchmarkFloor(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer conn.Close()
-	packet := newPacket(codeAccessRequest)
-	(&secret{text: []byte(shared)}).seal(packet)
+	packet := newRequest(wire.AccessRequest)
+	wire.NewSecret(shared).SignRequest(packet)
 	buffer := make([]byte, 4096)
 	for b.Loop() {
 		conn.Write(packet)
@@ -52,7 +54,7 @@ func BenchmarkRequest(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		u.secret.seal(packet)
+		u.secret.SignRequest(packet)
 	}
 }
 

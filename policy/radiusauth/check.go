@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"duoradiusd/radiusd/wire"
 )
 
 // ServerCheck is a server's answer to Status-Server.
@@ -49,11 +51,11 @@ func (s *server) check(ctx context.Context) (c ServerCheck) {
 	begun := time.Now()
 	c.Addr, c.Err = s.resolve(ctx)
 	for c.Err == nil {
-		b := appendAttribute(newPacket(codeStatusServer), typeNASIdentifier, []byte("duoradiusd"))
+		b := wire.Append(newRequest(wire.StatusServer), wire.NASIdentifier, "duoradiusd")
 		sent := time.Now()
 		reply, err := s.exchange(ctx, c.Addr, b, true)
 		switch {
-		case err == nil && reply[0] == codeAccessAccept:
+		case err == nil && reply[0] == wire.AccessAccept:
 			c.Took = time.Since(sent)
 			return c
 		case err == nil:

@@ -1,6 +1,6 @@
 // Package radiusauth is a first factor that asks upstream RADIUS servers.
 //
-//	Authenticate ─▶ request.go ─▶ failover.go ─▶ server.go ─▶ socket.go (256 Identifiers) ─▶ the wire
+//	Authenticate ─▶ request.go ─▶ failover.go ─▶ server.go ─▶ socket.go (256 Identifiers) ─▶ the network
 //	                (a new        (next server
 //	                 request)      if silent)
 //	Account, Refusal, AskBack ◀─ reply.go (filter, decrypt) ◀─ validate.go (form, code, authenticators)

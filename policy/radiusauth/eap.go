@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 )
 
 // Codes and types of EAP packets (RFC 3748 §4, §5).
@@ -46,10 +47,9 @@ func eapType(packet string) (kind byte, data string) {
 
 // eapPacket joins the EAP-Message attributes of a request into one EAP packet (RFC 3579 §3.1).
 func eapPacket(b []byte) (packet string) {
-	list, _ := attributes(b)
-	for _, a := range list {
-		if a.kind == typeEAPMessage {
-			packet += string(a.value)
+	for a := range wire.All(b) {
+		if a.Type == wire.EAPMessage {
+			packet += string(a.Value)
 		}
 	}
 	return packet

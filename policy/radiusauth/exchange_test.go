@@ -20,6 +20,7 @@ import (
 	"layeh.com/radius"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 )
 
 const one = "192.0.2.1:1812"
@@ -159,26 +160,26 @@ func TestU4Reuse(t *testing.T) {
 	k := newSocket(nil, netip.MustParseAddrPort(one), nil)
 	var calls []*call
 	for range 256 {
-		c := newCall(newPacket(codeAccessRequest))
+		c := newCall(newRequest(wire.AccessRequest))
 		if !k.assign(c) {
 			t.Fatal("no Identifier")
 		}
 		calls = append(calls, c)
 	}
-	if k.assign(newCall(newPacket(codeAccessRequest))) {
+	if k.assign(newCall(newRequest(wire.AccessRequest))) {
 		t.Error("a 257th Identifier")
 	}
 	for _, i := range []int{200, 3, 77} {
 		k.release(calls[i])
 	}
 	for _, want := range []byte{200, 3, 77} {
-		c := newCall(newPacket(codeAccessRequest))
+		c := newCall(newRequest(wire.AccessRequest))
 		if k.assign(c); c.packet[1] != want {
 			t.Errorf("Identifier %d, want %d", c.packet[1], want)
 		}
 	}
 	k.release(calls[9])
-	if k.retire(); k.assign(newCall(newPacket(codeAccessRequest))) {
+	if k.retire(); k.assign(newCall(newRequest(wire.AccessRequest))) {
 		t.Error("a retired socket takes a request")
 	}
 }
@@ -360,7 +361,7 @@ func (c *brokenOnce) Write(b []byte) (int, error) {
 func TestRefusedBefore(t *testing.T) {
 	conn := &brokenOnce{}
 	k := newSocket(nil, netip.MustParseAddrPort(one), conn)
-	before, now := newCall(newPacket(codeAccessRequest)), newCall(newPacket(codeAccessRequest))
+	before, now := newCall(newRequest(wire.AccessRequest)), newCall(newRequest(wire.AccessRequest))
 	k.assign(before)
 	k.assign(now)
 	k.send(now)

@@ -7,6 +7,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/failover"
+	"duoradiusd/radiusd/wire"
 )
 
 // avoidFor is how long a server that was silent is asked after all others.
@@ -57,5 +58,5 @@ func (u *Upstream) ask(ctx context.Context, turn *failover.Turn, r policy.FirstR
 		return reply{}, false, fmt.Errorf("ask %s for %v: %w", s.name, time.Since(begun).Round(time.Millisecond), err)
 	}
 	t.server, t.addr = s.name, addr
-	return parseReply(raw, [16]byte(b[4:headerLength])), true, nil
+	return parseReply(raw, [16]byte(b[4:wire.HeaderLength])), true, nil
 }

@@ -18,6 +18,7 @@ import (
 	"layeh.com/radius"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 )
 
 const shared = "between-us-and-the-upstream"
@@ -152,10 +153,10 @@ func (q *query) reply(code radius.Code, list ...at) { q.send(q.build(code, list.
 // value returns the attributes of one type, joined.
 func (q *query) value(kind byte) string {
 	var all []string
-	list, _ := attributes(q.raw[20:])
+	list, _ := wire.Attributes(q.raw[20:])
 	for _, a := range list {
-		if a.kind == kind {
-			all = append(all, string(a.value))
+		if a.Type == kind {
+			all = append(all, string(a.Value))
 		}
 	}
 	return strings.Join(all, "|")

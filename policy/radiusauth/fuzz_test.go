@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 )
 
 // FuzzReply: whatever an upstream that knows the secret says, it is read without harm and bounded by what its code may
@@ -26,19 +27,23 @@ func FuzzReply(f *testing.F) {
 		b := append([]byte{code, 7, 0, 0}, authenticator[:]...)
 		b = append(b, octets(at{80, string(make([]byte, 16))})...)
 		b = append(b, body...)
-		if len(b) > maxLength {
+		if len(b) > wire.MaxLength {
 			return
 		}
 		binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
 		signFor(b, authenticator)
-		whole, list, ok := packet(b)
+		whole, ok := wire.Packet(b)
 		if !ok {
 			return
 		}
-		if u.secret.validate(whole, list, codeAccessRequest, authenticator, true) != replyValid {
+		list, ok := wire.Attributes(whole[wire.HeaderLength:])
+		if !ok {
 			return
 		}
-		if u.secret.validate(flip(whole, 4), list, codeAccessRequest, authenticator, false) == replyValid {
+		if validate(u.secret, whole, list, wire.AccessRequest, authenticator, true) != replyValid {
+			return
+		}
+		if validate(u.secret, flip(whole, 4), list, wire.AccessRequest, authenticator, false) == replyValid {
 			t.Error("a wrong authenticator is taken")
 		}
 		r := policy.FirstRequest{User: "jo", Typed: "jo", Method: policy.Method(method % 4)}
@@ -49,11 +54,11 @@ func FuzzReply(f *testing.F) {
 
 func mustBeLegal(t *testing.T, code byte, a policy.Account, err error) {
 	for _, at := range append(a.Attributes, a.Proof...) {
-		if at.Vendor == 0 && (requestOnly[at.Type] || len(at.Value) > maxValue) || isHidden(at.AttributeID) || msRequestOnly(at.AttributeID) {
+		if at.Vendor == 0 && (requestOnly[at.Type] || len(at.Value) > wire.MaxValue) || isHidden(at.AttributeID) || msRequestOnly(at.AttributeID) {
 			t.Errorf("an Accept with %+v", at)
 		}
 	}
-	if err == nil && code != codeAccessAccept {
+	if err == nil && code != wire.AccessAccept {
 		t.Errorf("code %d is a yes", code)
 	}
 	if no, ok := errors.AsType[*policy.Refusal](err); ok {
@@ -62,17 +67,17 @@ func mustBeLegal(t *testing.T, code byte, a policy.Account, err error) {
 				t.Errorf("a Reject with %+v", at)
 			}
 		}
-		if !utf8.ValidString(no.Message) || len(no.Message) > maxMessage || code != codeAccessReject {
+		if !utf8.ValidString(no.Message) || len(no.Message) > maxMessage || code != wire.AccessReject {
 			t.Errorf("code %d says %q", code, no.Message)
 		}
 	}
 	if back, ok := errors.AsType[*policy.AskBack](err); ok {
 		for _, at := range back.Attributes {
-			if at.Vendor == 0 && at.Type != typeIdleTimeout && at.Type != typePrompt && at.Type != typeVendorSpecific || isProof(at.AttributeID) {
+			if at.Vendor == 0 && at.Type != wire.IdleTimeout && at.Type != wire.Prompt && at.Type != wire.VendorSpecific || isProof(at.AttributeID) {
 				t.Errorf("a Challenge with %+v", at)
 			}
 		}
-		if !utf8.ValidString(back.Message) || len(back.Message) > maxMessage || code != codeAccessChallenge {
+		if !utf8.ValidString(back.Message) || len(back.Message) > maxMessage || code != wire.AccessChallenge {
 			t.Errorf("code %d asks %q", code, back.Message)
 		}
 	}
@@ -89,7 +94,7 @@ func FuzzRequest(f *testing.F) {
 	f.Add(byte(2), "", "", octets(vsa(311, msChallenge, ms2Response)))
 	f.Add(byte(3), "", "", octets(at{79, "\x02\x01\x00\x05\x01"}))
 	f.Fuzz(func(t *testing.T, method byte, password, state string, list []byte) {
-		if len(state) > maxValue {
+		if len(state) > wire.MaxValue {
 			return
 		}
 		r := policy.FirstRequest{User: "jo", Typed: "jo", Method: policy.Method(method % 4), Password: password, Attributes: list, State: state}
@@ -101,17 +106,17 @@ func FuzzRequest(f *testing.F) {
 		if err != nil {
 			return
 		}
-		u.secret.seal(b)
-		if why := unfit(b, shared); why != "" || len(b) > maxLength {
+		u.secret.SignRequest(b)
+		if why := unfit(b, shared); why != "" || len(b) > wire.MaxLength {
 			t.Fatalf("%s, %d octets", why, len(b))
 		}
-		got, ok := attributes(b[headerLength:])
+		got, ok := wire.Attributes(b[wire.HeaderLength:])
 		if !ok {
 			t.Fatalf("% x", b)
 		}
 		count := make(map[byte]int)
 		for _, a := range got {
-			count[a.kind]++
+			count[a.Type]++
 		}
 		if count[1] != 1 || count[80] != 1 || count[24] > 1 || count[33] > 0 || count[69] > 0 ||
 			r.Method != policy.MethodPassword && count[2] > 0 || r.Method == policy.MethodPassword && count[2] != 1 ||

@@ -2,31 +2,33 @@ package radiusauth
 
 import (
 	"bytes"
-	"crypto/md5"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 )
 
-const vendorMicrosoft = 311
-
-// Microsoft's attributes (RFC 2548) that are more than plain values.
+// The attributes that are more than plain values, most of them Microsoft's (RFC 2548).
 var (
-	msCHAPResponse   = policy.AttributeID{Vendor: vendorMicrosoft, Type: 1}
-	msCHAPError      = policy.AttributeID{Vendor: vendorMicrosoft, Type: 2}
-	msEncryption     = policy.AttributeID{Vendor: vendorMicrosoft, Type: 7} // MS-MPPE-Encryption-Policy
-	msEncryptTypes   = policy.AttributeID{Vendor: vendorMicrosoft, Type: 8} // MS-MPPE-Encryption-Types
-	msCHAPChallenge  = policy.AttributeID{Vendor: vendorMicrosoft, Type: 11}
-	msCHAPKeys       = policy.AttributeID{Vendor: vendorMicrosoft, Type: 12} // MS-CHAP-MPPE-Keys, §2.4.1
-	msSendKey        = policy.AttributeID{Vendor: vendorMicrosoft, Type: 16}
-	msRecvKey        = policy.AttributeID{Vendor: vendorMicrosoft, Type: 17}
-	msCHAP2Response  = policy.AttributeID{Vendor: vendorMicrosoft, Type: 25}
-	msCHAP2CPW       = policy.AttributeID{Vendor: vendorMicrosoft, Type: 27} // a new password
-	msCHAPNTEncPW    = policy.AttributeID{Vendor: vendorMicrosoft, Type: 6}  // its pieces
-	msCHAP2Success   = policy.AttributeID{Vendor: vendorMicrosoft, Type: 26}
-	tunnelPassword   = policy.AttributeID{Type: typeTunnelPassword}
-	eapKeyName       = policy.AttributeID{Type: typeEAPKeyName}
-	vendorUnreadable = policy.AttributeID{Type: typeVendorSpecific} // in a format of the vendor's own
+	msCHAPResponse   = microsoft(wire.MSCHAPResponse)
+	msCHAPError      = microsoft(wire.MSCHAPError)
+	msEncryption     = microsoft(wire.MSEncryptionRule)
+	msEncryptTypes   = microsoft(wire.MSEncryptionTypes)
+	msCHAPChallenge  = microsoft(wire.MSCHAPChallenge)
+	msCHAPKeys       = microsoft(wire.MSCHAPMPPEKeys)
+	msSendKey        = microsoft(wire.MSMPPESendKey)
+	msRecvKey        = microsoft(wire.MSMPPERecvKey)
+	msCHAP2Response  = microsoft(wire.MSCHAP2Response)
+	msCHAP2CPW       = microsoft(wire.MSCHAP2CPW)
+	msCHAPNTEncPW    = microsoft(wire.MSCHAPNTEncPW)
+	msCHAP2Success   = microsoft(wire.MSCHAP2Success)
+	tunnelPassword   = policy.AttributeID{Type: wire.TunnelPassword}
+	eapKeyName       = policy.AttributeID{Type: wire.EAPKeyName}
+	vendorUnreadable = policy.AttributeID{Type: wire.VendorSpecific} // in a format of the vendor's own
 )
+
+func microsoft(kind byte) policy.AttributeID {
+	return policy.AttributeID{Vendor: wire.Microsoft, Type: kind}
+}
 
 // hidden lists further attributes, by vendor, that are encrypted with the secret that two RADIUS hosts share. Nobody else
 // can use them, and not all of these formats are known, so they are never passed on.
@@ -57,73 +59,25 @@ func encrypted(id policy.AttributeID) bool {
 	return isHidden(id)
 }
 
-// pads encrypts or decrypts b in place by the method of RFC 2865 §5.2, which begins with the hash of secret and seed. Each
-// further block depends on the encrypted block before it.
-func (s *secret) pads(b []byte, decrypt bool, seed ...[]byte) {
-	h := md5.New()
-	var pad [16]byte
-	for at := 0; at < len(b); at += 16 {
-		h.Reset()
-		h.Write(s.text)
-		for _, part := range seed {
-			h.Write(part)
-		}
-		h.Sum(pad[:0])
-		block := b[at : at+16]
-		previous := bytes.Clone(block)
-		for i := range pad {
-			block[i] ^= pad[i]
-		}
-		if !decrypt {
-			previous = block
-		}
-		seed = [][]byte{previous}
-	}
-}
-
-// hidePassword encrypts a password of at most 128 octets (RFC 2865 §5.2). An empty password, which may answer a challenge,
-// becomes sixteen octets of padding.
-func (s *secret) hidePassword(password string, authenticator []byte) []byte {
-	b := make([]byte, max(16, (len(password)+15)/16*16))
-	copy(b, password)
-	s.pads(b, false, authenticator)
-	return b
-}
-
-// reveal decrypts the value of an attribute that is hidden with the secret and the authenticator of the request.
-func (s *secret) reveal(id policy.AttributeID, value string, authenticator [16]byte) (clear string, ok bool) {
+// reveal decrypts the value of an attribute that is hidden with the secret and the authenticator of the request. A
+// Tunnel-Password keeps its Tag in front.
+func (u *Upstream) reveal(id policy.AttributeID, value string, authenticator [16]byte) (clear string, ok bool) {
 	switch id {
-	case tunnelPassword: // RFC 2868 §3.5: a tag, then as the keys
+	case tunnelPassword:
 		if len(value) < 1 {
 			return "", false
 		}
-		clear, ok = s.unsalt(value[1:], authenticator)
+		clear, ok = u.secret.RevealSalted([]byte(value[1:]), authenticator)
 		return value[:1] + clear, ok
 	case msSendKey, msRecvKey:
-		return s.unsalt(value, authenticator)
+		return u.secret.RevealSalted([]byte(value), authenticator)
 	case msCHAPKeys: // RFC 2548 §2.4.1: 8 and 16 octets of keys, padded
 		const keys = 8 + 16
-		b := []byte(value)
-		if len(b) != 32 {
+		b, ok := u.secret.RevealPassword(nil, []byte(value), authenticator)
+		if !ok || len(b) != 32 {
 			return "", false
 		}
-		s.pads(b, true, authenticator[:])
 		return string(b[:keys]), true
 	}
 	return "", false
-}
-
-// unsalt undoes RFC 2548 §2.4.2: two octets of salt, then encrypted a length, so many octets, and padding.
-func (s *secret) unsalt(value string, authenticator [16]byte) (clear string, ok bool) {
-	const salt = 2
-	if len(value) < salt+16 || (len(value)-salt)%16 != 0 {
-		return "", false
-	}
-	b := []byte(value)
-	s.pads(b[salt:], true, authenticator[:], []byte(value[:salt]))
-	length := int(b[salt])
-	if length > len(b)-salt-1 {
-		return "", false
-	}
-	return string(b[salt+1 : salt+1+length]), true
 }

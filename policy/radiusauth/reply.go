@@ -4,21 +4,16 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 	"unicode/utf8"
 
 	"duoradiusd/internal/display"
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 )
 
-const (
-	// maxMessage bounds a text for the user, in octets.
-	maxMessage = 4 * maxValue
-	// fullChunk is the least length of a Reply-Message that its sender may have cut, perhaps before a whole rune. The next
-	// Reply-Message then continues it.
-	fullChunk = maxValue - 3
-)
+// maxMessage bounds a text for the user, in octets.
+const maxMessage = 4 * wire.MaxValue
 
 // reply is the content of an upstream's reply.
 type reply struct {
@@ -35,39 +30,33 @@ type reply struct {
 // parseReply reads a reply that is already validated. authenticator is that of the request.
 func parseReply(b []byte, authenticator [16]byte) reply {
 	p := reply{code: b[0], authenticator: authenticator}
-	list, _ := attributes(b[headerLength:])
-	var message strings.Builder
-	cut := true
-	for _, a := range list {
-		switch a.kind {
-		case typeReplyMessage:
-			if !cut {
-				message.WriteByte('\n')
-			}
-			message.Write(a.value)
-			cut = len(a.value) >= fullChunk
+	var messages []string
+	for a := range wire.All(b[wire.HeaderLength:]) {
+		switch a.Type {
+		case wire.ReplyMessage:
+			messages = append(messages, string(a.Value))
 			continue
-		case typeEAPMessage:
-			p.eap += string(a.value)
+		case wire.EAPMessage:
+			p.eap += string(a.Value)
 			continue
-		case typeState:
-			p.states = append(p.states, string(a.value))
+		case wire.State:
+			p.states = append(p.states, string(a.Value))
 			continue
-		case typeMessageAuthenticator, typeProxyState:
+		case wire.MessageAuthenticator, wire.ProxyState:
 			continue
-		case typeVendorSpecific:
-			p.attributes = append(p.attributes, replyVendorSpecific(a.value)...)
+		case wire.VendorSpecific:
+			p.attributes = append(p.attributes, replyVendorSpecific(a.Value)...)
 			continue
-		case typeUserName:
-			p.users = append(p.users, string(a.value))
-		case typeSessionTimeout:
-			if len(a.value) == 4 {
-				p.wait = time.Duration(binary.BigEndian.Uint32(a.value)) * time.Second
+		case wire.UserName:
+			p.users = append(p.users, string(a.Value))
+		case wire.SessionTimeout:
+			if len(a.Value) == 4 {
+				p.wait = time.Duration(binary.BigEndian.Uint32(a.Value)) * time.Second
 			}
 		}
-		p.attributes = append(p.attributes, policy.Attribute{AttributeID: policy.AttributeID{Type: a.kind}, Value: string(a.value)})
+		p.attributes = append(p.attributes, policy.Attribute{AttributeID: policy.AttributeID{Type: a.Type}, Value: string(a.Value)})
 	}
-	p.message = text(message.String())
+	p.message = text(wire.JoinMessages(messages))
 	return p
 }
 
@@ -88,9 +77,9 @@ func text(s string) string {
 // interpret turns an upstream's reply into the answer to r. t is the conversation that the reply belongs to.
 func (u *Upstream) interpret(p reply, r policy.FirstRequest, t conversation) (policy.Account, error) {
 	switch p.code {
-	case codeAccessAccept:
+	case wire.AccessAccept:
 		return u.accept(p, r, t)
-	case codeAccessReject:
+	case wire.AccessReject:
 		return policy.Account{}, p.refusal()
 	}
 	return policy.Account{}, p.askBack(r, t)
@@ -114,7 +103,7 @@ func (u *Upstream) accept(p reply, r policy.FirstRequest, t conversation) (a pol
 			continue
 		}
 		if encrypted(at.AttributeID) {
-			clear, ok := u.secret.reveal(at.AttributeID, at.Value, p.authenticator)
+			clear, ok := u.reveal(at.AttributeID, at.Value, p.authenticator)
 			if !ok {
 				return policy.Account{}, fmt.Errorf("attribute %d of vendor %d can't be decrypted", at.Type, at.Vendor)
 			}
@@ -132,16 +121,10 @@ func (u *Upstream) accept(p reply, r policy.FirstRequest, t conversation) (a pol
 	return a, nil
 }
 
-// messages splits a text into Reply-Message attributes, never within a rune (RFC 2865 §5.18).
+// messages returns the Reply-Messages that carry a text.
 func messages(text string) (list []policy.Attribute) {
-	for text != "" {
-		n := len(text)
-		if n > maxValue {
-			for n = maxValue; !utf8.RuneStart(text[n]); n-- {
-			}
-		}
-		list = append(list, policy.Attribute{AttributeID: policy.AttributeID{Type: typeReplyMessage}, Value: text[:n]})
-		text = text[n:]
+	for part := range wire.SplitMessage(text) {
+		list = append(list, policy.Attribute{AttributeID: policy.AttributeID{Type: wire.ReplyMessage}, Value: part})
 	}
 	return list
 }
@@ -172,7 +155,7 @@ func (p reply) refusal() *policy.Refusal {
 // askBack returns what an Access-Challenge may carry on to the client (RFC 2865 §4.4, §5.44, RFC 2869 §5.10).
 func (p reply) askBack(r policy.FirstRequest, t conversation) error {
 	switch {
-	case len(p.states) > 1 || len(p.states) == 1 && len(p.states[0]) > maxValue:
+	case len(p.states) > 1 || len(p.states) == 1 && len(p.states[0]) > wire.MaxValue:
 		return errors.New("an Access-Challenge with more than one State")
 	case r.Method == policy.MethodEAP && eapCode(p.eap) != eapRequest:
 		return errors.New("an Access-Challenge without an EAP request")
@@ -186,7 +169,7 @@ func (p reply) askBack(r policy.FirstRequest, t conversation) error {
 	back := &policy.AskBack{State: t.encode(), Message: p.message, EAP: p.eap, Wait: p.wait}
 	for _, a := range p.attributes {
 		id := a.AttributeID
-		if id.Type == typeIdleTimeout && id.Vendor == 0 || id.Type == typePrompt && id.Vendor == 0 || id == vendorUnreadable ||
+		if id.Type == wire.IdleTimeout && id.Vendor == 0 || id.Type == wire.Prompt && id.Vendor == 0 || id == vendorUnreadable ||
 			id.Vendor != 0 && !encrypted(id) && !isProof(id) && !msRequestOnly(id) && id != msCHAPError {
 			back.Attributes = append(back.Attributes, a)
 		}

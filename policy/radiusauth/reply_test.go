@@ -13,6 +13,7 @@ import (
 	"layeh.com/radius"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 )
 
 // answered returns what becomes of an upstream's reply to r.
@@ -223,7 +224,7 @@ func TestMessages(t *testing.T) {
 		a, err := answered(t, pap("jo", "x"), replying(2, list...))
 		got := ""
 		for _, m := range a.Attributes {
-			if m.Type != typeReplyMessage || len(m.Value) > 253 || !utf8.ValidString(m.Value) {
+			if m.Type != wire.ReplyMessage || len(m.Value) > 253 || !utf8.ValidString(m.Value) {
 				t.Errorf("%s: attribute %d %q", tt.name, m.Type, m.Value)
 			}
 			got += m.Value

@@ -3,7 +3,6 @@ package radiusauth
 import (
 	"cmp"
 	"crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,18 +11,22 @@ import (
 	"golang.org/x/text/encoding/charmap"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 )
 
-const maxPassword = 128 // octets (RFC 2865 §5.2)
-
-// random fills b with random octets. crypto/rand never returns an error.
-func random(b []byte) { rand.Read(b) }
+// newRequest returns the start of a request. Its Message-Authenticator is always there, because it protects against
+// CVE-2024-3596.
+func newRequest(code byte) []byte {
+	var authenticator [16]byte
+	rand.Read(authenticator[:])
+	return wire.NewRequest(code, authenticator)
+}
 
 // request builds the Access-Request that passes r on to an upstream; it is not signed yet. Its order is User-Name, the
 // proof of the password, the upstream's State, and the other attributes of the client. It returns policy.ErrRejected for a
 // password that RADIUS can't carry.
 func (u *Upstream) request(r policy.FirstRequest, state string) ([]byte, error) {
-	list, ok := attributes(r.Attributes)
+	list, ok := wire.Attributes(r.Attributes)
 	if !ok {
 		return nil, errors.New("the client's attributes are malformed")
 	}
@@ -34,22 +37,22 @@ func (u *Upstream) request(r policy.FirstRequest, state string) ([]byte, error) 
 	if r.Method == policy.MethodMSCHAP || r.Method == policy.MethodEAP {
 		name = cmp.Or(userName(list), r.Typed) // goes into MS-CHAP's hash (RFC 2759 §8.2), and is EAP's identity (RFC 3579 §2.1)
 	}
-	if name == "" || len(name) > maxValue {
+	if name == "" || len(name) > wire.MaxValue {
 		return nil, fmt.Errorf("a User-Name of %d octets", len(name))
 	}
-	b := newPacket(codeAccessRequest)
-	b = appendAttribute(b, typeUserName, []byte(name))
+	b := newRequest(wire.AccessRequest)
+	b = wire.Append(b, wire.UserName, name)
 	r.Password = password
-	proof, rest, err := u.splitAttributes(r, list, b[4:headerLength])
+	proof, rest, err := u.splitAttributes(r, list, b[4:wire.HeaderLength])
 	if err != nil {
 		return nil, err
 	}
 	b = append(b, proof...)
 	if state != "" {
-		b = appendAttribute(b, typeState, []byte(state))
+		b = wire.Append(b, wire.State, state)
 	}
 	b = append(b, rest...)
-	if len(b) > maxLength {
+	if len(b) > wire.MaxLength {
 		return nil, fmt.Errorf("a request of %d octets", len(b))
 	}
 	return b, nil
@@ -57,12 +60,12 @@ func (u *Upstream) request(r policy.FirstRequest, state string) ([]byte, error) 
 
 // changesPassword reports whether a request changes a password by MS-CHAPv2. Such a request has no response beside the
 // change: of one that has both, the response counts.
-func changesPassword(list []attribute) (changes bool) {
+func changesPassword(list []wire.Attribute) (changes bool) {
 	for _, a := range list {
-		if a.kind != typeVendorSpecific {
+		if a.Type != wire.VendorSpecific {
 			continue
 		}
-		subs, _ := subAttributes(a.value)
+		subs, _ := subAttributes(a.Value)
 		for _, s := range subs {
 			if s.AttributeID == msCHAPResponse || s.AttributeID == msCHAP2Response {
 				return false
@@ -74,10 +77,10 @@ func changesPassword(list []attribute) (changes bool) {
 }
 
 // userName returns the client's User-Name, octet for octet.
-func userName(list []attribute) string {
+func userName(list []wire.Attribute) string {
 	for _, a := range list {
-		if a.kind == typeUserName {
-			return string(a.value)
+		if a.Type == wire.UserName {
+			return string(a.Value)
 		}
 	}
 	return ""
@@ -94,37 +97,38 @@ func toWindows1252(text string) string {
 
 // splitAttributes divides the client's attributes into those that prove the user's identity by this method and those that
 // are passed on unchanged. Proofs of other methods and attributes that belong to one hop are left out.
-func (u *Upstream) splitAttributes(r policy.FirstRequest, list []attribute, authenticator []byte) (proof, rest []byte, err error) {
+func (u *Upstream) splitAttributes(r policy.FirstRequest, list []wire.Attribute, authenticator []byte) (proof, rest []byte, err error) {
 	named, challenged, change := false, false, changesPassword(list)
 	for _, a := range list {
-		switch kind := a.kind; {
-		case kind == typeVendorSpecific:
-			mine, others := splitVendorSpecific(a.value, r.Method == policy.MethodMSCHAP, change)
+		switch kind := a.Type; {
+		case kind == wire.VendorSpecific:
+			mine, others := splitVendorSpecific(a.Value, r.Method == policy.MethodMSCHAP, change)
 			proof, rest = append(proof, mine...), append(rest, others...)
-		case kind == typeCHAPPassword || kind == typeCHAPChallenge:
+		case kind == wire.CHAPPassword || kind == wire.CHAPChallenge:
 			if r.Method == policy.MethodCHAP {
-				proof = appendAttribute(proof, kind, a.value)
-				challenged = challenged || kind == typeCHAPChallenge
+				proof = wire.Append(proof, kind, a.Value)
+				challenged = challenged || kind == wire.CHAPChallenge
 			}
-		case kind == typeEAPMessage || kind == typeEAPKeyName:
+		case kind == wire.EAPMessage || kind == wire.EAPKeyName:
 			if r.Method == policy.MethodEAP {
-				proof = appendAttribute(proof, kind, a.value)
+				proof = wire.Append(proof, kind, a.Value)
 			}
 		case !hopOnly(kind) && !isHidden(policy.AttributeID{Type: kind}):
-			named = named || kind == typeNASIPAddress || kind == typeNASIdentifier || kind == typeNASIPv6Address
-			rest = appendAttribute(rest, kind, a.value)
+			named = named || kind == wire.NASIPAddress || kind == wire.NASIdentifier || kind == wire.NASIPv6Address
+			rest = wire.Append(rest, kind, a.Value)
 		}
 	}
 	switch {
 	case r.Method == policy.MethodPassword:
-		if len(r.Password) > maxPassword || strings.ContainsRune(r.Password, 0) || r.Password == "" && r.State == "" {
+		hidden, err := u.secret.HidePassword(r.Password, [16]byte(authenticator))
+		if err != nil || strings.ContainsRune(r.Password, 0) || r.Password == "" && r.State == "" {
 			return nil, nil, policy.ErrRejected
 		}
-		proof = appendAttribute(nil, typeUserPassword, u.secret.hidePassword(r.Password, authenticator))
+		proof = wire.Append(nil, wire.UserPassword, hidden)
 	case len(proof) == 0:
 		return nil, nil, fmt.Errorf("no attribute of %v in the request", r.Method)
 	case r.Method == policy.MethodCHAP && !challenged: // RFC 2865 §2.3: our authenticator is another
-		proof = appendAttribute(proof, typeCHAPChallenge, r.Authenticator[:])
+		proof = wire.Append(proof, wire.CHAPChallenge, r.Authenticator[:])
 	}
 	if !named { // RFC 2865 §4.1
 		rest = appendAddress(rest, r.ClientAddr)
@@ -136,7 +140,7 @@ func (u *Upstream) splitAttributes(r policy.FirstRequest, list []attribute, auth
 // on: ARAP (RFC 2869 §2.2) and HTTP Digest (RFC 5090).
 func hopOnly(kind byte) bool {
 	switch kind {
-	case typeUserName, typeUserPassword, typeState, typeProxyState, typeMessageAuthenticator, typeTunnelPassword:
+	case wire.UserName, wire.UserPassword, wire.State, wire.ProxyState, wire.MessageAuthenticator, wire.TunnelPassword:
 		return true
 	case 70, 71, 72, 73, 74, 84:
 		return true
@@ -145,19 +149,19 @@ func hopOnly(kind byte) bool {
 }
 
 // splitVendorSpecific divides a Vendor-Specific into the proof by MS-CHAP and the rest. A password change by MS-CHAPv2
-// (RFC 2548 §2.3.5, the new password in pieces of §2.1.6) is a proof as well: it holds that of the old password.
+// (RFC 2548 §2.3.4, the new password in pieces) is a proof as well: it holds that of the old password.
 // The upstream makes the change before the second factor is asked: it alone can tell whether the old password was right.
 func splitVendorSpecific(value []byte, msCHAP, change bool) (proof, rest []byte) {
 	subs, ok := subAttributes(value)
 	if !ok {
-		if len(value) >= 4 && binary.BigEndian.Uint32(value) == vendorMicrosoft {
+		if vendor, _, _ := wire.Vendor(value); vendor == wire.Microsoft {
 			return nil, nil // an upstream may find a proof in it
 		}
-		return nil, appendAttribute(nil, typeVendorSpecific, value)
+		return nil, wire.Append(nil, wire.VendorSpecific, value)
 	}
 	var mine, others []byte
 	for _, s := range subs {
-		whole := appendAttribute(nil, s.Type, []byte(s.Value))
+		whole := wire.Append(nil, s.Type, s.Value)
 		switch id := s.AttributeID; {
 		case id == msCHAPChallenge || id == msCHAPResponse || id == msCHAP2Response, change && (id == msCHAP2CPW || id == msCHAPNTEncPW):
 			if msCHAP {
@@ -169,7 +173,7 @@ func splitVendorSpecific(value []byte, msCHAP, change bool) (proof, rest []byte)
 	}
 	for _, part := range []struct{ from, to *[]byte }{{&mine, &proof}, {&others, &rest}} {
 		if len(*part.from) > 0 {
-			*part.to = appendAttribute(nil, typeVendorSpecific, append(value[:4:4], *part.from...))
+			*part.to = wire.Append(nil, wire.VendorSpecific, append(value[:4:4], *part.from...))
 		}
 	}
 	return proof, rest
@@ -178,7 +182,7 @@ func splitVendorSpecific(value []byte, msCHAP, change bool) (proof, rest []byte)
 // msRequestOnly reports whether an attribute is one of Microsoft's that only requests carry: responses, challenges and
 // password changes.
 func msRequestOnly(id policy.AttributeID) bool {
-	if id.Vendor != vendorMicrosoft {
+	if id.Vendor != wire.Microsoft {
 		return false
 	}
 	switch id.Type {
@@ -192,9 +196,9 @@ func msRequestOnly(id policy.AttributeID) bool {
 func appendAddress(b []byte, ip netip.Addr) []byte {
 	switch ip = ip.Unmap(); {
 	case ip.Is4():
-		return appendAttribute(b, typeNASIPAddress, ip.AsSlice())
+		return wire.Append(b, wire.NASIPAddress, ip.AsSlice())
 	case ip.Is6():
-		return appendAttribute(b, typeNASIPv6Address, ip.AsSlice())
+		return wire.Append(b, wire.NASIPv6Address, ip.AsSlice())
 	}
 	return b
 }

@@ -13,6 +13,7 @@ import (
 	"layeh.com/radius"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 )
 
 // handedOn returns the request that a fake got for r, and the answer.
@@ -33,9 +34,9 @@ func handedOn(t *testing.T, r policy.FirstRequest) (q *query, answer string) {
 
 // shape is a request's attributes but for the Message-Authenticator, types and values.
 func (q *query) shape() (list []string) {
-	all, _ := attributes(q.raw[20:])
+	all, _ := wire.Attributes(q.raw[20:])
 	for _, a := range all[1:] {
-		list = append(list, fmt.Sprintf("%d=%q", a.kind, a.value))
+		list = append(list, fmt.Sprintf("%d=%q", a.Type, a.Value))
 	}
 	return list
 }

@@ -1,6 +1,7 @@
 package radiusauth
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"time"
 )
@@ -40,6 +41,6 @@ func (s *retransmission) next() (wait time.Duration, again bool) {
 // jitter returns RAND of RFC 5080 §2.2.1, a random number between -0.1 and 0.1.
 func jitter() float64 {
 	var b [4]byte
-	random(b[:])
+	rand.Read(b[:])
 	return float64(binary.BigEndian.Uint32(b[:]))/(1<<32)*0.2 - 0.1
 }

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"duoradiusd/radiusd/wire"
 )
 
 // server is one upstream server.
@@ -97,7 +99,7 @@ func (s *server) exchange(ctx context.Context, addr netip.AddrPort, packet []byt
 		return nil, err
 	}
 	defer k.release(c)
-	s.upstream.secret.seal(c.packet)
+	s.upstream.secret.SignRequest(c.packet)
 	s.requests.Add(1)
 	k.send(c)
 	times := retransmission{rand: s.upstream.jitter}
@@ -117,7 +119,7 @@ func (s *server) exchange(ctx context.Context, addr netip.AddrPort, packet []byt
 		case <-ctx.Done():
 			return nil, c.silence(nobody)
 		case <-timer.C:
-			if packet[0] == codeStatusServer {
+			if packet[0] == wire.StatusServer {
 				return nil, c.silence(nobody) // must not be retransmitted unchanged (RFC 5997 §4.1)
 			}
 			s.retransmissions.Add(1)

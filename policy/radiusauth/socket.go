@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"duoradiusd/internal/system"
+	"duoradiusd/radiusd/wire"
 )
 
 // call is a request that waits for its reply.
@@ -21,7 +22,7 @@ type call struct {
 }
 
 func newCall(packet []byte) *call {
-	return &call{packet: packet, authenticator: [16]byte(packet[4:headerLength]), reply: make(chan []byte, 1),
+	return &call{packet: packet, authenticator: [16]byte(packet[4:wire.HeaderLength]), reply: make(chan []byte, 1),
 		unreachable: make(chan error, 1)}
 }
 
@@ -129,7 +130,7 @@ func (k *socket) reportUnreachable(err error, but *call) {
 // readReplies reads datagrams until the socket is closed or has failed too often.
 func (k *socket) readReplies() {
 	defer k.server.removeSocket(k)
-	buffer := make([]byte, maxLength+1) // one octet more, so that a reply that is too long is noticed
+	buffer := make([]byte, wire.MaxLength+1) // one octet more, so that a reply that is too long is noticed
 	for failures := 0; failures < 100; {
 		n, err := k.conn.Read(buffer)
 		switch {
@@ -147,7 +148,11 @@ func (k *socket) readReplies() {
 
 // receive gives a reply to the call that it answers. Any other datagram is counted and ignored (RFC 2865 §3).
 func (k *socket) receive(datagram []byte) {
-	b, list, ok := packet(datagram)
+	b, ok := wire.Packet(datagram)
+	var list []wire.Attribute
+	if ok {
+		list, ok = wire.Attributes(b[wire.HeaderLength:])
+	}
 	if !ok {
 		k.server.discard(replyMalformed)
 		return
@@ -161,8 +166,8 @@ func (k *socket) receive(datagram []byte) {
 		return
 	}
 	u := k.server.upstream
-	why := u.secret.validate(b, list, c.packet[0], c.authenticator, u.config.RequireMessageAuthenticator)
-	if why == replyWrongAuthenticator && u.secret.answers(b, at.previous) {
+	why := validate(u.secret, b, list, c.packet[0], c.authenticator, u.config.RequireMessageAuthenticator)
+	if why == replyWrongAuthenticator && u.secret.Answers(b, at.previous) {
 		why = replyUnexpected
 	}
 	if why != replyValid {

@@ -13,6 +13,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/failover"
+	"duoradiusd/radiusd/wire"
 )
 
 // maxInFlight bounds the requests that wait for their replies, to all servers together.
@@ -33,7 +34,7 @@ type Config struct {
 // Upstream is a first factor behind RADIUS. It is safe for concurrent use.
 type Upstream struct {
 	config  Config
-	secret  secret
+	secret  *wire.Secret
 	servers []*server
 	group   *failover.Group
 
@@ -70,7 +71,7 @@ func New(c Config) (*Upstream, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = 5 * time.Second
 	}
-	u := &Upstream{config: c, secret: secret{text: []byte(c.Secret)}, jitter: jitter}
+	u := &Upstream{config: c, secret: wire.NewSecret(c.Secret), jitter: jitter}
 	u.group = u.newGroup()
 	u.dial = func(addr netip.AddrPort) (net.Conn, error) {
 		return net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(addr))

@@ -1,5 +1,7 @@
 package radiusauth
 
+import "duoradiusd/radiusd/wire"
+
 // replyStatus says what is wrong with a reply. A reply that is not valid is counted by its status and then ignored. The
 // set is closed.
 type replyStatus int32
@@ -27,36 +29,38 @@ func (f replyStatus) String() string {
 // Access-Accept in answer to Status-Server, but FreeRADIUS can be configured to send Access-Reject when it is not healthy.
 func codeAnswers(request, reply byte) bool {
 	switch reply {
-	case codeAccessAccept, codeAccessReject:
+	case wire.AccessAccept, wire.AccessReject:
 		return true
 	}
-	return reply == codeAccessChallenge && request == codeAccessRequest
+	return reply == wire.AccessChallenge && request == wire.AccessRequest
 }
 
 // validate reports whether the reply b answers a request with this code and authenticator. list holds the attributes of b.
 // Checks that need no secret come first, because they are cheaper.
-func (s *secret) validate(b []byte, list []attribute, code byte, request [16]byte, signatureWanted bool) replyStatus {
+func validate(secret *wire.Secret, b []byte, list []wire.Attribute, code byte, request [16]byte, signatureWanted bool) replyStatus {
 	if !codeAnswers(code, b[0]) {
 		return replyWrongCode
 	}
 	mac := 0 // offset of the Message-Authenticator's value; 0: none
+	at := wire.HeaderLength
 	for _, a := range list {
-		switch a.kind {
-		case typeMessageAuthenticator:
-			if mac != 0 || len(a.value) != 16 {
+		switch a.Type {
+		case wire.MessageAuthenticator:
+			if mac != 0 || len(a.Value) != 16 {
 				return replyMalformed // RFC 3579 §3.2
 			}
-			mac = headerLength + a.at
-		case typeEAPMessage:
+			mac = at + 2
+		case wire.EAPMessage:
 			signatureWanted = true // RFC 3579 §3.2
 		}
+		at += 2 + len(a.Value)
 	}
 	switch {
 	case mac == 0 && signatureWanted:
 		return replyUnsigned
-	case !s.answers(b, request):
+	case !secret.Answers(b, request):
 		return replyWrongAuthenticator
-	case mac != 0 && !s.signed(b, mac, request):
+	case mac != 0 && !secret.Signed(b, mac, request):
 		return replyWrongMessageAuthenticator
 	}
 	return replyValid

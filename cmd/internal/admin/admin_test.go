@@ -19,6 +19,7 @@ import (
 	"duoradiusd/cmd/internal/history"
 	"duoradiusd/policy"
 	"duoradiusd/radiusd"
+	"duoradiusd/radiusd/wire"
 )
 
 // house is a daemon as tests furnish it.
@@ -46,7 +47,7 @@ func newHouse(t testing.TB, clients ...string) *house {
 	var list []*radiusd.Client
 	for i, name := range append([]string{"vpn"}, clients...) {
 		list = append(list, &radiusd.Client{
-			Name: name, Secret: []byte("secret-of-the-client"), Login: &policy.Client{Name: name, Service: name},
+			Name: name, Secret: wire.NewSecret("secret-of-the-client"), Login: &policy.Client{Name: name, Service: name},
 			Addresses: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}), 32)},
 		})
 	}

@@ -10,6 +10,7 @@ import (
 	"duoradiusd/conf"
 	"duoradiusd/policy"
 	"duoradiusd/radiusd"
+	"duoradiusd/radiusd/wire"
 )
 
 // parts is what a configuration is made into.
@@ -108,7 +109,7 @@ func (p *parts) client(c *conf.Client) (*radiusd.Client, error) {
 		NASIdentifiers:         c.NASIdentifier,
 		CalledStationIDs:       c.CalledStationID,
 		NoStatusServer:         !c.StatusServer,
-		Secret:                 []byte(c.Secret.Reveal()),
+		Secret:                 wire.NewSecret(c.Secret.Reveal()),
 		MessageAuthenticator:   radiusd.Presence(c.MessageAuthenticator),
 		LimitProxyState:        c.LimitProxyState,
 		OmitReplyAuthenticator: c.OmitReplyMA,

@@ -2,7 +2,6 @@ package radiusd
 
 import (
 	"bytes"
-	"crypto/md5"
 	"encoding/hex"
 	"os"
 	"slices"
@@ -14,6 +13,7 @@ import (
 	"layeh.com/radius/rfc2865"
 
 	"duoradiusd/policy"
+	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/nas"
 )
 
@@ -38,7 +38,7 @@ func TestRFC2865_7_1(t *testing.T) {
 	if why != notDropped {
 		t.Fatal(why)
 	}
-	if p.code() != codeAccessRequest || p.identifier() != 0 || string(p.value(p.userName)) != "nemo" || p.methods() != 1 {
+	if p.code() != wire.AccessRequest || p.identifier() != 0 || string(p.value(p.userName)) != "nemo" || p.methods() != 1 {
 		t.Errorf("code %d, Identifier %d, User-Name %q, %d methods", p.code(), p.identifier(), p.value(p.userName), p.methods())
 	}
 	password, ok := decodes(p.value(p.userPassword), p.authenticator(), []byte(rfcSecret), false)
@@ -52,17 +52,18 @@ func TestRFC2865_7_1(t *testing.T) {
 
 func TestRFC5997_6_1(t *testing.T) {
 	p, why := walk(vector(t, "rfc5997-6.1-status-server.hex"))
-	if why != notDropped || p.code() != codeStatusServer {
+	if why != notDropped || p.code() != wire.StatusServer {
 		t.Fatal(why, p.code())
 	}
-	if !p.authentic(&Client{Secret: []byte(rfcSecret)}) {
+	if !p.authentic(&Client{Secret: wire.NewSecret(rfcSecret)}) {
 		t.Error("its Message-Authenticator is refused")
 	}
-	if p.authentic(&Client{Secret: []byte("wrong")}) {
+	if p.authentic(&Client{Secret: wire.NewSecret("wrong")}) {
 		t.Error("a wrong secret is taken")
 	}
-	c := &Client{Secret: []byte(rfcSecret), OmitReplyAuthenticator: true}
-	if got, want := signReply(p.startReply(nil, c, radius.CodeAccessAccept), c), vector(t, "rfc5997-6.1-access-accept.hex"); !bytes.Equal(got, want) {
+	c := &Client{Secret: wire.NewSecret(rfcSecret), OmitReplyAuthenticator: true}
+	got, want := p.startReply(nil, c, wire.AccessAccept), vector(t, "rfc5997-6.1-access-accept.hex")
+	if c.Secret.SignReply(got); !bytes.Equal(got, want) {
 		t.Errorf("got % x, want % x", got, want)
 	}
 }
@@ -70,7 +71,7 @@ func TestRFC5997_6_1(t *testing.T) {
 // TestSealAgainstLayeh: every reply has the Response Authenticator that another library computes.
 func TestSealAgainstLayeh(t *testing.T) {
 	for _, omit := range []bool{false, true} {
-		c := &Client{Secret: []byte(testSecret), OmitReplyAuthenticator: omit}
+		c := &Client{Secret: wire.NewSecret(testSecret), OmitReplyAuthenticator: omit}
 		for _, v := range []policy.Verdict{{}, {Outcome: policy.OutcomeAccept, Message: "Hello"}, {Outcome: policy.OutcomeChallenge,
 			Message: strings.Repeat("x", 600), State: "state", Wait: time.Minute}} {
 			request := signedLogin().ProxyState("one").ProxyState("two").Bytes()
@@ -83,15 +84,15 @@ func TestSealAgainstLayeh(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if !radius.IsAuthenticResponse(reply, request, c.Secret) {
+				if !radius.IsAuthenticResponse(reply, request, []byte(testSecret)) {
 					t.Errorf("layeh refuses % x", reply)
 				}
-				q, err := radius.Parse(reply, c.Secret)
+				q, err := radius.Parse(reply, []byte(testSecret))
 				if err != nil {
 					t.Fatal(err)
 				}
 				states, _ := rfc2865.ProxyState_GetStrings(q)
-				if strings.Join(states, " ") != "one two" || len(rfc2865.ReplyMessage_Get(q)) != min(len(v.Message), maxValue) {
+				if strings.Join(states, " ") != "one two" || len(rfc2865.ReplyMessage_Get(q)) != min(len(v.Message), wire.MaxValue) {
 					t.Errorf("layeh reads Proxy-States %q and a Reply-Message of %d octets", states, len(rfc2865.ReplyMessage_Get(q)))
 				}
 			}
@@ -101,7 +102,7 @@ func TestSealAgainstLayeh(t *testing.T) {
 
 // decodes decodes a User-Password that was hidden with secret.
 func decodes(field []byte, authenticator [16]byte, secret []byte, latin1 bool) (string, bool) {
-	password, _, fault := decodePassword(field, authenticator, &Client{Secret: secret, Latin1: latin1})
+	password, _, fault := decodePassword(field, authenticator, &Client{Secret: wire.NewSecret(string(secret)), Latin1: latin1})
 	return password, fault == ""
 }
 
@@ -109,20 +110,12 @@ func decodes(field []byte, authenticator [16]byte, secret []byte, latin1 bool) (
 // be the cause.
 func TestPasswordHints(t *testing.T) {
 	hide := func(plain string) []byte {
-		b := make([]byte, (len(plain)+15)/16*16)
-		copy(b, plain)
-		a := &Client{Secret: []byte(testSecret)}
-		var pad [16]byte
-		previous := make([]byte, 16)
-		for at := 0; at < len(b); at += 16 {
-			h := md5.New()
-			h.Write(a.Secret)
-			h.Write(previous)
-			h.Sum(pad[:0])
-			for i := range pad {
-				b[at+i] ^= pad[i]
-			}
-			previous = b[at : at+16]
+		if len(plain) > wire.MaxPassword {
+			return make([]byte, 144)
+		}
+		b, err := wire.NewSecret(testSecret).HidePassword(plain, [16]byte{})
+		if err != nil {
+			t.Fatal(err)
 		}
 		return b
 	}
@@ -139,7 +132,7 @@ func TestPasswordHints(t *testing.T) {
 		{hide("caf\x81"), true, "Windows-1252", true},
 		{hide("a\tb"), false, "control character", true},
 	} {
-		_, _, fault := decodePassword(tt.field, [16]byte{}, &Client{Secret: []byte(testSecret), Latin1: tt.latin1})
+		_, _, fault := decodePassword(tt.field, [16]byte{}, &Client{Secret: wire.NewSecret(testSecret), Latin1: tt.latin1})
 		for _, authentic := range []bool{true, false} {
 			hint := fault.hint(authentic)
 			if !strings.Contains(hint, tt.word) || strings.Contains(hint, "secret") != (tt.doubts && !authentic) {
@@ -221,7 +214,7 @@ func TestWrongSecretIsNoticed(t *testing.T) {
 
 func TestWalkFindsAttributes(t *testing.T) {
 	b := nas.AccessRequest(testSecret, "jo", "hunter2").State([]byte("state")).AddUint32(nas.ServiceType, 10).
-		ProxyState("one").ProxyState("three").AddVSA(vendorMicrosoft, msCHAP2Response, make([]byte, 50)).Sign(nas.Middle).Bytes()
+		ProxyState("one").ProxyState("three").AddVSA(wire.Microsoft, wire.MSCHAP2Response, make([]byte, 50)).Sign(nas.Middle).Bytes()
 	p, why := walk(append(b, "padding"...))
 	if why != notDropped || !bytes.Equal(p.b, b) {
 		t.Fatalf("%v, % x", why, p.b)
@@ -270,12 +263,17 @@ func TestA12_LinesStayWhole(t *testing.T) {
 		message string
 		want    []int // octets
 	}{
-		{strings.Repeat(line, 3), []int{243}}, {strings.Repeat(line, 4), []int{243, 81}}, {strings.Repeat(line, 7) + "end:", []int{243, 243, 85}},
-		{strings.Repeat("ä", 130), []int{252, 8}}, {"head\n" + strings.Repeat("x", 300), []int{5, 253, 47}},
+		{strings.Repeat(line, 4), []int{243, 81}}, {strings.Repeat(line, 7) + "end:", []int{243, 243, 85}},
+		{strings.Repeat(line, 15), []int{243, 243, 243, 243}}, // four Reply-Messages at most
+		{strings.Repeat("ä", 130), []int{252, 8}},
 	} {
+		reply, err := replyTo(t, signedLogin(), policy.Verdict{Message: tt.message})
+		if err != nil {
+			t.Fatal(err)
+		}
 		var got []int
-		for _, c := range chunks(tt.message) {
-			got = append(got, len(c))
+		for _, m := range reply.Get(nas.ReplyMessage) {
+			got = append(got, len(m))
 		}
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("%.20q: %v, want %v", tt.message, got, tt.want)
