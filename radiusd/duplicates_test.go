@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/nas"
 )
 
@@ -45,7 +46,9 @@ func (t *duplicates) copyOf(x *request, now time.Time) (reply []byte, why dropRe
 	return t.add(c, false, now)
 }
 
-func clientOfTraffic() *Client { return &Client{traffic: &traffic{}} }
+func clientOfTraffic() *Client {
+	return &Client{Secret: wire.NewSecret(testSecret), traffic: &traffic{}}
+}
 
 // TestD4_ReplyLife: a reply is kept for 30 s from when it was given, or for the client's timeout where that is longer.
 func TestD4_ReplyLife(t *testing.T) {

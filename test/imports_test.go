@@ -130,7 +130,7 @@ func TestObjection(t *testing.T) {
 	for _, tt := range []struct{ who, what, want string }{
 		{"policy", "net/netip", ""},
 		{"policy", "github.com/hashicorp/golang-lru/v2", ""},
-		{"policy", "duoradiusd/policy/duo", "policy imports policy/duo; of ours it may import nothing"},
+		{"policy", "duoradiusd/policy/duo", "policy imports policy/duo; of ours it may import policy/messages"},
 		{"policy/duo", "duoradiusd/policy", ""},
 		{"policy/duo", "duoradiusd/policy/fileauth", "policy/duo imports policy/fileauth; of ours it may import internal/, policy, policy/failover"},
 		{"radiusd", "duoradiusd/policy", ""},
@@ -146,7 +146,7 @@ func TestObjection(t *testing.T) {
 		{"radiusd/wire", "duoradiusd/policy", "radiusd/wire imports policy; of ours it may import nothing"},
 		{"radiusd", "duoradiusd/conf", "radiusd imports conf; of ours it may import internal/, policy, radiusd/"},
 		{"conf", "duoradiusd/policy", ""},
-		{"conf", "duoradiusd/radiusd", "conf imports radiusd; of ours it may import internal/, policy"},
+		{"conf", "duoradiusd/radiusd", "conf imports radiusd; of ours it may import internal/, policy, policy/messages"},
 		{"cmd/duoradiusd", "duoradiusd/conf", ""},
 		{"cmd/duoradiusd", "duoradiusd/cmd/internal/daemon", ""},
 		{"cmd/duodemo", "duoradiusd/test/fakeduo", ""},
