@@ -32,7 +32,7 @@ func (ts *transactions) Claim(ctx context.Context, n policy.NewTransaction) (pol
 		}
 		return t, claim, err
 	}
-	o := ts.own(n.Transaction, told)
+	o := ts.own(n.Transaction, told, c.leads()...)
 	t, claim, err = ts.local.Claim(ctx, n)
 	if err != nil || claim != policy.ClaimOwned { // something of before the store answered again
 		o.end(policy.AuthResult{}, errNotBegun)
@@ -62,6 +62,17 @@ func newClaiming(ts *transactions, n policy.NewTransaction) *claiming {
 	rings := ts.ringKeys(n.Phone, n.Factor)
 	return &claiming{ts: ts, n: n, stale: make(map[string]string),
 		keys: map[string]string{"join": ts.joinKey(n.Key), "duo": rings[0], "person": rings[1]}}
+}
+
+// leads are all pointers of the claim.
+func (c *claiming) leads() (list []lead) {
+	if c.keys["join"] != "" {
+		list = append(list, lead{c.keys["join"], pointer{c.n.ID, c.n.Account}})
+	}
+	if reachesPhone(c.n.Factor) {
+		list = append(list, lead{c.keys["duo"], pointer{ID: c.n.ID}}, lead{c.keys["person"], pointer{ID: c.n.ID}})
+	}
+	return list
 }
 
 // run claims in the store. Where another daemon has claimed what answers this login, it returns a copy of that.

@@ -49,6 +49,7 @@ func (ts *transactions) followUntilOver(id policy.TransactionID) {
 		s, err := ts.fetch(ctx, id)
 		switch {
 		case err != nil && time.Since(seen) < recordLife: // the store may come back
+		case err == nil && s == nil && time.Since(seen) < 2*leaseEvery: // the store was emptied: its owner writes it again
 		case s == nil:
 			ts.finishCopy(id, policy.AuthResult{}, policy.ErrPushLost)
 			return

@@ -31,9 +31,11 @@ func (d *daemon) guess(person, source string, result policy.GuessResult) bool {
 
 // TestK86_Guesses: ten wrong passwords block, whichever daemon is asked; a right one and the administrator's word end that
 // everywhere.
-func TestK86_Guesses(t *testing.T) {
-	m, duo := store(t), newDuo()
-	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+func TestK86_Guesses(t *testing.T) { onEachStore(t, testGuesses) }
+
+func testGuesses(t *testing.T, m *server) {
+	duo := newDuo()
+	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	for i := range 10 {
 		d := []*daemon{a, b}[i%2]
 		if !d.guess("alice", "192.0.2.1", policy.GuessWrong) {
@@ -64,9 +66,11 @@ func TestK86_Guesses(t *testing.T) {
 
 // TestK86_KnownSource: a source that one daemon has come to know is known to the other: strangers use up the budget of all
 // other sources, and not this one's.
-func TestK86_KnownSource(t *testing.T) {
-	m, duo := store(t), newDuo()
-	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+func TestK86_KnownSource(t *testing.T) { onEachStore(t, testKnownSource) }
+
+func testKnownSource(t *testing.T, m *server) {
+	duo := newDuo()
+	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	if err := a.cluster.Stores().Guard.Know(t.Context(), policy.Guess{Person: "alice", Source: "198.51.100.7"}); err != nil {
 		t.Fatal(err)
 	}
@@ -83,14 +87,16 @@ func TestK86_KnownSource(t *testing.T) {
 
 // TestK44_MergedUpwards: what was counted alone while the store was down is in the store afterwards, on top of what was
 // there; the outage began with what all had counted before.
-func TestK44_MergedUpwards(t *testing.T) {
-	m, duo := store(t), newDuo()
-	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+func TestK44_MergedUpwards(t *testing.T) { onEachStore(t, testMergedUpwards) }
+
+func testMergedUpwards(t *testing.T, m *server) {
+	duo := newDuo()
+	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	for range 3 {
 		a.guess("alice", "192.0.2.1", policy.GuessWrong)
 		b.guess("alice", "192.0.2.1", policy.GuessWrong)
 	}
-	m.SetError("LOADING away")
+	m.down()
 	down := func(d *daemon) func() bool { return func() bool { return !d.cluster.Counters().Up } }
 	eventually(t, "a notices", func() bool { a.guess("x", "192.0.2.9", policy.GuessWrong); return down(a)() })
 	admitted := 0
@@ -102,7 +108,7 @@ func TestK44_MergedUpwards(t *testing.T) {
 	if admitted > 5 {
 		t.Errorf("%d guesses in the outage, after 6 before it", admitted)
 	}
-	m.SetError("")
+	m.up()
 	eventually(t, "a is back", func() bool { return a.cluster.Counters().Up })
 	eventually(t, "b is back", func() bool { return b.cluster.Counters().Up })
 	if a.guess("alice", "192.0.2.1", policy.GuessWrong) {
@@ -114,9 +120,11 @@ func TestK44_MergedUpwards(t *testing.T) {
 }
 
 // TestK86_Pushes: three pushes without a yes, at whichever daemon, and the phone rings at neither.
-func TestK86_Pushes(t *testing.T) {
-	m, duo := store(t), newDuo()
-	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+func TestK86_Pushes(t *testing.T) { onEachStore(t, testPushes) }
+
+func testPushes(t *testing.T, m *server) {
+	duo := newDuo()
+	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	phone := policy.Phone{Duo: policy.Identity{Username: "alice"}, Person: "alice"}
 	limits := policy.PushLimits{Pushes: 3, Window: time.Hour, Cooldown: time.Hour}
 	for i, d := range []*daemon{a, b, a} {

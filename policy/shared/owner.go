@@ -19,17 +19,25 @@ type owned struct {
 	lose    context.CancelCauseFunc
 	changed chan struct{} // has a place for one
 
+	leads []lead // to it, from the keys that its claim set
+
 	mu       sync.Mutex // guards what follows
 	record   record
 	released bool // this process ends
 	fenced   bool // another daemon has it
 }
 
+// lead is a key of the store and the pointer that stands there.
+type lead struct {
+	key string
+	pointer
+}
+
 // own makes this daemon the owner: from now on the store is told so, and what becomes of the transaction, until that is
 // over or another daemon has taken it over.
 // claimed says that the store has just been told.
-func (ts *transactions) own(t policy.Transaction, claimed bool) *owned {
-	o := &owned{ts: ts, id: t.ID, changed: make(chan struct{}, 1), record: record{Transaction: t}}
+func (ts *transactions) own(t policy.Transaction, claimed bool, leads ...lead) *owned {
+	o := &owned{ts: ts, id: t.ID, changed: make(chan struct{}, 1), leads: leads, record: record{Transaction: t}}
 	o.lost, o.lose = context.WithCancelCause(context.Background())
 	ts.mu.Lock()
 	ts.owned[t.ID] = o
@@ -171,9 +179,12 @@ func (o *owned) publish(ctx context.Context) (over bool) {
 	var answer int64
 	keys := []string{o.ts.txKey(o.id), o.ts.leaseKey(o.id)}
 	err = o.ts.call(ctx, func(ctx context.Context, c valkey.Client) (err error) {
-		answer, err = publishScript.Exec(ctx, c, keys, []string{o.ts.node, sealed, millis(life), millis(lease), "1"}).AsInt64()
+		answer, err = publishScript.Exec(ctx, c, keys, []string{o.ts.node, sealed, millis(life), millis(lease)}).AsInt64()
 		return err
 	})
+	if answer == publishedAnew && !r.over() {
+		err = errors.Join(err, o.leadHere(ctx))
+	}
 	switch {
 	case errors.Is(err, ErrDown):
 		return r.over() && o.ts.config.Now().Sub(o.ts.fromStore(r.Ended)) > doneLife
@@ -184,6 +195,24 @@ func (o *owned) publish(ctx context.Context) (over bool) {
 		return true
 	}
 	return r.over() || released
+}
+
+// leadHere lets others find the transaction in a store that knows nothing of it: it could not be asked when the push began,
+// or has been emptied. What leads elsewhere stays.
+func (o *owned) leadHere(ctx context.Context) error {
+	return o.ts.call(ctx, func(ctx context.Context, c valkey.Client) error {
+		for _, lead := range o.leads {
+			sealed, err := o.ts.sealPointer(lead.key, lead.pointer)
+			if err != nil {
+				return err
+			}
+			err = c.Do(ctx, c.B().Set().Key(lead.key).Value(sealed).Nx().Px(pointerLife).Build()).Error()
+			if err != nil && !valkey.IsValkeyNil(err) {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // lostTo is where another daemon has taken the transaction over, because this one did not say in time that it lives.

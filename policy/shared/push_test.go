@@ -10,9 +10,11 @@ import (
 
 // TestK80_OnePush: a client that asks the second daemon while the phone rings gets the answer of the push that the first
 // one began. Both answer.
-func TestK80_OnePush(t *testing.T) {
-	m, duo := store(t), newDuo()
-	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+func TestK80_OnePush(t *testing.T) { onEachStore(t, testOnePush) }
+
+func testOnePush(t *testing.T, m *server) {
+	duo := newDuo()
+	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	first := a.login("alice")
 	eventually(t, "the phone rings", func() bool { return duo.rings() == 1 })
 	second := b.login("alice")
@@ -27,9 +29,11 @@ func TestK80_OnePush(t *testing.T) {
 }
 
 // TestK80_SameMoment: the same login at both daemons at the same moment, as a load balancer may send it (K5, K16).
-func TestK80_SameMoment(t *testing.T) {
-	m, duo := store(t), newDuo()
-	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+func TestK80_SameMoment(t *testing.T) { onEachStore(t, testSameMoment) }
+
+func testSameMoment(t *testing.T, m *server) {
+	duo := newDuo()
+	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	var verdicts []<-chan policy.Verdict
 	for range 10 {
 		verdicts = append(verdicts, a.login("alice"), b.login("alice"))
@@ -53,9 +57,11 @@ func TestK80_SameMoment(t *testing.T) {
 }
 
 // TestK27_Deny: whoever fails over after "no" gets the no, and no second push.
-func TestK27_Deny(t *testing.T) {
-	m, duo := store(t), newDuo()
-	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+func TestK27_Deny(t *testing.T) { onEachStore(t, testDeny) }
+
+func testDeny(t *testing.T, m *server) {
+	duo := newDuo()
+	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	began := time.Now()
 	first := a.login("alice")
 	eventually(t, "the phone rings", func() bool { return duo.rings() == 1 })
@@ -68,9 +74,11 @@ func TestK27_Deny(t *testing.T) {
 }
 
 // TestK81_OwnerGone: the daemon that began a push ends. The other one asks Duo for its answer.
-func TestK81_OwnerGone(t *testing.T) {
-	m, duo := store(t), newDuo()
-	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+func TestK81_OwnerGone(t *testing.T) { onEachStore(t, testOwnerGone) }
+
+func testOwnerGone(t *testing.T, m *server) {
+	duo := newDuo()
+	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	a.login("alice")
 	eventually(t, "the phone rings", func() bool { return duo.rings() == 1 })
 	second := b.login("alice")
@@ -86,17 +94,19 @@ func TestK81_OwnerGone(t *testing.T) {
 
 // TestK25_Unpublished: the daemon that began a push is gone before it could say which. Nobody gets in, and the phone does
 // not ring again.
-func TestK25_Unpublished(t *testing.T) {
-	m, duo := store(t), newDuo()
+func TestK25_Unpublished(t *testing.T) { onEachStore(t, testUnpublished) }
+
+func testUnpublished(t *testing.T, m *server) {
+	duo := newDuo()
 	hang := make(chan struct{})
 	duo.block = func() { <-hang }
-	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	a.login("alice")
 	eventually(t, "the push is asked for", func() bool { return duo.rings() == 1 })
 	a.cluster.Close() // as if it had been killed: its lease ends by itself
 	second := b.login("alice")
 	eventually(t, "b follows", func() bool { return b.memory.Counts().Transactions == 1 })
-	m.FastForward(10 * time.Second)
+	m.endLeases()
 	wants(t, "b", second, policy.OutcomeReject, policy.ReasonDuoUnavailable)
 	wants(t, "b again", b.login("alice"), policy.OutcomeReject, policy.ReasonDuoUnavailable)
 	if n := duo.rings(); n != 1 {
@@ -109,24 +119,22 @@ func TestK25_Unpublished(t *testing.T) {
 }
 
 // TestK82_Stopped: an owner that did not say for too long that it lives finds its push taken over, and says no more of it.
-func TestK82_Stopped(t *testing.T) {
-	m, duo := store(t), newDuo()
-	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+func TestK82_Stopped(t *testing.T) { onEachStore(t, testStopped) }
+
+func testStopped(t *testing.T, m *server) {
+	duo := newDuo()
+	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	first := a.login("alice")
 	eventually(t, "the phone rings", func() bool { return duo.rings() == 1 })
 	second := b.login("alice")
 	eventually(t, "b follows", func() bool { return b.memory.Counts().Transactions == 1 })
-	eventually(t, "the txid is published", func() bool { return leases(m) == 1 })
-	for _, key := range m.Keys() { // as if a had been stopped for 8 s
-		if isLease(key) {
-			m.Del(key)
-		}
-	}
-	eventually(t, "b takes over", func() bool {
-		for _, key := range m.Keys() {
-			if isLease(key) && b.cluster.Counters().TakenOver == 0 {
-				m.Del(key) // a has renewed it first
-			}
+	eventually(t, "the txid is published", func() bool {
+		s := m.keys("lease")
+		return len(s) == 1
+	})
+	eventually(t, "b takes over", func() bool { // as if a had been stopped for 8 s; it may renew its lease first
+		if b.cluster.Counters().TakenOver == 0 {
+			m.endLeases()
 		}
 		return b.cluster.Counters().TakenOver == 1
 	})
@@ -141,11 +149,14 @@ func TestK82_Stopped(t *testing.T) {
 
 // TestK89_Clock: a daemon whose clock is two hours off joins pushes all the same. Approvals count by each daemon's own
 // clock: too late is a push, never an accept.
-func TestK89_Clock(t *testing.T) {
+func TestK89_Clock(t *testing.T) { onEachStore(t, testClock) }
+
+func testClock(t *testing.T, m *server) {
 	for _, ahead := range []time.Duration{2 * time.Hour, -2 * time.Hour} {
-		m, duo := store(t), newDuo()
-		a := start(t, "a", m.Addr(), duo)
-		b := start(t, "b", m.Addr(), duo, func(c *shared.Config) { c.Now = func() time.Time { return time.Now().Add(ahead) } })
+		m.do("FLUSHALL")
+		duo := newDuo()
+		a := start(t, "a", m.addr, duo)
+		b := start(t, "b", m.addr, duo, func(c *shared.Config) { c.Now = func() time.Time { return time.Now().Add(ahead) } })
 		b.ahead = ahead
 		first := a.login("alice")
 		eventually(t, "the phone rings", func() bool { return duo.rings() == 1 })

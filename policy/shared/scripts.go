@@ -37,15 +37,13 @@ if found and found ~= ARGV[1] then return found end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return ''`)
 
-// publishScript writes a record if the caller owns it: 1. It returns 0 where another does, and 2 where there is no record
-// and none is to be made.
+// publishScript writes a record: 1, or publishedAnew where there was none. It returns 0 where another is the owner.
 //
 //	KEYS  the transaction, its lease
-//	ARGV  token, record, life, the lease's life (0: it ends), 1 to make the record where there is none
+//	ARGV  token, record, life, the lease's life (0: it ends)
 var publishScript = valkey.NewLuaScript(`
 local owner = redis.call('HGET', KEYS[1], 'o')
 if owner and owner ~= ARGV[1] then return 0 end
-if not owner and ARGV[5] ~= '1' then return 2 end
 redis.call('HSET', KEYS[1], 'o', ARGV[1], 'v', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[3])
 if ARGV[4] == '0' then
@@ -53,7 +51,9 @@ if ARGV[4] == '0' then
 else
 	redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[4])
 end
-return 1`)
+return owner and 1 or 2`)
+
+const publishedAnew = 2
 
 // takeScript takes a transaction over from an owner that is gone: 1.
 //

@@ -112,9 +112,11 @@ func claim(ctx context.Context, d *daemon, phone policy.Phone, factor policy.Fac
 
 // TestK53_TwoNames: a phone that rings for one Duo user or one person is taken by either name, at whichever daemon and also
 // at the same moment; and a claim that is refused leaves nothing that keeps a later one away.
-func TestK53_TwoNames(t *testing.T) {
-	m, duo := store(t), newDuo()
-	daemons := []*daemon{start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)}
+func TestK53_TwoNames(t *testing.T) { onEachStore(t, testTwoNames) }
+
+func testTwoNames(t *testing.T, m *server) {
+	duo := newDuo()
+	daemons := []*daemon{start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)}
 	for i := range 20 {
 		phones := []policy.Phone{ // the second has a name in common with each of the others
 			{Duo: policy.Identity{Username: fmt.Sprint("x", i)}, Person: fmt.Sprint("p", i)},

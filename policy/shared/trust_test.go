@@ -7,16 +7,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
-
 	"duoradiusd/policy"
 	"duoradiusd/policy/shared"
 )
 
 // TestK84_Forged: whoever writes to the store lets nobody in, whatever is cut, changed, swapped or put back there.
-func TestK84_Forged(t *testing.T) {
-	m, duo := store(t), newDuo()
-	a := start(t, "a", m.Addr(), duo)
+func TestK84_Forged(t *testing.T) { onEachStore(t, testForged) }
+
+func testForged(t *testing.T, m *server) {
+	duo := newDuo()
+	a := start(t, "a", m.addr, duo)
 	approve(t, a, duo, "alice")
 	hash, field, good := approvalOf(t, m)
 	remembered := func() bool {
@@ -33,24 +33,24 @@ func TestK84_Forged(t *testing.T) {
 		bad := []byte(good)
 		bad[i] ^= 1
 		for _, forged := range []string{string(bad), good[:i]} {
-			if m.HSet(hash, field, forged); remembered() {
+			if m.hset(hash, field, forged); remembered() {
 				t.Fatalf("a value that was changed or cut at octet %d counts", i)
 			}
 		}
 	}
-	m.HSet(hash, field, good)
-	before := m.HGet(hash, "epoch")
+	m.hset(hash, field, good)
+	before := m.hget(hash, "epoch")
 	if _, err := a.cluster.Stores().Approvals.Forget(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}
-	m.HSet(hash, field, good)
+	m.hset(hash, field, good)
 	if remembered() {
 		t.Error("an approval that was revoked counts after it was put back")
 	}
-	if m.HSet(hash, "epoch", before); remembered() {
+	if m.hset(hash, "epoch", before); remembered() {
 		t.Error("it counts with its old epoch put back too")
 	}
-	m.HSet(hash, field, good)
+	m.hset(hash, field, good)
 	ok, _ := a.cluster.Stores().Approvals.Use(t.Context(), keyOf("bob"), pushesCount)
 	if ok {
 		t.Error("alice's approval counts for bob")
@@ -58,36 +58,43 @@ func TestK84_Forged(t *testing.T) {
 }
 
 // TestK84_Swapped: alice's hash under bob's name is of no use to bob.
-func TestK84_Swapped(t *testing.T) {
-	m, duo := store(t), newDuo()
-	a := start(t, "a", m.Addr(), duo)
+func TestK84_Swapped(t *testing.T) { onEachStore(t, testSwapped) }
+
+func testSwapped(t *testing.T, m *server) {
+	duo := newDuo()
+	a := start(t, "a", m.addr, duo)
 	approve(t, a, duo, "alice")
 	alice, field, value := approvalOf(t, m)
-	epoch := m.HGet(alice, "epoch")
-	m.Del(alice)
+	epoch := m.hget(alice, "epoch")
+	m.do("DEL", alice)
 	approve(t, a, duo, "bob")
 	bob, bobs, _ := approvalOf(t, m)
 	if bob == alice || bobs == field {
 		t.Fatal("alice and bob share a key")
 	}
-	m.HSet(bob, "epoch", epoch)
-	m.HSet(bob, bobs, value)
+	m.hset(bob, "epoch", epoch)
+	m.hset(bob, bobs, value)
 	if ok, _ := a.cluster.Stores().Approvals.Use(t.Context(), keyOf("bob"), pushesCount); ok {
 		t.Error("alice's approval counts for bob")
 	}
 }
 
 // TestK31_NothingReadable: no name, address or State stands in the store.
-func TestK31_NothingReadable(t *testing.T) {
-	m, duo := store(t), newDuo()
-	a := start(t, "a", m.Addr(), duo)
+func TestK31_NothingReadable(t *testing.T) { onEachStore(t, testNothingReadable) }
+
+func testNothingReadable(t *testing.T, m *server) {
+	duo := newDuo()
+	a := start(t, "a", m.addr, duo)
 	approve(t, a, duo, "alice-in-wonderland")
 	a.guess("alice-in-wonderland", home.String(), policy.GuessWrong)
 	state, err := a.cluster.Stores().Challenges.Put(t.Context(), challenge("alice-in-wonderland"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	dump := []byte(m.Dump())
+	var dump []byte
+	for _, key := range m.keys("") {
+		dump = append(append(dump, key...), m.value(key)...)
+	}
 	for _, word := range []string{"alice", "wonderland", home.String(), state, "vpn"} {
 		if bytes.Contains(dump, []byte(word)) {
 			t.Errorf("%q stands in the store", word)
@@ -96,9 +103,11 @@ func TestK31_NothingReadable(t *testing.T) {
 }
 
 // TestK43_Revoked: what one daemon forgets counts at none, and what can't be told to the store fails.
-func TestK43_Revoked(t *testing.T) {
-	m, duo := store(t), newDuo()
-	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+func TestK43_Revoked(t *testing.T) { onEachStore(t, testRevoked) }
+
+func testRevoked(t *testing.T, m *server) {
+	duo := newDuo()
+	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	approve(t, a, duo, "alice")
 	wants(t, "b", b.login("alice"), policy.OutcomeAccept, policy.ReasonRemembered)
 	if n, err := b.cluster.Stores().Approvals.Forget(t.Context(), "alice"); n != 1 || err != nil {
@@ -108,14 +117,14 @@ func TestK43_Revoked(t *testing.T) {
 		t.Error("a still remembers alice")
 	}
 	approve(t, a, duo, "alice")
-	m.SetError("LOADING away")
+	m.down()
 	if _, err := a.cluster.Stores().Approvals.Forget(t.Context(), "alice"); err == nil {
 		t.Error("forget while the store is down: no error")
 	}
 	if err := a.cluster.Stores().Approvals.ForgetPhone(t.Context(), policy.Phone{Duo: policy.Identity{Username: "alice"}, Person: "alice"}); err == nil {
 		t.Error("fraud while the store is down: no error")
 	}
-	m.SetError("")
+	m.up()
 	eventually(t, "a is back", func() bool { return a.cluster.Counters().Up })
 	eventually(t, "fraud is told to the store", func() bool {
 		ok, err := b.cluster.Stores().Approvals.Use(t.Context(), keyOf("alice"), pushesCount)
@@ -125,9 +134,11 @@ func TestK43_Revoked(t *testing.T) {
 
 // TestK85_Challenge: a challenge is answered once, at whichever daemon, also when both are asked at the same moment; and by
 // the client and user that were given it alone.
-func TestK85_Challenge(t *testing.T) {
-	m, duo := store(t), newDuo()
-	a, b := start(t, "a", m.Addr(), duo), start(t, "b", m.Addr(), duo)
+func TestK85_Challenge(t *testing.T) { onEachStore(t, testChallenge) }
+
+func testChallenge(t *testing.T, m *server) {
+	duo := newDuo()
+	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	for range 20 {
 		state, err := a.cluster.Stores().Challenges.Put(t.Context(), challenge("alice"))
 		if err != nil {
@@ -157,20 +168,20 @@ func TestK85_Challenge(t *testing.T) {
 
 // TestK87_Versions: an approval of a version that is not known counts as none. Where a phone may ring by a push of such a
 // version, none is begun.
-func TestK87_Versions(t *testing.T) {
-	m, duo := store(t), newDuo()
-	a := start(t, "a", m.Addr(), duo)
+func TestK87_Versions(t *testing.T) { onEachStore(t, testVersions) }
+
+func testVersions(t *testing.T, m *server) {
+	duo := newDuo()
+	a := start(t, "a", m.addr, duo)
 	approve(t, a, duo, "alice")
 	hash, field, good := approvalOf(t, m)
-	m.HSet(hash, field, "\x02"+good[1:])
+	m.hset(hash, field, "\x02"+good[1:])
 	if ok, _ := a.cluster.Stores().Approvals.Use(t.Context(), keyOf("alice"), pushesCount); ok {
 		t.Error("an approval of version 2 counts")
 	}
 	duo.again()
-	for _, key := range m.Keys() {
-		if strings.Contains(key, ":ring:") {
-			m.Set(key, "\x02a later version")
-		}
+	for _, key := range m.keys("ring") {
+		m.do("SET", key, "\x02a later version")
 	}
 	rang := duo.rings()
 	wants(t, "a", a.login("alice", func(a *policy.Attempt) { a.UserIP = home.Next() }), policy.OutcomeReject, policy.ReasonPending)
@@ -189,10 +200,10 @@ func TestKeyFile(t *testing.T) {
 	if err != nil || !bytes.HasSuffix(two, one) || len(two) != 2*len(one) {
 		t.Fatalf("rotated: %d octets, %v", len(two), err)
 	}
-	m, duo := store(t), newDuo()
-	before := start(t, "before", m.Addr(), duo, func(c *shared.Config) { c.Keys = keys(t, one) })
+	m, duo := mini(t), newDuo()
+	before := start(t, "before", m.addr, duo, func(c *shared.Config) { c.Keys = keys(t, one) })
 	approve(t, before, duo, "alice")
-	after := start(t, "after", m.Addr(), duo, func(c *shared.Config) { c.Keys = keys(t, two) })
+	after := start(t, "after", m.addr, duo, func(c *shared.Config) { c.Keys = keys(t, two) })
 	wants(t, "after", after.login("alice"), policy.OutcomeAccept, policy.ReasonRemembered)
 	for _, bad := range []string{"", "# nothing\n", "a1:AAAA\n", "no colon", ":" + strings.Repeat("A", 43) + "=", string(one) + string(one)} {
 		if _, err := shared.ParseKeys([]byte(bad)); err == nil || strings.Contains(err.Error(), "AAAA") {
@@ -219,19 +230,13 @@ func approve(t *testing.T, d *daemon, duo *fakeDuo, user string) {
 }
 
 // approvalOf returns where the only approval is.
-func approvalOf(t *testing.T, m *miniredis.Miniredis) (hash, field, value string) {
+func approvalOf(t *testing.T, m *server) (hash, field, value string) {
 	t.Helper()
-	for _, key := range m.Keys() {
-		if !strings.Contains(key, ":approvals:") {
-			continue
-		}
-		fields, err := m.HKeys(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range fields {
+	for _, key := range m.keys("approvals") {
+		all, _ := m.do("HGETALL", key).AsStrMap()
+		for f, v := range all {
 			if f != "epoch" {
-				return key, f, m.HGet(key, f)
+				return key, f, v
 			}
 		}
 	}

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
-
 	"duoradiusd/policy"
 	"duoradiusd/policy/shared"
 )
@@ -32,12 +30,15 @@ func keys(t testing.TB, file []byte) shared.Keys {
 type fakeDuo struct {
 	mu     sync.Mutex // guards all below
 	rang   int        // pushes begun
-	polls  int        // of a transaction that another daemon began
+	ofUser map[string]int
+	polls  int // of a transaction that another daemon began
 	answer chan policy.AuthResult
 	block  func() // called when a push is asked for, before it is begun
 }
 
-func newDuo() *fakeDuo { return &fakeDuo{answer: make(chan policy.AuthResult, 1)} }
+func newDuo() *fakeDuo {
+	return &fakeDuo{answer: make(chan policy.AuthResult, 1), ofUser: make(map[string]int)}
+}
 
 func (f *fakeDuo) Outage(context.Context) error { return nil }
 
@@ -52,6 +53,7 @@ func (f *fakeDuo) Auth(ctx context.Context, r *policy.AuthRequest) (policy.AuthR
 		f.polls++
 	} else if r.Factor == policy.FactorPush {
 		f.rang++
+		f.ofUser[r.User.Username]++
 		txid = fmt.Sprintf("T%d", f.rang)
 	}
 	block := f.block
@@ -83,6 +85,13 @@ func (f *fakeDuo) rings() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.rang
+}
+
+// ringsOf returns how often a user's phone rang.
+func (f *fakeDuo) ringsOf(user string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ofUser[user]
 }
 
 // daemon is one of several that share a store.
@@ -189,36 +198,4 @@ func eventually(t testing.TB, what string, f func() bool) {
 			t.Fatalf("not within 15 s: %s", what)
 		}
 	}
-}
-
-// store is a miniredis with a clock that runs.
-func store(t testing.TB) *miniredis.Miniredis {
-	t.Helper()
-	m := miniredis.RunT(t)
-	done := make(chan struct{})
-	t.Cleanup(func() { close(done) })
-	go func() { // its keys end by FastForward alone
-		for last := time.Now(); ; {
-			select {
-			case <-done:
-				return
-			case <-time.After(20 * time.Millisecond):
-				now := time.Now()
-				m.FastForward(now.Sub(last))
-				last = now
-			}
-		}
-	}()
-	return m
-}
-
-func isLease(key string) bool { return strings.Contains(key, ":lease:") }
-
-func leases(m *miniredis.Miniredis) (n int) {
-	for _, key := range m.Keys() {
-		if isLease(key) {
-			n++
-		}
-	}
-	return n
 }
