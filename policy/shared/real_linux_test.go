@@ -77,12 +77,18 @@ func (r *realRedis) signal(s syscall.Signal) { r.cmd.Process.Signal(s) }
 // cli sends a command to the server, and returns what it says.
 func (r *realRedis) cli(args ...string) string {
 	r.t.Helper()
-	_, port, _ := net.SplitHostPort(r.addr)
-	out, err := exec.Command("redis-cli", slices.Concat([]string{"-p", port}, r.user, args)...).CombinedOutput()
+	out, err := r.tryCLI(args...)
 	if err != nil {
 		r.t.Fatalf("redis-cli %v: %v: %s", args, err, out)
 	}
-	return string(out)
+	return out
+}
+
+// tryCLI is cli for a server that may close the connection, as one does that becomes the primary.
+func (r *realRedis) tryCLI(args ...string) (string, error) {
+	_, port, _ := net.SplitHostPort(r.addr)
+	out, err := exec.Command("redis-cli", slices.Concat([]string{"-p", port}, r.user, args)...).CombinedOutput()
+	return string(out), err
 }
 
 // freePort returns a TCP port of loopback that nobody listens on.

@@ -49,6 +49,14 @@ sentinel failover-timeout store 3000
 	return fmt.Sprint("127.0.0.1:", own)
 }
 
+// says reports whether a server's answer to a command holds a phrase.
+func says(r *realRedis, phrase string, command ...string) func() bool {
+	return func() bool {
+		out, err := r.tryCLI(command...)
+		return err == nil && strings.Contains(out, phrase)
+	}
+}
+
 // TestK83_Sentinel: the primary is killed while a push is open, and the Sentinel makes the replica the primary. Whoever waits
 // is answered, and a daemon that comes then joins the push: one ring.
 func TestK83_Sentinel(t *testing.T) {
@@ -64,12 +72,9 @@ func TestK83_Sentinel(t *testing.T) {
 	for _, r := range []*realRedis{primary, replica} {
 		r.user = []string{"--no-auth-warning", "-a", password}
 	}
-	eventually(t, "the replica follows", func() bool { return strings.Contains(replica.cli("info", "replication"), "master_link_status:up") })
+	eventually(t, "the replica follows", says(replica, "master_link_status:up", "info", "replication"))
 	sentinel := &realRedis{t: t, addr: runSentinel(t, primary, password), user: primary.user}
-	eventually(t, "the Sentinel knows the replica", func() bool {
-		out, err := exec.Command("redis-cli", "-p", sentinel.addr[len("127.0.0.1:"):], "--no-auth-warning", "-a", password, "sentinel", "replicas", "store").CombinedOutput()
-		return err == nil && strings.Contains(string(out), replica.addr)
-	})
+	eventually(t, "the Sentinel knows the replica", says(sentinel, replica.addr, "sentinel", "replicas", "store"))
 	through := func(c *shared.Config) {
 		c.Address, c.Sentinels, c.Master, c.Password = "", []string{"127.0.0.1:1", sentinel.addr}, "store", password
 	}
@@ -82,10 +87,10 @@ func TestK83_Sentinel(t *testing.T) {
 	eventually(t, "the phone rings", func() bool { return duo.rings() == 1 })
 	second := b.login("alice")
 	eventually(t, "b follows", func() bool { return b.memory.Counts().Transactions == 1 })
-	eventually(t, "the replica has it", func() bool { return strings.Contains(replica.cli("keys", "*"), ":join:") })
+	eventually(t, "the replica has it", says(replica, ":join:", "keys", "*"))
 
 	primary.kill()
-	eventually(t, "the replica is the primary", func() bool { return strings.Contains(replica.cli("info", "replication"), "role:master") })
+	eventually(t, "the replica is the primary", says(replica, "role:master", "info", "replication"))
 	for _, d := range []*daemon{a, b} {
 		eventually(t, "the store answers again", func() bool { return d.cluster.Counters().Up })
 	}
