@@ -27,20 +27,20 @@ import (
 //     its lifetime and after the last report of fraud;
 //   - every Decide is back in time (decide says so) and nothing is left behind (end says so).
 func TestOneLoginOnePush(t *testing.T) {
-	rounds := uint64(400)
+	synctest.Test(t, func(t *testing.T) { play(t, rounds(), false) })
+}
+
+func rounds() uint64 {
 	if testing.Short() {
-		rounds = 40
+		return 40
 	}
-	synctest.Test(t, func(t *testing.T) { play(t, rounds, false) })
+	return 400
 }
 
 // TestOneLoginOnePushWithLostReplies: the same where the network loses replies. The client then sends the login again, and
 // it gets the same answer once more.
-//
-// Issue 18 mends it.
 func TestOneLoginOnePushWithLostReplies(t *testing.T) {
-	t.Skip("not mended yet: seed 10 has a push for a login whose reply was lost; issue 18")
-	synctest.Test(t, func(t *testing.T) { play(t, 100, true) })
+	synctest.Test(t, func(t *testing.T) { play(t, rounds(), true) })
 }
 
 func play(t *testing.T, rounds uint64, lossy bool) {
@@ -112,6 +112,7 @@ func newStorm(w *world, seed uint64, lossy bool) *storm {
 		begun: map[string][]time.Time{}, unsigned: map[string][]time.Time{}, repeated: map[string]int{}, sent: map[string]int{}, heard: map[string]time.Time{},
 		accepts: map[string][]time.Time{}, reused: map[string][]time.Time{}, frauds: map[string][]time.Time{},
 	}
+	w.memory.transactions.repeats = lateAnswer
 	w.duo.scripts = s.answer
 	w.client.Second = duoThroughRestarts{w.duo, s}
 	w.client.Remember = time.Duration(s.n(2)) * time.Minute

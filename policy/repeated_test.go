@@ -7,8 +7,6 @@ import (
 
 // TestLostReplyRingsOnce: UDP loses the Access-Accept, and the client sends the login again as a new request. The user has
 // approved this login already: it gets the same answer once more, and a third one is asked afresh.
-//
-// Issue 18 mends it.
 func TestLostReplyRingsOnce(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.memory.transactions.repeats = lateAnswer
