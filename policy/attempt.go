@@ -24,6 +24,8 @@ type Attempt struct {
 	At            time.Time // when the packet came; zero: now
 	Authenticator [16]byte  // of the Access-Request
 	Attributes    []byte    // of the Access-Request, as on the wire; not changed as long as the login lasts
+
+	GivenUp func() bool // whether the client has been seen to wait for the answer no more; nil: it waits
 }
 
 // began returns when the login began.

@@ -396,7 +396,7 @@ func TestPushInChallenge(t *testing.T) {
 		w.answer(s, "", "accept approved push T1")
 	})
 	inChallenge(t, func(w *world) { // from elsewhere there is a code, but no ride and no second push
-		const elsewhere = "Another login with your name is asking for approval. Do not approve what you did not start: deny it and report it in Duo Mobile."
+		const elsewhere = "Another login with your name is asking for approval on your phone. Do not approve what you did not start: deny it and report it in Duo Mobile."
 		w.answers(allows(20*time.Second), allows(0))
 		first := w.start("1", state(w.offered()))
 		v := w.login("pw", from(cafe))

@@ -54,6 +54,7 @@ type Transaction struct {
 	Code        string // of a Verified Push, for the phone
 	Txid        string // "" until Duo has named it
 	Signed      bool   // the request of the login that began it was signed
+	Fresh       bool   // the request of the login that began it came without State, and its reply is no challenge
 	Began       bool   // at Duo
 	Start       time.Time
 	Ended       time.Time  // zero while it is live
@@ -98,7 +99,11 @@ const (
 
 // joinKey is what a retry of this request has too.
 func (l *login) joinKey() JoinKey {
-	key := l.joinKeyOf(l.memory.digest.of(l.State, l.Method.String(), l.Password))
+	field := l.Password
+	if l.State == "" && l.Client.ignoresPassword() {
+		field = ""
+	}
+	key := l.joinKeyOf(l.memory.digest.of(l.State, l.Method.String(), field))
 	if l.State != "" { // it names the transaction; a retry of it can't know what the first factor said of the user
 		key.User, key.Duo = l.typedName, Identity{}
 	}
@@ -209,7 +214,7 @@ func (l *login) await(ctx context.Context, t Transaction) Verdict {
 		defer cancel()
 	}
 	start := time.Now()
-	result, err := l.memory.Transactions.Wait(within, t.ID)
+	result, err := l.memory.Transactions.Wait(within, t.ID, l.GivenUp)
 	l.took(start, "Duo "+string(t.Factor), t.Phone.Duo.String(), authAnswer(result, err))
 	l.facts.DuoMessage = result.Message
 	l.facts.Factor, l.facts.Txid = t.Factor, result.Txid
@@ -222,10 +227,11 @@ func (l *login) await(ctx context.Context, t Transaction) Verdict {
 // begin begins a transaction under l.key, unless another login has begun it meanwhile or rings the phone.
 func (l *login) begin(ctx context.Context, r *AuthRequest) (Transaction, Claim, error) {
 	t, claim, err := l.memory.Transactions.Claim(ctx, NewTransaction{
-		Transaction: Transaction{Phone: l.phone(), Application: l.Client.Application, Name: r.Name, Factor: r.Factor, Code: r.code, Txid: r.Txid, Signed: l.Authentic},
-		Key:         l.key,
-		Account:     l.account,
-		LoginBegan:  l.began,
+		Transaction: Transaction{Phone: l.phone(), Application: l.Client.Application, Name: r.Name, Factor: r.Factor, Code: r.code, Txid: r.Txid,
+			Signed: l.Authentic, Fresh: l.State == "" && !l.showsMenu()},
+		Key:        l.key,
+		Account:    l.account,
+		LoginBegan: l.began,
 	})
 	if r.guess != nil && (err != nil || claim != ClaimOwned) {
 		l.settle(ctx, *r.guess, GuessNotAsked)

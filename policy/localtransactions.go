@@ -115,7 +115,7 @@ func (ts *localTransactions) find(key JoinKey, began time.Time) (found joinable,
 
 // repeatable reports, with mu held, whether the answer may be given again.
 func (ts *localTransactions) repeatable(t *localTransaction, now time.Time) bool {
-	if t.given.IsZero() || now.Sub(t.given) >= ts.repeats || !t.Factor.rings() {
+	if t.given.IsZero() || now.Sub(t.given) >= ts.repeats || !t.Factor.rings() || !t.Fresh {
 		return false
 	}
 	switch t.Result.Status {
@@ -253,7 +253,7 @@ func (ts *localTransactions) Finish(_ context.Context, id TransactionID, result 
 }
 
 // Wait implements Transactions. The answer is given to everybody who waits for it, else to the first who comes soon.
-func (ts *localTransactions) Wait(ctx context.Context, id TransactionID) (AuthResult, error) {
+func (ts *localTransactions) Wait(ctx context.Context, id TransactionID, givenUp func() bool) (AuthResult, error) {
 	ts.mu.Lock()
 	t := ts.byID[id]
 	ts.mu.Unlock()
@@ -264,6 +264,7 @@ func (ts *localTransactions) Wait(ctx context.Context, id TransactionID) (AuthRe
 	case <-t.done:
 	case <-ctx.Done():
 	}
+	heard := givenUp == nil || !givenUp()
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	if !t.over() {
@@ -272,7 +273,7 @@ func (ts *localTransactions) Wait(ctx context.Context, id TransactionID) (AuthRe
 	if context.Cause(ctx) == ErrAbandoned { // nobody hears this login's answer: it is left for the next
 		return AuthResult{Txid: t.Txid}, ErrAbandoned
 	}
-	if t.given.IsZero() {
+	if t.given.IsZero() && heard {
 		t.given = time.Now()
 		ts.changes.Add(1)
 	}

@@ -66,7 +66,7 @@ func TestLostAnswer(t *testing.T) {
 	inChallenge(t, func(w *world) { // in the menu
 		w.answers(reply{err: errOdd, after: time.Second})
 		w.answer(w.offered(), "1", "reject duo-unknown-answer push T1"+later)
-		w.wants(w.login("pw"), "challenge challenged: Another login with your name is asking for approval. Do not approve what you did not start: deny it and report it in Duo Mobile.\n"+
+		w.wants(w.login("pw"), "challenge challenged: Another login with your name is asking for approval on your phone. Do not approve what you did not start: deny it and report it in Duo Mobile.\n"+
 			"1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\nPasscode or option (1):")
 		time.Sleep(ringingTime)
 		w.offered()

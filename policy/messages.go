@@ -13,7 +13,7 @@ const (
 	sayDenied     = "Login denied."
 	sayDeclined   = "You have just declined this login."
 	sayNoAnswer   = "No answer came from your phone. Try again."
-	sayPending    = "Another login with your name is asking for approval. Do not approve what you did not start: deny it and report it in Duo Mobile."
+	sayPending    = "Another login with your name is asking for approval on your phone. Do not approve what you did not start: deny it and report it in Duo Mobile."
 	sayNotAllowed = "This factor is not allowed here."
 	sayCooldown   = "Too many requests to your phone went without a yes."
 	sayHeldByDuo  = "Duo sends no more requests to your phone for now. Wait a minute."

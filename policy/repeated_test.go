@@ -103,3 +103,72 @@ func TestForgottenIsNotRepeated(t *testing.T) {
 		})
 	}
 }
+
+// TestLateYesOfWhoGaveUp: a yes that comes after the client was seen to give up is the next try's, although the client was
+// answered. That it may be given again, because of a lost reply, comes on top.
+func TestLateYesOfWhoGaveUp(t *testing.T) {
+	gaveUp := func(a *Attempt) { a.GivenUp = func() bool { return true } }
+	waits := func(a *Attempt) { a.GivenUp = func() bool { return false } }
+	for _, tt := range []struct {
+		name  string
+		first func(*Attempt)
+		but   func(*Attempt)
+		want  []string
+	}{
+		{"gave up", gaveUp, nowhere, []string{"accept approved push T1", "accept repeated push T1", "accept approved push T2"}},
+		{"waits", waits, nowhere, []string{"accept repeated push T1", "accept approved push T2"}},
+		{"gave up, and is not signed now", gaveUp, unsigned, []string{"accept approved push T2"}},
+		{"gave up, and asks from elsewhere", gaveUp, from(cafe), []string{"accept approved push T2"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.memory.transactions.repeats = lateAnswer
+				w.client.Remember = 0
+				w.answers(allows(time3), allows(time3))
+				w.wants(w.login("pw", tt.first), "accept approved push T1")
+				for _, want := range tt.want {
+					time.Sleep(time.Second)
+					w.wants(w.login("pw", tt.but), want)
+				}
+			})
+		})
+	}
+}
+
+func nowhere(*Attempt) {}
+
+// TestRepeatsOfADialogue: what answered a challenge is not given again to who begins anew, nor to the State.
+func TestRepeatsOfADialogue(t *testing.T) {
+	inChallenge(t, func(w *world) {
+		w.memory.transactions.repeats = lateAnswer
+		w.client.Remember = 0
+		w.answers(allows(time3))
+		s := w.offered()
+		w.answer(s, "1", "accept approved push T1")
+		w.answer(s, "1", "reject bad-state: This login is over. Start again.")
+		w.offered()
+	})
+}
+
+// TestRepeatsWhateverIsTyped: where the password field is ignored, what it holds makes no other login.
+func TestRepeatsWhateverIsTyped(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.memory.transactions.repeats = lateAnswer
+		w.client.FirstFactor, w.client.IgnorePassword = nil, true
+		w.answers(allows(time3))
+		w.wants(w.login("123456"), "accept approved push T1")
+		w.wants(w.login("anything"), "accept repeated push T1")
+	})
+}
+
+// TestPasscodeIsNotRepeated: a passcode is good once, and so is its answer.
+func TestPasscodeIsNotRepeated(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.memory.transactions.repeats = lateAnswer
+		w.answers(allows(0), wrong)
+		w.wants(w.login("pw,123456"), "accept approved passcode")
+		if v := w.login("pw,123456"); v.Outcome != OutcomeReject || v.Reason != ReasonDenied {
+			t.Error(line(v))
+		}
+	})
+}

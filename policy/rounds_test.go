@@ -57,7 +57,7 @@ func TestConversationOfAnother(t *testing.T) {
 		n := 0
 		one := conversation(w, u, &n, 2, Account{}, "pw", "111111")
 		two := conversation(w, u, &n, 2, Account{}, "another", "111111")
-		two.wants("reject push-pending: Another login with your name is asking for approval. Do not approve what you did not start: deny it and report it in Duo Mobile.")
+		two.wants("reject push-pending: Another login with your name is asking for approval on your phone. Do not approve what you did not start: deny it and report it in Duo Mobile.")
 		one.wants("accept approved push T1")
 	})
 }

@@ -133,7 +133,7 @@ func TestUnnamedPush(t *testing.T) {
 		w.login("pw")
 		w.restart()
 		w.duo.wantPolls("[]")
-		w.wants(w.login("pw"), "challenge challenged: Another login with your name is asking for approval. Do not approve what you did not start: deny it and report it in Duo Mobile.\n"+
+		w.wants(w.login("pw"), "challenge challenged: Another login with your name is asking for approval on your phone. Do not approve what you did not start: deny it and report it in Duo Mobile.\n"+
 			"1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\nPasscode or option (1):")
 	})
 }

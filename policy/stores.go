@@ -60,6 +60,7 @@ type ApprovalLimits struct {
 type Transactions interface {
 	// Find returns the transaction that answers a login of key that began at began. One that is over answers those logins
 	// that began before its end, and one that began later if nobody was given its answer.
+	// The answer of a Fresh push or call is given again to the same login: an allow once, a no to all that ask soon.
 	Find(ctx context.Context, key JoinKey, began time.Time) (Join, bool, error)
 	// Rings reports whether the phone rings, or rang when the login that asks had begun already.
 	Rings(ctx context.Context, phone Phone, began time.Time) (bool, error)
@@ -76,8 +77,8 @@ type Transactions interface {
 	// Finish says what became of the transaction: Duo's answer, or the error that there is instead.
 	Finish(ctx context.Context, id TransactionID, result AuthResult, failure error) error
 	// Wait returns the transaction's answer once there is one. When ctx ends before, it returns what is known of the txid
-	// and ctx's cause.
-	Wait(ctx context.Context, id TransactionID) (AuthResult, error)
+	// and ctx's cause. The answer counts as given unless givenUp, which may be nil, says that nobody hears it.
+	Wait(ctx context.Context, id TransactionID, givenUp func() bool) (AuthResult, error)
 	// Get returns what is known of a transaction.
 	Get(ctx context.Context, id TransactionID) (Transaction, bool, error)
 }

@@ -11,7 +11,7 @@ import (
 // lostTransactions are those of a process that has ended before it could say whether Duo had begun them.
 type lostTransactions struct{ Transactions }
 
-func (lostTransactions) Wait(context.Context, TransactionID) (AuthResult, error) {
+func (lostTransactions) Wait(context.Context, TransactionID, func() bool) (AuthResult, error) {
 	return AuthResult{}, ErrPushLost
 }
 

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-const pushPending = "reject push-pending: Another login with your name is asking for approval. Do not approve what you did not start: deny it and report it in Duo Mobile."
+const pushPending = "reject push-pending: Another login with your name is asking for approval on your phone. Do not approve what you did not start: deny it and report it in Duo Mobile."
 
 // TestJoin: the same login again, while the phone rings, is answered by the same push.
 func TestJoin(t *testing.T) {
@@ -212,7 +212,7 @@ func TestAbandoned(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(w.Context())
 			cancel(ErrAbandoned)
 			for id := range w.memory.transactions.byID {
-				if _, err := w.memory.Transactions.Wait(ctx, id); err != ErrAbandoned {
+				if _, err := w.memory.Transactions.Wait(ctx, id, nil); err != ErrAbandoned {
 					t.Errorf("the answer went to nobody: %v", err)
 				}
 			}

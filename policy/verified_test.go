@@ -99,7 +99,7 @@ func TestVerifiedPushRetries(t *testing.T) {
 	inVerified(t, func(w *world) { // from elsewhere
 		w.answers(allows(20 * time.Second))
 		s := w.login("pw").State
-		w.wants(w.login("pw", from(cafe)), "challenge challenged: Another login with your name is asking for approval. Do not approve what you did not start: deny it and report it in Duo Mobile.\n"+
+		w.wants(w.login("pw", from(cafe)), "challenge challenged: Another login with your name is asking for approval on your phone. Do not approve what you did not start: deny it and report it in Duo Mobile.\n"+
 			"1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\nPasscode or option (1):")
 		w.answer(s, "", "accept approved push V1")
 	})

@@ -117,6 +117,9 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 		Authenticator: p.authenticator(),
 		Attributes:    p.b[wire.HeaderLength:],
 	}
+	if x := l.request; x.waiting != nil {
+		a.GivenUp = func() bool { return l.server.duplicates.givenUp(x, time.Now()) }
+	}
 	if p.userPassword.present() {
 		password, windowsToo, fault := decodePassword(p.value(p.userPassword), p.authenticator(), c)
 		if fault != "" && !(ignored && !p.resumes()) {

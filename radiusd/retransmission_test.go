@@ -220,3 +220,46 @@ func TestDropReasons(t *testing.T) {
 		}
 	}
 }
+
+// TestGivenUp: when the client of a login counts as listening no more, by what was seen of this login and of others.
+func TestGivenUp(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before []story // what the client did with three other logins
+		copies []float64
+		asks   float64 // when the user logs in anew from another port; 0: not
+		at     float64
+		want   bool
+	}{
+		{"nothing is known", nil, nil, 0, 50, false},
+		{"it asks at intervals", nil, []float64{5, 10}, 0, 19, false},
+		{"it has stopped asking", nil, []float64{5, 10}, 0, 21, true},
+		{"it waits as long as ever", slices.Repeat([]story{{newOnID: 15, answered: 30}}, 3), nil, 0, 14, false},
+		{"it waits longer than ever", slices.Repeat([]story{{newOnID: 15, answered: 30}}, 3), nil, 0, 16, true},
+		{"twice is no rule", slices.Repeat([]story{{newOnID: 15, answered: 30}}, 2), nil, 0, 16, false},
+		{"the user logs in anew", nil, nil, 4, 5, true},
+		{"the user presses twice", nil, nil, .5, 5, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := &Client{Timeout: 55 * time.Second, traffic: &traffic{}}
+			table := newDuplicates(100)
+			for i, s := range tt.before {
+				s.tell(t, table, c, i+10)
+			}
+			x := requestNo(1, c)
+			table.begin(x, false, start)
+			table.wait(x, "jo", func(error) {}, start)
+			for _, at := range tt.copies {
+				table.copyOf(x, second(at))
+			}
+			if tt.asks > 0 {
+				y := requestNo(2, c)
+				table.begin(y, false, second(tt.asks))
+				table.wait(y, "jo", func(error) {}, second(tt.asks))
+			}
+			if got := table.givenUp(x, second(tt.at)); got != tt.want {
+				t.Errorf("given up: %v", got)
+			}
+		})
+	}
+}

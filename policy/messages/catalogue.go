@@ -104,7 +104,7 @@ var catalogue = []Message{
 	{EnrollThenFactor, "Enrol, then type a passcode or push:", "The prompt below enroll or enroll-help-desk, in a challenge. The user types the word push in every language"},
 	{NoDevice, "Duo knows no device of yours. Ask your help desk.", "A refusal"},
 	{DeviceUnreachable, "Duo can't reach a device of yours that way from here.", "A refusal: no device of the user's can do what was asked for"},
-	{PushPending, "Another login with your name is asking for approval. Do not approve what you did not start: deny it and report it in Duo Mobile.",
+	{PushPending, "Another login with your name is asking for approval on your phone. Do not approve what you did not start: deny it and report it in Duo Mobile.",
 		"A refusal, or the head of a menu without push and call: another login of this user waits for the same phone"},
 	{HoldUnanswered, "Too many requests to your phone went without a yes.", "A refusal, or the head of a menu: [guard] pushes"},
 	{HoldByDuo, "Duo sends no more requests to your phone for now. Wait a minute.", "A refusal, or the head of a menu: Duo itself holds back pushes"},

@@ -203,7 +203,7 @@ func (ts *transactions) Finish(ctx context.Context, id policy.TransactionID, res
 }
 
 // Wait implements policy.Transactions.
-func (ts *transactions) Wait(ctx context.Context, id policy.TransactionID) (policy.AuthResult, error) {
+func (ts *transactions) Wait(ctx context.Context, id policy.TransactionID, givenUp func() bool) (policy.AuthResult, error) {
 	_, here, err := ts.local.Get(ctx, id)
 	if err != nil {
 		return policy.AuthResult{}, err
@@ -222,8 +222,8 @@ func (ts *transactions) Wait(ctx context.Context, id policy.TransactionID) (poli
 			}
 		}
 	}
-	result, err := ts.local.Wait(ctx, id)
-	if err == nil {
+	result, err := ts.local.Wait(ctx, id, givenUp)
+	if err == nil && (givenUp == nil || !givenUp()) {
 		ts.give(context.WithoutCancel(ctx), id) // whoever comes later has to be asked anew
 	}
 	return result, err
