@@ -5,22 +5,39 @@ import (
 	"strings"
 )
 
-// unbuilt is what the configuration contract has and this version has not: a table, a key, or the values of a key that
-// begin so. Whoever builds one deletes its line.
+// unbuilt lists what the configuration is to have and this version does not have: a table, a key, or the values of a key that
+// begin with a word. Whoever builds one deletes its line.
 var unbuilt = []string{
 	"eap",
 	"listen.network=tls",
+	"listen.takes_accounting",
 	"listen.certificate",
 	"listen.private_key",
 	"listen.client_ca",
+	"listen.client_crl",
+	"listen.tls_min",
 	"listen.alpn",
+	"listen.max_connections",
+	"listen.idle_timeout",
 	"client.certificate_names",
+	"client.certificate_fingerprints",
+	"client.eap",
+	"client.eap_only",
+	"client.eap_tls_max",
+	"client.gtc_prompts",
+	"client.accounting",
+	"client.accounting_servers",
+	"client.disconnect",
+	"client.disconnect_secret",
+	"client.disconnect_secret_file",
+	"client.disconnect_secret_env",
+	"log.accounting_log",
 }
 
 const notBuilt = "known, but not built yet"
 
-// isUnbuilt reports whether the key, or a value of it when there is one, is known but not built. word is how such a
-// value begins; the rest of it may be a URL with a password.
+// isUnbuilt reports whether a key, or a value of that key where value is not empty, is known but not built. word is how
+// such a value begins; the rest of the value may be a URL with a password.
 func isUnbuilt(table, key, value string) (word string, ok bool) {
 	if table != "" {
 		key = table + "." + key
@@ -39,7 +56,7 @@ var tableNames = []string{
 	"duo", "application", "listen", "client", "first_factor", "username", "user", "rule", "reply", "remember", "cluster", "guard", "messages", "admin", "log", "state",
 }
 
-// unknownTables reports what stands at the top of a file and is no table of ours.
+// unknownTables reports the keys and tables at the top of a file that have no meaning there.
 func (l *loader) unknownTables() {
 	for _, f := range l.files {
 		top := l.top(f)
@@ -48,7 +65,7 @@ func (l *loader) unknownTables() {
 	}
 }
 
-// rest reports the keys that nobody asked for.
+// rest reports the keys of a table that the loader has not read.
 func (t *table) rest() {
 	for key, v := range t.keys {
 		if slices.Contains(t.seen, key) {
