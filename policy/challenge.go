@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"duoradiusd/policy/messages"
 )
 
 const (
@@ -53,7 +55,7 @@ func (l *login) openChallenge() *OpenChallenge {
 func (l *login) challenge(ctx context.Context, c *OpenChallenge, say string) Verdict {
 	c.Rounds++
 	if c.Rounds > challengeRounds {
-		return l.reject(ReasonDenied, sayDenied)
+		return l.reject(ReasonDenied, l.say(messages.Denied))
 	}
 	v := l.facts
 	v.Outcome, v.Reason, v.User = OutcomeChallenge, ReasonChallenged, l.name
@@ -75,7 +77,7 @@ func (l *login) send(ctx context.Context, c *OpenChallenge, v Verdict) Verdict {
 // resume goes on with the challenge of a State. A login with a State never starts afresh.
 func (l *login) resume(ctx context.Context) Verdict {
 	if !l.setName(l.User) {
-		return l.reject(ReasonBadState, sayStartAgain)
+		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	}
 	c, err := l.memory.Challenges.Take(ctx, l.State, l.Client.Name, l.typedName)
 	switch {
@@ -84,7 +86,7 @@ func (l *login) resume(ctx context.Context) Verdict {
 	case c == nil:
 		return l.rejoin(ctx)
 	case !l.takeUp(c):
-		return l.reject(ReasonBadState, sayStartAgain)
+		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	case c.Dialogue != nil:
 		return l.continueDialogue(ctx, c)
 	}
@@ -116,7 +118,7 @@ func (l *login) takeUp(c *OpenChallenge) bool {
 // continueDialogue gives the first factor the answer to what it asked back.
 func (l *login) continueDialogue(ctx context.Context, c *OpenChallenge) Verdict {
 	if l.Method != c.Dialogue.Method || l.Client.FirstFactor == nil { // a reload since: nobody has checked a password
-		return l.reject(ReasonBadState, sayStartAgain)
+		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	}
 	l.dialogue, l.answersDialogue = c.Dialogue, true
 	l.password, l.chosen = l.Password, c.Dialogue.Chosen
@@ -132,13 +134,13 @@ func (l *login) rejoin(ctx context.Context) Verdict {
 	case err != nil:
 		return l.storeFailed(err)
 	case !ok || !l.setAccount(t.Account) || l.mapped() && l.duo != t.Phone.Duo:
-		return l.reject(ReasonBadState, sayStartAgain)
+		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	}
 	if v := l.applyRules(); v != nil { // a reload since
 		return *v
 	}
 	if !l.mayJoin(t) {
-		return l.reject(ReasonBadState, sayStartAgain)
+		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	}
 	l.duo, l.askedDuo, l.repeats = t.Phone.Duo, time.Now(), t.Repeated
 	return l.await(ctx, t.Transaction)
@@ -153,17 +155,17 @@ func (l *login) answerChallenge(ctx context.Context, c *OpenChallenge) Verdict {
 	}
 	chosen, ok := c.chosen(answer)
 	if !ok || chosen.Factor == "" {
-		return l.askAgain(ctx, c, sayNotUnderstood)
+		return l.askAgain(ctx, c, l.say(messages.NotUnderstood))
 	}
 	if !l.allowed(chosen.Factor) || l.mode() == ModePasscode && chosen.Factor.rings() { // other rules than those of the menu
-		return l.askAgain(ctx, c, sayNotAllowed)
+		return l.askAgain(ctx, c, l.say(messages.NotAllowed))
 	}
 	l.chosen = chosen
 	v := l.run(ctx, l.secondFactor()...)
 	switch {
 	case v.Reason == ReasonCodesSent:
 		c.Options = nil
-		return l.challenge(ctx, c, sayCodesSent+"\n"+sayPasscode)
+		return l.challenge(ctx, c, l.say(messages.CodesSent)+"\n"+l.say(messages.Passcode))
 	case v.Reason == ReasonDenied && v.Factor == FactorPasscode:
 		v = l.askAgain(ctx, c, v.Message)
 		v.Delayed = true
@@ -183,7 +185,7 @@ func (l *login) awaitPushed(ctx context.Context, c *OpenChallenge) Verdict {
 	case err != nil:
 		return l.storeFailed(err)
 	case !ok:
-		return l.reject(ReasonNoAnswer, sayNoAnswer)
+		return l.reject(ReasonNoAnswer, l.say(messages.NoAnswer))
 	}
 	return l.await(ctx, t)
 }

@@ -1,6 +1,10 @@
 package policy
 
-import "time"
+import (
+	"time"
+
+	"duoradiusd/policy/messages"
+)
 
 // Explanation is what the configuration makes of a login, before anybody is asked.
 type Explanation struct {
@@ -38,7 +42,7 @@ type RuleFit struct {
 func (p *Policy) Explain(a Attempt, account Account, at time.Time) (e Explanation) {
 	l := login{Policy: p, Attempt: a, began: at}
 	if !l.setName(a.User) {
-		return Explanation{Verdict: l.reject(ReasonBadName, sayWrong), Early: true}
+		return Explanation{Verdict: l.reject(ReasonBadName, l.say(messages.WrongPassword)), Early: true}
 	}
 	e.Name, e.User = l.name, l.user
 	if v := l.answerProbe(); v != nil {

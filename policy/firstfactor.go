@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"duoradiusd/policy/messages"
 )
 
 // Limits on what a first factor may ask back in one login.
@@ -30,7 +32,7 @@ func (l *login) checkFirstFactor(ctx context.Context) *Verdict {
 		l.proof = ProofClient
 		return nil
 	case l.dialogue == nil && l.Method == MethodPassword && l.password == "": // many directories answer yes to it (RFC 4513 §5.1.2)
-		return end(l.reject(ReasonBadPassword, sayWrong))
+		return end(l.reject(ReasonBadPassword, l.say(messages.WrongPassword)))
 	}
 	admission, v := l.admitPassword(ctx)
 	if v != nil {
@@ -45,7 +47,7 @@ func (l *login) checkFirstFactor(ctx context.Context) *Verdict {
 	case err == nil:
 		l.settle(ctx, admission, GuessRight)
 		if !l.setAccount(account) {
-			return end(l.reject(ReasonBadName, sayWrong))
+			return end(l.reject(ReasonBadName, l.say(messages.WrongPassword)))
 		}
 		return nil
 	case errors.As(err, &back):
@@ -55,7 +57,7 @@ func (l *login) checkFirstFactor(ctx context.Context) *Verdict {
 		l.settle(ctx, admission, GuessRight)
 		l.oldPassword = l.password
 		if !l.setAccount(*expiredAccount(err)) {
-			return end(l.reject(ReasonBadName, sayWrong))
+			return end(l.reject(ReasonBadName, l.say(messages.WrongPassword)))
 		}
 		return nil
 	case errors.Is(err, ErrRejected):
@@ -71,9 +73,9 @@ func (l *login) checkFirstFactor(ctx context.Context) *Verdict {
 	}
 	l.facts.Err = err
 	if errors.As(err, &panicError{}) {
-		return end(l.reject(ReasonPanicked, sayLater))
+		return end(l.reject(ReasonPanicked, l.say(messages.TryLater)))
 	}
-	return end(l.reject(ReasonNoFirstFactor, sayLater))
+	return end(l.reject(ReasonNoFirstFactor, l.say(messages.TryLater)))
 }
 
 // authenticateOrPanicError makes a FirstFactor's panic an error: the guard must hear that the attempt is over.
@@ -119,17 +121,17 @@ func (l *login) unsupported() Verdict {
 func (l *login) refuse(err error) Verdict {
 	var no *Refusal
 	if !errors.As(err, &no) {
-		return l.reject(ReasonBadPassword, sayWrong)
+		return l.reject(ReasonBadPassword, l.say(messages.WrongPassword))
 	}
 	if !no.Relayed {
 		l.facts.Err = no
 	}
-	v := l.reject(ReasonBadPassword, orElse(no.Message, sayWrong))
+	v := l.reject(ReasonBadPassword, orElse(no.Message, l.say(messages.WrongPassword)))
 	if no.Proven {
 		v.Reason = ReasonAccountRefused
 	}
 	if no.Proven && !l.rules.deniesByGroup { // nobody knows whether this user's group is denied
-		v.Message = sayAccount
+		v.Message = l.say(messages.AccountUnusable)
 	}
 	v.Immediate, v.EAP, v.Attributes = no.Relayed, no.EAP, no.Attributes
 	return v
@@ -146,7 +148,7 @@ func (l *login) relay(ctx context.Context, back *AskBack) Verdict {
 		d.Rounds = l.dialogue.Rounds + 1
 	}
 	if d.Rounds > limit {
-		return l.reject(ReasonBadPassword, sayWrong)
+		return l.reject(ReasonBadPassword, l.say(messages.WrongPassword))
 	}
 	c := l.openChallenge()
 	c.Dialogue = &d

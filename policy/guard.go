@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"time"
+
+	"duoradiusd/policy/messages"
 )
 
 // GuessKind is what is guessed. Each kind has budgets of its own.
@@ -157,7 +160,7 @@ func (l *login) admit(ctx context.Context, g Guess) (Admission, *Verdict) {
 		return a, v
 	}
 	l.facts.Err = &HeldBack{a}
-	return a, end(l.reject(ReasonThrottled, sayHeldBack(a.Limit, time.Until(a.Until))))
+	return a, end(l.reject(ReasonThrottled, l.sayHeldBack(a.Limit, time.Until(a.Until))))
 }
 
 // settle tells the guard what a guess turned out to be. The login goes on whatever the guard makes of it: a guess that can't
@@ -223,25 +226,25 @@ func (l *login) typedPerson() string {
 }
 
 // sayHeldBack tells the user when to try again.
-func sayHeldBack(limit string, wait time.Duration) string {
-	say := "Too many wrong passwords."
+func (l *login) sayHeldBack(limit string, wait time.Duration) string {
+	say := messages.HeldPasswords
 	switch limit {
 	case LimitPasscodes:
-		say = "Too many wrong passcodes."
+		say = messages.HeldPasscodes
 	case LimitPerSource:
-		say = "Too many wrong passwords came from your address."
+		say = messages.HeldSource
 	}
-	return say + " Try again in " + sayDuration(wait) + "."
+	return l.say(say, "wait", l.sayDuration(wait))
 }
 
 // sayDuration rounds up: who waits so long is not too early.
-func sayDuration(d time.Duration) string {
-	n, unit := int((d+time.Second-1)/time.Second), "second"
+func (l *login) sayDuration(d time.Duration) string {
+	n, one, many := int((d+time.Second-1)/time.Second), messages.WaitSecond, messages.WaitSeconds
 	if n > 90 {
-		n, unit = (n+59)/60, "minute"
+		n, one, many = (n+59)/60, messages.WaitMinute, messages.WaitMinutes
 	}
 	if n <= 1 {
-		return "1 " + unit
+		return l.say(one)
 	}
-	return fmt.Sprintf("%d %ss", n, unit)
+	return l.say(many, "number", strconv.Itoa(n))
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"duoradiusd/policy/messages"
 )
 
 // Decide decides one login. It blocks until there is an answer: the user's, or the one that is due when ctx ends.
@@ -145,7 +147,7 @@ func (l *login) run(ctx context.Context, steps ...step) Verdict {
 			return *v
 		}
 	}
-	return l.reject(ReasonPanicked, sayLater) // no step has ended it
+	return l.reject(ReasonPanicked, l.say(messages.TryLater)) // no step has ended it
 }
 
 func ignoringContext(f func() *Verdict) step { return func(context.Context) *Verdict { return f() } }
@@ -156,7 +158,7 @@ func end(v Verdict) *Verdict { return &v }
 // identify settles who this is by the name that was typed.
 func (l *login) identify() *Verdict {
 	if !l.setName(l.User) && !l.isProbe() {
-		return end(l.reject(ReasonBadName, sayWrong))
+		return end(l.reject(ReasonBadName, l.say(messages.WrongPassword)))
 	}
 	return nil
 }
@@ -237,7 +239,7 @@ func (l *login) answerProbe() *Verdict {
 	switch {
 	case l.Method != MethodPassword:
 	case l.Client.Probe == ProbeChallenge:
-		v.Outcome, v.State, v.Message = OutcomeChallenge, rand.Text(), sayPasscode
+		v.Outcome, v.State, v.Message = OutcomeChallenge, rand.Text(), l.say(messages.Passcode)
 	case l.Client.Probe == ProbeAccept && mayAccept(acceptProbe, l.proof, l.Authentic) && l.Client.ProbeSecret != "" &&
 		subtle.ConstantTimeCompare([]byte(l.Password), []byte(l.Client.ProbeSecret)) == 1:
 		v.Outcome = OutcomeAccept
@@ -281,7 +283,7 @@ func (l *login) refuseUnreadableField() *Verdict {
 	if !l.chosen.Bad {
 		return nil
 	}
-	return end(l.reject(ReasonBadField, sayFactors))
+	return end(l.reject(ReasonBadField, l.say(messages.WhatToType)))
 }
 
 // useApproval accepts those whom Duo allowed before, where that still counts.
@@ -318,7 +320,7 @@ func (l *login) checkChosenFactor() *Verdict {
 		f == "" && l.mode() != ModeChallenge && !slices.ContainsFunc(l.factors(), Factor.rings):
 		return end(l.reject(ReasonNeedsPasscode, l.sayAppend()))
 	case f != "" && !l.allowed(f):
-		return end(l.reject(ReasonNotAllowed, sayNotAllowed))
+		return end(l.reject(ReasonNotAllowed, l.say(messages.NotAllowed)))
 	}
 	l.askedDuo = time.Now()
 	return nil
@@ -333,7 +335,7 @@ func (l *login) reject(why Reason, say string) Verdict {
 // accept is the only way to an Access-Accept.
 func (l *login) accept(why acceptance) Verdict {
 	if !mayAccept(why, l.proof, l.Authentic || why == acceptRepeated && l.repeats) { // mayJoin has compared the signatures
-		return l.reject(ReasonUnproven, sayWrong)
+		return l.reject(ReasonUnproven, l.say(messages.WrongPassword))
 	}
 	if l.account.Expired != nil {
 		return l.expired()
@@ -356,7 +358,7 @@ func (l *login) requireProof() *Verdict {
 		return nil
 	}
 	l.facts.Err = errUnproven
-	v := l.reject(ReasonUnproven, sayWrong)
+	v := l.reject(ReasonUnproven, l.say(messages.WrongPassword))
 	v.Immediate = l.Method == MethodEAP // as an upstream's own reject is
 	return &v
 }
@@ -364,13 +366,13 @@ func (l *login) requireProof() *Verdict {
 // panicked makes a panic a reject.
 func (l *login) panicked(value any) Verdict {
 	l.facts.Err = panicError{value}
-	return l.reject(ReasonPanicked, sayLater)
+	return l.reject(ReasonPanicked, l.say(messages.TryLater))
 }
 
 // storeFailed rejects a login whose state can't be asked for.
 func (l *login) storeFailed(err error) Verdict {
 	l.facts.Err = err
-	return l.reject(ReasonStoreUnavailable, sayLater)
+	return l.reject(ReasonStoreUnavailable, l.say(messages.TryLater))
 }
 
 // noLongerWaited answers a login that nobody waits for, or that a shutdown ends. It returns nil while there is time or
@@ -382,5 +384,5 @@ func (l *login) noLongerWaited(ctx context.Context) *Verdict {
 	case errors.Is(cause, ErrAbandoned):
 		return end(l.reject(ReasonAbandoned, ""))
 	}
-	return end(l.reject(ReasonShuttingDown, sayLater))
+	return end(l.reject(ReasonShuttingDown, l.say(messages.TryLater)))
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
+
+	"duoradiusd/policy/messages"
 )
 
 // Option is one line of a challenge's menu.
@@ -29,20 +31,17 @@ func optionsOf(factors []Factor, devices []Device) (list []Option) {
 	return list
 }
 
-// oneReplyMessage is what fits one Reply-Message (RFC 2865 §5.18). Some clients show the first one only.
-const oneReplyMessage = 253
-
 // menu renders options as the user sees them, below a line that says what this is about. Where the whole does not fit one
-// Reply-Message, as with three devices, the options are written short.
+// Reply-Message, as with three devices, the options are written short. Some clients show the first one only.
 func (l *login) menu(say string, options []Option) string {
 	if len(options) == 0 {
-		return say + "\n" + sayPasscode
+		return say + "\n" + l.say(messages.Passcode)
 	}
-	text := say + "\n" + l.lines(options, Option.String)
-	if len(text) <= oneReplyMessage {
+	text := say + "\n" + l.lines(options, l.option)
+	if len(text) <= messages.OneReplyMessage {
 		return text
 	}
-	return say + "\n" + l.lines(options, Option.short)
+	return say + "\n" + l.lines(options, l.shortOption)
 }
 
 // lines renders options, each by label, and asks for one.
@@ -51,42 +50,40 @@ func (l *login) lines(options []Option, label func(Option) string) string {
 	for i, o := range options {
 		fmt.Fprintf(&b, "%d. %s\n", i+1, label(o))
 	}
+	choose, numbers := messages.Choose, "1"
 	if l.allowed(FactorPasscode) {
-		b.WriteString("Passcode or option")
-	} else {
-		b.WriteString("Option")
+		choose = messages.ChooseOrPasscode
 	}
-	if len(options) == 1 {
-		b.WriteString(" (1):")
-	} else {
-		fmt.Fprintf(&b, " (1-%d):", len(options))
+	if len(options) > 1 {
+		numbers = fmt.Sprintf("1-%d", len(options))
 	}
+	b.WriteString(l.say(choose, "options", numbers))
 	return b.String()
 }
 
-// short is the factor and the end of the device's number.
-func (o Option) short() string {
-	where := []rune(cmp.Or(o.Device.Number, o.Device.Name, "your phone"))
+// shortOption is the factor and the end of the device's number.
+func (l *login) shortOption(o Option) string {
+	where := []rune(cmp.Or(o.Device.Number, o.Device.Name, l.say(messages.YourPhone)))
 	if o.Device.Number != "" && len(where) > 4 {
 		where = where[len(where)-4:]
 	}
-	words := map[Factor]string{FactorPush: "Push", FactorPhone: "Call", FactorSMS: "SMS"}
-	return words[o.Factor] + " " + string(where[:min(len(where), 12)])
+	ids := map[Factor]messages.ID{FactorPush: messages.OptionPushShort, FactorPhone: messages.OptionCallShort, FactorSMS: messages.OptionSMSShort}
+	return l.say(ids[o.Factor], "device", string(where[:min(len(where), 12)]))
 }
 
-// String returns the option as a user reads it.
-func (o Option) String() string {
-	where := orElse(o.Device.Number, orElse(o.Device.Name, "your phone"))
+// option is one line of the menu.
+func (l *login) option(o Option) string {
+	where := orElse(o.Device.Number, orElse(o.Device.Name, l.say(messages.YourPhone)))
 	switch o.Factor {
 	case FactorPush:
-		return "Duo Push to " + where
+		return l.say(messages.OptionPush, "device", where)
 	case FactorPhone:
-		return "Phone call to " + where
+		return l.say(messages.OptionCall, "device", where)
 	}
 	if o.Device.NextCode != "" {
-		return fmt.Sprintf("SMS passcodes to %s (next code starts with %s)", where, o.Device.NextCode)
+		return l.say(messages.OptionSMSNext, "device", where, "digit", o.Device.NextCode)
 	}
-	return "SMS passcodes to " + where
+	return l.say(messages.OptionSMS, "device", where)
 }
 
 // chosen reads the answer to a challenge: the number of an option, a factor word, or a passcode.

@@ -1,83 +1,66 @@
 package policy
 
-import "strings"
+import (
+	"strings"
 
-// The sentences that users read. One that follows a wrong password is the same as one that follows an unknown name,
-// so that nobody learns which names exist.
-const (
-	sayWrong      = "Wrong user name or password."
-	sayAccount    = "Your account can't log in: its password may have expired. Ask your help desk."
-	sayFactors    = "Type a passcode, or push, phone or sms, or leave the field empty."
-	sayStartAgain = "This login is over. Start again."
-	sayLater      = "The login can't be checked now. Try again in a minute."
-	sayDenied     = "Login denied."
-	sayDeclined   = "You have just declined this login."
-	sayNoAnswer   = "No answer came from your phone. Try again."
-	sayPending    = "Another login with your name is asking for approval on your phone. Do not approve what you did not start: deny it and report it in Duo Mobile."
-	sayNotAllowed = "This factor is not allowed here."
-	sayCooldown   = "Too many requests to your phone went without a yes."
-	sayHeldByDuo  = "Duo sends no more requests to your phone for now. Wait a minute."
-	sayTooQuick   = "The last request to your phone was denied at once, before you can have answered it. Wait a minute."
-	sayCodesSent  = "New passcodes were sent by SMS."
-
-	// A prompt for a new password must not begin with "Enter": the auth-pam plugin of OpenVPN answers such prompts itself.
-	sayExpired         = "Your password has expired."
-	sayNewPassword     = "New password:"
-	sayRepeatPassword  = "New password again:"
-	sayEmptyPassword   = "That was no password."
-	sayPasswordsDiffer = "The two passwords differ."
-	sayPasswordRefused = "The directory does not accept this password."
-
-	sayPasscode      = "Passcode:"
-	sayThenPasscode  = "Enrol, then type a passcode or push:"
-	sayNotUnderstood = "That is neither a passcode nor an option."
+	"duoradiusd/policy/messages"
 )
 
-// say tells the user why the phone does not ring.
-func (h Hold) say() string {
-	switch h {
-	case HoldByDuo:
-		return sayHeldByDuo
-	case HoldTooQuick:
-		return sayTooQuick
-	}
-	return sayCooldown
+// say returns a sentence for the user, in the configuration's words. pairs are names of variables and their values.
+func (l *login) say(id messages.ID, pairs ...string) string {
+	return l.settings.Messages.Say(id, pairs...)
 }
 
-func sayEnroll(url string) string {
-	if url == "" {
-		return "You are not enrolled in Duo. Ask your help desk."
+// message tells the user why the phone does not ring.
+func (h Hold) message() messages.ID {
+	switch h {
+	case HoldByDuo:
+		return messages.HoldByDuo
+	case HoldTooQuick:
+		return messages.HoldTooQuick
 	}
-	return "You are not enrolled in Duo yet: " + url
+	return messages.HoldUnanswered
+}
+
+// sayDuo passes on what Duo says, in the sentence that is for that; the sentence otherwise stands where it needs Duo's words
+// and Duo gives none.
+func (l *login) sayDuo(id messages.ID, duo string, otherwise messages.ID) string {
+	if strings.TrimSpace(duo) == "" && strings.Contains(l.say(id), "{duo}") {
+		return l.say(otherwise)
+	}
+	return l.say(id, "duo", duo)
+}
+
+func (l *login) sayEnroll(url string) string {
+	if url == "" {
+		return l.say(messages.EnrollHelpDesk)
+	}
+	return l.say(messages.Enroll, "url", url)
 }
 
 // sayAppend tells how a passcode is typed at this client.
 func (l *login) sayAppend() string {
 	if l.Client.FirstFactor == nil || l.Client.Delimiter == "" || l.State != "" {
-		return "Type a passcode."
+		return l.say(messages.TypePasscode)
 	}
-	return "Type your password, then " + sayDelimiter(l.Client.Delimiter) + " and a passcode."
+	return l.say(messages.AppendPasscode, "delimiter", l.sayDelimiter())
 }
 
 // sayDelimiter names the common ones, which are hard to see alone in a sentence.
-func sayDelimiter(delimiter string) string {
-	switch delimiter {
-	case ",":
-		return "a comma"
-	case ";":
-		return "a semicolon"
-	case ":":
-		return "a colon"
-	case ".":
-		return "a full stop"
-	case "+":
-		return "a plus sign"
-	case "-":
-		return "a hyphen"
-	case "/":
-		return "a slash"
+func (l *login) sayDelimiter() string {
+	names := map[string]messages.ID{
+		",": messages.DelimiterComma,
+		";": messages.DelimiterSemicolon,
+		":": messages.DelimiterColon,
+		".": messages.DelimiterFullStop,
+		"+": messages.DelimiterPlus,
+		"-": messages.DelimiterHyphen,
+		"/": messages.DelimiterSlash,
 	}
-	return delimiter
+	if id, ok := names[l.Client.Delimiter]; ok {
+		return l.say(id)
+	}
+	return l.Client.Delimiter
 }
 
 // orPasscode points to a passcode as the way out, where it is one.
@@ -90,30 +73,31 @@ func (l *login) orPasscode(say string) string {
 
 func (l *login) sayNoDevice(devices []Device) string {
 	if len(devices) == 0 {
-		return "Duo knows no device of yours. Ask your help desk."
+		return l.say(messages.NoDevice)
 	}
-	return l.orPasscode("Duo can't reach a device of yours that way from here.")
+	return l.orPasscode(l.say(messages.DeviceUnreachable))
 }
 
 // sayAnswer asks to answer a push, by typing code on the phone where there is one.
 func (l *login) sayAnswer(code string) string {
-	say := "Answer the request on your phone"
-	if code != "" {
-		say = "Enter " + code + " in Duo Mobile"
+	switch passcode := l.allowed(FactorPasscode); {
+	case code != "" && passcode:
+		return l.say(messages.AnswerPushByCodeOrPasscode, "code", code)
+	case code != "":
+		return l.say(messages.AnswerPushByCode, "code", code)
+	case passcode:
+		return l.say(messages.AnswerPushOrPasscode)
 	}
-	if !l.allowed(FactorPasscode) {
-		return say + ", then press Enter here:"
-	}
-	return say + ", then press Enter here (or type a passcode):"
+	return l.say(messages.AnswerPush)
 }
 
 // sayWho heads the menu. It repeats the name only to a client that proved to be one: what a forger sends must not stand
 // in a reply that we sign (CVE-2024-3596).
 func (l *login) sayWho() string {
 	if !l.Authentic {
-		return "Duo login"
+		return l.say(messages.Menu)
 	}
-	return "Duo login for " + l.name
+	return l.say(messages.MenuOfUser, "user", l.name)
 }
 
 // orElse returns text, or otherwise where text is blank: Duo and upstreams send blank messages.

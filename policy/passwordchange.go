@@ -3,6 +3,8 @@ package policy
 import (
 	"context"
 	"errors"
+
+	"duoradiusd/policy/messages"
 )
 
 // ExpiredPassword is in the Refusal of a password that was right, has expired, and can be changed.
@@ -71,11 +73,11 @@ func (l *login) expired() Verdict {
 // not be able to change it. The old password is missing where another process, or one before a restart, has checked it.
 func (l *login) askNewPassword(ctx context.Context) Verdict {
 	if l.oldPassword == "" {
-		return l.reject(ReasonBadState, sayStartAgain)
+		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	}
 	c := l.openChallenge()
 	c.NewPassword = &NewPassword{Factor: l.facts.Factor, Txid: l.facts.Txid}
-	return l.challenge(ctx, c, sayExpired+" "+sayNewPassword)
+	return l.challenge(ctx, c, l.say(messages.PasswordExpired)+" "+l.say(messages.NewPassword))
 }
 
 // continuePasswordChange takes what the user typed to the question for a new password. All of the field is the password.
@@ -84,16 +86,16 @@ func (l *login) continuePasswordChange(ctx context.Context, c *OpenChallenge) Ve
 	l.facts.Factor, l.facts.Txid = n.Factor, n.Txid
 	switch {
 	case l.Method != MethodPassword || l.account.Expired == nil || l.oldPassword == "" || n.Again && n.typed == "":
-		return l.reject(ReasonBadState, sayStartAgain)
+		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	case l.mode() != ModeChallenge: // a reload since
 		return l.expired()
 	case l.Password == "":
-		return l.askNewPasswordAgain(ctx, c, sayEmptyPassword)
+		return l.askNewPasswordAgain(ctx, c, l.say(messages.PasswordEmpty))
 	case !n.Again:
 		n.Again, n.typed = true, l.Password
-		return l.challenge(ctx, c, sayRepeatPassword)
+		return l.challenge(ctx, c, l.say(messages.NewPasswordAgain))
 	case n.typed != l.Password:
-		return l.askNewPasswordAgain(ctx, c, sayPasswordsDiffer)
+		return l.askNewPasswordAgain(ctx, c, l.say(messages.PasswordsDiffer))
 	}
 	return l.changePassword(ctx, c)
 }
@@ -118,7 +120,7 @@ func (l *login) changePassword(ctx context.Context, c *OpenChallenge) Verdict {
 	case errors.As(err, &no):
 		l.settle(ctx, admission, GuessWrong)
 		l.facts.Err = no
-		return l.askNewPasswordAgain(ctx, c, orElse(no.Message, sayPasswordRefused))
+		return l.askNewPasswordAgain(ctx, c, orElse(no.Message, l.say(messages.PasswordRefused)))
 	case errors.Is(err, ErrRejected): // the old password counts no more
 		l.settle(ctx, admission, GuessWrong)
 		return l.refuse(err)
@@ -128,7 +130,7 @@ func (l *login) changePassword(ctx context.Context, c *OpenChallenge) Verdict {
 		return *v
 	}
 	l.facts.Err = err
-	return l.reject(ReasonNoFirstFactor, sayLater)
+	return l.reject(ReasonNoFirstFactor, l.say(messages.TryLater))
 }
 
 // askNewPasswordAgain begins again with the first of the two questions, three times in all.
@@ -138,5 +140,5 @@ func (l *login) askNewPasswordAgain(ctx context.Context, c *OpenChallenge, why s
 	if n.Wrong++; n.Wrong >= newPasswordTries {
 		return l.reject(ReasonAccountRefused, why)
 	}
-	return l.challenge(ctx, c, why+" "+sayNewPassword)
+	return l.challenge(ctx, c, why+" "+l.say(messages.NewPassword))
 }

@@ -7,6 +7,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"duoradiusd/policy/messages"
 )
 
 // preauth asks Duo whether the user may log in and with which devices. It ends the login where Duo says so, and where a
@@ -14,7 +16,7 @@ import (
 func (l *login) preauth(ctx context.Context) *Verdict {
 	f, menu := l.chosen.Factor, l.showsMenu()
 	if l.phoneRings && !menu && f != FactorPasscode && f != FactorSMS {
-		return end(l.reject(ReasonPending, sayPending))
+		return end(l.reject(ReasonPending, l.say(messages.PushPending)))
 	}
 	pre, err := l.askPreauth(ctx, PreauthRequest{User: l.duo, IP: l.UserIP, VerifiedPush: menu})
 	if err != nil {
@@ -24,12 +26,12 @@ func (l *login) preauth(ctx context.Context) *Verdict {
 	case PreauthAllow:
 		return end(l.accept(acceptBypass))
 	case PreauthDeny:
-		return end(l.reject(ReasonDeniedByDuo, orElse(pre.Message, sayDenied)))
+		return end(l.reject(ReasonDeniedByDuo, l.sayDuo(messages.DuoDenies, pre.Message, messages.Denied)))
 	case PreauthEnroll:
 		return end(l.enroll(ctx, pre, menu))
 	case PreauthAuth:
 	default:
-		return end(l.reject(ReasonDuoUnknown, sayLater))
+		return end(l.reject(ReasonDuoUnknown, l.say(messages.TryLater)))
 	}
 	if menu {
 		return end(l.offer(ctx, pre))
@@ -50,7 +52,7 @@ func (l *login) auth(ctx context.Context) *Verdict {
 			return end(l.storeFailed(err))
 		}
 		if hold != "" {
-			return end(l.reject(ReasonCooldown, l.orPasscode(hold.say())))
+			return end(l.reject(ReasonCooldown, l.orPasscode(l.say(hold.message()))))
 		}
 	}
 	if v := l.useApproval(ctx); v != nil { // a retry's push was approved while preauth was asked
@@ -67,7 +69,7 @@ func (l *login) auth(ctx context.Context) *Verdict {
 	case err != nil:
 		return end(l.unanswered(ctx, err))
 	case claim == ClaimPhoneRings:
-		return end(l.reject(ReasonPending, sayPending))
+		return end(l.reject(ReasonPending, l.say(messages.PushPending)))
 	}
 	if err := l.letRetriesJoin(ctx, t); err != nil {
 		l.facts.Err = err // the next try may ring again
@@ -95,10 +97,10 @@ func (l *login) offer(ctx context.Context, pre Preauth) Verdict {
 		return l.storeFailed(err)
 	}
 	if hold != "" {
-		why, say = ReasonCooldown, hold.say()
+		why, say = ReasonCooldown, l.say(hold.message())
 		factors = slices.DeleteFunc(slices.Clone(factors), Factor.reachesPhone)
 	} else if l.phoneRings {
-		why, say = ReasonPending, sayPending
+		why, say = ReasonPending, l.say(messages.PushPending)
 		factors = slices.DeleteFunc(slices.Clone(factors), Factor.rings)
 	}
 	c.Options = optionsOf(factors, pre.Devices)
@@ -119,7 +121,7 @@ func (l *login) offer(ctx context.Context, pre Preauth) Verdict {
 	case err != nil:
 		return l.unanswered(ctx, err)
 	case claim == ClaimPhoneRings:
-		return l.reject(ReasonPending, sayPending)
+		return l.reject(ReasonPending, l.say(messages.PushPending))
 	}
 	if err := l.letRetriesJoin(ctx, t); err != nil {
 		l.facts.Err = err // the next try may ring again
@@ -142,9 +144,9 @@ func (l *login) askAbout(ctx context.Context, t Transaction) Verdict {
 // enroll tells an unknown user where to enrol: in a challenge where the client shows one, so that the login can go on.
 func (l *login) enroll(ctx context.Context, pre Preauth, menu bool) Verdict {
 	if !menu {
-		return l.reject(ReasonNotEnrolled, sayEnroll(pre.EnrollURL))
+		return l.reject(ReasonNotEnrolled, l.sayEnroll(pre.EnrollURL))
 	}
-	return l.challenge(ctx, l.openChallenge(), sayEnroll(pre.EnrollURL)+"\n"+sayThenPasscode)
+	return l.challenge(ctx, l.openChallenge(), l.sayEnroll(pre.EnrollURL)+"\n"+l.say(messages.EnrollThenFactor))
 }
 
 // askPreauth asks Duo so that what comes of its silence can still be told in time.
@@ -172,24 +174,24 @@ func (l *login) applyFailmode(ctx context.Context, err error) Verdict {
 	l.facts.Err = err
 	switch {
 	case errors.Is(err, ErrMisconfigured):
-		return l.reject(ReasonDuoConfig, sayLater)
+		return l.reject(ReasonDuoConfig, l.say(messages.TryLater))
 	case errors.Is(err, ErrRefused):
-		return l.reject(ReasonDuoRefused, sayLater)
+		return l.reject(ReasonDuoRefused, l.say(messages.TryLater))
 	case errors.Is(err, ErrOverloaded), errors.Is(err, ErrCutShort): // on our side, which says nothing of Duo
-		return l.reject(ReasonDuoUnavailable, sayLater)
+		return l.reject(ReasonDuoUnavailable, l.say(messages.TryLater))
 	case !errors.Is(err, ErrUnavailable):
-		return l.reject(ReasonDuoUnknown, sayLater)
+		return l.reject(ReasonDuoUnknown, l.say(messages.TryLater))
 	}
 	mode := l.failmode()
 	if mode != FailmodeSafe && mode != FailmodeSilent {
-		return l.reject(ReasonDuoUnavailable, sayLater)
+		return l.reject(ReasonDuoUnavailable, l.say(messages.TryLater))
 	}
 	start := time.Now()
 	outage := l.Client.Second.Outage(ctx)
 	l.took(start, "Duo ping", "", orAnswered(outage).Error())
 	if !errors.Is(outage, ErrUnavailable) || ctx.Err() != nil {
 		l.facts.Err = fmt.Errorf("no outage of Duo's (failmode needs a ping that fails as well, ping: %w): %w", orAnswered(outage), err)
-		return l.reject(ReasonDuoUnavailable, sayLater)
+		return l.reject(ReasonDuoUnavailable, l.say(messages.TryLater))
 	}
 	switch mode {
 	case FailmodeSafe:
@@ -199,7 +201,7 @@ func (l *login) applyFailmode(ctx context.Context, err error) Verdict {
 		v.Outcome = OutcomeDiscard
 		return v
 	}
-	return l.reject(ReasonDuoUnavailable, sayLater)
+	return l.reject(ReasonDuoUnavailable, l.say(messages.TryLater))
 }
 
 // errAnswered stands for a ping that Duo has answered.
@@ -218,14 +220,14 @@ var deniedStatuses = []string{"deny", "fraud", "timeout", "locked_out", "sent", 
 // conclude turns a transaction's answer into a Verdict.
 func (l *login) conclude(ctx context.Context, t Transaction, result AuthResult) Verdict {
 	if result.Allowed && slices.Contains(deniedStatuses, result.Status) {
-		return l.reject(ReasonDuoUnknown, sayLater)
+		return l.reject(ReasonDuoUnknown, l.say(messages.TryLater))
 	}
 	if result.Allowed {
 		if result.Status != "allow" { // bypass, or a word that Duo adds one day: allowed, but not by the user
 			return l.accept(acceptBypass)
 		}
 		if !slices.Contains(l.factorsThatCount(), t.Factor) { // it was begun by other rules than those of today
-			return l.reject(ReasonNotAllowed, sayNotAllowed)
+			return l.reject(ReasonNotAllowed, l.say(messages.NotAllowed))
 		}
 		switch late := t.late(l.began); {
 		case l.repeats:
@@ -237,24 +239,24 @@ func (l *login) conclude(ctx context.Context, t Transaction, result AuthResult) 
 		}
 		return l.acceptAllowed(ctx, acceptApproved, t.Factor)
 	}
-	why, say := ReasonDenied, sayDenied
-	if l.repeats {
-		result.Message = sayDeclined
+	why, say, otherwise := ReasonDenied, messages.DuoPushDenied, messages.Denied
+	if t.Factor == FactorPasscode {
+		say = messages.DuoWrongPasscode
 	}
 	switch result.Status {
 	case "fraud":
 		why = ReasonFraud
 	case "timeout":
-		why, say = ReasonNoAnswer, sayNoAnswer
+		why, say, otherwise = ReasonNoAnswer, messages.DuoPushTimeout, messages.NoAnswer
 	case "sent":
-		why, say = ReasonCodesSent, l.orPasscode(sayCodesSent)
+		return l.reject(ReasonCodesSent, l.orPasscode(l.say(messages.CodesSent)))
 	case "locked_out", statusFrequent, statusAnomalous:
-		why = ReasonDeniedByDuo
+		why, say = ReasonDeniedByDuo, messages.DuoDenies
 	}
-	if why != ReasonCodesSent {
-		say = orElse(result.Message, say)
+	if l.repeats {
+		return l.reject(why, l.say(messages.JustDeclined))
 	}
-	return l.reject(why, say)
+	return l.reject(why, l.sayDuo(say, result.Message, otherwise))
 }
 
 // acceptAllowed accepts a login that Duo has allowed after this factor, and remembers that.
@@ -275,30 +277,30 @@ func (l *login) unanswered(ctx context.Context, err error) Verdict {
 	l.facts.Err = err
 	switch {
 	case errors.Is(err, ErrPushLost):
-		v := l.reject(ReasonDuoUnavailable, sayLater)
+		v := l.reject(ReasonDuoUnavailable, l.say(messages.TryLater))
 		if l.failmode() == FailmodeSilent { // the client asks elsewhere, or again when the phone is silent
 			v.Outcome, v.Message = OutcomeDiscard, ""
 		}
 		return v
 	case errors.Is(err, ErrUnavailable):
-		return l.reject(ReasonDuoUnavailable, sayLater)
+		return l.reject(ReasonDuoUnavailable, l.say(messages.TryLater))
 	case errors.Is(err, context.DeadlineExceeded) && l.facts.Factor.rings():
 		l.facts.Err = nil
-		return l.reject(ReasonNoAnswer, sayNoAnswer)
+		return l.reject(ReasonNoAnswer, l.say(messages.NoAnswer))
 	case errors.Is(err, context.DeadlineExceeded):
-		return l.reject(ReasonNoAnswer, sayLater)
+		return l.reject(ReasonNoAnswer, l.say(messages.TryLater))
 	case errors.Is(err, context.Canceled): // Memory.Close
-		return l.reject(ReasonShuttingDown, sayLater)
+		return l.reject(ReasonShuttingDown, l.say(messages.TryLater))
 	case errors.Is(err, ErrMisconfigured):
-		return l.reject(ReasonDuoConfig, sayLater)
+		return l.reject(ReasonDuoConfig, l.say(messages.TryLater))
 	case errors.Is(err, ErrRefused):
-		return l.reject(ReasonDuoRefused, sayLater)
+		return l.reject(ReasonDuoRefused, l.say(messages.TryLater))
 	case errors.Is(err, ErrOverloaded), errors.Is(err, ErrCutShort):
-		return l.reject(ReasonDuoUnavailable, sayLater)
+		return l.reject(ReasonDuoUnavailable, l.say(messages.TryLater))
 	case errors.As(err, &panicError{}):
-		return l.reject(ReasonPanicked, sayLater)
+		return l.reject(ReasonPanicked, l.say(messages.TryLater))
 	}
-	return l.reject(ReasonDuoUnknown, sayLater)
+	return l.reject(ReasonDuoUnknown, l.say(messages.TryLater))
 }
 
 // request chooses factor and device. It reports false when the user has none that will do.
@@ -350,10 +352,10 @@ func nthThatCan(devices []Device, f Factor, n int) (Device, bool) {
 // pushInfo is what the user sees beside the push, so that a push for a login that is not theirs can be told.
 func (l *login) pushInfo() [][2]string {
 	info := make([][2]string, 0, 3)
-	info = append(info, [2]string{"Service", l.Client.Service},
-		[2]string{"Client", l.Client.Name + " (" + l.ClientAddr.String() + ")"})
+	info = append(info, [2]string{l.say(messages.PushService), l.Client.Service},
+		[2]string{l.say(messages.PushClient), l.Client.Name + " (" + l.ClientAddr.String() + ")"})
 	if l.UserIP.IsValid() {
-		info = append(info, [2]string{"User address", l.UserIP.String()})
+		info = append(info, [2]string{l.say(messages.PushUserAddress), l.UserIP.String()})
 	}
 	return info
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"duoradiusd/policy/messages"
 )
 
 // What rule, user and client come to for one login: whether it is denied, exempt or remembered, and how its user is asked.
@@ -154,11 +156,11 @@ func stricter(a, b terms) terms {
 func (l *login) denied() *Verdict {
 	switch {
 	case l.terms.need == NeedDeny:
-		return end(l.reject(ReasonDeniedByRule, orElse(l.terms.rule.Message, sayWrong)))
+		return end(l.reject(ReasonDeniedByRule, orElse(l.terms.rule.Message, l.say(messages.WrongPassword))))
 	case l.rejectedElsewhere():
-		return end(l.reject(ReasonElsewhere, sayWrong))
+		return end(l.reject(ReasonElsewhere, l.say(messages.WrongPassword)))
 	case l.user == nil && l.settings.Unlisted == UnlistedReject:
-		return end(l.reject(ReasonUnlisted, sayWrong))
+		return end(l.reject(ReasonUnlisted, l.say(messages.WrongPassword)))
 	}
 	return nil
 }

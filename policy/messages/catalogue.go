@@ -16,6 +16,7 @@ const (
 	StartAgain       ID = "start-again"
 	Denied           ID = "denied"
 	NoAnswer         ID = "no-answer"
+	JustDeclined     ID = "just-declined"
 	DuoDenies        ID = "duo-denies"
 	DuoPushDenied    ID = "duo-push-denied"
 	DuoPushTimeout   ID = "duo-push-timeout"
@@ -94,6 +95,7 @@ var catalogue = []Message{
 	{StartAgain, "This login is over. Start again.", "A refusal: the answer to a challenge came too late, or twice"},
 	{Denied, "Login denied.", "A refusal: the user said no to the push or call, or the passcode was wrong, and Duo gives no words of its own"},
 	{NoAnswer, "No answer came from your phone. Try again.", "A refusal: nobody answered the push or call in time"},
+	{JustDeclined, "You have just declined this login.", "A refusal: the client asks again, with a new request, about a login that the user has just declined"},
 	{DuoDenies, "{duo}", "A refusal: Duo's policy denies the login, or the user is locked out there; {duo} is the reason that Duo gives, in English unless your Duo account has another text"},
 	{DuoPushDenied, "{duo}", "A refusal: the user said no to the push or call; {duo} is what Duo says to that, in English"},
 	{DuoPushTimeout, "{duo}", "A refusal: Duo got no answer in time; {duo} is what Duo says to that, in English"},
