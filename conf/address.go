@@ -8,7 +8,7 @@ import (
 
 const addressExample = "an IP address or prefix such as 192.0.2.10 or 198.51.100.0/24"
 
-// prefixes reads a list of addresses and prefixes; a bare address is a prefix of its own.
+// prefixes reads a list of addresses and prefixes. An address becomes the prefix that holds only this address.
 func (t *table) prefixes(key string) []netip.Prefix {
 	var out []netip.Prefix
 	for i, s := range t.strings(key, nil) {
@@ -45,7 +45,7 @@ func parsePrefix(s string) (p netip.Prefix, wrong string) {
 	return unmap(p), ""
 }
 
-// unmap makes an IPv4 prefix of an IPv4-mapped one, as packets' sources are unmapped too.
+// unmap turns an IPv4-mapped prefix into an IPv4 prefix, as radiusd does with the source addresses of packets.
 func unmap(p netip.Prefix) netip.Prefix {
 	if p.Addr().Is4In6() && p.Bits() >= 96 {
 		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
@@ -62,7 +62,7 @@ func addressOfInteger(s string) (netip.Addr, bool) {
 	return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}), true
 }
 
-// isHostPort reports whether s is a host name or an IP address, with a port or without; IPv6 in brackets.
+// isHostPort reports whether s is a host name or an IP address (IPv6 in brackets), with or without a port.
 func isHostPort(s string) bool {
 	host, port, hasPort := strings.Cut(s, ":")
 	if in, ok := strings.CutPrefix(s, "["); ok {

@@ -9,14 +9,14 @@ import (
 
 var exampleAdmin = netip.MustParseAddrPort("127.0.0.1:9812")
 
-// Admin is how the running daemon is spoken to.
+// Admin says how administrators reach the running daemon.
 type Admin struct {
 	Address     string   // HOST:PORT of the HTTP server, the host an IP address or localhost; "" = off
 	Socket      string   // absolute path of a Unix socket, on Windows a named pipe; "" = off
 	Certificate string   // absolute path of the HTTP server's certificate; "" = HTTP without TLS
 	PrivateKey  string   // the same of its key
-	Users       string   // absolute path of an htpasswd file of those who may look; "" = nobody has to log in
-	HelpDesk    []string // of the users: may clear and forget
+	Users       string   // absolute path of an htpasswd file with those who may log in; "" = no login is asked for
+	HelpDesk    []string // the users who may also clear cooldowns and forget approvals
 }
 
 func readAdmin(t *table) Admin {
@@ -35,8 +35,8 @@ func readAdmin(t *table) Admin {
 	return a
 }
 
-// adminAddress warns of an address that others than this machine can reach without a login, and refuses one where the
-// passwords of users would travel in clear.
+// adminAddress reads the address of the HTTP server. It warns if other machines can reach the address and no login is asked
+// for, and refuses an address where passwords would travel in clear.
 func (t *table) adminAddress(key string, a Admin) string {
 	s := t.string(key, "")
 	if s == "" {
@@ -55,8 +55,8 @@ func (t *table) adminAddress(key string, a Admin) string {
 	return address.String()
 }
 
-// AdminSocket returns [admin] socket of the configuration at path and of the files that it includes, "" where it is turned
-// off. It reads nothing else, so that who may not read the secrets can still ask the daemon. The error is Problems.
+// AdminSocket returns [admin] socket of the configuration at path and its included files; "" where the socket is turned off.
+// It reads no secret, so that a person who may not read the secrets can still ask the daemon. The error is Problems.
 func AdminSocket(path string) (string, error) {
 	l := &loader{whole: true}
 	l.open(path)

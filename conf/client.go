@@ -15,9 +15,9 @@ import (
 type Client struct {
 	Name                 string
 	Address              []netip.Prefix   // where its packets come from; the longest prefix wins
-	Listen               []netip.AddrPort // only requests that come in at these listeners; none: at all
-	NASIdentifier        []string         // only requests whose NAS-Identifier is one of these; none: all
-	CalledStationID      []string         // the same of Called-Station-Id
+	Listen               []netip.AddrPort // only requests that come in at these listeners; empty: at any
+	NASIdentifier        []string         // only requests whose NAS-Identifier is one of these; empty: any
+	CalledStationID      []string         // only requests whose Called-Station-Id is one of these; empty: any
 	Secret               Secret
 	Service              string // the word that users, rules and approvals refer to
 	Profile              string // the make of the appliance: presets for the keys that Given lacks
@@ -27,23 +27,23 @@ type Client struct {
 	OmitReplyMA          bool     // send replies without Message-Authenticator
 	FirstFactor          string   // a FirstFactor's name, or NoFirstFactor; of several, the first
 	FirstFactors         []string // all of them
-	IgnorePassword       bool     // with NoFirstFactor: whatever the password field holds
+	IgnorePassword       bool     // with NoFirstFactor: what the password field holds has no effect
 	Mode                 policy.Mode
 	Factors              []policy.Factor      // allowed; the order is auto's order of preference
 	Delimiter            string               // between password and factor; "" turns append mode off
 	Timeout              time.Duration        // an answer leaves within this
 	UserIP               []string             // the attributes to look for the user's address in, in order
-	PasswordCharset      string               // of what isn't UTF-8: "utf-8" (nothing) or "latin1" (Windows-1252)
+	PasswordCharset      string               // how passwords that aren't UTF-8 are read: "utf-8" (not at all) or "latin1" (Windows-1252)
 	Remember             time.Duration        // how long an approval counts; 0 = not at all
-	ProbeUsers           []string             // health checks
-	ProbeAnswer          policy.ProbeAnswer   // what they get
-	ProbePassword        Secret               // of ProbeAccept
+	ProbeUsers           []string             // user names of health checks
+	ProbeAnswer          policy.ProbeAnswer   // what a health check is answered
+	ProbePassword        Secret               // what a health check must send to get ProbeAccept
 	StatusServer         bool                 // whether Status-Server is answered
 	Failmode             policy.Failmode      // "" = the application's
-	Pass                 []policy.AttributeID // those of an upstream RADIUS server's reply that go on to the client
-	PassAll              bool                 // all that may, whatever Pass says
+	Pass                 []policy.AttributeID // attributes of an upstream server's reply that are passed on to the client
+	PassAll              bool                 // pass on all attributes that are permitted, whatever Pass says
 
-	Given map[string]bool // the keys that the file sets; the others have their defaults
+	Given map[string]bool // the keys that the file sets; all others have their defaults
 }
 
 // MessageAuthenticator says what a client's requests must carry.
@@ -115,7 +115,7 @@ func readClient(t *table) Client {
 	return c
 }
 
-// checkClient looks at what is allowed but not wise, or not allowed together.
+// checkClient warns of settings that are allowed but unwise, and refuses settings that contradict each other.
 func (t *table) checkClient(c Client) {
 	if n := len(c.Secret.Reveal()); n > 0 && n < ShortSecret {
 		t.warn(secretForm("secret", c.Given), "shorter than 16 octets; want a random one that is longer")
@@ -145,7 +145,7 @@ func (t *table) checkClient(c Client) {
 	t.checkIgnorePassword(c)
 }
 
-// checkIgnorePassword refuses what a password field that nobody looks at can't serve.
+// checkIgnorePassword refuses settings that need the password field beside ignore_password, which ignores it.
 func (t *table) checkIgnorePassword(c Client) {
 	const key = "ignore_password"
 	switch {
@@ -159,12 +159,12 @@ func (t *table) checkIgnorePassword(c Client) {
 	}
 }
 
-// ringable reports whether a login can begin without a word from the user.
+// ringable reports whether a login can use a factor that needs no input from the user: push or phone.
 func ringable(factors []policy.Factor) bool {
 	return slices.Contains(factors, policy.FactorPush) || slices.Contains(factors, policy.FactorPhone)
 }
 
-// orNone makes an empty list the same as none.
+// orNone returns nil for an empty list.
 func orNone(list []string) []string {
 	if len(list) == 0 {
 		return nil
@@ -172,7 +172,7 @@ func orNone(list []string) []string {
 	return list
 }
 
-// probePassword reads what a health check must send that is to be accepted.
+// probePassword reads the password that a health check must send to be accepted.
 func (t *table) probePassword(c *Client) Secret {
 	const key = "probe_password"
 	if c.ProbeAnswer != policy.ProbeAccept {
@@ -192,8 +192,8 @@ func (t *table) probePassword(c *Client) Secret {
 	return s
 }
 
-// checkTellingApart makes Message-Authenticator required of a client that attributes choose: without it anybody can write
-// them (RFC 3579 §4.3.7).
+// checkTellingApart requires Message-Authenticator of a client that is chosen by attributes: without it anybody can write
+// these attributes (RFC 3579 §4.3.7).
 func (t *table) checkTellingApart(c *Client) {
 	if c.namedAttributes() == 0 {
 		return

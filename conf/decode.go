@@ -7,7 +7,7 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// tooDeep is where a bracket stands that nests too deep to be decoded.
+// tooDeep is the position of a bracket that nests too deep to be decoded.
 type tooDeep int
 
 func (tooDeep) Error() string { return "brackets that nest too deep" }
@@ -18,15 +18,15 @@ func decode(text string) (tree map[string]any, err error) {
 		return nil, tooDeep(deep)
 	}
 	defer func() {
-		if r := recover(); r != nil { // the decoder's own "BUG: ..." panics, which may quote
-			tree, err = nil, errors.New("something that the decoder chokes on")
+		if r := recover(); r != nil { // the decoder panics with "BUG: ..." on some texts, and may quote them
+			tree, err = nil, errors.New("text that makes the decoder fail")
 		}
 	}()
 	_, err = toml.Decode(text, &tree)
 	return tree, err
 }
 
-// syntax makes a finding of a decoder's error. The decoder's own words may hold part of a value, so ours replace them.
+// syntax reports an error of the decoder. The decoder's own words may hold part of a value, so ours replace them.
 func (l *loader) syntax(f *file, err error) {
 	at := place{file: f, index: -1, key: "syntax", line: 1}
 	if pos, ok := errors.AsType[tooDeep](err); ok {
@@ -78,7 +78,7 @@ func again(text string, line int) (path string, first int) {
 	return path, first
 }
 
-// hide cuts a path behind a part that names a secret: what stands below one was not meant to be a key.
+// hide cuts a path after a part that names a secret: what follows such a part may be the secret itself.
 func hide(path string) string {
 	for i, part := 0, ""; i < len(path); i += len(part) + 1 {
 		part, _, _ = strings.Cut(path[i:], ".")
@@ -89,7 +89,7 @@ func hide(path string) string {
 	return path
 }
 
-// mistakes are the decoder's words for them and ours.
+// mistakes maps words in the decoder's errors to ours.
 var mistakes = []struct{ has, say string }{
 	{"strings cannot contain newlines", `a string that does not end in its line; want its closing quote`},
 	{"unexpected EOF; expected value", `the end of the file where a value belongs; want KEY = VALUE, or a list's closing bracket`},

@@ -15,8 +15,8 @@ import (
 	"duoradiusd/policy"
 )
 
-// encode makes a value of the file into the octets that follow an attribute's type and length, or says what is wrong
-// with it as "found; wanted".
+// encode turns a value of the file into the octets that follow an attribute's type and length. If the value does not fit, it
+// returns what is wrong as "found; wanted".
 func (a *attribute) encode(v any) (octets, wrong string) {
 	s, isString := v.(string)
 	n, isInt := v.(int64)
@@ -81,8 +81,8 @@ func (a *attribute) form() string {
 	return "text, or octets such as 0x0a0b"
 }
 
-// most is how long a value may be: an attribute has 255 octets (RFC 2865 §5), of which a vendor's spends six more on
-// itself (§5.26).
+// most is how long a value may be, in octets: an attribute has 255 with its type and length (RFC 2865 §5), and a
+// vendor-specific one has six more octets before the value (§5.26).
 func (a *attribute) most() int {
 	if a.Vendor != 0 {
 		return 253 - 6
@@ -90,10 +90,10 @@ func (a *attribute) most() int {
 	return 253
 }
 
-// maxTag is the highest number of a tunnel (RFC 2868 §3.1); what is higher begins the text.
+// maxTag is the highest tag (RFC 2868 §3.1). A first octet above it is part of the text.
 const maxTag = 0x1f
 
-// cutTag takes the tag off TAG:VALUE. Without one it is 0.
+// cutTag splits TAG:VALUE. The tag is 0 when s has none.
 func cutTag(s string) (tag byte, value string) {
 	first, rest, ok := strings.Cut(s, ":")
 	n, err := strconv.ParseUint(first, 10, 8)
@@ -103,7 +103,7 @@ func cutTag(s string) (tag byte, value string) {
 	return byte(n), rest
 }
 
-// number reads digits, or a name that the dictionary has for a value.
+// number reads digits, or the name of a value in the dictionary.
 func (a *attribute) number(s string) (n int64, wrong string) {
 	if v, ok := a.values[s]; ok {
 		return int64(v), ""
@@ -183,8 +183,8 @@ func (a *attribute) encodeOctets(s string) (octets, wrong string) {
 	return s, ""
 }
 
-// AttributeValue is an attribute's value as a person reads it: a number or the name of one, an address, text in quotes, or
-// octets in hexadecimal.
+// AttributeValue returns an attribute's value for people to read: a number or its name, an address, text in quotes, or octets
+// in hexadecimal.
 func AttributeValue(a policy.Attribute) string {
 	known, value := theDictionary().byID[a.AttributeID], a.Value
 	if known != nil {
@@ -205,7 +205,7 @@ func AttributeValue(a policy.Attribute) string {
 	return strconv.Quote(value)
 }
 
-// named is a number by its name, where it has one.
+// named returns the name of a number if the dictionary has one, otherwise its digits.
 func (a *attribute) named(n uint32) string {
 	for _, name := range slices.Sorted(maps.Keys(a.values)) {
 		if a.values[name] == n {

@@ -45,7 +45,7 @@ func (l *loader) open(path string) {
 	}
 }
 
-// read reads and decodes one file; nil when it can't.
+// read reads and decodes one file. It reports a failure and returns nil.
 func (l *loader) read(name string) *file {
 	f := &file{name: name}
 	text, open, err := readText(name)
@@ -72,10 +72,10 @@ func (l *loader) read(name string) *file {
 
 const maxFile = 256 << 20
 
-// openTo is who can read a file that has no business with it, and the cure; "" is nobody.
+// openTo says who can read a file and should not, and what to do about it. Both are "" where nobody can.
 type openTo struct{ who, cure string }
 
-// readText reads a file unless it is too large, which a device is too.
+// readText reads a file of at most maxFile octets. The limit also ends the reading of a device that has no end.
 func readText(name string) (text string, open openTo, err error) {
 	f, err := os.Open(name)
 	if err != nil {
@@ -100,7 +100,8 @@ func readText(name string) (text string, open openTo, err error) {
 	return b.String(), open, err
 }
 
-// includes lists the files that the main file's patterns match, pattern by pattern, each sorted.
+// includes lists the files that the patterns of the main file match. It keeps the order of the patterns and sorts the
+// files of each.
 func (l *loader) includes(main *file) []string {
 	top := l.top(main)
 	problems := len(l.problems)
@@ -131,10 +132,10 @@ func (l *loader) includes(main *file) []string {
 	return names
 }
 
-// literal makes a pattern that matches a folder's name and nothing else.
+// literal escapes a folder's name, so that it can be the start of a pattern.
 var literal = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`)
 
-// reason is the operating system's word on what went wrong with a file, without the file's name.
+// reason returns what the operating system says of a failure, without the file's name.
 func reason(err error) string {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -143,7 +144,7 @@ func reason(err error) string {
 	return err.Error()
 }
 
-// abs makes a path absolute that stands in the file; "" stays "".
+// abs returns a path of the file as an absolute path; "" stays "".
 func (f *file) abs(path string) string {
 	if path == "" || filepath.IsAbs(path) {
 		return path

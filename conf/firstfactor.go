@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// FirstFactor is something that checks users' passwords. Its type says which fields it has.
+// FirstFactor checks users' passwords. Type says which fields are used.
 type FirstFactor struct {
 	Name string
 	Type string // TypeFile, TypeLDAP or TypeRADIUS
@@ -22,21 +22,21 @@ type FirstFactor struct {
 	BaseDN               []string // ldap: where the users are
 	UserFilter           string   // ldap: with Placeholder where the escaped name goes
 	GroupAttribute       string   // ldap: of the user's entry; "" = no groups
-	NestedGroups         string   // ldap: one of NestedGroups; "" = not set
+	NestedGroups         string   // ldap: one of the words of the variable NestedGroups; "" = not set
 	PasswordChange       bool     // ldap: an expired password can be changed
 	Certificate          string   // ldap: absolute path of our own certificate; "" = none
 	PrivateKey           string   // ldap: absolute path of its key
-	DuoUsernameAttribute string   // ldap: of the user's entry; "" = the name logged in with
-	ReplyAttributes      []string // ldap: those of the user's entry that {ldap:NAME} names
+	DuoUsernameAttribute string   // ldap: of the user's entry; "" = Duo is asked about the login's name
+	ReplyAttributes      []string // ldap: attributes of the user's entry that {ldap:NAME} refers to
 
 	Servers              []string // radius: HOST:PORT, in the order to try them
 	Secret               Secret
-	InnerUserName        bool                 // radius: the User-Name of its Access-Accept is always that of inside an EAP tunnel
+	InnerUserName        bool                 // radius: the User-Name of its Access-Accept is always the name inside the EAP tunnel
 	MessageAuthenticator MessageAuthenticator // radius: of its replies; Require or Accept
 
-	Domains []string // which names it takes where a client lists several first factors; nil = names without a domain
+	Domains []string // which names it checks where a client lists several first factors; nil = names without a domain
 
-	Timeout time.Duration // ldap, radius: one login's share of it
+	Timeout time.Duration // ldap, radius: how long one check may take
 
 	Given map[string]bool // the keys that the file sets
 }
@@ -78,7 +78,7 @@ var typeKeys = []struct {
 	{"timeout", []string{TypeLDAP, TypeRADIUS}},
 }
 
-// HasGroups reports whether the users that it lets in may have groups.
+// HasGroups reports whether it can tell the groups of a user.
 func (f FirstFactor) HasGroups() bool { return f.Type == TypeLDAP && f.GroupAttribute != "" }
 
 func readFirstFactor(t *table) FirstFactor {
@@ -106,7 +106,7 @@ func readFirstFactor(t *table) FirstFactor {
 	return f
 }
 
-// otherTypes refuses the keys of other types than t's. Where the type is not known, nor is what it has.
+// otherTypes refuses keys that belong to another type than own. It refuses none where own is not a known type.
 func (t *table) otherTypes(own string) {
 	known := own == TypeFile || own == TypeLDAP || own == TypeRADIUS
 	for _, k := range typeKeys {
@@ -127,7 +127,7 @@ func (t *table) firstFactorType(key string) string {
 	return oneOf(t, key, "", TypeFile, TypeLDAP, TypeRADIUS)
 }
 
-// readable reads the path of a file that has to be there.
+// readable reads the path of a file that must exist and be readable.
 func (t *table) readable(key, want string) string {
 	s := t.need(key, want)
 	if s == "" {
@@ -146,7 +146,7 @@ func (t *table) readable(key, want string) string {
 	return path
 }
 
-// domains reads domains in the spellings that user names have: 'CORP\' in front, or "@corp.example.com" behind.
+// domains reads domains as they stand in user names: 'CORP\' before the name, or "@corp.example.com" after it.
 func (t *table) domains(key string) []string {
 	list := t.strings(key, nil)
 	for i, s := range list {

@@ -6,12 +6,12 @@ import (
 	"duoradiusd/policy"
 )
 
-// Guard is what stands against push bombing and guessing.
+// Guard holds the limits against push bombing and guessing.
 type Guard struct {
-	Pushes      int           // so many unanswered or denied pushes ...
-	Window      time.Duration // ... within this time, and only a passcode counts ...
+	Pushes      int           // after so many unanswered or denied pushes of a person ...
+	Window      time.Duration // ... within this time, Duo is asked about passcodes only ...
 	Cooldown    time.Duration // ... for this long
-	RejectDelay time.Duration // how long an Access-Reject waits
+	RejectDelay time.Duration // how long an Access-Reject is held back
 
 	Guesses policy.GuessLimits // a limit of 0 is turned off
 }

@@ -10,7 +10,7 @@ func isBare(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-'
 }
 
-// appendKey adds one part of a key to a path, in quotes where it needs them.
+// appendKey adds one part of a key to a path. It quotes a part that is not a bare key.
 func appendKey(path []byte, key string) []byte {
 	bare := key != ""
 	for i := 0; i < len(key) && bare; i++ {
@@ -51,7 +51,7 @@ func unescape(s string) string {
 	return b.String()
 }
 
-// nearest is the word that s is likely to be a slip of; "" when there is none.
+// nearest returns the word that was probably meant by s, by edit distance; "" when no word is near.
 func nearest(s string, words []string) string {
 	best, least := "", 3
 	for _, w := range words {
@@ -62,7 +62,7 @@ func nearest(s string, words []string) string {
 	return best
 }
 
-// distance counts the letters to insert, delete, replace or swap to make b of a.
+// distance counts the letters to insert, delete, replace or swap to turn a into b.
 func distance(a, b string) int {
 	two, one, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range one {

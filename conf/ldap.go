@@ -12,12 +12,12 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// Placeholder stands in FirstFactor.UserFilter where the user's name goes, escaped (RFC 4515 §3).
+// Placeholder in FirstFactor.UserFilter is replaced by the user's name, escaped (RFC 4515 §3).
 const Placeholder = "{username}"
 
 const defaultUserFilter = "(&(objectClass=person)(sAMAccountName=" + Placeholder + "))"
 
-// NestedGroups are the values of FirstFactor.NestedGroups, which is "" where the file does not set it.
+// NestedGroups lists the words that FirstFactor.NestedGroups can be. It is "" where the file does not set it.
 var NestedGroups = []string{"auto", "off", "chain", "token-groups", "walk"}
 
 func (t *table) readLDAP(f *FirstFactor) {
@@ -35,7 +35,7 @@ func (t *table) readLDAP(f *FirstFactor) {
 	f.GroupAttribute = t.ldapAttribute("group_attribute", "memberOf")
 	f.NestedGroups = oneOf(t, "nested_groups", "", NestedGroups...)
 	if f.NestedGroups != "" && f.NestedGroups != "off" && f.GroupAttribute == "" {
-		t.bad("nested_groups", `given beside group_attribute = ""; want a group_attribute, or none of it`)
+		t.bad("nested_groups", `given beside group_attribute = ""; want a group_attribute, or no nested_groups`)
 	}
 	f.DuoUsernameAttribute = t.ldapAttribute("duo_username_attribute", "")
 	f.PasswordChange = t.bool("password_change", false)
@@ -50,8 +50,8 @@ func (t *table) readLDAP(f *FirstFactor) {
 	t.passwordChange(f)
 }
 
-// passwordChange refuses what a change of passwords can't do without. Active Directory wants TLS for it (MS-ADTS
-// §3.1.1.3.1.5.1), and a user whose password has expired can't bind.
+// passwordChange refuses password_change where something is missing for it. Active Directory changes passwords over TLS only
+// (MS-ADTS §3.1.1.3.1.5.1). bind_dn makes the change, because a user whose password has expired can't bind.
 func (t *table) passwordChange(f *FirstFactor) {
 	clear := func(u string) bool { return strings.HasPrefix(u, "ldap:") }
 	switch {
@@ -63,8 +63,8 @@ func (t *table) passwordChange(f *FirstFactor) {
 	}
 }
 
-// bindPassword reads the password that bind_dn has; nobody has none. An empty one would be an anonymous bind (RFC 4513
-// §5.1.2).
+// bindPassword reads the password of bind_dn, which must not be empty: a bind with an empty password is an anonymous one
+// (RFC 4513 §5.1.2). Without bind_dn there must be no password.
 func (t *table) bindPassword(key, dn string) Secret {
 	if dn != "" {
 		return t.secret(key, "the password of bind_dn")
@@ -72,13 +72,13 @@ func (t *table) bindPassword(key, dn string) Secret {
 	for _, k := range []string{key, key + "_file", key + "_env"} {
 		t.seen = append(t.seen, k)
 		if t.has(k) {
-			t.bad(k, "given without bind_dn; want bind_dn, or none of it to search without a name")
+			t.bad(k, "given without bind_dn; want bind_dn, or neither, to search anonymously")
 		}
 	}
 	return Secret{}
 }
 
-// ldapURLs reads where the directory is. A connection without TLS shows passwords to the network.
+// ldapURLs reads the URLs of the directory. It refuses a connection without TLS, which shows passwords to the network.
 func (t *table) ldapURLs(key string, startTLS bool) []string {
 	const want = "ldaps://HOST, or ldap://HOST with start_tls"
 	var out []string
@@ -113,7 +113,7 @@ func (t *table) ldapURLs(key string, startTLS bool) []string {
 	return out
 }
 
-// isLoopback reports whether a host is this machine: what is sent there no network sees.
+// isLoopback reports whether a host is this machine by its loopback address. What is sent there crosses no network.
 func isLoopback(host string) bool {
 	addr, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && addr.Unmap().IsLoopback()
@@ -128,12 +128,12 @@ func (t *table) ldapAttribute(key, def string) string {
 	return s
 }
 
-// isAttribute reports whether s has nothing but what names, numbers and options of attributes are made of.
+// isAttribute reports whether s has only the characters that the names, OIDs and options of attributes have.
 func isAttribute(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r > 0x7f || !isBare(byte(r)) && r != '.' && r != ';' })
 }
 
-// maxFilter bounds user_filter, in octets: it is parsed by recursion.
+// maxFilter bounds the length of user_filter in octets, because the parser recurses.
 const maxFilter = 4096
 
 func (t *table) userFilter(key, def string) string {

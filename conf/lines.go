@@ -5,19 +5,19 @@ import (
 	"strings"
 )
 
-// scanner finds where the tables and keys of a TOML text stand, which the decoder does not tell. It is exact for text
-// that the decoder accepts, up to the first mistake of text that it does not, and always comes to an end.
+// scanner finds where the tables and keys of a TOML text stand, because the decoder does not tell. Its positions are exact
+// for a text that the decoder accepts, and up to the first mistake of any other text. It always comes to an end.
 type scanner struct {
-	// visit is told of everything that has a path, in the text's order. path is good until visit returns; pos is where
-	// the key, the value in a list or the header begins.
+	// visit is called for every table, key and list item, in the order of the text. path is valid until visit returns; pos is
+	// where the key, the list item or the header begins.
 	visit func(what kind, path []byte, pos int)
 
 	text  string
 	pos   int
-	path  []byte          // of what is being read: client[1].secret
-	lists map[string]*int // how many [[headers]] there were, by path
-	depth int             // of the brackets around pos
-	deep  int             // where the scan gave up, being too deep; -1: nowhere
+	path  []byte          // path of the key that is being read: client[1].secret
+	lists map[string]*int // number of [[headers]] so far, by path
+	depth int             // number of brackets around pos
+	deep  int             // position of the bracket that is too deep, where the scan stopped; -1: none
 }
 
 // kind is what a path leads to.
@@ -30,11 +30,11 @@ const (
 	item                // a value in a list
 )
 
-// maxDepth is how deep lists and inline tables may nest. Scanner and decoder call themselves for each level, and a stack
-// that is exhausted can't be recovered from.
+// maxDepth is how deep lists and inline tables may nest. Scanner and decoder recurse for each level, and Go can't recover
+// from an exhausted stack.
 const maxDepth = 64
 
-// scan walks the whole text, or up to a bracket that is too deep, whose position it returns; -1 when there is none.
+// scan reads the whole text and returns -1. If a bracket is too deep, scan stops there and returns its position.
 func scan(text string, visit func(what kind, path []byte, pos int)) (deep int) {
 	s := scanner{visit: visit, text: text, lists: map[string]*int{}, deep: -1}
 	s.pos = byteOrderMark(text)
@@ -44,7 +44,7 @@ func scan(text string, visit func(what kind, path []byte, pos int)) (deep int) {
 		} else {
 			s.pair()
 		}
-		s.line() // whatever else stands there is the decoder's business
+		s.line() // the decoder reports whatever else stands in this line
 	}
 	return s.deep
 }
@@ -59,7 +59,7 @@ func byteOrderMark(text string) int {
 	return 0
 }
 
-// findLines looks up the lines of the paths that are the keys of wanted. What is not there keeps its 0.
+// findLines looks up the lines of the paths that are keys of wanted. The value of a path that is not found stays 0.
 func findLines(text string, wanted map[string]int) {
 	line, counted := 1, 0
 	scan(text, func(_ kind, path []byte, pos int) {
@@ -71,7 +71,7 @@ func findLines(text string, wanted map[string]int) {
 	})
 }
 
-// header reads [a.b] or [[a.b]]. The path stays for the keys below it.
+// header reads [a.b] or [[a.b]]. s.path keeps it for the keys that follow.
 func (s *scanner) header() {
 	at := s.pos
 	s.path = s.path[:0]
@@ -104,7 +104,7 @@ func (s *scanner) pair() {
 	s.path = s.path[:table]
 }
 
-// key reads a key and adds it to the path. Of a dotted one each part but the last implies a table.
+// key reads a key and adds it to the path. Each part of a dotted key except the last implies a table.
 func (s *scanner) key(at int) {
 	for {
 		s.blanks()
@@ -171,7 +171,7 @@ func (s *scanner) value() {
 	}
 }
 
-// nest reads what a bracket has opened, or gives up.
+// nest reads the list or inline table after its opening bracket. It ends the scan where that is too deep.
 func (s *scanner) nest(read func(*scanner)) {
 	if s.depth == maxDepth {
 		s.deep, s.pos = s.pos-1, len(s.text)
@@ -218,7 +218,7 @@ func (s *scanner) inline() {
 	}
 }
 
-// quoted reads up to and with the end of a string of one line.
+// quoted reads a string of one line, with its closing quote.
 func (s *scanner) quoted(quote byte) {
 	for ; s.pos < len(s.text) && s.text[s.pos] != '\n'; s.pos++ {
 		switch c := s.text[s.pos]; {
@@ -231,7 +231,7 @@ func (s *scanner) quoted(quote byte) {
 	}
 }
 
-// long reads up to and with the end of a string in triple quotes. The last three of up to five end it.
+// long reads a string in triple quotes, with its closing quotes. Up to five quotes may end it: the last three close it.
 func (s *scanner) long(quote byte) {
 	for run := 0; s.pos < len(s.text); s.pos++ {
 		switch c := s.text[s.pos]; {
@@ -248,7 +248,7 @@ func (s *scanner) long(quote byte) {
 	s.pos = min(s.pos, len(s.text))
 }
 
-// skip reads c if it comes next.
+// skip advances past c if c comes next, and reports whether it did.
 func (s *scanner) skip(c byte) bool {
 	if s.pos < len(s.text) && s.text[s.pos] == c {
 		s.pos++

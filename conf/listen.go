@@ -46,7 +46,7 @@ func parseAddrPort(s string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), true
 }
 
-// addrPort reads an IP address and port. Names are refused: they resolve differently from one start to the next.
+// addrPort reads an IP address and a port. It refuses a host name, which may resolve differently at each start.
 func (t *table) addrPort(key string, def netip.AddrPort) netip.AddrPort {
 	s, ok := value[string](t, key, "a string")
 	if !ok {

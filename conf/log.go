@@ -33,8 +33,8 @@ func readLog(t *table) Log {
 	return l
 }
 
-// writable reads the path of a file that will be written. It only warns: whoever checks a configuration need not be who
-// serves it.
+// writable reads the path of a file that the daemon will write. It only warns, because the user who checks a configuration
+// may be another one than the user who serves it.
 func (t *table) writable(key string) string {
 	path := t.file.abs(t.string(key, ""))
 	if path == "" {

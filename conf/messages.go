@@ -66,7 +66,7 @@ func (t *table) unknownMessage(id string) {
 	t.bad(string(appendKey(nil, id)), "unknown message %s; %s", quote(id), want)
 }
 
-// warnLong warns of what does not fit one Reply-Message, at the first of its messages that the file gives.
+// warnLong warns of texts that together do not fit one Reply-Message. The warning stands at the first of them in the file.
 func warnLong(file *table, warnings *report, texts messages.Texts, long messages.TooLong) {
 	names := make([]string, len(long.IDs))
 	for i, id := range long.IDs {

@@ -2,7 +2,7 @@ package conf
 
 import "duoradiusd/policy"
 
-// roster is every name and alias of the users, in the form that logins settle on.
+// roster holds every name and alias of the users in canonical form, which is the form of a login's name.
 type roster struct {
 	*loader
 	names  policy.Names
@@ -10,10 +10,10 @@ type roster struct {
 	at     sites
 }
 
-// owner tells whose name it is by two numbers and not by a place: there may be many users.
-type owner struct{ user, alias int32 } // alias -1: the name itself
+// owner says whose name it is by two numbers, which take less memory than a place: there may be 100 000 users.
+type owner struct{ user, alias int32 } // alias -1: the user's name
 
-// userNames reports the names that no login has, or that two users have, or that a rule waits for in vain.
+// userNames reports names that no login can have, names that two users have, and names in rules that never log in.
 func (l *loader) userNames(c *Config, at sites) {
 	r := roster{l, policy.Names{Case: c.Username.Case, StripDomain: c.Username.StripDomain}, make(map[string]owner, len(c.Users)), at}
 	for i := range c.Users {
@@ -52,7 +52,8 @@ func (r *roster) where(o owner) place {
 	return r.at.users[o.user].under(nth("aliases", int(o.alias)))
 }
 
-// canonical reports a name that no login has. It is not ok when there is no canonical form at all.
+// canonical returns the canonical form of a name, and reports a name that no login can have. ok is false when the name has no
+// canonical form.
 func (r *roster) canonical(name string, at func() place) (string, bool) {
 	canonical, ok := r.names.Canonical(name)
 	if ok && len(r.names.StripDomain) == 0 {
@@ -60,7 +61,7 @@ func (r *roster) canonical(name string, at func() place) (string, bool) {
 	}
 	unstripped, fits := policy.Names{Case: r.names.Case}.Canonical(name)
 	switch {
-	case badWord(name) != "": // reported by who read it, if it is a string at all
+	case badWord(name) != "": // the reader of the key has reported it
 	case !ok && !fits:
 		r.bad(at(), "%s, which is too long for a login; want 253 octets at most", quote(name))
 	case !ok:

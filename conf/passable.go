@@ -2,7 +2,8 @@ package conf
 
 import "strings"
 
-// Passable returns how pass_attributes spells the attribute of that name, whatever the name's case, if it may hold it.
+// Passable returns how pass_attributes spells the attribute with this name, in whatever case the name is. ok is false where
+// pass_attributes may not hold the attribute.
 func Passable(name string) (spelled string, ok bool) {
 	a, ok := findAttribute(name)
 	if !ok {

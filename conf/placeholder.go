@@ -9,16 +9,16 @@ import (
 // exampleHost is the API hostname of the examples.
 var exampleHost = regexp.MustCompile(`(?i)^api-x{4,}\.`)
 
-// IsExampleSecret reports whether a secret is what the examples have in its place: nothing but X.
+// IsExampleSecret reports whether a secret is the placeholder of the examples: one or more letters X and nothing else.
 func IsExampleSecret(s string) bool { return s != "" && strings.Trim(s, "X") == "" }
 
-// placeholder reports a value that an example has and nobody can have.
+// placeholder reports a value that is the placeholder of an example.
 func (t *table) placeholder(key string) {
 	t.out.problems = append(t.out.problems, finding{at: t.under(key), example: true})
 }
 
-// oneOfExamples makes one problem of all placeholders: a file with several is an example that nobody has edited yet. The
-// example's host alone is none: check finds out whether it answers.
+// oneOfExamples merges all placeholders into one problem: a file with several of them is an example that nobody has edited
+// yet. The example's host alone is no problem here, because check finds out whether the host answers.
 func oneOfExamples(list []finding) []finding {
 	if !slices.ContainsFunc(list, func(f finding) bool { return f.example && f.at.key != "api_host" }) {
 		return slices.DeleteFunc(slices.Clone(list), func(f finding) bool { return f.example })

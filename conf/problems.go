@@ -8,24 +8,24 @@ import (
 	"strings"
 )
 
-// Problems is everything that is wrong with a configuration, one line each, sorted by file and line.
+// Problems lists everything that is wrong with a configuration: one line for each problem, sorted by file and line.
 type Problems []string
 
 // Error joins the lines.
 func (p Problems) Error() string { return strings.Join(p, "\n") }
 
-// place is where a key stands, or would stand if it were there.
+// place is where a key stands in a file, or where it would stand if it is missing.
 type place struct {
 	file  *file
 	table string // "client"; "" for the top of the file
 	index int    // in a list of tables, counted through the file; -1 for a table that stands alone
 	key   string // in the table: "secret", "address[2]"; "" for the table itself
-	line  int    // where it is known already; 0 when it is to be looked up, noLine when there is none
+	line  int    // 0: to be looked up when it is reported; noLine: the problem has no line
 }
 
 const noLine = -1
 
-// path is the place as the user reads it: client[1].secret.
+// path returns the place as users read it: client[1].secret.
 func (p place) path() string {
 	s := p.table
 	if s != "" && p.index >= 0 {
@@ -37,20 +37,20 @@ func (p place) path() string {
 	return s + p.key
 }
 
-// under is the place of a key of the table that p is.
+// under returns the place of a key in the table at p.
 func (p place) under(key string) place {
 	p.key = key
 	return p
 }
 
-// nth is the i-th item of a list of values.
+// nth returns the name of the i-th item of a list: key[i].
 func nth(key string, i int) string { return key + "[" + strconv.Itoa(i) + "]" }
 
 // finding is a problem or a warning before its line is known.
 type finding struct {
 	at    place
 	text  string // "found; wanted"
-	first *place // ends the text, when it is about something that stands elsewhere as well
+	first *place // not nil: where the same thing stands first; its position ends the text
 
 	example bool // a placeholder; see oneOfExamples
 }
@@ -69,12 +69,12 @@ func (r *report) warn(at place, format string, args ...any) {
 	r.warnings = append(r.warnings, finding{at: at, text: fmt.Sprintf(format, args...)})
 }
 
-// twice is a problem with something that may be there once only.
+// twice reports something that is given a second time and may be given once.
 func (r *report) twice(at, first place, format string, args ...any) {
 	r.problems = append(r.problems, finding{at: at, first: &first, text: fmt.Sprintf(format, args...) + ", the first is at "})
 }
 
-// render looks up the lines of all findings, one scan a file, and writes them down.
+// render looks up the lines of all findings with one scan of each file, and returns the findings as text.
 func render(list []finding) []string {
 	wanted := map[*file]map[string]int{}
 	want := func(p place) {
@@ -137,13 +137,13 @@ func write(list []finding, line func(place) int) []string {
 	return out
 }
 
-// parent is the path of the table or list that holds what path leads to; the line of a key that is missing is its
-// table's.
+// parent returns the path of the table or list that contains the given path. A missing key is reported with the line of its
+// table.
 func parent(path string) string {
 	return path[:max(0, strings.LastIndexAny(path, ".["))]
 }
 
-// quote shows a value that is no secret. Of what may be user:password@host it shows the start only.
+// quote quotes a value that is no secret. It cuts a value after the first colon if that value may be user:password@host.
 func quote(s string) string {
 	if start, rest, ok := strings.Cut(s, ":"); ok && strings.Contains(rest, "@") {
 		s = start + ":..."

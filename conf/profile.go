@@ -2,16 +2,16 @@ package conf
 
 import "time"
 
-// Profile is what is known of a make of appliance: presets for the keys that a client does not set, and what its
+// Profile holds what is known of a make of appliance: presets for the keys that a client does not set, and what its
 // administrator should know. Sources: the vendors' documentation and reports of users.
 type Profile struct {
 	Name       string
 	Timeout    time.Duration // what the appliance waits at the most once it is set up for a push, less a margin
 	UserIP     []string
 	ProbeUsers []string // its health checks
-	Challenge  bool     // it shows an Access-Challenge and sends the answer back
-	Replies    []string // attributes of Access-Accept that it acts on
-	Advice     []string // what to set there
+	Challenge  bool     // whether the appliance shows an Access-Challenge and sends the answer back
+	Replies    []string // attributes of Access-Accept that the appliance acts on
+	Advice     []string // what to set in the appliance
 }
 
 const (

@@ -12,15 +12,15 @@ import (
 	"duoradiusd/internal/system"
 )
 
-// Secret is a shared secret or a key. Nothing but Reveal shows it.
+// Secret is a shared secret or a key. Only Reveal shows it: printing, logging and encoding show "(secret)".
 type Secret struct {
 	value *string // a pointer, so that fmt finds an address even where it can't call our methods
 }
 
-// NewSecret makes a Secret of its value.
+// NewSecret returns a Secret with the given value.
 func NewSecret(value string) Secret { return Secret{&value} }
 
-// Reveal is the secret itself; "" for the zero Secret.
+// Reveal returns the secret itself; "" for the zero Secret.
 func (s Secret) Reveal() string {
 	if s.value == nil {
 		return ""
@@ -28,7 +28,7 @@ func (s Secret) Reveal() string {
 	return *s.value
 }
 
-// ShortSecret is how many octets a RADIUS secret has at least before it is warned about (RFC 2865 §3).
+// ShortSecret is the length of a RADIUS secret in octets below which check warns (RFC 2865 §3).
 const ShortSecret = 16
 
 const redacted = "(secret)"
@@ -51,7 +51,7 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // MarshalJSON implements json.Marshaler.
 func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// maxSecretFile keeps a wrong path from being read whole.
+// maxSecretFile bounds how much is read, in octets, in case the path leads to a wrong file.
 const maxSecretFile = 64 << 10
 
 // secret reads a secret that is given by exactly one of key, key_file and key_env. None of their values is ever
@@ -105,7 +105,7 @@ func (t *table) secret(key, want string) Secret {
 	return NewSecret(s)
 }
 
-// secretForm is the form that was chosen of key, key_file and key_env.
+// secretForm returns the form that is given: key, key_file or key_env.
 func secretForm(key string, given map[string]bool) string {
 	for _, suffix := range []string{"_file", "_env"} {
 		if given[key+suffix] {
@@ -115,7 +115,7 @@ func secretForm(key string, given map[string]bool) string {
 	return key
 }
 
-// secretFile reads the secret from the file, without the newline at its end. Errors have the form "found; wanted".
+// secretFile reads a secret from a file and drops one newline at the end. Its errors have the form "found; wanted".
 func (t *table) secretFile(key, path string) (string, error) {
 	const dirVar = "${CREDENTIALS_DIRECTORY}" // where systemd puts a service's credentials
 	if strings.Contains(path, dirVar) {
@@ -144,7 +144,7 @@ func (t *table) secretFile(key, path string) (string, error) {
 	who, cure, err := system.OpenTo(f)
 	switch {
 	case err != nil:
-		t.warn(key, "a file of which can't be told who can read it: %s", reason(err))
+		t.warn(key, "a file whose permissions can't be read: %s; want to be sure who can read it", reason(err))
 	case who != "":
 		t.warn(key, "a file that %s can read; want %s", who, cure)
 	}

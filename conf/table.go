@@ -10,15 +10,15 @@ import (
 	"duoradiusd/internal/display"
 )
 
-// table is a TOML table that is being read. Its accessors report what is wrong with a value and then go on with the
-// default, so that one run finds everything. What no accessor asked for is an unknown key.
+// table is a TOML table that is being read. Its accessors report what is wrong with a value and then return the default,
+// so that one run finds every problem. A key that no accessor has read is an unknown key.
 type table struct {
 	place
 	keys map[string]any
 	seen []string // the keys that were asked for
 	out  *report
 
-	unbuilt bool // a value of it is not built yet, which its other keys need not repeat
+	unbuilt bool // one of its values is not built yet and has been reported; its other unbuilt keys are not reported
 }
 
 func (t *table) bad(key, format string, args ...any)  { t.out.bad(t.under(key), format, args...) }
@@ -71,7 +71,7 @@ func (t *table) string(key, def string) string {
 	return def
 }
 
-// need reads a string that has to be there, and not empty; "" when it is not.
+// need reads a string that must be given and not empty. It reports one that is not, and returns "".
 func (t *table) need(key, want string) string {
 	s, ok := value[string](t, key, "a string")
 	switch {
@@ -83,7 +83,7 @@ func (t *table) need(key, want string) string {
 	return s
 }
 
-// word reads a string that must not be empty when it is given, nor hold what can't be seen.
+// word reads a string which, when it is given, must not be empty and must hold printable characters only.
 func (t *table) word(key, def string) string {
 	s, ok := value[string](t, key, "a string")
 	if !ok {
@@ -93,7 +93,7 @@ func (t *table) word(key, def string) string {
 	return s
 }
 
-// name reads a word that has to be there.
+// name reads a word that must be given.
 func (t *table) name(key string) string {
 	s := t.need(key, "a name")
 	if s != "" {
@@ -161,7 +161,7 @@ func (t *table) duration(key string, def, low, high time.Duration) time.Duration
 	return d
 }
 
-// optional reads a duration that differs from any value when it is absent.
+// optional reads a duration and returns nil when the key is absent.
 func (t *table) optional(key string, low, high time.Duration) *time.Duration {
 	given := t.has(key)
 	if d := t.duration(key, 0, low, high); given {
@@ -181,7 +181,7 @@ func (t *table) strings(key string, def []string) []string {
 		if !ok {
 			t.bad(nth(key, i), "%s; want a string", typeName(v))
 		}
-		out = append(out, s) // in any case, so that what follows counts as the file does
+		out = append(out, s) // also when it is no string, so that the indexes of later items are those of the file
 	}
 	return out
 }
@@ -197,7 +197,7 @@ func (t *table) words(key string) []string {
 	return list
 }
 
-// isString reports whether the i-th item of a list is a string; where it is not, that is reported already.
+// isString reports whether the i-th item of a list is a string. The method strings has reported an item that is not.
 func (t *table) isString(key string, i int) bool {
 	_, ok := t.keys[key].([]any)[i].(string)
 	return ok
@@ -254,7 +254,7 @@ func oneWord[T ~string](words []T) string {
 	return "one of " + join(words)
 }
 
-// badWord reports a word that is none of those wanted.
+// badWord reports a word that is not one of the wanted words.
 func (t *table) badWord(key, word, want string) {
 	found := quote(word)
 	if word, ok := isUnbuilt(t.table, key, word); ok {

@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// tellApart looks at clients that have one prefix. Their listeners or the attributes of their requests must tell them
-// apart; where attributes do, one secret must prove them before they are read.
+// tellApart checks clients that share a prefix. Their listeners or the attributes of their requests must tell them apart.
+// Where attributes do, the clients must share one secret, because the secret verifies a request before its attributes are
+// read.
 func (l *loader) tellApart(c *Config, at sites) {
 	type owner struct {
 		client int
@@ -27,7 +28,7 @@ func (l *loader) tellApart(c *Config, at sites) {
 	}
 }
 
-// twoClients looks at two clients that have prefix p.
+// twoClients checks two clients that share prefix p.
 func (l *loader) twoClients(a, b *Client, p netip.Prefix, first, here, client place) {
 	switch {
 	case a == b || a.fitsAsWell(b):
@@ -50,7 +51,8 @@ func shareListener(a, b *Client) bool {
 	return len(a.Listen) == 0 || len(b.Listen) == 0 || overlap(a.Listen, b.Listen)
 }
 
-// fitsAsWell reports whether one request could fit both clients equally. The one that names more attributes goes first.
+// fitsAsWell reports whether one request could fit both clients equally well. Where both fit, the client that names more
+// attributes is chosen.
 func (a *Client) fitsAsWell(b *Client) bool {
 	apart := func(x, y []string) bool { return len(x) > 0 && len(y) > 0 && !overlap(x, y) }
 	return shareListener(a, b) && a.namedAttributes() == b.namedAttributes() &&

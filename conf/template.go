@@ -11,13 +11,13 @@ import (
 	"duoradiusd/policy"
 )
 
-// placeholder is what a login's own value stands in the place of.
+// placeholder matches the parts of a value that each login replaces by its own value.
 var placeholder = regexp.MustCompile(`\{(group|ldap:[^{}]*)\}`)
 
 // ldapAttribute is the name of an attribute of a directory (RFC 4512 §1.4), without options.
 var ldapAttribute = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*$`)
 
-// secretAttributes hold what proves a user, in the directories that are known; none goes into a reply.
+// secretAttributes are the attributes of known directories that hold passwords and keys. None of them may go into a reply.
 var secretAttributes = []string{
 	"userpassword", "unicodepwd", "dbcspwd", "lmpwdhistory", "ntpwdhistory", "supplementalcredentials", "currentvalue", "priorvalue",
 	"initialauthincoming", "initialauthoutgoing", "trustauthincoming", "trustauthoutgoing", "ms-mcs-admpwd", "mslaps-password",
@@ -25,8 +25,8 @@ var secretAttributes = []string{
 	"sambapasswordhistory", "krbprincipalkey", "krb5key", "authpassword", "pwdhistory", "ipanthash", "nspasswordhistory", "radiususerpassword", "userpkcs12",
 }
 
-// fromConfiguration makes a value of the file a ReplyAttribute, or says what is wrong as "found; wanted". grouped says that
-// {group} has groups to stand for.
+// fromConfiguration turns a value of the file into a ReplyAttribute. If the value does not fit, it returns what is wrong as
+// "found; wanted". grouped says that the [[reply]] lists groups, which {group} needs.
 func (a *attribute) fromConfiguration(v any, grouped bool) (r ReplyAttribute, wrong string) {
 	r = ReplyAttribute{Name: a.Name, ReplyAttribute: policy.ReplyAttribute{
 		Attribute: policy.Attribute{AttributeID: a.AttributeID},
@@ -70,8 +70,8 @@ func (a *attribute) fromConfiguration(v any, grouped bool) (r ReplyAttribute, wr
 	return r, ""
 }
 
-// fromDirectory is how a value of a directory is written here: Active Directory has msRADIUSFramedIPAddress and its like as
-// signed integers.
+// fromDirectory rewrites a directory's value as the configuration would have it: Active Directory stores addresses such as
+// msRADIUSFramedIPAddress as signed integers.
 func (a *attribute) fromDirectory(text string) string {
 	if a.Attribute.Type == dictionary.AttributeIPAddr {
 		if addr, ok := addressOfInteger(text); ok {
@@ -81,7 +81,7 @@ func (a *attribute) fromDirectory(text string) string {
 	return text
 }
 
-// makesAdministrators warns of attributes that make administrators of whoever gets them.
+// makesAdministrators warns of attributes that can make the user an administrator of the appliance.
 func (t *table) makesAdministrators(key string, r ReplyAttribute) {
 	dynamic := r.Source != policy.ValueGiven
 	serviceType := r.AttributeID == policy.AttributeID{Type: 6} && (dynamic || r.Value == "\x00\x00\x00\x06" || r.Value == "\x00\x00\x00\x07")
@@ -91,7 +91,7 @@ func (t *table) makesAdministrators(key string, r ReplyAttribute) {
 	}
 }
 
-// directoryAttributes has the directories read what {ldap:NAME} names.
+// directoryAttributes adds the attributes of all {ldap:NAME} to those that the directories read.
 func (c *Config) directoryAttributes() {
 	var names []string
 	add := func(list []ReplyAttribute) {
@@ -115,7 +115,7 @@ func (c *Config) directoryAttributes() {
 	}
 }
 
-// directoryValues refuses {ldap:NAME} where no client's users are in a directory.
+// directoryValues refuses {ldap:NAME} where no client that it fits has a directory.
 func (l *loader) directoryValues(c *Config, at sites) {
 	directories := set{}
 	for _, f := range c.FirstFactors {

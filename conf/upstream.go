@@ -22,7 +22,7 @@ func (t *table) readRADIUS(f *FirstFactor) {
 	}
 }
 
-// servers reads hosts with a port or without; IPv6 with a port is in brackets.
+// servers reads a list of hosts, each with or without a port. An IPv6 address stands in brackets.
 func (t *table) servers(key string) []string {
 	const want = "HOST or HOST:PORT, such as nps.example.com:1812"
 	var out []string

@@ -6,17 +6,17 @@ import (
 	"duoradiusd/policy"
 )
 
-// User is what is known of one user.
+// User is one [[user]]: what the configuration says of one person.
 type User struct {
 	Name          string
 	Aliases       []string // other login names of the same user
-	DuoUserID     string   // "DU..."; at most one of it and DuoUsername is set
+	DuoUserID     string   // "DU..."; at most one of DuoUserID and DuoUsername is set
 	DuoUsername   string
 	Services      []string             // where a second factor is required
-	ServicesGiven bool                 // false: everywhere; true and no Services: nowhere
+	ServicesGiven bool                 // false: a second factor is required everywhere; true and no Services: nowhere
 	Elsewhere     policy.ElsewhereMode // at any other service
 	Remember      *time.Duration       // nil: as the rule or the client says
-	Attributes    []ReplyAttribute     // of the Access-Accept, as in Reply
+	Attributes    []ReplyAttribute     // added to the Access-Accept, as those of Reply
 	Comment       string
 }
 

@@ -6,12 +6,12 @@ import (
 	"duoradiusd/policy"
 )
 
-// Username says how login names become the one name that policy, first factor and Duo see.
+// Username says how the name that a user types becomes the name that policy, first factor and Duo get.
 type Username struct {
 	Case        policy.CaseMode
-	StripDomain []string            // `EXAMPLE\` or "@example.com"; any other domain stays part of the name
-	Unlisted    policy.UnlistedMode // users that no User names
-	Unproven    policy.UnprovenMode // names outside of an EAP tunnel that the upstream doesn't prove
+	StripDomain []string            // `EXAMPLE\` or "@example.com"; every other domain stays part of the name
+	Unlisted    policy.UnlistedMode // what happens to users without a [[user]]
+	Unproven    policy.UnprovenMode // what happens to names outside an EAP tunnel that the upstream doesn't prove
 }
 
 func readUsername(t *table) Username {

@@ -40,8 +40,10 @@ func TestManyPending(t *testing.T) {
 	}
 	wg.Wait()
 	sum.wantKept(t, s)
-	if len(sum.accepted) != pushes || s.Pushes() != pushes || s.TotalConnections()*100 > pushes*11/10 {
-		t.Errorf("%d accepted of %d pushes over %d connections: %v", len(sum.accepted), s.Pushes(), s.TotalConnections(), sum.err)
+	// On a busy machine a preauth waits for 2 s, and a ping begins beside it. Each ping has a connection of its own.
+	made := s.TotalConnections() - s.Count(pingPath)
+	if len(sum.accepted) != pushes || s.Pushes() != pushes || made*100 > pushes*11/10 {
+		t.Errorf("%d accepted of %d pushes over %d connections: %v", len(sum.accepted), s.Pushes(), made, sum.err)
 	}
 	c.Close()
 	wantNoneLeft(t)
