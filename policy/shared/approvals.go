@@ -27,6 +27,7 @@ type approvals struct {
 
 const (
 	epochField      = "epoch"
+	revokedField    = "revoked" // when some were forgotten, sealed
 	maxEpochs       = 1 << 16
 	maxPerUser      = 64                  // approvals; the oldest go
 	longestApproval = 31 * 24 * time.Hour // more than [remember] allows
@@ -44,7 +45,8 @@ func newApprovals(l *link, local policy.Approvals) *approvals {
 
 // tag is that of the hash of a person, by folded name.
 func (a *approvals) tag(person string) string { return a.config.Keys.name("person", person) }
-func (a *approvals) hash(tag string) string   { return a.key("approvals", tag) }
+func (a *approvals) hash(tag string) string   { return a.approvalsOf(tag) }
+func (l *link) approvalsOf(tag string) string { return l.key("approvals", tag) }
 func (a *approvals) field(k policy.ApprovalKey) string {
 	return a.config.Keys.name("approval", k.User, k.Duo.UserID, k.Duo.Username, k.Application, k.Service, k.Client, k.IP.String())
 }
@@ -202,6 +204,7 @@ func (a *approvals) Add(ctx context.Context, key policy.ApprovalKey, factor poli
 		}
 		field, sealed := a.sealed(hash, s)
 		delete(all, epochField)
+		delete(all, revokedField)
 		args := append([]string{before, epoch, field, sealed, strconv.FormatInt(life.Milliseconds(), 10)}, a.spent(hash, all, s.Epoch, field)...)
 		// The index comes first: an approval without it would survive a report of fraud.
 		for _, r := range c.DoMulti(ctx, c.B().Sadd().Key(index).Member(tag).Build(),

@@ -111,15 +111,18 @@ func (c *claiming) met(ctx context.Context, kind, sealed string) (t policy.Trans
 		}
 		return t, claim, nil
 	}
-	joins, late := s.answers(ts.toStore(c.n.LoginBegan))
+	joins, late := s.answers(ts.toStore(c.n.LoginBegan), ts.now())
 	if joins && late {
-		joins, err = ts.give(ctx, s.ID)
+		joins, err = ts.giveLate(ctx, s)
 	}
 	if !joins || err != nil {
 		return t, 0, err
 	}
-	t, _, err = ts.copied(ctx, s, c.n)
-	return t, policy.ClaimJoined, err
+	t, joins, err = ts.copied(ctx, s, c.n)
+	if !joins || err != nil {
+		return t, 0, err
+	}
+	return t, policy.ClaimJoined, nil
 }
 
 // try takes what is still to be taken. It returns "" once all is, or which pointer stands in the way, and its value.
@@ -151,7 +154,7 @@ func (c *claiming) try(ctx context.Context) (kind, found string, err error) {
 // the script: its State is of one login alone.
 func (c *claiming) begin(ctx context.Context) (kind, found string, err error) {
 	ts, n := c.ts, c.n
-	sealed, err := ts.sealRecord(record{Transaction: ts.there(n.Transaction)})
+	sealed, err := ts.sealRecord(record{Transaction: ts.there(n.Transaction)}, recordLife)
 	if err != nil {
 		return "", "", err
 	}

@@ -171,7 +171,7 @@ func (o *owned) publish(ctx context.Context) (over bool) {
 	if r.over() {
 		life = max(doneLife, r.Quiet.Sub(o.ts.now()))
 	}
-	sealed, err := o.ts.sealRecord(r)
+	sealed, err := o.ts.sealRecord(r, life)
 	if err != nil {
 		o.ts.config.Log.Error("cluster: a transaction can't be written", "error", err)
 		return true

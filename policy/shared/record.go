@@ -79,12 +79,12 @@ func (r *record) failure() error {
 func (r *record) over() bool { return !r.Ended.IsZero() }
 
 // answers reports whether a login that began at began joins the transaction, as in a single daemon; late, that it does so
-// after its end, for which nobody else may have been given the answer.
-func (s *stored) answers(began time.Time) (joins, late bool) {
+// after its end, for which nobody else may have been given the answer. The end is sealed, so that nobody makes that longer.
+func (s *stored) answers(began, now time.Time) (joins, late bool) {
 	switch {
 	case !s.over() || began.Before(s.Ended):
 		return true, false
-	case s.given || s.Failure != "" || s.Result.Status == "timeout":
+	case now.Sub(s.Ended) >= doneLife || s.given || s.Failure != "" || s.Result.Status == "timeout":
 		return false, false
 	}
 	return true, true
@@ -153,9 +153,10 @@ func (l *link) joinKey(k policy.JoinKey) string {
 	return l.key("join", l.duoTag(k.Duo), name)
 }
 
-func (l *link) sealRecord(r record) (string, error) {
+// sealRecord seals a record for as long as its key lives: nobody can use it for longer.
+func (l *link) sealRecord(r record, life time.Duration) (string, error) {
 	b, err := encode(r)
-	return l.seal(l.txKey(r.ID), b, pointerLife), err
+	return l.seal(l.txKey(r.ID), b, life), err
 }
 
 func (l *link) sealPointer(key string, p pointer) (string, error) {
@@ -169,7 +170,7 @@ func (l *link) openPointer(key, sealed string) (p pointer, ok bool) {
 	return p, ok && decode(b, &p) == nil && isShared(p.ID)
 }
 
-// fetch returns a transaction's record; nil where there is none.
+// fetch returns what the store has of a transaction; nil where there is nothing.
 func (l *link) fetch(ctx context.Context, id policy.TransactionID) (s *stored, err error) {
 	if !isShared(id) {
 		return nil, nil
@@ -193,27 +194,6 @@ func (l *link) fetch(ctx context.Context, id policy.TransactionID) (s *stored, e
 		return nil
 	})
 	return s, err
-}
-
-// pointed returns the transaction that a key leads to, nil where there is none.
-func (l *link) pointed(ctx context.Context, key string) (s *stored, p pointer, err error) {
-	var sealed string
-	err = l.call(ctx, func(ctx context.Context, c valkey.Client) (err error) {
-		sealed, err = c.Do(ctx, c.B().Get().Key(key).Build()).ToString()
-		return err
-	})
-	if valkey.IsValkeyNil(err) {
-		return nil, p, nil
-	}
-	if err != nil {
-		return nil, p, err
-	}
-	p, ok := l.openPointer(key, sealed)
-	if !ok {
-		return nil, p, nil
-	}
-	s, err = l.fetch(ctx, p.ID)
-	return s, p, err
 }
 
 // here returns a transaction of the store by this machine's clock.

@@ -16,9 +16,9 @@ import (
 
 var forgetScript = valkey.NewLuaScript(`
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'epoch', ARGV[1])
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-for i = 3, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'revoked', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
+for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 return 1`)
 
 // maxFrauds bounds how many reports of fraud wait for the store.
@@ -49,6 +49,7 @@ func (a *approvals) forgetWhere(ctx context.Context, tag string, which func(poli
 		}
 		epoch := a.epoch(tag, all[epochField])
 		delete(all, epochField)
+		delete(all, revokedField)
 		for field, sealed := range all {
 			switch s := a.unseal(hash, field, sealed, nil); {
 			case s == nil || s.Epoch != epoch || a.config.Now().Sub(s.At) >= s.Lifetime:
@@ -59,7 +60,8 @@ func (a *approvals) forgetWhere(ctx context.Context, tag string, which func(poli
 			}
 		}
 		next, sealed := a.nextEpoch(tag)
-		args := []string{sealed, strconv.FormatInt((2 * longestApproval).Milliseconds(), 10)}
+		at := a.config.Keys.seal(hash+"/"+revokedField, strconv.AppendInt(nil, a.now().UnixMicro(), 10), a.config.Now().Add(2*longestApproval))
+		args := []string{sealed, at, strconv.FormatInt((2 * longestApproval).Milliseconds(), 10)}
 		for _, s := range keep {
 			s.Epoch = next
 			field, again := a.sealed(hash, s)
@@ -68,6 +70,25 @@ func (a *approvals) forgetWhere(ctx context.Context, tag string, which func(poli
 		return forgetScript.Exec(ctx, c, []string{hash}, args).Error()
 	})
 	return counted, err
+}
+
+// revokedAt returns when approvals of a person were forgotten last, by the store's clock; the zero Time where that was long
+// ago or never.
+func (l *link) revokedAt(ctx context.Context, person string) (at time.Time, err error) {
+	hash := l.approvalsOf(l.config.Keys.name("person", person))
+	var sealed string
+	err = l.call(ctx, func(ctx context.Context, c valkey.Client) (err error) {
+		sealed, err = c.Do(ctx, c.B().Hget().Key(hash).Field(revokedField).Build()).ToString()
+		return err
+	})
+	if valkey.IsValkeyNil(err) {
+		return at, nil
+	}
+	b, ok := l.config.Keys.open(hash+"/"+revokedField, sealed, l.config.Now())
+	if micros, bad := strconv.ParseInt(string(b), 10, 64); ok && bad == nil {
+		at = time.UnixMicro(micros)
+	}
+	return at, err
 }
 
 // ForgetPhone implements policy.Approvals. What the store can't be told now it is told as soon as it answers.

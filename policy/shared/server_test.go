@@ -15,7 +15,8 @@ type server struct {
 	t        testing.TB
 	addr     string
 	client   valkey.Client
-	down, up func() // it can't be asked, and can again
+	down, up func()          // it can't be asked, and can again
+	clock    func(time.Time) // sets its clock; nil where it has the machine's
 }
 
 // onEachStore runs a test on a miniredis, and on a Redis of this machine where there is one.
@@ -55,6 +56,7 @@ func mini(t testing.TB) *server {
 		}
 	}()
 	s := newServer(t, m.Addr())
+	s.clock = m.SetTime
 	s.down, s.up = func() { m.SetError("LOADING away") }, func() { m.SetError("") }
 	return s
 }

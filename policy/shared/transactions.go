@@ -80,9 +80,9 @@ func (ts *transactions) Find(ctx context.Context, key policy.JoinKey, began time
 	if s == nil || err != nil {
 		return policy.Join{}, false, err
 	}
-	joins, late := s.answers(ts.toStore(began))
+	joins, late := s.answers(ts.toStore(began), ts.now())
 	if joins && late {
-		joins, err = ts.give(ctx, s.ID)
+		joins, err = ts.giveLate(ctx, s)
 	}
 	if !joins || err != nil {
 		return policy.Join{}, false, err
@@ -97,6 +97,9 @@ func (ts *transactions) findHere(ctx context.Context, key policy.JoinKey, began 
 	join, ok, err := ts.local.Find(ctx, key, began)
 	if err != nil || !ok || join.Ended.IsZero() || began.Before(join.Ended) {
 		return join, ok, err
+	}
+	if revoked, err := ts.revoked(ctx, ts.there(join.Transaction)); revoked || err != nil {
+		return policy.Join{}, false, err
 	}
 	ok, err = ts.give(ctx, join.ID) // a late answer is for one login of all daemons
 	return join, ok, err
@@ -123,6 +126,62 @@ func (ts *transactions) Rings(ctx context.Context, phone policy.Phone, began tim
 		}
 	}
 	return false, nil
+}
+
+// fetch returns what the store has of a transaction; nil where there is nothing. Of one that Duo has answered, as this daemon knows,
+// the store may have an older value, and its answer is the local store's to give.
+func (ts *transactions) fetch(ctx context.Context, id policy.TransactionID) (*stored, error) {
+	s, err := ts.link.fetch(ctx, id)
+	if s == nil || err != nil {
+		return s, err
+	}
+	known, ok, err := ts.local.Get(ctx, id)
+	if ok && !known.Ended.IsZero() && known.Result.Status != "" {
+		s.Transaction, s.given = ts.there(known), true
+	}
+	return s, err
+}
+
+// pointed returns the transaction that a key leads to, nil where there is none.
+func (ts *transactions) pointed(ctx context.Context, key string) (s *stored, p pointer, err error) {
+	var sealed string
+	err = ts.call(ctx, func(ctx context.Context, c valkey.Client) (err error) {
+		sealed, err = c.Do(ctx, c.B().Get().Key(key).Build()).ToString()
+		return err
+	})
+	if valkey.IsValkeyNil(err) {
+		return nil, p, nil
+	}
+	if err != nil {
+		return nil, p, err
+	}
+	p, ok := ts.openPointer(key, sealed)
+	if !ok {
+		return nil, p, nil
+	}
+	s, err = ts.fetch(ctx, p.ID)
+	return s, p, err
+}
+
+// giveLate is give for what only the store knows.
+func (ts *transactions) giveLate(ctx context.Context, s *stored) (first bool, err error) {
+	if revoked, err := ts.revoked(ctx, s.Transaction); revoked || err != nil {
+		return false, err
+	}
+	return ts.give(ctx, s.ID)
+}
+
+// revoked reports whether the approvals of the person were forgotten, at whichever daemon, since a transaction of the store
+// was allowed: its answer is given to nobody else then. Where the store can't be asked, nobody can revoke either.
+func (ts *transactions) revoked(ctx context.Context, t policy.Transaction) (revoked bool, err error) {
+	if !t.Result.Allowed {
+		return false, nil
+	}
+	at, err := ts.revokedAt(ctx, t.Phone.Person)
+	if errors.Is(err, ErrDown) {
+		return false, ts.alone()
+	}
+	return !at.Before(t.Ended), err
 }
 
 // give reports whether this login is the first to be given the answer after the end. Where the store can't be asked, the

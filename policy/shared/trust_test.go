@@ -235,7 +235,7 @@ func approvalOf(t *testing.T, m *server) (hash, field, value string) {
 	for _, key := range m.keys("approvals") {
 		all, _ := m.do("HGETALL", key).AsStrMap()
 		for f, v := range all {
-			if f != "epoch" {
+			if f != "epoch" && f != "revoked" {
 				return key, f, v
 			}
 		}
