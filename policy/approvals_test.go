@@ -1,11 +1,12 @@
-package policy
+package policy_test
 
 import (
 	"fmt"
 	"net/netip"
-	"sync/atomic"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // again logs in once more and says whether Duo was asked.
@@ -162,7 +163,7 @@ func TestNoApproval(t *testing.T) {
 			if v := w.login("pw"); v.Reason != tt.want {
 				t.Errorf("%s: %s", tt.name, line(v))
 			}
-			if n := w.memory.approvals.len(); n != 0 {
+			if n := w.process.Counts().Approvals; n != 0 {
 				t.Errorf("%s: %d approvals", tt.name, n)
 			}
 		})
@@ -228,9 +229,9 @@ func TestTypedCodes(t *testing.T) {
 func TestEntries(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.Remember = time.Hour
-		w.memory.Close()
-		w.memory = NewMemory(3)
-		w.memory.transactions.repeats = 0
+		w.process.Close()
+		w.process = newProcess(3)
+
 		w.load()
 		addr := func(n byte) func(*Attempt) { return from(netip.AddrFrom4([4]byte{198, 51, 100, n})) }
 		for n := range byte(3) {
@@ -241,51 +242,8 @@ func TestEntries(t *testing.T) {
 		w.again(ReasonRemembered, addr(0))
 		w.again(ReasonRemembered, addr(2))
 		w.again(ReasonApproved, addr(1))
-		if n := w.memory.approvals.len(); n != 3 {
+		if n := w.process.Counts().Approvals; n != 3 {
 			t.Errorf("%d approvals", n)
 		}
 	})
-	for _, entries := range []int{0, -1} {
-		m := NewMemory(entries) // must not mean no bound
-		m.approvals.add(ApprovalKey{User: "a"}, FactorPush, time.Now(), time.Hour)
-		m.approvals.add(ApprovalKey{User: "b"}, FactorPush, time.Now(), time.Hour)
-		if n := m.approvals.len(); n != 1 {
-			t.Errorf("NewMemory(%d) keeps %d approvals", entries, n)
-		}
-	}
-}
-
-// TestPassed: a lifetime ends by whichever clock says so first.
-func TestPassed(t *testing.T) {
-	now := time.Now()
-	slept := now.Round(0).Add(time.Hour) // the machine slept: only the wall clock went on
-	for _, tt := range []struct {
-		at, now time.Time
-		limit   time.Duration
-		want    bool
-	}{
-		{now, now, time.Minute, false},
-		{now, now.Add(time.Minute - 1), time.Minute, false},
-		{now, now.Add(time.Minute), time.Minute, true},
-		{now, slept, time.Minute, true},
-		{now, now.Round(0).Add(-time.Hour), time.Minute, false},
-		{now, now, 0, true},
-	} {
-		if got := passed(tt.at, tt.now, tt.limit); got != tt.want {
-			t.Errorf("passed(%v, %v, %v) is %v", tt.at, tt.now, tt.limit, got)
-		}
-	}
-}
-
-func TestApprovalsResize(t *testing.T) {
-	a := newLocalApprovals(3, new(atomic.Uint64))
-	now := time.Now()
-	key := func(user string) ApprovalKey { return ApprovalKey{User: user} }
-	for _, user := range []string{"a", "b", "c"} {
-		a.add(key(user), FactorPush, now, time.Hour)
-	}
-	a.resize(2)
-	if a.UseAtOnce(key("a"), now, ApprovalLimits{Lifetime: time.Hour, Factors: allFactors}) || !a.UseAtOnce(key("b"), now, ApprovalLimits{Lifetime: time.Hour, Factors: allFactors}) || a.len() != 2 {
-		t.Errorf("%d kept, want the two newest", a.len())
-	}
 }

@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"context"
@@ -7,12 +7,21 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // benched is a Policy of rules and users, and alice's Attempt, whose approval is remembered.
 func benched(b *testing.B, rules []Rule, users int) (*Policy, Attempt) {
 	b.Helper()
-	m := NewMemory(1000)
+	p, a, _ := benchedProcess(b, rules, users)
+	return p, a
+}
+
+// benchedProcess also returns what the Policy remembers in.
+func benchedProcess(b *testing.B, rules []Rule, users int) (*Policy, Attempt, *process) {
+	b.Helper()
+	m := newProcess(1000)
 	b.Cleanup(m.Close)
 	s := Settings{Rules: rules, BindTo: []Binding{BindService, BindUserIP}, Names: Names{StripDomain: []string{`EXAMPLE\`}}}
 	for n := range users {
@@ -21,12 +30,9 @@ func benched(b *testing.B, rules []Rule, users int) (*Policy, Attempt) {
 	s.Users = append(s.Users, User{Name: "alice", Duo: Identity{UserID: "DUALICE"}})
 	c := &Client{Name: "vpn", Service: "vpn", Factors: allFactors, Remember: 10 * 365 * 24 * time.Hour}
 	a := Attempt{Client: c, User: "alice", UserIP: home, Authentic: true}
-	p := New(s, m)
-	l := login{Policy: p, Attempt: a}
-	l.setName(a.User)
-	l.applyRules()
-	l.remember(b.Context(), FactorPush)
-	return p, a
+	p := New(s, m.Runtime)
+	p.Remember(b.Context(), a)
+	return p, a, m
 }
 
 func decideAll(b *testing.B, p *Policy, a Attempt) {
@@ -102,16 +108,13 @@ func BenchmarkDecideAtOnce(b *testing.B) {
 // BenchmarkDecideAtOnceMany is the same in the morning: everybody comes, each once, in no order.
 func BenchmarkDecideAtOnceMany(b *testing.B) {
 	const users = 50_000
-	p, a := benched(b, nil, users)
-	p.memory.Resize(users)
+	p, a, m := benchedProcess(b, nil, users)
+	m.Resize(users)
 	list := make([]Attempt, users)
 	for n := range list {
 		a.User, a.At = fmt.Sprint("user", n), time.Now()
 		list[n] = a
-		l := login{Policy: p, Attempt: a}
-		l.setName(a.User)
-		l.applyRules()
-		l.remember(b.Context(), FactorPush)
+		p.Remember(b.Context(), a)
 	}
 	rand.Shuffle(users, func(i, j int) { list[i], list[j] = list[j], list[i] })
 	n := 0

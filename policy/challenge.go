@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	challengeLife   = 2 * time.Minute // to find the phone and type a code
+	ChallengeLife   = 2 * time.Minute // to find the phone and type a code
 	challengeTries  = 3               // wrong answers
 	challengeRounds = 8               // challenges in one login, whatever they were for
 )
@@ -59,14 +59,14 @@ func (l *login) challenge(ctx context.Context, c *OpenChallenge, say string) Ver
 	}
 	v := l.facts
 	v.Outcome, v.Reason, v.User = OutcomeChallenge, ReasonChallenged, l.name
-	v.Message, v.Wait = say, challengeLife
+	v.Message, v.Wait = say, ChallengeLife
 	return l.send(ctx, c, v)
 }
 
 // send gives the challenge v the State under which c is kept.
 func (l *login) send(ctx context.Context, c *OpenChallenge, v Verdict) Verdict {
-	c.Ends = time.Now().Add(challengeLife)
-	state, err := l.memory.Challenges.Put(ctx, c)
+	c.Ends = time.Now().Add(ChallengeLife)
+	state, err := l.runtime.Challenges.Put(ctx, c)
 	if err != nil {
 		return l.storeFailed(err)
 	}
@@ -79,7 +79,7 @@ func (l *login) resume(ctx context.Context) Verdict {
 	if !l.setName(l.User) {
 		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	}
-	c, err := l.memory.Challenges.Take(ctx, l.State, l.Client.Name, l.typedName)
+	c, err := l.runtime.Challenges.Take(ctx, l.State, l.Client.Name, l.typedName)
 	switch {
 	case err != nil:
 		return l.storeFailed(err)
@@ -129,7 +129,7 @@ func (l *login) continueDialogue(ctx context.Context, c *OpenChallenge) Verdict 
 // rejoin answers a client that asks again, with a new Identifier, while the answer to a challenge is being worked on:
 // the State is used, but the transaction that it began is live.
 func (l *login) rejoin(ctx context.Context) Verdict {
-	t, ok, err := l.memory.Transactions.Find(ctx, l.joinKey(), l.began)
+	t, ok, err := l.runtime.Transactions.Find(ctx, l.joinKey(), l.began)
 	switch {
 	case err != nil:
 		return l.storeFailed(err)
@@ -157,7 +157,7 @@ func (l *login) answerChallenge(ctx context.Context, c *OpenChallenge) Verdict {
 	if !ok || chosen.Factor == "" {
 		return l.askAgain(ctx, c, l.say(messages.NotUnderstood))
 	}
-	if !l.allowed(chosen.Factor) || l.mode() == ModePasscode && chosen.Factor.rings() { // other rules than those of the menu
+	if !l.allowed(chosen.Factor) || l.mode() == ModePasscode && chosen.Factor.Rings() { // other rules than those of the menu
 		return l.askAgain(ctx, c, l.say(messages.NotAllowed))
 	}
 	l.chosen = chosen
@@ -177,9 +177,9 @@ func (l *login) answerChallenge(ctx context.Context, c *OpenChallenge) Verdict {
 
 // awaitPushed waits for a push that was begun beside the challenge.
 func (l *login) awaitPushed(ctx context.Context, c *OpenChallenge) Verdict {
-	t, ok, err := l.memory.Transactions.Get(ctx, c.Pushed)
+	t, ok, err := l.runtime.Transactions.Get(ctx, c.Pushed)
 	if err == nil && ok {
-		err = l.memory.Transactions.AddKey(ctx, t.ID, l.joinKey(), l.account)
+		err = l.runtime.Transactions.AddKey(ctx, t.ID, l.joinKey(), l.account)
 	}
 	switch {
 	case err != nil:

@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 const (
@@ -176,7 +178,7 @@ func TestAnswers(t *testing.T) {
 				}
 				w.answer(s, tt.text, tt.want)
 				w.asked(tt.asked)
-				if got := w.memory.approvals.len() == 1; got != (tt.asked != "") {
+				if got := w.process.Counts().Approvals == 1; got != (tt.asked != "") {
 					t.Errorf("remembered: %v", got)
 				}
 				w.told("alice:pw") // once: the answer is no password
@@ -321,12 +323,12 @@ func TestSMSInChallenge(t *testing.T) {
 		w.asked("sms:D1 passcode:1111111 passcode:1234567")
 	})
 	inChallenge(t, func(w *world) { // rounds are bounded, whatever they were for
-		for range challengeRounds {
+		for range ChallengeRounds {
 			w.duo.script = append(w.duo.script, sent)
 		}
 		s, v := w.offered(), Verdict{}
 		for n := 0; s != ""; n++ {
-			if n > challengeRounds {
+			if n > ChallengeRounds {
 				t.Fatal("challenges without end")
 			}
 			v = w.login("sms", state(s))

@@ -1,9 +1,11 @@
-package policy
+package policy_test
 
 import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"duoradiusd/policy/memory"
 )
 
 // TestCounts: a push that two retries join is one transaction and two joins, and none when it is over.
@@ -16,13 +18,13 @@ func TestCounts(t *testing.T) {
 			logins = append(logins, w.start("pw"))
 		}
 		synctest.Wait()
-		if got, want := w.memory.Counts(), (Counts{Transactions: 1, Joins: 2}); got != want {
+		if got, want := w.process.Counts(), (memory.Counts{Transactions: 1, Kept: 1, Joins: 2}); got != want {
 			t.Errorf("while the phone rings: %+v, want %+v", got, want)
 		}
 		for _, l := range logins {
 			l.wants("accept approved push T1")
 		}
-		if got, want := w.memory.Counts(), (Counts{Joins: 2}); got != want {
+		if got, want := w.process.Counts(), (memory.Counts{Kept: 1, Joins: 2}); got != want {
 			t.Errorf("afterwards: %+v, want %+v", got, want)
 		}
 	})

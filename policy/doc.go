@@ -25,11 +25,11 @@
 //
 // Who waits where: the login's goroutine waits in FirstFactor.Authenticate, in SecondFactor.Preauth, in
 // Guard.Admit for other attempts of the same person, and in Transactions.Wait for Duo's answer. Each wait ends with the
-// login's context. A push, a call or a check of a passcode is asked of Duo by a second goroutine (Memory.ask), which outlives
-// the login because the phone rings on; it ends with Duo's answer, after five minutes, or with Memory.Close.
+// login's context. A push, a call or a check of a passcode is asked of Duo by a second goroutine (runtime.go), which
+// outlives the login because the phone rings on; it ends with Duo's answer, after five minutes, or with Runtime.Close.
 // Policy.DecideAtOnce is the only other way in. It never waits, and may always say that it can't decide.
 //
 // Policy knows no RADIUS and no HTTP. What it asks of others it asks through FirstFactor and SecondFactor. What outlives
-// a request stands behind the five interfaces of Stores; Memory holds them and outlives a change of configuration, for
-// which a new Policy is made.
+// a request stands behind the five interfaces of Stores (stores.go), which policy/memory and policy/shared implement. A
+// Runtime holds them and outlives a change of configuration, for which a new Policy is made.
 package policy

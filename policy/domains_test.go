@@ -1,8 +1,10 @@
-package policy
+package policy_test
 
 import (
 	"slices"
 	"testing"
+
+	. "duoradiusd/policy"
 )
 
 // inDomains runs f with a client of two first factors: corp's takes corp's names, the other one names without a domain.
@@ -53,7 +55,7 @@ func TestDomains(t *testing.T) {
 // TestDomainsAreTwoPersons: neither an approval, nor a rule, nor a [[user]] of one is the other's.
 func TestDomainsAreTwoPersons(t *testing.T) {
 	inDomains(t, func(w *world, _, _ *directory) {
-		w.client.Remember = challengeLife
+		w.client.Remember = ChallengeLife
 		w.answers(allows(time3), allows(time3))
 		w.wants(w.login("corp's", as(`CORP\alice`)), "accept approved push T1")
 		w.wants(w.login("corp's", as("alice@corp.example.com")), "accept remembered")

@@ -1,8 +1,10 @@
-package policy
+package policy_test
 
 import (
 	"net/netip"
 	"testing"
+
+	. "duoradiusd/policy"
 )
 
 // TestUnprovenNameGetsNobodysAttributes: under unproven = "ask" Duo's allow lets the login in, with none of the attributes

@@ -1,14 +1,16 @@
-package policy
+package policy_test
 
 import (
 	"bytes"
 	"context"
-	"encoding/gob"
 	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	. "duoradiusd/policy"
+	"duoradiusd/policy/memory"
 )
 
 // lasting is a Duo that goes on when the daemon ends: what an earlier run began is asked for again.
@@ -81,7 +83,7 @@ func (w *enduring) second(application string) SecondFactor {
 func (w *enduring) save() []byte {
 	w.Helper()
 	var b bytes.Buffer
-	if err := w.memory.Save(&b); err != nil {
+	if err := w.process.Save(&b); err != nil {
 		w.Fatal(err)
 	}
 	return b.Bytes()
@@ -91,18 +93,18 @@ func (w *enduring) save() []byte {
 func (w *enduring) end() []byte {
 	w.Helper()
 	b := w.save()
-	w.memory.Close()
+	w.process.Close()
 	return b
 }
 
 // begin starts the next daemon.
 func (w *enduring) begin(b []byte) {
 	w.Helper()
-	told := w.memory.OnFraud
-	w.memory = NewMemory(100)
-	w.memory.transactions.repeats = 0
-	w.memory.OnFraud = told
-	if err := w.memory.Restore(bytes.NewReader(b), w.second, w.settings.Guard); err != nil {
+	told := w.process.OnFraud
+	w.process = newProcess(100)
+
+	w.process.OnFraud = told
+	if err := w.process.restore(bytes.NewReader(b), w.second, w.settings.Guard); err != nil {
 		w.Error(err)
 	}
 	w.load()
@@ -132,22 +134,16 @@ const (
 )
 
 // edit changes what is saved.
-func edit(t *testing.T, b []byte, change func(*snapshot)) []byte {
+func edit(t *testing.T, b []byte, change func(*memory.Snapshot)) []byte {
 	t.Helper()
-	s, err := decode(bytes.NewReader(b))
+	s, err := memory.Decode(bytes.NewReader(b))
 	if err != nil {
 		t.Fatal(err)
 	}
 	change(s)
 	var out bytes.Buffer
-	enc := gob.NewEncoder(&out)
-	if err := enc.Encode(s); err != nil {
+	if err := s.Encode(&out); err != nil {
 		t.Fatal(err)
-	}
-	for _, list := range append(s.approvals, nil) {
-		if err := enc.Encode(list); err != nil {
-			t.Fatal(err)
-		}
 	}
 	return out.Bytes()
 }

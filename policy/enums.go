@@ -12,11 +12,11 @@ const (
 	FactorPasscode Factor = "passcode" // a code from Duo Mobile, a token, a text message or an administrator
 )
 
-// rings reports whether a phone rings for it.
-func (f Factor) rings() bool { return f == FactorPush || f == FactorPhone }
+// Rings reports whether a phone rings for it.
+func (f Factor) Rings() bool { return f == FactorPush || f == FactorPhone }
 
-// reachesPhone reports whether it reaches the user's phone, so that too much of it is an attack.
-func (f Factor) reachesPhone() bool { return f.rings() || f == FactorSMS }
+// ReachesPhone reports whether it reaches the user's phone, so that too much of it is an attack.
+func (f Factor) ReachesPhone() bool { return f.Rings() || f == FactorSMS }
 
 // Mode says how a client's users are asked.
 type Mode string

@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // directory is a FirstFactor with a memory: it knows each user's one password.

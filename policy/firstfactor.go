@@ -154,14 +154,14 @@ func (l *login) relay(ctx context.Context, back *AskBack) Verdict {
 	c.Dialogue = &d
 	v := l.facts
 	v.Outcome, v.Reason, v.User = OutcomeChallenge, ReasonRelayed, l.name
-	v.Message, v.EAP, v.Wait = back.Message, back.EAP, min(back.Wait, challengeLife)
+	v.Message, v.EAP, v.Wait = back.Message, back.EAP, min(back.Wait, ChallengeLife)
 	for _, a := range back.Attributes {
 		if a.Vendor == 0 && a.Type != vendorSpecific || l.Client.passes(a) { // of vendors only what the client is to get
 			v.Attributes = append(v.Attributes, a)
 		}
 	}
 	if v.Wait == 0 && l.Method != MethodEAP { // of EAP it would be the time to the authenticator's next copy (RFC 3580 §3.17)
-		v.Wait = challengeLife
+		v.Wait = ChallengeLife
 	}
 	return l.send(ctx, c, v)
 }

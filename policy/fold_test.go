@@ -1,6 +1,10 @@
-package policy
+package policy_test
 
-import "testing"
+import (
+	"testing"
+
+	. "duoradiusd/policy"
+)
 
 // TestFold: all spellings of one account fold to one name.
 func TestFold(t *testing.T) {

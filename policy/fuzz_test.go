@@ -1,10 +1,12 @@
-package policy
+package policy_test
 
 import (
 	"strings"
 	"testing"
 	"unicode"
 	"unicode/utf8"
+
+	. "duoradiusd/policy"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -18,7 +20,7 @@ func FuzzSplitField(f *testing.F) {
 	f.Add("pw push", "")
 	f.Add("aaaaaa123456", "aaa")
 	f.Fuzz(func(t *testing.T, field, delimiter string) {
-		password, tail := splitField(field, delimiter)
+		password, tail := SplitField(field, delimiter)
 		if tail == (Chosen{}) {
 			if password != field {
 				t.Fatalf("nothing Chosen, but the password is %q", password)
@@ -29,11 +31,11 @@ func FuzzSplitField(f *testing.F) {
 				t.Fatalf("split at %q", password)
 			}
 			wantTyped(t, rest, tail)
-			if again, ok := parseField(rest); !ok || again != tail {
+			if again, ok := ParseField(rest); !ok || again != tail {
 				t.Fatalf("%q alone is %+v, behind a password %+v", rest, again, tail)
 			}
 		}
-		if alone, ok := parseField(field); ok && alone != (Chosen{}) {
+		if alone, ok := ParseField(field); ok && alone != (Chosen{}) {
 			wantTyped(t, field, alone)
 		} else if ok && field != "" && !strings.EqualFold(field, "auto") {
 			t.Fatalf("%q means nothing, and yet is taken", field)
@@ -73,7 +75,7 @@ func FuzzCanonical(f *testing.F) {
 				continue
 			}
 			switch {
-			case got == "", len(got) > maxName, !utf8.ValidString(got), strings.TrimSpace(got) != got, strings.ContainsFunc(got, unicode.IsControl):
+			case got == "", len(got) > MaxName, !utf8.ValidString(got), strings.TrimSpace(got) != got, strings.ContainsFunc(got, unicode.IsControl):
 				t.Fatalf("%s: %q is no name", mode, got)
 			case !norm.NFC.IsNormalString(got):
 				t.Fatalf("%s: %q is not in NFC", mode, got)
@@ -81,11 +83,11 @@ func FuzzCanonical(f *testing.F) {
 				t.Fatalf("%s: %q is not folded", mode, got)
 			}
 			same := map[string]string{"again": got, "composed": norm.NFC.String(name), "decomposed": norm.NFD.String(name)}
-			if len(name) < maxName-30 {
+			if len(name) < MaxName-30 {
 				same["with a domain"], same["with another"] = `Example\`+got, got+"@EXAMPLE.com"
 			}
 			for how, name := range same {
-				if again, ok := n.Canonical(name); (!ok || again != got) && len(name) <= maxName {
+				if again, ok := n.Canonical(name); (!ok || again != got) && len(name) <= MaxName {
 					t.Fatalf("%s: %q; %s, %q, it is %q", mode, got, how, name, again)
 				}
 			}

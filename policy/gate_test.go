@@ -1,6 +1,8 @@
 package policy
 
-import "testing"
+import (
+	"testing"
+)
 
 // TestGate enumerates every reason for an Access-Accept with every proof of the name, signed and unsigned. A new reason
 // without a row fails.

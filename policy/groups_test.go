@@ -1,9 +1,11 @@
-package policy
+package policy_test
 
 import (
 	"reflect"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 const (
@@ -114,11 +116,11 @@ func TestFoldGroup(t *testing.T) {
 		", = ,":                         ", = ,", // no DN
 		"cn=" + string([]byte{0xff, 1}): "cn=\ufffd\x01",
 	} {
-		folded := foldGroup(want)
-		if got := foldGroup(in); got != folded {
+		folded := FoldGroup(want)
+		if got := FoldGroup(in); got != folded {
 			t.Errorf("%q: %q, want %q", in, got, folded)
 		}
-		if got := foldGroup(folded); got != folded {
+		if got := FoldGroup(folded); got != folded {
 			t.Errorf("%q: %q, want it as it is", folded, got)
 		}
 		if other, ok := names[folded]; ok && other != want {
@@ -179,7 +181,7 @@ func TestRuleByGroupSays(t *testing.T) {
 		w.wants(w.login("pw"), "reject passcode-needed: "+typeIt)
 		w.answers(allows(0), allows(0))
 		w.wants(w.login("pw,123456"), "accept approved passcode")
-		if n := w.memory.approvals.len(); n != 0 {
+		if n := w.process.Counts().Approvals; n != 0 {
 			t.Errorf("%d approvals", n)
 		}
 		w.wants(w.login("pw", as("bob")), "accept approved push T1")

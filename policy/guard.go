@@ -35,8 +35,8 @@ type GuessLimits struct {
 	Refill         time.Duration // each budget regains one in this time
 }
 
-// of returns how many wrong guesses of a kind a person has.
-func (l GuessLimits) of(kind GuessKind) int {
+// Of returns how many wrong guesses of a kind a person has.
+func (l GuessLimits) Of(kind GuessKind) int {
 	if kind == GuessPasscode {
 		return l.WrongPasscodes
 	}
@@ -84,6 +84,13 @@ const (
 	GuessNotAsked                     // nobody could say
 )
 
+// PushLimits is [guard]: against a thief of a password who rings until the user gives in.
+type PushLimits struct {
+	Pushes   int           // unanswered or denied ones within...
+	Window   time.Duration // ...this time, then only a passcode counts...
+	Cooldown time.Duration // ...for this long; 0 turns the guard off
+}
+
 // GuardCount is one count of the guard that is not zero.
 type GuardCount struct {
 	Limit     string    `json:"limit"`               // the key of [guard] that bounds it
@@ -126,10 +133,10 @@ func (h *HeldBack) Error() string {
 		return fmt.Sprintf("guard: %s = %d of everybody is used up at %s, where %q has not logged in; held back until %s",
 			h.Limit, h.Limits.WrongPerSource, h.Source, h.Person, until)
 	case h.Known:
-		return fmt.Sprintf("guard: %s = %d of %q is used up at %s; held back until %s", h.Limit, h.Limits.of(h.Kind), h.Person, h.Source, until)
+		return fmt.Sprintf("guard: %s = %d of %q is used up at %s; held back until %s", h.Limit, h.Limits.Of(h.Kind), h.Person, h.Source, until)
 	}
 	return fmt.Sprintf("guard: %s = %d of %q is used up at all sources where %[3]q has not logged in; held back until %[4]s",
-		h.Limit, h.Limits.of(h.Kind), h.Person, until)
+		h.Limit, h.Limits.Of(h.Kind), h.Person, until)
 }
 
 // guess is what the guard counts of this login.
@@ -149,7 +156,7 @@ func (l *login) guessOfPassword() Guess {
 
 // admit rejects a guess that the guard holds back.
 func (l *login) admit(ctx context.Context, g Guess) (Admission, *Verdict) {
-	a, err := l.memory.Guard.Admit(ctx, g)
+	a, err := l.runtime.Guard.Admit(ctx, g)
 	switch {
 	case err != nil:
 		return a, end(l.storeFailed(err))
@@ -166,7 +173,7 @@ func (l *login) admit(ctx context.Context, g Guess) (Admission, *Verdict) {
 // settle tells the guard what a guess turned out to be. The login goes on whatever the guard makes of it: a guess that can't
 // be settled stays counted as wrong.
 func (l *login) settle(ctx context.Context, a Admission, result GuessResult) {
-	if err := l.memory.Guard.Settle(context.WithoutCancel(ctx), a, result); err != nil {
+	if err := l.runtime.Guard.Settle(context.WithoutCancel(ctx), a, result); err != nil {
 		l.facts.Err = err
 	}
 }
@@ -184,32 +191,16 @@ func (l *login) admitPasscode(ctx context.Context, r *AuthRequest) *Verdict {
 	return v
 }
 
-// settlePasscode tells the guard what Duo said to a passcode. Where the guard can't be told, the passcode stays counted as
-// wrong, which is the safe side.
-func (m *Memory) settlePasscode(ctx context.Context, r *AuthRequest, result AuthResult, failure error) {
-	if r.guess == nil {
-		return
-	}
-	verdict := GuessWrong
-	switch {
-	case failure != nil, result.Allowed && result.Status != "allow":
-		verdict = GuessNotAsked
-	case result.Allowed:
-		verdict = GuessRight
-	}
-	m.Guard.Settle(ctx, *r.guess, verdict)
-}
-
 // knowSource notes that this person logs in from here. Nothing is noted of a name that nobody has proven.
 func (l *login) knowSource(ctx context.Context) {
 	if l.account.Unproven {
 		return
 	}
 	g := l.guess(GuessPasscode)
-	err := l.memory.Guard.Know(context.WithoutCancel(ctx), g)
+	err := l.runtime.Guard.Know(context.WithoutCancel(ctx), g)
 	if typed := l.typedPerson(); typed != g.Person {
 		g.Person = typed
-		err = errors.Join(err, l.memory.Guard.Know(context.WithoutCancel(ctx), g))
+		err = errors.Join(err, l.runtime.Guard.Know(context.WithoutCancel(ctx), g))
 	}
 	if err != nil {
 		l.facts.Err = err // the next guesses from here count with those from elsewhere

@@ -1,10 +1,12 @@
-package policy
+package policy_test
 
 import (
 	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 const cooling = "reject cooldown: Too many requests to your phone went without a yes. " + typeIt
@@ -44,7 +46,7 @@ func TestCooldown(t *testing.T) {
 				for i, r := range tt.failed {
 					w.rung(r, tt.whys[i])
 					if r.err != nil {
-						time.Sleep(ringingTime)
+						time.Sleep(RingingTime)
 					}
 				}
 				begun := time.Now()
@@ -94,9 +96,9 @@ func TestWindow(t *testing.T) {
 	inGuarded(t, func(w *world) { // an outage rings no phone
 		for range 8 {
 			w.rung(reply{err: errDown}, ReasonDuoUnavailable)
-			time.Sleep(ringingTime)
+			time.Sleep(RingingTime)
 			w.rung(reply{panics: true}, ReasonPanicked)
-			time.Sleep(ringingTime)
+			time.Sleep(RingingTime)
 			w.rung(reply{err: errNo}, ReasonDuoRefused)
 		}
 	})
@@ -145,7 +147,7 @@ func TestGuardFollowsTheDuoUser(t *testing.T) {
 func TestFraud(t *testing.T) {
 	inGuarded(t, func(w *world) {
 		var told []string
-		w.memory.OnFraud = func(user, txid string) { told = append(told, user+" "+txid) }
+		w.process.OnFraud = func(user, txid string) { told = append(told, user+" "+txid) }
 		w.answers(fraud)
 		w.wants(w.login("pw"), "reject fraud push T1: Login request denied.")
 		w.wants(w.login("pw"), cooling)
@@ -157,7 +159,7 @@ func TestFraud(t *testing.T) {
 	})
 	inGuarded(t, func(w *world) {
 		told := make(chan string, 1)
-		w.memory.OnFraud = func(user, txid string) { told <- user + " " + txid }
+		w.process.OnFraud = func(user, txid string) { told <- user + " " + txid }
 		w.answers(denies("fraud", "", 30*time.Second))
 		p := w.start("pw")
 		p.abandon()
@@ -172,7 +174,7 @@ func TestFraud(t *testing.T) {
 	})
 	inWorld(t, func(w *world) { // without [guard], told all the same
 		told := 0
-		w.memory.OnFraud = func(string, string) { told++ }
+		w.process.OnFraud = func(string, string) { told++ }
 		w.rung(fraud, ReasonFraud)
 		w.rung(fraud, ReasonFraud)
 		if told != 2 {

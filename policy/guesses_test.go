@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // TestGuessesOfSpellings: one person has one budget, however the name is written.
@@ -20,7 +22,7 @@ func TestGuessesOfSpellings(t *testing.T) {
 		for _, name := range names {
 			w.wantReason(w.wrongs(1, as(name)), ReasonThrottled)
 		}
-		if n, err := w.memory.Guard.Clear(w.Context(), w.policy.ClearOf(`OTHER\ALICE`)); n != 1 || err != nil {
+		if n, err := w.process.Guard.Clear(w.Context(), w.policy.ClearOf(`OTHER\ALICE`)); n != 1 || err != nil {
 			t.Errorf("%d counts cleared, %v", n, err)
 		}
 		w.wantReason(w.wrongs(1), ReasonBadPassword)
@@ -177,7 +179,7 @@ func TestCredits(t *testing.T) {
 
 func (w *world) counts() []GuardCount {
 	w.Helper()
-	list, err := w.memory.Guard.List(w.Context(), w.settings.Guesses)
+	list, err := w.process.Guard.List(w.Context(), w.settings.Guesses)
 	if err != nil {
 		w.Error(err)
 	}
@@ -206,7 +208,7 @@ func TestGuardClear(t *testing.T) {
 		}
 		clear := func(what GuardClear, want int) {
 			t.Helper()
-			if n, err := w.memory.Guard.Clear(w.Context(), what); n != want || err != nil {
+			if n, err := w.process.Guard.Clear(w.Context(), what); n != want || err != nil {
 				t.Errorf("%+v: %d cleared, %v", what, n, err)
 			}
 		}

@@ -1,8 +1,13 @@
-package policy
+package policy_test
 
 import (
 	"context"
+	"io"
 	"testing"
+	"time"
+
+	. "duoradiusd/policy"
+	"duoradiusd/policy/memory"
 )
 
 // listOf returns the approvals that a lists.
@@ -38,17 +43,61 @@ func forgottenAll(t testing.TB, a Approvals) int {
 // cooling reports whether the guard keeps a Duo user's phone silent.
 func (w *world) cooling(duo Identity) bool {
 	w.Helper()
-	hold, err := w.memory.Guard.CoolingDown(context.Background(), Phone{Duo: duo})
+	hold, err := w.process.Guard.CoolingDown(context.Background(), Phone{Duo: duo})
 	if err != nil {
 		w.Fatal(err)
 	}
 	return hold != ""
 }
 
-// kept returns how many keys can be joined, how many phones count as ringing and how many transactions are live.
-func (w *world) kept() (keys, ringing, live int) {
-	ts := w.memory.transactions
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	return len(ts.byKey), len(ts.ringing) / 2, ts.live // each phone has two keys
+// lateAnswer is how long the answer of a transaction is kept for the user's next try, and given again once.
+const lateAnswer = 30 * time.Second
+
+// process is what outlives a change of configuration, as a daemon has it: the stores in memory, and the Runtime.
+type process struct {
+	*memory.Memory
+	*Runtime
+	repeats bool // an answer is given again; most tests log in again and again, and each is to be a login of its own
+}
+
+// newProcess returns a process that remembers at most entries approvals.
+func newProcess(entries int) *process {
+	p := &process{Memory: memory.New(entries)}
+	p.use(p.Memory.Stores())
+	return p
+}
+
+// use begins a Runtime over these stores.
+func (p *process) use(stores Stores) {
+	var told func(string, string)
+	if p.Runtime != nil {
+		told = p.OnFraud
+	}
+	stores.Transactions = answersOnce{stores.Transactions, p}
+	p.Runtime = NewRuntime(stores, p.Key())
+	p.OnFraud = told
+}
+
+// restore takes up what was saved, and asks for the answers of what is live.
+func (p *process) restore(r io.Reader, second func(application string) SecondFactor, limits PushLimits) error {
+	live, err := p.Restore(r, func(t Transaction) bool { return CanResume(t, second(t.Application)) }, limits)
+	p.use(p.Memory.Stores())
+	for _, t := range live {
+		p.Resume(t, second(t.Application), limits)
+	}
+	return err
+}
+
+// answersOnce gives no answer to a second login, unless the process repeats them.
+type answersOnce struct {
+	Transactions
+	process *process
+}
+
+func (a answersOnce) Find(ctx context.Context, key JoinKey, began time.Time) (Join, bool, error) {
+	j, ok, err := a.Transactions.Find(ctx, key, began)
+	if j.Repeated && !a.process.repeats {
+		return Join{}, false, err
+	}
+	return j, ok, err
 }

@@ -25,12 +25,12 @@ const (
 )
 
 const (
-	holdTime     = time.Minute // of HoldByDuo and HoldTooQuick
+	HoldTime     = time.Minute // of HoldByDuo and HoldTooQuick
 	fastestHuman = time.Second // to see a push and to deny it
 )
 
-// hold is what the end of a push says by itself of the next one; "" for nothing.
-func (e PushEnd) hold() Hold {
+// Hold returns why the phone must not ring after such an end, for HoldTime; "" where it may, as far as this end goes.
+func (e PushEnd) Hold() Hold {
 	switch {
 	case e.Status == statusFrequent, e.Status == statusAnomalous:
 		return HoldByDuo

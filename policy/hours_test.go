@@ -1,8 +1,10 @@
-package policy
+package policy_test
 
 import (
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 func TestHours(t *testing.T) {

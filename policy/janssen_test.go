@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // The tests of this file hold what those who come from Janssen's Duo script count on: password first, Duo second, for

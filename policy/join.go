@@ -30,7 +30,8 @@ type Phone struct {
 	Person string // folded
 }
 
-const personKeyPrefix = "person:"
+// PersonKeyPrefix begins the key of a phone that is made of the folded name of its user.
+const PersonKeyPrefix = "person:"
 
 // Keys returns the names under which a phone is known. Two Phones may be the same one if they share a key.
 func (p Phone) Keys() [2]string {
@@ -38,7 +39,7 @@ func (p Phone) Keys() [2]string {
 	if p.Duo.UserID != "" {
 		duo = "id:" + p.Duo.UserID
 	}
-	return [2]string{duo, personKeyPrefix + p.Person}
+	return [2]string{duo, PersonKeyPrefix + p.Person}
 }
 
 // TransactionID names a transaction among all processes that share Stores. It is not Duo's txid.
@@ -64,6 +65,9 @@ type Transaction struct {
 
 // late reports whether the transaction was over when a login began: nobody waited for its answer any more.
 func (t *Transaction) late(began time.Time) bool { return !t.Ended.IsZero() && !began.Before(t.Ended) }
+
+// RingingTime is how long a phone rings on when nobody hears of its answer (https://duo.com/docs/authapi: 60 seconds).
+const RingingTime = time.Minute
 
 // Join is a transaction that a login joins.
 type Join struct {
@@ -103,7 +107,7 @@ func (l *login) joinKey() JoinKey {
 	if l.State == "" && l.Client.ignoresPassword() {
 		field = ""
 	}
-	key := l.joinKeyOf(l.memory.digest.of(l.State, l.Method.String(), field))
+	key := l.joinKeyOf(l.runtime.digest.of(l.State, l.Method.String(), field))
 	if l.State != "" { // it names the transaction; a retry of it can't know what the first factor said of the user
 		key.User, key.Duo = l.typedName, Identity{}
 	}
@@ -134,7 +138,7 @@ func (l *login) joinTransaction(ctx context.Context) *Verdict {
 		return v
 	}
 	var err error
-	if l.phoneRings, err = l.memory.Transactions.Rings(ctx, l.phone(), l.began); err != nil {
+	if l.phoneRings, err = l.runtime.Transactions.Rings(ctx, l.phone(), l.began); err != nil {
 		return end(l.storeFailed(err))
 	}
 	if l.phoneRings { // for a copy of this login perhaps, which began the transaction since we looked
@@ -145,7 +149,7 @@ func (l *login) joinTransaction(ctx context.Context) *Verdict {
 
 // join waits for the transaction of l.key, where there is one.
 func (l *login) join(ctx context.Context) *Verdict {
-	joined, ok, err := l.memory.Transactions.Find(ctx, l.key, l.began)
+	joined, ok, err := l.runtime.Transactions.Find(ctx, l.key, l.began)
 	switch {
 	case err != nil:
 		return end(l.storeFailed(err))
@@ -154,7 +158,7 @@ func (l *login) join(ctx context.Context) *Verdict {
 	}
 	l.repeats = joined.Repeated
 	if l.answersDialogue {
-		if err := l.memory.Transactions.AddKey(ctx, joined.ID, l.joinKey(), l.account); err != nil {
+		if err := l.runtime.Transactions.AddKey(ctx, joined.ID, l.joinKey(), l.account); err != nil {
 			return end(l.storeFailed(err))
 		}
 	}
@@ -173,7 +177,7 @@ func (l *login) mayJoin(j Join) bool {
 	case !j.late(l.began) || !j.Result.Allowed:
 		return true
 	case j.Repeated:
-		return j.Factor.rings() && slices.Contains(l.factorsThatCount(), j.Factor) &&
+		return j.Factor.Rings() && slices.Contains(l.factorsThatCount(), j.Factor) &&
 			mayAccept(acceptRepeated, l.proof, l.Authentic || !j.Signed)
 	}
 	return mayAccept(acceptLate, l.proof, l.Authentic)
@@ -181,11 +185,11 @@ func (l *login) mayJoin(j Join) bool {
 
 // joinByCopy answers a copy of a request that began a transaction: it joins that one, or is a replay.
 func (l *login) joinByCopy(ctx context.Context) *Verdict {
-	id, ok, err := l.memory.Replays.Seen(ctx, l.requestDigest())
+	id, ok, err := l.runtime.Replays.Seen(ctx, l.requestDigest())
 	if err == nil && !ok {
 		return nil
 	}
-	t, ok, err2 := l.memory.Transactions.Get(ctx, id)
+	t, ok, err2 := l.runtime.Transactions.Get(ctx, id)
 	if err := errors.Join(err, err2); err != nil {
 		return end(l.storeFailed(err))
 	}
@@ -202,19 +206,19 @@ func (l *login) requestDigest() (d RequestDigest) {
 	if l.Authenticator == ([16]byte{}) {
 		return d
 	}
-	return l.memory.digest.of("request", l.Client.Name, string(l.Authenticator[:]), string(l.Attributes))
+	return l.runtime.digest.of("request", l.Client.Name, string(l.Authenticator[:]), string(l.Attributes))
 }
 
 // await waits for a transaction's answer, no longer than the client's PushTimeout says.
 func (l *login) await(ctx context.Context, t Transaction) Verdict {
 	within := ctx
-	if limit := l.Client.PushTimeout; limit > 0 && t.Factor.rings() {
+	if limit := l.Client.PushTimeout; limit > 0 && t.Factor.Rings() {
 		var cancel context.CancelFunc
 		within, cancel = context.WithTimeout(ctx, limit)
 		defer cancel()
 	}
 	start := time.Now()
-	result, err := l.memory.Transactions.Wait(within, t.ID, l.GivenUp)
+	result, err := l.runtime.Transactions.Wait(within, t.ID, l.GivenUp)
 	l.took(start, "Duo "+string(t.Factor), t.Phone.Duo.String(), authAnswer(result, err))
 	l.facts.DuoMessage = result.Message
 	l.facts.Factor, l.facts.Txid = t.Factor, result.Txid
@@ -226,7 +230,7 @@ func (l *login) await(ctx context.Context, t Transaction) Verdict {
 
 // begin begins a transaction under l.key, unless another login has begun it meanwhile or rings the phone.
 func (l *login) begin(ctx context.Context, r *AuthRequest) (Transaction, Claim, error) {
-	t, claim, err := l.memory.Transactions.Claim(ctx, NewTransaction{
+	t, claim, err := l.runtime.Transactions.Claim(ctx, NewTransaction{
 		Transaction: Transaction{Phone: l.phone(), Application: l.Client.Application, Name: r.Name, Factor: r.Factor, Code: r.code, Txid: r.Txid,
 			Signed: l.Authentic, Fresh: l.State == "" && !l.showsMenu()},
 		Key:        l.key,
@@ -242,65 +246,11 @@ func (l *login) begin(ctx context.Context, r *AuthRequest) (Transaction, Claim, 
 	}
 	if claim == ClaimOwned {
 		if d := l.requestDigest(); d != (RequestDigest{}) {
-			if err := l.memory.Replays.Mark(ctx, d, t.ID); err != nil {
+			if err := l.runtime.Replays.Mark(ctx, d, t.ID); err != nil {
 				l.facts.Err = err // a copy may ring again
 			}
 		}
-		l.memory.ask(t, l.Client.Second, r, l.settings.Guard)
+		l.runtime.ask(t, l.Client.Second, r, l.settings.Guard)
 	}
 	return t, claim, nil
-}
-
-// ask has Duo asked by a goroutine of its own: it outlives the request, because the phone rings on when a client gives
-// up, and the user's next try is answered by the same push.
-func (m *Memory) ask(t Transaction, second SecondFactor, r *AuthRequest, limits PushLimits) {
-	ok := m.runs(func(ctx context.Context) { m.askDuo(ctx, t, second, r, limits, transactionLimit) })
-	if !ok {
-		m.settlePasscode(context.Background(), r, AuthResult{}, context.Canceled)
-		m.Transactions.Finish(context.Background(), t.ID, AuthResult{}, context.Canceled)
-	}
-}
-
-// TakeOver asks Duo for the answer of a transaction that another process began and can't ask for any more.
-func (m *Memory) TakeOver(t Transaction, second SecondFactor, limits PushLimits) {
-	r := &AuthRequest{User: t.Phone.Duo, Name: t.Name, Factor: t.Factor, Began: t.Txid}
-	m.ask(t, second, r, limits)
-}
-
-// askDuo asks Duo and tells all who must know what became of it.
-func (m *Memory) askDuo(ctx context.Context, t Transaction, second SecondFactor, r *AuthRequest, limits PushLimits, limit time.Duration) {
-	asking, cancel := context.WithTimeout(m.Transactions.Own(ctx, t.ID), limit)
-	defer cancel()
-	began, since := t.Began, t.Start
-	r.Started = func(txid string) {
-		began, since = true, time.Now()
-		m.Transactions.Started(asking, t.ID, txid)
-	}
-	result, err := authOrPanicError(asking, second, r)
-	if context.Cause(asking) == ErrTakenOver { // its new owner tells them
-		return
-	}
-	told := context.WithoutCancel(ctx)
-	m.settlePasscode(told, r, result, err)
-	// What Duo never began rang no phone: an outage is nobody's push bombing.
-	if t.Factor.reachesPhone() && ctx.Err() == nil && (err == nil || began) {
-		m.Guard.PushEnded(told, t.Phone, PushEnd{result.Status, time.Since(since)}, limits)
-	}
-	if result.Status == "fraud" || result.Status == "locked_out" {
-		m.Approvals.ForgetPhone(told, t.Phone)
-	}
-	if result.Status == "fraud" && m.OnFraud != nil { // what is saved now must know of it already
-		m.OnFraud(t.Name, result.Txid)
-	}
-	m.Transactions.Finish(told, t.ID, result, err)
-}
-
-// authOrPanicError makes a SecondFactor's panic an error: no request that would recover it waits here.
-func authOrPanicError(ctx context.Context, second SecondFactor, r *AuthRequest) (result AuthResult, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			result, err = AuthResult{}, panicError{p}
-		}
-	}()
-	return second.Auth(ctx, r)
 }

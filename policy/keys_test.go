@@ -1,10 +1,12 @@
-package policy
+package policy_test
 
 import (
 	"reflect"
 	"slices"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // otherwise makes a login differ from alice's in one field of a key alone. It changes the attempt or, for a user or an
@@ -56,11 +58,7 @@ func fieldsOf(key any) map[string]any {
 }
 
 // keysOf returns the keys of an attempt.
-func (w *world) keysOf(a Attempt) (JoinKey, ApprovalKey) {
-	l := &login{Policy: w.policy, Attempt: a}
-	l.setName(a.User)
-	return l.joinKey(), l.approvalKey()
-}
+func (w *world) keysOf(a Attempt) (JoinKey, ApprovalKey) { return w.policy.KeysOf(a) }
 
 // keyed prepares a world in which each field of both keys has a value.
 func (w *enduring) keyed() {
@@ -119,7 +117,7 @@ func TestEveryFieldOfAJoinKey(t *testing.T) {
 	everyField(t, pick, func(w *enduring, field string, o otherwise) {
 		joinsNot := func(when string) {
 			key, _ := w.keysOf(w.differs(o))
-			if _, ok, err := w.memory.Transactions.Find(w.Context(), key, time.Now()); ok || err != nil {
+			if _, ok, err := w.process.Transactions.Find(w.Context(), key, time.Now()); ok || err != nil {
 				w.Errorf("%s: another %s joins alice's push: %v, %v", when, field, ok, err)
 			}
 			w.keyed()
@@ -144,7 +142,7 @@ func TestEveryFieldOfAnApprovalKey(t *testing.T) {
 		asked := func(when string) {
 			w.wants(w.login("pw"), "accept remembered")
 			_, key := w.keysOf(w.differs(o))
-			if ok, err := w.memory.Approvals.Use(w.Context(), key, limits); ok || err != nil {
+			if ok, err := w.process.Approvals.Use(w.Context(), key, limits); ok || err != nil {
 				w.Errorf("%s: another %s is remembered: %v, %v", when, field, ok, err)
 			}
 			w.keyed()

@@ -1,10 +1,12 @@
-package policy
+package policy_test
 
 import (
 	"fmt"
 	"net/netip"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // TestNobodyLocksOutAPersonElsewhere: who knows only a name guesses from ever new addresses. The owner of the name, who

@@ -54,7 +54,7 @@ func (p *Policy) DecideAtOnce(a Attempt) (Verdict, bool) {
 		l.trace(&v)
 		return v, true
 	}
-	approvals, ok := p.memory.Approvals.(useAtOnce)
+	approvals, ok := p.runtime.Approvals.(useAtOnce)
 	l.splitPasswordField()
 	if !ok || l.chosen.Bad || !l.mayUseApproval() || !approvals.UseAtOnce(l.approvalKey(), l.began, l.approvalLimits()) {
 		return Verdict{}, false
@@ -292,7 +292,7 @@ func (l *login) useApproval(ctx context.Context) *Verdict {
 		return nil
 	}
 	start := time.Now()
-	ok, err := l.memory.Approvals.Use(ctx, l.approvalKey(), l.approvalLimits())
+	ok, err := l.runtime.Approvals.Use(ctx, l.approvalKey(), l.approvalLimits())
 	l.took(start, "remembered?", "approvals", map[bool]string{true: "an earlier approval counts", false: "no approval counts"}[ok])
 	if err != nil {
 		l.facts.Err = err // the user is asked instead
@@ -307,7 +307,7 @@ func (l *login) remember(ctx context.Context, factor Factor) {
 	if !l.rememberable() {
 		return
 	}
-	if err := l.memory.Approvals.Add(context.WithoutCancel(ctx), l.approvalKey(), factor, l.terms.lifetime); err != nil {
+	if err := l.runtime.Approvals.Add(context.WithoutCancel(ctx), l.approvalKey(), factor, l.terms.lifetime); err != nil {
 		l.facts.Err = err // the next login is asked again
 	}
 }
@@ -317,7 +317,7 @@ func (l *login) checkChosenFactor() *Verdict {
 	f := l.chosen.Factor
 	switch {
 	case l.mode() == ModePasscode && f != FactorPasscode && f != FactorSMS,
-		f == "" && l.mode() != ModeChallenge && !slices.ContainsFunc(l.factors(), Factor.rings):
+		f == "" && l.mode() != ModeChallenge && !slices.ContainsFunc(l.factors(), Factor.Rings):
 		return end(l.reject(ReasonNeedsPasscode, l.sayAppend()))
 	case f != "" && !l.allowed(f):
 		return end(l.reject(ReasonNotAllowed, l.say(messages.NotAllowed)))

@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // TestFirstFactor is the first factor's three answers. None of them is ever failmode's business.
@@ -130,7 +132,7 @@ func TestPanics(t *testing.T) {
 			t.Errorf("Err is %v", v.Err)
 		}
 		w.wants(w.login("pw"), pushPending) // who knows what it had done
-		time.Sleep(ringingTime)
+		time.Sleep(RingingTime)
 		w.wants(w.login("pw"), "accept approved push T2")
 	})
 	inWorld(t, func(w *world) {
@@ -151,7 +153,7 @@ func TestClose(t *testing.T) {
 		w.answers(never, never)
 		alice, bob := w.start("pw"), w.start("pw", as("bob"))
 		closed := time.Now()
-		w.memory.Close()
+		w.process.Close()
 		alice.wants("reject shutting-down push T1: The login can't be checked now. Try again in a minute.")
 		bob.wants("reject shutting-down push T2: The login can't be checked now. Try again in a minute.")
 		if took := time.Since(closed); took != 0 {
@@ -177,7 +179,7 @@ func TestCloseRace(t *testing.T) {
 			for _, user := range []string{"alice", "bob", "alice", "bob"} {
 				go w.decide(w.Context(), w.attempt("pw", as(user)))
 			}
-			w.memory.Close()
+			w.process.Close()
 		})
 	}
 }

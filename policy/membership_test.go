@@ -1,10 +1,12 @@
-package policy
+package policy_test
 
 import (
 	"context"
 	"slices"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // TestNestedGroups: groups that may only restrict count for rules that deny or require, and for nothing that loosens.

@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"os"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	. "duoradiusd/policy"
 	"duoradiusd/policy/messages"
 )
 

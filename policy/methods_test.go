@@ -1,10 +1,12 @@
-package policy
+package policy_test
 
 import (
 	"fmt"
 	"net/netip"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // by is a login by another method than a password.
@@ -211,7 +213,7 @@ func TestInnerName(t *testing.T) {
 			t.Errorf("User %q, at Duo %v, shown as %q", v.User, a.User, a.Name)
 		}
 		w.wants(login(w, u, inner), "accept remembered")
-		if list := listOf(t, w.memory.Approvals, "alice", 0); len(list) != 1 || w.memory.approvals.len() != 1 {
+		if list := listOf(t, w.process.Approvals, "alice", 0); len(list) != 1 || w.process.Counts().Approvals != 1 {
 			t.Errorf("approvals %v", list)
 		}
 		u.says(yes(Account{})) // nor for who is outside

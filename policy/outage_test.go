@@ -1,10 +1,12 @@
-package policy
+package policy_test
 
 import (
 	"errors"
 	"strings"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // TestPingGate: an outage is Duo's and not one user's. Where a ping is answered failmode has no say.

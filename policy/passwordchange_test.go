@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // expiring is a directory in which alice's password has expired and can be changed.

@@ -1,9 +1,11 @@
-package policy
+package policy_test
 
 import (
 	"strings"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 const otp = "cccccckdvvulgjvtkjdhtlrbjjctggdihuevikehtlil" // 44 letters of a YubiKey
@@ -80,9 +82,9 @@ func TestSplitField(t *testing.T) {
 		{"pw,\u212a" + otp[:41], "pw,\u212a" + otp[:41], Chosen{}}, // the Kelvin sign is no k
 		{"pw,١٢٣٤٥٦", "pw,١٢٣٤٥٦", Chosen{}},                       // nor these the digits
 	} {
-		password, got := splitField(tt.field, ",")
+		password, got := SplitField(tt.field, ",")
 		if password != tt.password || got != tt.want {
-			t.Errorf("splitField(%q): got %q and %+v, want %q and %+v", tt.field, password, got, tt.password, tt.want)
+			t.Errorf("SplitField(%q): got %q and %+v, want %q and %+v", tt.field, password, got, tt.password, tt.want)
 		}
 	}
 }
@@ -100,9 +102,9 @@ func TestSplitFieldDelimiters(t *testing.T) {
 		{"€", "p€w€123456", "p€w", "123456"},
 		{"123456", "pw123456654321", "pw", "654321"},
 	} {
-		password, got := splitField(tt.field, tt.delimiter)
+		password, got := SplitField(tt.field, tt.delimiter)
 		if password != tt.password || got.Code != tt.code {
-			t.Errorf("splitField(%q, %q): got %q and %+v", tt.field, tt.delimiter, password, got)
+			t.Errorf("SplitField(%q, %q): got %q and %+v", tt.field, tt.delimiter, password, got)
 		}
 	}
 }
@@ -135,8 +137,8 @@ func TestParseField(t *testing.T) {
 		{" push ", Chosen{Factor: FactorPush}, true},
 		{"12 34 56 78", Chosen{}, false},
 	} {
-		if got, ok := parseField(tt.field); got != tt.want || ok != tt.ok {
-			t.Errorf("parseField(%q): got %+v, %v; want %+v, %v", tt.field, got, ok, tt.want, tt.ok)
+		if got, ok := ParseField(tt.field); got != tt.want || ok != tt.ok {
+			t.Errorf("ParseField(%q): got %+v, %v; want %+v, %v", tt.field, got, ok, tt.want, tt.ok)
 		}
 	}
 }

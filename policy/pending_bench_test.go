@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // silentDuo is a SecondFactor whose users all look for their phones until it is told that they have answered.
@@ -37,9 +39,9 @@ func BenchmarkPending(b *testing.B) {
 	const logins = 20_000
 	for b.Loop() {
 		duo := &silentDuo{answered: make(chan struct{})}
-		m := NewMemory(1000)
+		m := newProcess(1000)
 		client := &Client{Name: "vpn", Service: "vpn", Second: duo, Factors: allFactors, Remember: time.Hour, PushTimeout: time.Minute}
-		p := New(Settings{BindTo: []Binding{BindService, BindUserIP}}, m)
+		p := New(Settings{BindTo: []Binding{BindService, BindUserIP}}, m.Runtime)
 		before := used()
 		var done sync.WaitGroup
 		duo.waits.Add(logins)

@@ -26,7 +26,7 @@ type Settings struct {
 	Guesses GuessLimits
 }
 
-// Policy decides logins. It never changes: a new configuration is a new Policy over the same Memory. It is safe for
+// Policy decides logins. It never changes: a new configuration is a new Policy over the same Runtime. It is safe for
 // concurrent use.
 type Policy struct {
 	settings Settings
@@ -35,7 +35,7 @@ type Policy struct {
 	rules    ruleIndex
 
 	rejectsElsewhere bool // a [[user]] does
-	memory           *Memory
+	runtime          *Runtime
 
 	groupsAsked []groupsAsked
 }
@@ -47,8 +47,8 @@ type listed struct {
 }
 
 // New returns the Policy of s. Of two users with one name the first counts.
-func New(s Settings, m *Memory) *Policy {
-	p := &Policy{settings: s, memory: m, users: make(map[string]listed, len(s.Users)), persons: make(map[string][]*User)}
+func New(s Settings, rt *Runtime) *Policy {
+	p := &Policy{settings: s, runtime: rt, users: make(map[string]listed, len(s.Users)), persons: make(map[string][]*User)}
 	for i := range s.Users {
 		p.list(&s.Users[i])
 	}

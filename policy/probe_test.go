@@ -1,6 +1,10 @@
-package policy
+package policy_test
 
-import "testing"
+import (
+	"testing"
+
+	. "duoradiusd/policy"
+)
 
 // TestProbeAnswers: what a health check gets. Only a signed request with the probe's own password is accepted, and the
 // State of a challenge is good for nothing.

@@ -1,10 +1,12 @@
-package policy
+package policy_test
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // What TestOneLoginOnePush holds of a round.
@@ -29,8 +31,8 @@ func (s *storm) note(a Attempt, v Verdict) {
 		s.reused[approval] = append(s.reused[approval], time.Now())
 		return
 	case v.Reason == ReasonApproved && v.Factor == FactorPasscode && strings.HasSuffix(a.Password, rightCode):
-	case v.Reason == ReasonApproved && v.Factor.rings() && s.allowed(a, v.Txid):
-	case v.Reason == ReasonRepeated && v.Factor.rings() && s.allowed(a, v.Txid) && s.repeated[v.Txid] == 0:
+	case v.Reason == ReasonApproved && v.Factor.Rings() && s.allowed(a, v.Txid):
+	case v.Reason == ReasonRepeated && v.Factor.Rings() && s.allowed(a, v.Txid) && s.repeated[v.Txid] == 0:
 		s.repeated[v.Txid]++
 		return
 	default:

@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // TestOneLoginOnePush throws at a policy what clients, users and Duo can do, in any order: copies, retries, failovers,
@@ -112,7 +114,7 @@ func newStorm(w *world, seed uint64, lossy bool) *storm {
 		begun: map[string][]time.Time{}, unsigned: map[string][]time.Time{}, repeated: map[string]int{}, sent: map[string]int{}, heard: map[string]time.Time{},
 		accepts: map[string][]time.Time{}, reused: map[string][]time.Time{}, frauds: map[string][]time.Time{},
 	}
-	w.memory.transactions.repeats = lateAnswer
+	w.process.repeats = true
 	w.duo.scripts = s.answer
 	w.client.Second = duoThroughRestarts{w.duo, s}
 	w.client.Remember = time.Duration(s.n(2)) * time.Minute
@@ -131,7 +133,7 @@ func (s *storm) run() []string {
 		s.event()
 	}
 	s.wg.Wait()
-	time.Sleep(transactionLimit)
+	time.Sleep(TransactionLimit)
 	s.check()
 	s.end()
 	slices.Sort(s.verdicts) // what came at one moment has no order
@@ -254,23 +256,25 @@ func (s *storm) restart() {
 	s.mu.Unlock()
 	s.wg.Wait()
 	var saved bytes.Buffer
-	if err := s.memory.Save(&saved); err != nil {
+	if err := s.process.Save(&saved); err != nil {
 		s.Fatal(err)
 	}
 	ended := time.Now()
-	s.memory.Close()
+	s.process.Close()
 	s.passes(20 * time.Second)
 	s.mu.Lock()
 	for _, p := range s.pushes {
 		if p.till.After(ended) {
-			p.lost = p.lost || p.named.After(ended) || time.Since(p.from) >= ringingTime
+			p.lost = p.lost || p.named.After(ended) || time.Since(p.from) >= RingingTime
 			p.till = latest(p.till, time.Now()) // the daemon learns it now
 		}
 	}
 	s.mu.Unlock()
-	s.memory = NewMemory(100)
+	repeats := s.process.repeats
+	s.process = newProcess(100)
+	s.process.repeats = repeats
 	second := func(string) SecondFactor { return s.client.Second }
-	if err := s.memory.Restore(&saved, second, s.settings.Guard); err != nil {
+	if err := s.process.restore(&saved, second, s.settings.Guard); err != nil {
 		s.Fatal(err)
 	}
 	s.load()
@@ -338,7 +342,7 @@ func (s *storm) reply(a Attempt, v Verdict, lost bool) {
 func (s *storm) answer(r AuthRequest) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !r.Factor.rings() {
+	if !r.Factor.Rings() {
 		switch {
 		case r.Factor == FactorSMS:
 			return sent
@@ -363,7 +367,7 @@ func (s *storm) answer(r AuthRequest) reply {
 		switch same := strings.HasPrefix(p.key, r.Name+" "); {
 		case same && p.reply.err == nil && now.Before(p.till):
 			s.Errorf("push %s rings the phone of %s, which rings for %s", txid, r.Name, p.txid)
-		case same && (p.reply.err == errDown || p.lost) && now.Sub(p.from) < ringingTime:
+		case same && (p.reply.err == errDown || p.lost) && now.Sub(p.from) < RingingTime:
 			s.Errorf("%s: push %s went out %v after %s, whose answer was lost", p.key, txid, now.Sub(p.from), p.txid)
 		}
 	}

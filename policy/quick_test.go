@@ -1,9 +1,11 @@
-package policy
+package policy_test
 
 import (
 	"net/netip"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // TestDecideAtOnceAt: what counts is the time when the packet came.

@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"go/ast"
@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	. "duoradiusd/policy"
 )
 
 // TestReasonsComplete: every Reason constant of this package is explained once.

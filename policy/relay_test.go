@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // upstream is a strict FirstFactor that speaks RADIUS: it answers by what a test has scripted, in this order, and
@@ -188,11 +190,11 @@ func TestAskBackWait(t *testing.T) {
 		want   time.Duration
 	}{
 		{MethodPassword, 30 * time.Second, 30 * time.Second},
-		{MethodPassword, time.Hour, challengeLife},
-		{MethodPassword, 0, challengeLife},
-		{MethodMSCHAP, 0, challengeLife},
+		{MethodPassword, time.Hour, ChallengeLife},
+		{MethodPassword, 0, ChallengeLife},
+		{MethodMSCHAP, 0, ChallengeLife},
 		{MethodEAP, 30 * time.Second, 30 * time.Second},
-		{MethodEAP, time.Hour, challengeLife},
+		{MethodEAP, time.Hour, ChallengeLife},
 		{MethodEAP, 0, 0}, // left to the authenticator
 	} {
 		inRelay(t, func(w *world, u *upstream) {
@@ -203,7 +205,7 @@ func TestAskBackWait(t *testing.T) {
 				t.Errorf("%v, %v: %s, Wait %v, want %v", tt.method, tt.said, line(v), v.Wait, tt.want)
 			}
 			w.answers(allows(0))
-			time.Sleep(challengeLife - 1)
+			time.Sleep(ChallengeLife - 1)
 			w.wants(w.login(field, by(tt.method), state(v.State)), "accept approved push T1")
 		})
 	}
@@ -222,7 +224,7 @@ func TestAskBackState(t *testing.T) {
 		{"another State", func(*world) func(*Attempt) { return state("S1") }, true},
 		{"another address", func(*world) func(*Attempt) { return from(cafe) }, false},
 		{"another method", func(*world) func(*Attempt) { return func(a *Attempt) { a.Method, a.Password = MethodMSCHAP, "" } }, false},
-		{"too late", func(*world) func(*Attempt) { time.Sleep(challengeLife); return func(*Attempt) {} }, false},
+		{"too late", func(*world) func(*Attempt) { time.Sleep(ChallengeLife); return func(*Attempt) {} }, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inRelay(t, func(w *world, u *upstream) {
@@ -316,7 +318,7 @@ func TestAskBackRoundsAreALogins(t *testing.T) {
 		u.scripts = func(FirstRequest) said { n++; return back(AskBack{State: fmt.Sprint("S", n)}) }
 		for range 2 {
 			s := ""
-			for range maxPrompts {
+			for range MaxPrompts {
 				v := w.login("pw", state(s))
 				if s = v.State; v.Outcome != OutcomeChallenge {
 					w.Fatal(line(v))

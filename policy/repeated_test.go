@@ -1,15 +1,17 @@
-package policy
+package policy_test
 
 import (
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // TestLostReplyRingsOnce: UDP loses the Access-Accept, and the client sends the login again as a new request. The user has
 // approved this login already: it gets the same answer once more, and a third one is asked afresh.
 func TestLostReplyRingsOnce(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.memory.transactions.repeats = lateAnswer
+		w.process.repeats = true
 		w.duo.scripts = func(AuthRequest) reply { return allows(time3) }
 		w.wants(w.login("pw"), "accept approved push T1")
 		time.Sleep(2 * time.Second)
@@ -27,7 +29,7 @@ func TestLostReplyRingsOnce(t *testing.T) {
 // repeating is a world in which answers are given again, and alice has been given one.
 func repeating(t *testing.T, first reply, but func(*Attempt), want string, f func(w *world)) {
 	inWorld(t, func(w *world) {
-		w.memory.transactions.repeats = lateAnswer
+		w.process.repeats = true
 		w.client.Remember = 0
 		w.answers(first)
 		w.wants(w.login("pw", but), want)
@@ -90,9 +92,9 @@ func TestDeclinedIsDeclined(t *testing.T) {
 func TestForgottenIsNotRepeated(t *testing.T) {
 	phone := Phone{Duo: Identity{Username: "someone-else"}, Person: "alice"}
 	for name, forget := range map[string]func(w *world){
-		"a person":  func(w *world) { w.memory.Approvals.Forget(w.Context(), "alice") },
-		"everybody": func(w *world) { w.memory.Approvals.ForgetAll(w.Context()) },
-		"a phone":   func(w *world) { w.memory.Approvals.ForgetPhone(w.Context(), phone) },
+		"a person":  func(w *world) { w.process.Approvals.Forget(w.Context(), "alice") },
+		"everybody": func(w *world) { w.process.Approvals.ForgetAll(w.Context()) },
+		"a phone":   func(w *world) { w.process.Approvals.ForgetPhone(w.Context(), phone) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			repeating(t, allows(time3), func(*Attempt) {}, "accept approved push T1", func(w *world) {
@@ -122,7 +124,7 @@ func TestLateYesOfWhoGaveUp(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				w.memory.transactions.repeats = lateAnswer
+				w.process.repeats = true
 				w.client.Remember = 0
 				w.answers(allows(time3), allows(time3))
 				w.wants(w.login("pw", tt.first), "accept approved push T1")
@@ -140,7 +142,7 @@ func nowhere(*Attempt) {}
 // TestRepeatsOfADialogue: what answered a challenge is not given again to who begins anew, nor to the State.
 func TestRepeatsOfADialogue(t *testing.T) {
 	inChallenge(t, func(w *world) {
-		w.memory.transactions.repeats = lateAnswer
+		w.process.repeats = true
 		w.client.Remember = 0
 		w.answers(allows(time3))
 		s := w.offered()
@@ -153,7 +155,7 @@ func TestRepeatsOfADialogue(t *testing.T) {
 // TestRepeatsWhateverIsTyped: where the password field is ignored, what it holds makes no other login.
 func TestRepeatsWhateverIsTyped(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.memory.transactions.repeats = lateAnswer
+		w.process.repeats = true
 		w.client.FirstFactor, w.client.IgnorePassword = nil, true
 		w.answers(allows(time3))
 		w.wants(w.login("123456"), "accept approved push T1")
@@ -164,7 +166,7 @@ func TestRepeatsWhateverIsTyped(t *testing.T) {
 // TestPasscodeIsNotRepeated: a passcode is good once, and so is its answer.
 func TestPasscodeIsNotRepeated(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.memory.transactions.repeats = lateAnswer
+		w.process.repeats = true
 		w.answers(allows(0), wrong)
 		w.wants(w.login("pw,123456"), "accept approved passcode")
 		if v := w.login("pw,123456"); v.Outcome != OutcomeReject || v.Reason != ReasonDenied {

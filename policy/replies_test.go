@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // attr is an attribute of RFC 2865's own space, vsa one of a vendor.
@@ -329,15 +331,8 @@ func TestPersonalReplies(t *testing.T) {
 			Account{Unproven: true, Directory: map[string][]string{"ip": {"10.0.0.1"}}}, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			p := New(Settings{Users: []User{{Name: "alice", Attributes: tt.user}}, Replies: tt.replies}, NewMemory(1))
-			l := login{Policy: p, Attempt: Attempt{User: "Alice", Client: &Client{PassAll: true}}}
-			if !l.setName(l.User) || !l.setAccount(tt.account) {
-				t.Fatal("no name")
-			}
-			if tt.account.Unproven {
-				l.proof = ProofNoneButAsk
-			}
-			list, err := l.attributes()
+			p := New(Settings{Users: []User{{Name: "alice", Attributes: tt.user}}, Replies: tt.replies}, newProcess(1).Runtime)
+			list, err := p.AttributesOf(Attempt{User: "Alice", Client: &Client{PassAll: true}}, tt.account)
 			if got := attributes(Verdict{Attributes: list}); got != tt.want || (err != nil) != (tt.problem != "") || err != nil && !strings.Contains(err.Error(), tt.problem) {
 				t.Errorf("%q, %v; want %q, %q", got, err, tt.want, tt.problem)
 			}

@@ -1,8 +1,10 @@
-package policy
+package policy_test
 
 import (
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // The tests of this file hold what those who come from Royal Server count on: users in a list, each with its services
@@ -69,7 +71,7 @@ func TestRoyalAskAlways(t *testing.T) {
 				w.wants(w.login("pw"), want)
 				time.Sleep(time.Minute)
 			}
-			if n := w.memory.approvals.len(); n != 0 {
+			if n := w.process.Counts().Approvals; n != 0 {
 				t.Errorf("%d approvals", n)
 			}
 			w.answers(allows(time3))

@@ -1,10 +1,12 @@
-package policy
+package policy_test
 
 import (
 	"fmt"
 	"net/netip"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 func ptr[T any](v T) *T { return &v }
@@ -264,10 +266,10 @@ func TestLifetimes(t *testing.T) {
 
 // TestRulesUnchanged: New may not change what it was given; the daemon builds the next Policy of it.
 func TestRulesUnchanged(t *testing.T) {
-	m := NewMemory(1)
+	m := newProcess(1)
 	defer m.Close()
 	s := Settings{Users: []User{{Name: "Alice", Aliases: []string{"ASmith"}}}, Rules: []Rule{{Users: []string{"ASmith"}}}}
-	New(s, m)
+	New(s, m.Runtime)
 	if got := fmt.Sprintf("%s %s %s", s.Users[0].Name, s.Users[0].Aliases, s.Rules[0].Users); got != "Alice [ASmith] [ASmith]" {
 		t.Errorf("New changed its settings: %s", got)
 	}

@@ -1,9 +1,11 @@
-package policy
+package policy_test
 
 import (
 	"net/netip"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // TestAnswerOfAFactorNotAllowedNow: the answer to a push counts only where a push is allowed by the rules of the login that

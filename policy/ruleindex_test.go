@@ -82,7 +82,11 @@ func (g ruleGenerator) rules(t *testing.T) []Rule {
 			case 4:
 				r.Networks = g.networks()
 			case 5:
-				r.Hours = hours(t, fmt.Sprintf("%02d:00-%02d:30 UTC", g.IntN(24), g.IntN(24)))
+				day, err := ParseHours(fmt.Sprintf("%02d:00-%02d:30 UTC", g.IntN(24), g.IntN(24)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Hours = []Hours{day}
 			}
 		}
 		if g.IntN(4) > 0 && len(r.Users)+len(r.Groups)+len(r.Networks) == 0 {

@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 const (
 	sayPending   = "Another login with your name is asking for approval on your phone. Do not approve what you did not start: deny it and report it in Duo Mobile."

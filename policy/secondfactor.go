@@ -46,8 +46,8 @@ func (l *login) auth(ctx context.Context) *Verdict {
 	if !ok {
 		return end(l.reject(ReasonNoDevice, l.sayNoDevice(l.devices)))
 	}
-	if r.Factor.reachesPhone() {
-		hold, err := l.memory.Guard.CoolingDown(ctx, l.phone())
+	if r.Factor.ReachesPhone() {
+		hold, err := l.runtime.Guard.CoolingDown(ctx, l.phone())
 		if err != nil {
 			return end(l.storeFailed(err))
 		}
@@ -81,9 +81,9 @@ func (l *login) auth(ctx context.Context) *Verdict {
 func (l *login) letRetriesJoin(ctx context.Context, t Transaction) error {
 	switch {
 	case l.answersDialogue: // a copy of this answer
-		return l.memory.Transactions.AddKey(ctx, t.ID, l.joinKey(), l.account)
-	case t.Factor.rings() && l.origin != nil: // who loses the challenge and starts again comes with the key of its origin
-		return l.memory.Transactions.AddKey(ctx, t.ID, *l.origin, Account{})
+		return l.runtime.Transactions.AddKey(ctx, t.ID, l.joinKey(), l.account)
+	case t.Factor.Rings() && l.origin != nil: // who loses the challenge and starts again comes with the key of its origin
+		return l.runtime.Transactions.AddKey(ctx, t.ID, *l.origin, Account{})
 	}
 	return nil
 }
@@ -92,16 +92,16 @@ func (l *login) letRetriesJoin(ctx context.Context, t Transaction) error {
 // Push, the push goes out with the code that the user must type on the phone.
 func (l *login) offer(ctx context.Context, pre Preauth) Verdict {
 	c, factors, why, say := l.openChallenge(), l.factors(), ReasonNoDevice, l.sayWho()
-	hold, err := l.memory.Guard.CoolingDown(ctx, l.phone())
+	hold, err := l.runtime.Guard.CoolingDown(ctx, l.phone())
 	if err != nil {
 		return l.storeFailed(err)
 	}
 	if hold != "" {
 		why, say = ReasonCooldown, l.say(hold.message())
-		factors = slices.DeleteFunc(slices.Clone(factors), Factor.reachesPhone)
+		factors = slices.DeleteFunc(slices.Clone(factors), Factor.ReachesPhone)
 	} else if l.phoneRings {
 		why, say = ReasonPending, l.say(messages.PushPending)
-		factors = slices.DeleteFunc(slices.Clone(factors), Factor.rings)
+		factors = slices.DeleteFunc(slices.Clone(factors), Factor.Rings)
 	}
 	c.Options = optionsOf(factors, pre.Devices)
 	if len(c.Options) == 0 && !l.allowed(FactorPasscode) {
@@ -284,12 +284,12 @@ func (l *login) unanswered(ctx context.Context, err error) Verdict {
 		return v
 	case errors.Is(err, ErrUnavailable):
 		return l.reject(ReasonDuoUnavailable, l.say(messages.TryLater))
-	case errors.Is(err, context.DeadlineExceeded) && l.facts.Factor.rings():
+	case errors.Is(err, context.DeadlineExceeded) && l.facts.Factor.Rings():
 		l.facts.Err = nil
 		return l.reject(ReasonNoAnswer, l.say(messages.NoAnswer))
 	case errors.Is(err, context.DeadlineExceeded):
 		return l.reject(ReasonNoAnswer, l.say(messages.TryLater))
-	case errors.Is(err, context.Canceled): // Memory.Close
+	case errors.Is(err, context.Canceled): // Runtime.Close
 		return l.reject(ReasonShuttingDown, l.say(messages.TryLater))
 	case errors.Is(err, ErrMisconfigured):
 		return l.reject(ReasonDuoConfig, l.say(messages.TryLater))
@@ -313,7 +313,7 @@ func (l *login) request(devices []Device) (*AuthRequest, bool) {
 		return r, true
 	case asked.Factor == "":
 		for _, f := range l.factors() {
-			if !f.rings() {
+			if !f.Rings() {
 				continue // nothing that we could begin by ourselves
 			}
 			if d, ok := nthThatCan(devices, f, 1); ok {

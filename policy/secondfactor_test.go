@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 const (
@@ -38,7 +40,7 @@ func TestPreauth(t *testing.T) {
 				w.duo.pre = tt.pre
 				w.wants(w.login("pw"), tt.want)
 				w.asked("")
-				if w.memory.approvals.len() != 0 {
+				if w.process.Counts().Approvals != 0 {
 					t.Error("it is remembered")
 				}
 			})
@@ -78,7 +80,7 @@ func TestAuth(t *testing.T) {
 				w.client.Remember = time.Hour
 				w.answers(tt.reply)
 				w.wants(w.login(tt.field), tt.want)
-				if got := w.memory.approvals.len() == 1; got != tt.remembered {
+				if got := w.process.Counts().Approvals == 1; got != tt.remembered {
 					t.Errorf("remembered: %v", got)
 				}
 			})
@@ -124,7 +126,7 @@ func TestFailmode(t *testing.T) {
 				if !errors.Is(v.Err, tt.err) {
 					t.Errorf("Err is %v", v.Err)
 				}
-				if w.memory.approvals.len() != 0 {
+				if w.process.Counts().Approvals != 0 {
 					t.Error("it is remembered")
 				}
 			})

@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"bytes"
@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // TestChallengeSurvives, once, for its own client, user and address.
@@ -47,7 +49,7 @@ func TestChallengeSurvives(t *testing.T) {
 	})
 	menu(t, func(w *enduring, s string) {
 		b := w.end()
-		w.passes(challengeLife)
+		w.passes(ChallengeLife)
 		w.begin(b)
 		w.answer(s, "1", badState)
 	})
@@ -134,16 +136,19 @@ func TestWholeChallenge(t *testing.T) {
 			}
 		}
 	}
-	from, to := NewMemory(1), NewMemory(1)
-	from.challenges.add("X", want)
+	from, to := newProcess(1), newProcess(1)
+	state, err := from.Challenges.Put(t.Context(), want)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var b bytes.Buffer
 	if err := from.Save(&b); err != nil {
 		t.Fatal(err)
 	}
-	if err := to.Restore(&b, func(string) SecondFactor { return nil }, PushLimits{}); err != nil {
+	if err := to.restore(&b, func(string) SecondFactor { return nil }, PushLimits{}); err != nil {
 		t.Fatal(err)
 	}
-	got, err := to.Challenges.Take(t.Context(), "X", "vpn", "al")
+	got, err := to.Challenges.Take(t.Context(), state, "vpn", "al")
 	if err != nil || got == nil {
 		t.Fatal("it is lost", err)
 	}

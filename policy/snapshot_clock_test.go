@@ -1,10 +1,13 @@
-package policy
+package policy_test
 
 import (
 	"bytes"
 	"fmt"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
+	"duoradiusd/policy/memory"
 )
 
 // TestClockSetBack: what was remembered under a clock that was ahead counts for nobody, but against whom it did.
@@ -21,8 +24,8 @@ func TestClockSetBack(t *testing.T) {
 			w.wrongs(1, as(fmt.Sprint("u", i)), from(cafe))
 		}
 		b := w.end()
-		back := edit(t, b, func(s *snapshot) { // the same as if it had been written a day later
-			s.Written = s.Written.Add(clockSlack + time.Second)
+		back := edit(t, b, func(s *memory.Snapshot) { // the same as if it had been written a day later
+			s.Written = s.Written.Add(time.Minute + time.Second)
 			for i := range s.Pushes {
 				s.Pushes[i].Until = s.Pushes[i].Until.AddDate(30, 0, 0)
 			}
@@ -33,12 +36,12 @@ func TestClockSetBack(t *testing.T) {
 				s.Guesses.Sources[i].Settled = s.Guesses.Sources[i].Settled.AddDate(30, 0, 0)
 			}
 		})
-		w.memory = NewMemory(100)
-		if err := w.memory.Restore(bytes.NewReader(back), w.second, w.settings.Guard); err == nil {
+		w.process = newProcess(100)
+		if err := w.process.restore(bytes.NewReader(back), w.second, w.settings.Guard); err == nil {
 			t.Error("what was remembered is of tomorrow, and counts")
 		}
 		w.load()
-		if w.memory.approvals.len() != 0 {
+		if w.process.Counts().Approvals != 0 {
 			t.Error("an approval of tomorrow counts")
 		}
 		w.wants(w.login("pw", as("bob")), cooling)
@@ -69,13 +72,13 @@ func TestTimesAhead(t *testing.T) {
 		w.client.Mode = ModeAuto
 		w.answers(reply{begins: time.Hour, after: time.Hour})
 		w.pending("pw", as("bob"))()
-		b := edit(t, w.end(), func(s *snapshot) {
+		b := edit(t, w.end(), func(s *memory.Snapshot) {
 			ahead := func(at *time.Time) {
 				if !at.IsZero() {
 					*at = at.AddDate(30, 0, 0)
 				}
 			}
-			s.approvals[0][0].At += int64(30 * 365 * 24 * time.Hour)
+			s.Approvals[0][0].At += int64(30 * 365 * 24 * time.Hour)
 			ahead(&s.Challenges[0].Ends)
 			for i := range s.Transactions {
 				ahead(&s.Transactions[i].Start)
@@ -90,7 +93,7 @@ func TestTimesAhead(t *testing.T) {
 		w.again(ReasonApproved, as("bob"))
 		w.again(ReasonApproved)
 	})
-	ahead := func(s *snapshot) {
+	ahead := func(s *memory.Snapshot) {
 		for i := range s.Transactions {
 			t := &s.Transactions[i]
 			t.Ended = t.Ended.AddDate(30, 0, 0)

@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"bytes"
@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
+	"duoradiusd/policy/memory"
 )
 
 // TestApprovalSurvives: with its lifetime, its uses and its idle time, and for nobody else.
@@ -45,63 +47,21 @@ func TestApprovalSurvives(t *testing.T) {
 		w.again(ReasonApproved)
 		b = w.end()
 		w.passes(time.Hour)
-		if w.begin(b); w.memory.approvals.len() != 0 {
+		if w.begin(b); w.process.Counts().Approvals != 0 {
 			t.Error("what has passed is taken up")
 		}
 		w.again(ReasonApproved)
 		w.passes(time.Hour)
-		if s, err := decode(bytes.NewReader(w.save())); err != nil || len(s.approvals) != 0 {
+		if s, err := memory.Decode(bytes.NewReader(w.save())); err != nil || len(s.Approvals) != 0 {
 			t.Errorf("what has passed is saved: %+v, %v", s, err)
 		}
 	})
 	inEnduring(t, func(w *enduring) { // what is forgotten is
 		w.again(ReasonApproved)
-		forgotten(w, w.memory.Approvals, "alice")
+		forgotten(w, w.process.Approvals, "alice")
 		w.restart()
 		w.again(ReasonApproved)
 	})
-}
-
-// TestFewerEntries: those used last stay.
-func TestFewerEntries(t *testing.T) {
-	now := time.Now()
-	m, less := NewMemory(5000), NewMemory(3)
-	for i := range 5000 {
-		m.approvals.add(ApprovalKey{User: fmt.Sprint(i)}, FactorPush, now, time.Hour)
-	}
-	m.approvals.UseAtOnce(ApprovalKey{User: "17"}, now, ApprovalLimits{Lifetime: time.Hour, Factors: allFactors})
-	var b bytes.Buffer
-	if err := m.Save(&b); err != nil {
-		t.Fatal(err)
-	}
-	if err := less.Restore(&b, nil, PushLimits{}); err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, a := range listOf(t, less.Approvals, "", 0) {
-		names = append(names, a.User)
-	}
-	if fmt.Sprint(names) != "[17 4999 4998]" {
-		t.Errorf("got %q", names)
-	}
-}
-
-// TestBoundedSave: where approvals are too many for a file that is read again, those used last are saved.
-func TestBoundedSave(t *testing.T) {
-	a, long := newLocalApprovals(10, new(atomic.Uint64)), string(make([]byte, maxSaved/4))
-	for i := range 5 {
-		a.add(ApprovalKey{User: fmt.Sprint(i), Service: long}, FactorPush, time.Now(), time.Hour)
-	}
-	var names string
-	a.save(func(list []savedApproval) error {
-		for _, s := range list {
-			names += s.User
-		}
-		return nil
-	})
-	if names != "234" {
-		t.Errorf("got %s", names)
-	}
 }
 
 // TestConfigurationChanged: what counted for one Duo user, application or client counts for no other.
@@ -226,9 +186,9 @@ func TestUpgrade(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		m := NewMemory(10)
-		err := m.Restore(&b, nil, PushLimits{})
-		return m.approvals.len(), err
+		m := newProcess(10)
+		_, err := m.Restore(&b, nil, PushLimits{})
+		return m.Counts().Approvals, err
 	}
 	head := struct {
 		Moods   map[string]int
@@ -256,13 +216,13 @@ func TestChanges(t *testing.T) {
 	inEnduring(t, func(w *enduring) {
 		w.client.ProbeUsers = []string{"test01"}
 		w.load()
-		before := w.memory.Changes()
+		before := w.process.Changes()
 		w.login("x", as("test01"))
 		w.login("x", as("\x00"))
-		w.memory.Alive()
-		w.memory.Counts()
+		w.process.Alive()
+		w.process.Counts()
 		w.passes(time.Hour)
-		if now := w.memory.Changes(); now != before {
+		if now := w.process.Changes(); now != before {
 			t.Errorf("%d changes of nothing", now-before)
 		}
 		var reject func() Verdict
@@ -276,8 +236,8 @@ func TestChanges(t *testing.T) {
 			{"an approval", func() { w.again(ReasonApproved) }},
 			{"its use", func() { w.again(ReasonRemembered) }},
 		} {
-			before := w.memory.Changes()
-			if step.do(); w.memory.Changes() == before {
+			before := w.process.Changes()
+			if step.do(); w.process.Changes() == before {
 				t.Errorf("%s is no change", step.name)
 			}
 		}
@@ -310,14 +270,14 @@ func TestSaveWhileLogins(t *testing.T) {
 		default:
 		}
 		var b bytes.Buffer
-		if err := w.memory.Save(&b); err != nil {
+		if err := w.process.Save(&b); err != nil {
 			t.Fatal(err)
 		}
-		next := NewMemory(100)
-		if err := next.Restore(&b, func(string) SecondFactor { return nil }, PushLimits{}); err != nil {
+		next := newProcess(100)
+		if err := next.restore(&b, func(string) SecondFactor { return nil }, PushLimits{}); err != nil {
 			t.Fatal(err)
 		}
 		next.Close()
 	}
-	w.memory.Close()
+	w.process.Close()
 }

@@ -1,10 +1,13 @@
-package policy
+package policy_test
 
 import (
 	"bytes"
 	"fmt"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
+	"duoradiusd/policy/memory"
 )
 
 // TestPushSurvives: a push that is on the phone when the daemon ends answers the user's next try, whenever the tap comes;
@@ -156,14 +159,14 @@ func TestUnnamedCode(t *testing.T) {
 
 // TestFraudWhileAway: a report is honoured, and told, however late: approvals go, the phone rings no more.
 func TestFraudWhileAway(t *testing.T) {
-	for _, away := range []time.Duration{0, time.Second, 10 * time.Minute, askedLate - time3} {
+	for _, away := range []time.Duration{0, time.Second, 10 * time.Minute, AskedLate - time3} {
 		for _, ip := range []func(*Attempt){from(home), from(nowIP)} { // without an address nobody joins it
 			t.Run(away.String(), func(t *testing.T) {
 				inEnduring(t, func(w *enduring) {
 					var told []string
-					w.memory.OnFraud = func(user, txid string) {
+					w.process.OnFraud = func(user, txid string) {
 						told = append(told, user+" "+txid)
-						if s, err := decode(bytes.NewReader(w.save())); err != nil || len(s.approvals) != 0 || len(s.Pushes) != 2 {
+						if s, err := memory.Decode(bytes.NewReader(w.save())); err != nil || len(s.Approvals) != 0 || len(s.Pushes) != 2 {
 							t.Errorf("what is saved now knows nothing of it: %+v, %v", s, err)
 						}
 					}
@@ -177,8 +180,8 @@ func TestFraudWhileAway(t *testing.T) {
 					w.begin(b)
 					w.again(ReasonRemembered, from(cafe)) // Duo has not said so yet
 					w.passes(time.Second)
-					if fmt.Sprint(told) != "[alice T2]" || w.memory.approvals.len() != 0 {
-						t.Errorf("told %q, %d approvals", told, w.memory.approvals.len())
+					if fmt.Sprint(told) != "[alice T2]" || w.process.Counts().Approvals != 0 {
+						t.Errorf("told %q, %d approvals", told, w.process.Counts().Approvals)
 					}
 					w.wants(w.login("pw", from(cafe)), cooling)
 				})
@@ -189,7 +192,7 @@ func TestFraudWhileAway(t *testing.T) {
 		w.answers(never)
 		w.pending("pw")()
 		b := w.end()
-		w.passes(askedLate)
+		w.passes(AskedLate)
 		w.begin(b)
 		w.duo.wantPolls("[]")
 		w.again(ReasonApproved)
@@ -203,7 +206,7 @@ func TestLateAllow(t *testing.T) {
 		w.wants(w.pending("pw")(), shuttingDown)
 		b := w.end()
 		w.duo.then("T1", allows(0))
-		w.passes(ringingTime)
+		w.passes(RingingTime)
 		w.begin(b)
 		w.duo.wantPolls("[T1]")
 		w.answers(denied)
@@ -216,8 +219,8 @@ func TestLateAllow(t *testing.T) {
 		w.duo.then("T1", reply{after: time.Hour})
 		w.passes(10 * time.Minute)
 		w.begin(b)
-		w.passes(lateLimit)
-		if n := w.memory.Counts().Transactions; n != 0 {
+		w.passes(LateLimit)
+		if n := w.process.Counts().Transactions; n != 0 {
 			t.Errorf("%d transactions", n)
 		}
 	})
@@ -232,16 +235,9 @@ func TestRingingIsTheLast(t *testing.T) {
 			w.client.FirstFactor = nil
 			w.answers(timedOut)
 			p := w.start("")
-			ts := w.memory.transactions
-			ts.mu.Lock() // a second login of the first push, as one that resumes a challenge has it
-			var first *localTransaction
-			for _, t := range ts.byID {
-				first = t
-			}
-			key := first.keys[0]
-			key.IP = cafe
-			ts.addKey(first, key, Account{})
-			ts.mu.Unlock()
+			// A second login of the first push, as one that resumes a challenge has it.
+			key, _ := w.policy.KeysOf(w.attempt("", from(cafe)))
+			w.process.Transactions.AddKey(w.Context(), w.joined(w.attempt("")).ID, key, Account{})
 			w.passes(55 * time.Second)
 			p.wants("reject no-answer push T1: No answer came from your phone. Try again.")
 			w.passes(6 * time.Second)

@@ -1,8 +1,10 @@
-package policy
+package policy_test
 
 import (
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // TestSpellingsShareTheGuard: Duo takes the name with and without a domain for the same user, and so does the client that

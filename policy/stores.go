@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Stores is all that outlives a request: five small interfaces. NewMemory implements them inside this process. A method
-// may block, heeds its context, and returns an error where the store can't be asked; a login then goes the safe way. What
-// a store answers never lets anybody in that Duo did not allow.
+// Stores is all that outlives a request: five small interfaces. Package memory implements them inside one process, package
+// shared for several. A method may block, heeds its context, and returns an error where the store can't be asked; a login
+// then goes the safe way. What a store answers never lets anybody in that Duo did not allow.
 type Stores struct {
 	Approvals    Approvals
 	Transactions Transactions
@@ -52,6 +52,21 @@ type ApprovalLimits struct {
 	Factors  []Factor      // whose approvals count
 	Idle     time.Duration // since it was used; 0 = no such limit
 	Uses     int           // 0 = no such limit
+}
+
+// Approval is one login that Duo allowed and that is remembered, for those who look after the daemon.
+type Approval struct {
+	User        string     `json:"user"`                  // canonical
+	DuoUserID   string     `json:"duo_user_id,omitempty"` // whom Duo was asked about: by this...
+	DuoUsername string     `json:"duo_username,omitempty"`
+	Service     string     `json:"service,omitempty"` // what it holds for; "" or the zero address: for any
+	Client      string     `json:"client,omitempty"`
+	Factor      Factor     `json:"factor,omitempty"` // that earned it
+	UserIP      netip.Addr `json:"user_ip,omitzero"`
+	ApprovedAt  time.Time  `json:"approved_at"`
+	EndsAt      time.Time  `json:"ends_at"` // as granted; a configuration that grants less now ends it sooner
+	LastUsedAt  time.Time  `json:"last_used_at,omitzero"`
+	Uses        int        `json:"uses"` // logins that it has answered
 }
 
 // Transactions keeps the calls of Duo's auth that are in progress or have just ended, so that one phone rings once

@@ -1,10 +1,12 @@
-package policy
+package policy_test
 
 import (
 	"net/netip"
 	"strings"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // TestApprovalOfAnotherFactor: an approval counts only where the factor that earned it is allowed. An approval by push

@@ -1,11 +1,11 @@
-package policy
+package policy_test
 
 import (
 	"context"
-	"maps"
-	"slices"
 	"testing"
 	"testing/synctest"
+
+	. "duoradiusd/policy"
 )
 
 // lostTransactions are those of a process that has ended before it could say whether Duo had begun them.
@@ -26,9 +26,10 @@ func TestK25_PushLost(t *testing.T) {
 		inWorld(t, func(w *world) {
 			w.client.Failmode = mode
 			w.answers(allows(time3))
-			stores := w.memory.Local()
+			stores := w.process.Memory.Stores()
 			stores.Transactions = lostTransactions{stores.Transactions}
-			w.memory.Share(stores, [32]byte{1})
+			w.process.use(stores)
+			w.load()
 			w.wants(w.login("pw"), want)
 		})
 	}
@@ -54,23 +55,18 @@ func (ts takenOver) Own(ctx context.Context, _ TransactionID) context.Context {
 func TestK24_Fenced(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.answers(never)
-		ts := takenOver{w.memory.Local().Transactions, make(chan struct{})}
-		stores := w.memory.Local()
+		ts := takenOver{w.process.Memory.Stores().Transactions, make(chan struct{})}
+		stores := w.process.Memory.Stores()
 		stores.Transactions = ts
-		w.memory.Share(stores, [32]byte{1})
+		w.process.use(stores)
+		w.load()
 		p := w.start("pw")
 		close(ts.taken)
 		synctest.Wait()
-		if _, _, live := w.kept(); live != 1 {
+		if live := w.process.Counts().Transactions; live != 1 {
 			t.Errorf("%d transactions are live; want the one that another process has now", live)
 		}
-		local := w.memory.transactions
-		local.mu.Lock()
-		ids := slices.Collect(maps.Keys(local.byID))
-		local.mu.Unlock()
-		for _, id := range ids {
-			ts.Finish(t.Context(), id, AuthResult{Allowed: true, Status: "allow", Txid: "T1"}, nil)
-		}
+		ts.Finish(t.Context(), w.joined(w.attempt("pw")).ID, AuthResult{Allowed: true, Status: "allow", Txid: "T1"}, nil)
 		p.wants("accept approved push T1")
 	})
 }

@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 const pushPending = "reject push-pending: Another login with your name is asking for approval on your phone. Do not approve what you did not start: deny it and report it in Duo Mobile."
@@ -147,7 +149,7 @@ func TestLateAnswer(t *testing.T) {
 		{"a no, after 30 s", denies("deny", "Login request denied.", 57*time.Second), lateAnswer + 1, ""},
 		{"fraud", denies("fraud", "Login request denied.", 57*time.Second), time.Second, "reject fraud push T1: Login request denied."},
 		{"a timeout", denies("timeout", "Login timed out.", 57*time.Second), time.Second, ""},
-		{"an error", reply{err: errDown, after: ringingTime + 1}, time.Second, ""},
+		{"an error", reply{err: errDown, after: RingingTime + 1}, time.Second, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -208,13 +210,12 @@ func TestAbandoned(t *testing.T) {
 		inWorld(t, func(w *world) {
 			w.answers(allows(57 * time.Second))
 			w.login("pw")
+			push := w.joined(w.attempt("pw")).ID
 			time.Sleep(10 * time.Second)
 			ctx, cancel := context.WithCancelCause(w.Context())
 			cancel(ErrAbandoned)
-			for id := range w.memory.transactions.byID {
-				if _, err := w.memory.Transactions.Wait(ctx, id, nil); err != ErrAbandoned {
-					t.Errorf("the answer went to nobody: %v", err)
-				}
+			if _, err := w.process.Transactions.Wait(ctx, push, nil); err != ErrAbandoned {
+				t.Errorf("the answer went to nobody: %v", err)
 			}
 			w.wants(w.login("pw"), "accept approved push T1")
 		})
@@ -295,7 +296,7 @@ func TestTransactionLimit(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.answers(never, allows(0))
 		w.wants(w.login("pw"), "reject no-answer push T1: No answer came from your phone. Try again.")
-		time.Sleep(transactionLimit)
+		time.Sleep(TransactionLimit)
 		w.wants(w.login("pw"), "accept approved push T2")
 	})
 }
@@ -324,7 +325,7 @@ func TestReloadWhilePushing(t *testing.T) {
 
 // TestManyAtOnce is for the race detector: many users, retries and clients at once, in real time.
 func TestManyAtOnce(t *testing.T) {
-	m := NewMemory(1000)
+	m := newProcess(1000)
 	defer m.Close()
 	ldap := &directory{t: t, passwords: map[string]string{}}
 	duo := &fakeDuo{t: t, rings: map[Identity]int{}, pre: Preauth{Result: PreauthAuth, Devices: []Device{smartphone}}}
@@ -333,7 +334,7 @@ func TestManyAtOnce(t *testing.T) {
 	for n := range 20 {
 		ldap.passwords[fmt.Sprint("user", n)] = "pw"
 	}
-	p := New(Settings{Guard: PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}}, m)
+	p := New(Settings{Guard: PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}}, m.Runtime)
 	var wg sync.WaitGroup
 	for n := range 400 {
 		wg.Go(func() {

@@ -1,9 +1,11 @@
-package policy
+package policy_test
 
 import (
 	"errors"
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 // inTunnel is a world whose upstream accepts every EAP login. It tells the inner name of alice alone: the login that
@@ -102,7 +104,7 @@ func (w *world) notAccepted(v Verdict) {
 	if v.Outcome == OutcomeAccept {
 		w.Errorf("it is accepted: %s", line(v))
 	}
-	if errors.As(v.Err, &panicError{}) {
+	if errors.As(v.Err, &PanicError{}) {
 		w.Errorf("it panics: %v", v.Err)
 	}
 }

@@ -1,8 +1,10 @@
-package policy
+package policy_test
 
 import (
 	"strings"
 	"testing"
+
+	. "duoradiusd/policy"
 )
 
 func TestCanonical(t *testing.T) {

@@ -1,8 +1,10 @@
-package policy
+package policy_test
 
 import (
 	"testing"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 const verify = "Enter 376 in Duo Mobile, then press Enter here (or type a passcode):"

@@ -1,4 +1,4 @@
-package policy
+package policy_test
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	. "duoradiusd/policy"
 )
 
 const patience = 55 * time.Second // of every client
@@ -29,7 +31,7 @@ type world struct {
 	client   *Client
 	ldap     *directory
 	duo      *fakeDuo
-	memory   *Memory
+	process  *process
 	policy   *Policy
 }
 
@@ -44,8 +46,8 @@ func inWorld(t *testing.T, f func(w *world)) {
 }
 
 func newWorld(t *testing.T) *world {
-	w := &world{T: t, memory: NewMemory(100)}
-	w.memory.transactions.repeats = 0 // most tests log in again and again: each is to be a login of its own
+	w := &world{T: t, process: newProcess(100)}
+	// most tests log in again and again: each is to be a login of its own
 	w.ldap = &directory{t: t, passwords: map[string]string{"alice": "pw", "bob": "pw"}}
 	w.duo = &fakeDuo{t: t, rings: map[Identity]int{}}
 	w.duo.pre = Preauth{Result: PreauthAuth, Message: "Account is active", Devices: []Device{smartphone, landline, tablet, token}}
@@ -58,18 +60,18 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// load puts the settings into force, over the same Memory.
-func (w *world) load() { w.policy = New(w.settings, w.memory) }
+// load puts the settings into force, over the same Runtime.
+func (w *world) load() { w.policy = New(w.settings, w.process.Runtime) }
 
 // end waits until no transaction can be live and no answer can be kept any more.
 func (w *world) end() {
 	w.Helper()
-	time.Sleep(transactionLimit + lateAnswer + time.Second)
+	time.Sleep(TransactionLimit + 2*lateAnswer + time.Second)
 	synctest.Wait()
-	if keys, ringing, live := w.kept(); keys != 0 || ringing != 0 || live != 0 || len(w.memory.transactions.byID) != 0 {
-		w.Errorf("left behind: %d keys, %d ringing phones, %d live", keys, ringing, live)
+	if c := w.process.Counts(); c.Transactions != 0 || c.Kept != 0 {
+		w.Errorf("left behind: %d transactions, %d of them live", c.Kept, c.Transactions)
 	}
-	w.memory.Close()
+	w.process.Close()
 	if len(w.duo.script) != 0 && !w.Failed() {
 		w.Errorf("%d scripted answers of Duo were not asked for", len(w.duo.script))
 	}
@@ -113,6 +115,17 @@ func (w *world) decide(ctx context.Context, a Attempt) Verdict {
 		w.Errorf("an odd sentence: %q", v.Message)
 	}
 	return v
+}
+
+// joined returns the transaction that answers an attempt now.
+func (w *world) joined(a Attempt) Join {
+	w.Helper()
+	key, _ := w.policy.KeysOf(a)
+	j, ok, err := w.process.Transactions.Find(w.Context(), key, time.Now())
+	if !ok || err != nil {
+		w.Fatal("nothing answers it: ", err)
+	}
+	return j
 }
 
 // login is an attempt of alice from home, but for the changes. What it set off has begun when it returns.

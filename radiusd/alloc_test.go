@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/memory"
 	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/nas"
 )
@@ -84,7 +85,7 @@ func TestRememberedLoginAllocatesLittle(t *testing.T) {
 		t.Skip("the race detector allocates too")
 	}
 	const most = 10
-	m := policy.NewMemory(10)
+	m := memory.New(10).Runtime()
 	defer m.Close()
 	c := testClient()
 	c.UserIP = []string{"Calling-Station-Id"}

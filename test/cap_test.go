@@ -12,6 +12,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/duo"
+	"duoradiusd/policy/memory"
 	"duoradiusd/radiusd"
 	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/fakeduo"
@@ -107,15 +108,17 @@ func TestTwiceTheCap(t *testing.T) {
 
 // capped is the door, the policy and Duo's client as the daemon puts them together, with a small cap.
 type capped struct {
-	t      *testing.T
-	duo    *fakeduo.Server
-	memory *policy.Memory
-	server *radiusd.Server
+	t       *testing.T
+	duo     *fakeduo.Server
+	memory  *memory.Memory
+	runtime *policy.Runtime
+	server  *radiusd.Server
 }
 
 func openCapped(t *testing.T) *capped {
-	h := &capped{t: t, duo: startDuo(t, fakeduo.User{Username: "dave"}), memory: policy.NewMemory(1000)}
-	t.Cleanup(h.memory.Close)
+	h := &capped{t: t, duo: startDuo(t, fakeduo.User{Username: "dave"}), memory: memory.New(1000)}
+	h.runtime = h.memory.Runtime()
+	t.Cleanup(h.runtime.Close)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(h.duo.CAPEM())
 	second, err := duo.New(duo.Config{Host: h.duo.Addr(), IntegrationKey: h.duo.IntegrationKey(), SecretKey: h.duo.SecretKey(), Roots: roots})
@@ -136,7 +139,7 @@ func openCapped(t *testing.T) *capped {
 		t.Fatal(err)
 	}
 	h.server = &radiusd.Server{MaxInFlight: allAtOnce, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}
-	h.server.Use(radiusd.Settings{Clients: clients, Decider: policy.New(policy.Settings{}, h.memory)})
+	h.server.Use(radiusd.Settings{Clients: clients, Decider: policy.New(policy.Settings{}, h.runtime)})
 	if err := h.server.Listen([]netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0")}); err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ var tree = []struct {
 	{"policy/failover", nil},
 	{"policy/messages", nil},
 	{"policy/radiusauth", []string{"internal/", "policy", "policy/failover", "radiusd/wire"}}, // one codec, of both sides
+	{"policy/shared", []string{"internal/", "policy", "policy/memory"}},
 	{"policy/", []string{"internal/", "policy", "policy/failover"}},
 	{"radiusd", []string{"internal/", "policy", "radiusd/"}},
 	{"radiusd/wire", nil},

@@ -12,6 +12,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/duo"
+	"duoradiusd/policy/memory"
 	"duoradiusd/test/fakeduo"
 )
 
@@ -31,7 +32,7 @@ func TestOutageList(t *testing.T) {
 			} else if s.kind == "unavailable" && !s.outage && outage != nil {
 				t.Errorf("the ping failed: %v", outage)
 			}
-			v := policy.New(policy.Settings{}, policy.NewMemory(10)).Decide(t.Context(), policy.Attempt{
+			v := policy.New(policy.Settings{}, memory.New(10).Runtime()).Decide(t.Context(), policy.Attempt{
 				User: "jo", Authentic: true, Client: &policy.Client{
 					Name: "vpn", Service: "vpn", Second: c, Factors: []policy.Factor{policy.FactorPush}, Failmode: policy.FailmodeSafe,
 				}})

@@ -11,6 +11,7 @@ import (
 	"github.com/valkey-io/valkey-go"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/memory"
 )
 
 // guard is policy.Guard. The local guard decides, by what all daemons have counted: each guess brings the store's counts
@@ -27,8 +28,8 @@ type guard struct {
 // LocalGuard is a policy.Guard that takes what others have counted.
 type LocalGuard interface {
 	policy.Guard
-	Budgets(policy.Guess) policy.Budgets
-	Adopt(policy.Guess, policy.Budgets)
+	Budgets(policy.Guess) memory.Budgets
+	Adopt(policy.Guess, memory.Budgets)
 }
 
 const (
@@ -199,7 +200,7 @@ func (g *guard) take(ctx context.Context, guess policy.Guess) (counted bool, err
 		delete(g.alone, guess.Person)
 		g.mu.Unlock()
 	}
-	g.adopter().Adopt(guess, policy.Budgets{KnownUntil: g.moment(answer[1]), Here: g.moment(answer[2]), Elsewhere: g.moment(answer[3]), Source: g.moment(source)})
+	g.adopter().Adopt(guess, memory.Budgets{KnownUntil: g.moment(answer[1]), Here: g.moment(answer[2]), Elsewhere: g.moment(answer[3]), Source: g.moment(source)})
 	return answer[0] == "1", nil
 }
 

@@ -83,7 +83,7 @@ func testOwnerGone(t *testing.T, m *server) {
 	eventually(t, "the phone rings", func() bool { return duo.rings() == 1 })
 	second := b.login("alice")
 	eventually(t, "b follows", func() bool { return b.memory.Counts().Transactions == 1 })
-	a.memory.Close() // as in a shutdown: the lease ends at once
+	a.runtime.Close() // as in a shutdown: the lease ends at once
 	eventually(t, "b takes over", func() bool { return b.cluster.Counters().TakenOver == 1 })
 	duo.allows()
 	wants(t, "b", second, policy.OutcomeAccept, policy.ReasonApproved)

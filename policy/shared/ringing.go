@@ -83,8 +83,7 @@ func (g *guard) PushEnded(ctx context.Context, phone policy.Phone, end policy.Pu
 	case end.Status == "fraud":
 		word = "fraud"
 	}
-	hold, life := end.Hold()
-	args := []string{word, strconv.Itoa(limits.Pushes), millis(limits.Window), millis(limits.Cooldown), string(newID("")), string(hold), millis(life)}
+	args := []string{word, strconv.Itoa(limits.Pushes), millis(limits.Window), millis(limits.Cooldown), string(newID("")), string(end.Hold()), millis(policy.HoldTime)}
 	for _, keys := range g.phoneKeys(phone) {
 		err := g.call(ctx, func(ctx context.Context, c valkey.Client) error {
 			return pushEndedScript.Exec(ctx, c, keys[:], args).Error()

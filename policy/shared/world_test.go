@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/memory"
 	"duoradiusd/policy/shared"
 )
 
@@ -98,7 +99,8 @@ func (f *fakeDuo) ringsOf(user string) int {
 type daemon struct {
 	t       testing.TB
 	name    string
-	memory  *policy.Memory
+	memory  *memory.Memory
+	runtime *policy.Runtime
 	cluster *shared.Cluster
 	policy  *policy.Policy
 	client  *policy.Client
@@ -127,27 +129,27 @@ func (b *logBuffer) has(words string) bool {
 // start begins a daemon on the store at addr.
 func start(t testing.TB, name, addr string, duo policy.SecondFactor, but ...func(*shared.Config)) *daemon {
 	t.Helper()
-	d := &daemon{t: t, name: name, memory: policy.NewMemory(1000), log: new(logBuffer)}
+	d := &daemon{t: t, name: name, memory: memory.New(1000), log: new(logBuffer)}
 	d.client = &policy.Client{Name: "vpn", Service: "vpn", Second: duo, Application: "DI", Delimiter: ",", Remember: time.Hour,
 		Factors: []policy.Factor{policy.FactorPush, policy.FactorPasscode}}
 	c := shared.Config{Network: "tcp", Address: addr, Keys: keys(t, keyFile), Prefix: "drd", Timeout: 500 * time.Millisecond, WhenDown: shared.WhenDownAlone,
 		Version: "test", Clients: []string{"vpn"}, Log: slog.New(slog.NewTextHandler(d.log, nil)).With("daemon", name)}
 	c.TakeOver = func(tx policy.Transaction) func() {
-		return func() { d.memory.TakeOver(tx, duo, policy.PushLimits{}) }
+		return func() { d.runtime.TakeOver(tx, duo, policy.PushLimits{}) }
 	}
 	for _, change := range but {
 		change(&c)
 	}
-	d.cluster = shared.New(c, d.memory.Local())
-	d.memory.Share(d.cluster.Stores(), c.Keys.Digest())
-	d.policy = policy.New(policy.Settings{BindTo: []policy.Binding{policy.BindService, policy.BindUserIP}}, d.memory)
+	d.cluster = shared.New(c, d.memory.Stores())
+	d.runtime = policy.NewRuntime(d.cluster.Stores(), c.Keys.Digest())
+	d.policy = policy.New(policy.Settings{BindTo: []policy.Binding{policy.BindService, policy.BindUserIP}}, d.runtime)
 	d.cluster.Start()
 	t.Cleanup(d.stop)
 	return d
 }
 
 func (d *daemon) stop() {
-	d.memory.Close()
+	d.runtime.Close()
 	d.cluster.Close()
 }
 

@@ -1,6 +1,6 @@
 // Package admin serves the daemon's metrics to Prometheus, its health to load balancers, and a status page to people.
 //
-//	radiusd.Server, policy.Memory, Duo, first factors ──(asked when somebody looks)──▶ /metrics  /  /readyz
+//	radiusd.Server, memory.Memory, Duo, first factors ──(asked when somebody looks)──▶ /metrics  /  /readyz
 //	radiusd.Event ──(as each login ends)──▶ Observe ─▶ metrics, the last 200 logins ──────▲      ▲
 //
 // Its one rule: looking changes nothing. What can be changed here costs a user one more push at most (to forget an approval),
@@ -18,6 +18,7 @@ import (
 
 	"duoradiusd/cmd/internal/history"
 	"duoradiusd/policy"
+	"duoradiusd/policy/memory"
 	"duoradiusd/radiusd"
 )
 
@@ -25,7 +26,7 @@ import (
 type Daemon struct {
 	Version      string
 	Server       *radiusd.Server
-	Memory       *policy.Memory
+	Memory       *memory.Memory
 	Serves       func() string // in one line
 	Ready        func() error  // why no login can be answered now; nil when they can
 	Applications func() []Application

@@ -18,6 +18,7 @@ import (
 
 	"duoradiusd/cmd/internal/history"
 	"duoradiusd/policy"
+	"duoradiusd/policy/memory"
 	"duoradiusd/radiusd"
 	"duoradiusd/radiusd/wire"
 )
@@ -57,11 +58,9 @@ func newHouse(t testing.TB, clients ...string) *house {
 	}
 	server := &radiusd.Server{}
 	server.Use(radiusd.Settings{Clients: cs})
-	memory := policy.NewMemory(10)
-	t.Cleanup(memory.Close)
 	h := &house{t: t, duo: []Application{{Host: "api-1.duosecurity.com", State: "up"}}}
 	h.Admin = New(Daemon{
-		Version: "v1.2.3", Server: server, Memory: memory,
+		Version: "v1.2.3", Server: server, Memory: memory.New(10),
 		Serves:       func() string { return "1 client, 2 users" },
 		Ready:        func() error { return locked(h, &h.notReady) },
 		Applications: func() []Application { return locked(h, &h.duo) },

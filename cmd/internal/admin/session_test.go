@@ -102,7 +102,6 @@ func TestSession_Ends(t *testing.T) {
 		if got := h.ask("GET", "/", nil, header("Cookie", sessionCookie+"=GUESSED")).StatusCode; got != 303 {
 			t.Errorf("a guessed cookie: %d", got)
 		}
-		h.daemon.Memory.Close()
 	})
 }
 
@@ -150,7 +149,6 @@ func TestSession_Limits(t *testing.T) {
 		if got := h.logIn("helen", "right").StatusCode; got != 303 {
 			t.Errorf("from elsewhere: %d", got)
 		}
-		h.daemon.Memory.Close()
 	})
 }
 

@@ -23,7 +23,7 @@ func (d *Daemon) Approvals(ctx context.Context, user string, most int) ([]policy
 		user = d.canonical(user)
 	}
 	s, now := d.parts.Load().settings, time.Now()
-	list, err := d.memory.Approvals.List(ctx, user, most)
+	list, err := d.runtime.Approvals.List(ctx, user, most)
 	if err != nil {
 		return nil, err
 	}
@@ -41,10 +41,10 @@ func (d *Daemon) Approvals(ctx context.Context, user string, most int) ([]policy
 // goes too.
 func (d *Daemon) Forget(ctx context.Context, user string) (int, error) {
 	canonical := d.canonical(user)
-	n, err := d.memory.Approvals.Forget(ctx, policy.Fold(canonical))
+	n, err := d.runtime.Approvals.Forget(ctx, policy.Fold(canonical))
 	if err == nil && canonical != user {
 		var more int
-		more, err = d.memory.Approvals.Forget(ctx, policy.Fold(user))
+		more, err = d.runtime.Approvals.Forget(ctx, policy.Fold(user))
 		n += more
 	}
 	if n > 0 {
@@ -56,7 +56,7 @@ func (d *Daemon) Forget(ctx context.Context, user string) (int, error) {
 
 // ForgetAll takes away what is remembered of everybody, and returns how many approvals that were.
 func (d *Daemon) ForgetAll(ctx context.Context) (int, error) {
-	n, err := d.memory.Approvals.ForgetAll(ctx)
+	n, err := d.runtime.Approvals.ForgetAll(ctx)
 	d.saveForgotten()
 	d.log.Info("approvals: all forgotten", "approvals", n)
 	return n, err

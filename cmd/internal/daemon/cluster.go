@@ -13,28 +13,28 @@ import (
 
 	"duoradiusd/conf"
 	"duoradiusd/policy"
+	"duoradiusd/policy/memory"
 	"duoradiusd/policy/shared"
 )
 
 // ErrNoCluster says that the configuration has no [cluster] url.
 var ErrNoCluster = errors.New("no [cluster] url in the configuration: this daemon is alone")
 
-// joinCluster puts the stores that several daemons share in front of this one's own. Without [cluster] url it does
-// nothing.
-func (d *Daemon) joinCluster(c *conf.Config) error {
+// joinCluster returns the stores of the logins: this daemon's own, or, with [cluster] url, those that several daemons share.
+func (d *Daemon) joinCluster(c *conf.Config) (policy.Stores, error) {
 	d.clustered = c.Cluster
 	if c.Cluster.Network == "" {
-		return nil
+		return d.memory.Stores(), nil
 	}
 	config, err := clusterConfig(c, d.log)
 	if err != nil {
-		return err
+		return policy.Stores{}, err
 	}
 	config.TakeOver = d.takeOver
-	d.cluster = shared.New(config, d.memory.Local())
-	d.memory.Share(d.cluster.Stores(), config.Keys.Digest())
+	d.cluster = shared.New(config, d.memory.Stores())
+	d.memory.UseKey(config.Keys.Digest())
 	d.cluster.Start()
-	return nil
+	return d.cluster.Stores(), nil
 }
 
 // keepCluster tells the peers which clients a new configuration has. [cluster] itself stays as it was at the start.
@@ -70,7 +70,7 @@ func (d *Daemon) takeOver(t policy.Transaction) (ask func()) {
 	if second == nil {
 		return nil
 	}
-	return func() { d.memory.TakeOver(t, second, p.settings.Guard) }
+	return func() { d.runtime.TakeOver(t, second, p.settings.Guard) }
 }
 
 // clusterConfig is [cluster] with all its files read.
@@ -131,10 +131,8 @@ func ProbeCluster(ctx context.Context, c *conf.Config) (said string, warnings []
 	if err != nil {
 		return "", nil, err
 	}
-	memory := policy.NewMemory(1)
-	defer memory.Close()
 	config.Probe = true
-	cluster := shared.New(config, memory.Local())
+	cluster := shared.New(config, memory.New(1).Stores())
 	cluster.Start()
 	defer cluster.Close()
 	server, took, err := cluster.Probe(ctx)

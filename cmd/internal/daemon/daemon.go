@@ -22,6 +22,7 @@ import (
 	"duoradiusd/conf"
 	"duoradiusd/internal/system"
 	"duoradiusd/policy"
+	"duoradiusd/policy/memory"
 	"duoradiusd/policy/shared"
 	"duoradiusd/radiusd"
 )
@@ -30,7 +31,8 @@ import (
 type Daemon struct {
 	log       *slog.Logger
 	server    *radiusd.Server
-	memory    *policy.Memory
+	memory    *memory.Memory
+	runtime   *policy.Runtime
 	cluster   *shared.Cluster       // nil: this daemon is alone
 	clustered conf.Cluster          // as it was at the start
 	authLog   *AuthLog              // nil: none
@@ -57,14 +59,8 @@ type Daemon struct {
 
 // New builds a Daemon from c. It opens files, but no socket yet.
 func New(c *conf.Config, log *slog.Logger) (*Daemon, error) {
-	d := &Daemon{log: log, memory: policy.NewMemory(c.Remember.Entries),
-		saveNow: make(chan struct{}, 1)}
+	d := &Daemon{log: log, memory: memory.New(c.Remember.Entries), saveNow: make(chan struct{}, 1)}
 	d.running, d.end = context.WithCancel(context.Background())
-	d.memory.OnFraud = func(user, txid string) {
-		d.frauds.Add(1)
-		d.saveSoon()
-		log.Error("fraud: a user reports a push that was not theirs", "user", user, "txid", txid)
-	}
 	d.server = &radiusd.Server{Logger: log, Able: d.able, OnLogin: d.tell}
 	if err := d.openState(c.State.Directory); err != nil {
 		return nil, err
@@ -76,17 +72,33 @@ func New(c *conf.Config, log *slog.Logger) (*Daemon, error) {
 	}
 	d.observers = append(d.observers, d.logins.Add)
 	d.server.LoadState()
-	if err := d.joinCluster(c); err != nil {
+	stores, err := d.joinCluster(c)
+	if err != nil {
 		d.vault.close()
 		return nil, err
 	}
-	d.restore(p)
+	d.start(p, stores)
 	d.use(p)
 	if path := c.Log.AuthLog; path != "" {
 		d.authLog = NewAuthLog(path, d.integrationKey, log)
 		d.observers = append(d.observers, d.authLog.Add)
 	}
 	return d, nil
+}
+
+// start begins what outlives a change of configuration: with what the run before remembered, whose live pushes are asked for
+// their answers.
+func (d *Daemon) start(p *parts, stores policy.Stores) {
+	live := d.restore(p)
+	d.runtime = policy.NewRuntime(stores, d.memory.Key())
+	d.runtime.OnFraud = func(user, txid string) {
+		d.frauds.Add(1)
+		d.saveSoon()
+		d.log.Error("fraud: a user reports a push that was not theirs", "user", user, "txid", txid)
+	}
+	for _, t := range live {
+		d.runtime.Resume(t, p.second(t.Application), p.settings.Guard)
+	}
 }
 
 // WriteLogins has lines write the logins, past the logger. It is called before Listen.
@@ -101,7 +113,7 @@ func (d *Daemon) tell(e radiusd.Event) {
 
 func (d *Daemon) use(p *parts) {
 	d.parts.Store(p)
-	d.policy.Store(policy.New(p.settings, d.memory))
+	d.policy.Store(policy.New(p.settings, d.runtime))
 	d.memory.Resize(p.entries)
 	d.server.Use(radiusd.Settings{
 		Clients:     p.clients,
@@ -236,7 +248,7 @@ func (d *Daemon) Shutdown(ctx context.Context) {
 	d.keeping.Wait()
 	d.saveMemory() // with the pushes that are on a phone now: the user's next try joins them
 	d.vault.close()
-	d.memory.Close()
+	d.runtime.Close()
 	d.leaveCluster()
 	for _, a := range d.parts.Load().applications {
 		a.client.Close()

@@ -10,6 +10,7 @@ import (
 
 	"duoradiusd/conf"
 	"duoradiusd/policy"
+	"duoradiusd/policy/memory"
 )
 
 // Question is a login that is to be explained.
@@ -37,9 +38,9 @@ func Explain(ctx context.Context, c *conf.Config, q Question) (e policy.Explanat
 		if err != nil {
 			return e, known, err
 		}
-		memory := policy.NewMemory(1)
-		defer memory.Close()
-		rules := policy.New(p.settings, memory)
+		runtime := memory.New(1).Runtime()
+		defer runtime.Close()
+		rules := policy.New(p.settings, runtime)
 		known.Groups = q.Groups
 		if q.Ask {
 			known, err = p.lookup(ctx, c.Clients[i].FirstFactor, rules, q.User, c.GroupNames())

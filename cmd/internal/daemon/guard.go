@@ -19,7 +19,7 @@ type Cleared struct {
 
 // GuardCounts returns what the guard counts: first who is held back, for the longest time first, then the highest counts.
 func (d *Daemon) GuardCounts(ctx context.Context) ([]policy.GuardCount, error) {
-	list, err := d.memory.Guard.List(ctx, d.parts.Load().settings.Guesses)
+	list, err := d.runtime.Guard.List(ctx, d.parts.Load().settings.Guesses)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func (d *Daemon) GuardCounts(ctx context.Context) ([]policy.GuardCount, error) {
 // ClearUser takes away what the guard counts against a user, in whichever form the name is written.
 func (d *Daemon) ClearUser(ctx context.Context, user string) (Cleared, error) {
 	what := d.policy.Load().ClearOf(user)
-	n, err := d.memory.Guard.Clear(ctx, what)
+	n, err := d.runtime.Guard.Clear(ctx, what)
 	if n > 0 {
 		d.log.Info("guard: cleared", "user", what.Person, "counts", n)
 	}
@@ -50,7 +50,7 @@ func (d *Daemon) ClearAddress(ctx context.Context, address string) (Cleared, err
 	if ip, err := netip.ParseAddr(address); err == nil {
 		source = policy.SourceOf(ip, "")
 	}
-	n, err := d.memory.Guard.Clear(ctx, policy.GuardClear{Source: source})
+	n, err := d.runtime.Guard.Clear(ctx, policy.GuardClear{Source: source})
 	if n > 0 {
 		d.log.Info("guard: cleared", "address", source, "counts", n)
 	}

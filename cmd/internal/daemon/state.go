@@ -54,14 +54,16 @@ func (d *Daemon) openState(directory string) error {
 }
 
 // restore takes up what the run before remembered. What is of no use costs its users one more push, and nobody is let in
-// by it.
-func (d *Daemon) restore(p *parts) {
+// by it. It returns the pushes that are still live.
+func (d *Daemon) restore(p *parts) (live []policy.Transaction) {
 	if d.vault == nil {
-		return
+		return nil
 	}
 	b, err := d.vault.load(memoryFile)
 	if b != nil {
-		if unfit := d.memory.Restore(bytes.NewReader(b), p.second, p.settings.Guard); unfit != nil {
+		var unfit error
+		live, unfit = d.memory.Restore(bytes.NewReader(b), p.canResume, p.settings.Guard)
+		if unfit != nil {
 			err = d.vault.refuse(memoryFile, unfit)
 		}
 	}
@@ -69,8 +71,13 @@ func (d *Daemon) restore(p *parts) {
 		d.log.Warn("state: approvals are not taken up", "error", err)
 	}
 	if d.cluster != nil { // they may have been revoked at another daemon since
-		d.memory.Local().Approvals.ForgetAll(context.Background())
+		d.memory.Stores().Approvals.ForgetAll(context.Background())
 	}
+	return live
+}
+
+func (p *parts) canResume(t policy.Transaction) bool {
+	return policy.CanResume(t, p.second(t.Application))
 }
 
 // second returns the Duo application of an integration key; nil when there is no such any more.

@@ -18,6 +18,7 @@ import (
 
 	"duoradiusd/conf"
 	"duoradiusd/policy"
+	"duoradiusd/policy/memory"
 )
 
 // allowing is a Duo that asks nobody.
@@ -83,7 +84,7 @@ func (k *kept) end() { k.Shutdown(context.Background()) }
 func (k *kept) login(user, field string, mode policy.Mode) policy.Verdict {
 	s := k.parts.Load().settings
 	s.Guard = policy.PushLimits{Pushes: 3, Window: time.Hour, Cooldown: time.Hour}
-	p := policy.New(s, k.memory)
+	p := policy.New(s, k.runtime)
 	return p.Decide(context.Background(), policy.Attempt{User: user, Password: field, Authentic: true,
 		UserIP: netip.MustParseAddr("198.51.100.77"), ClientAddr: netip.MustParseAddr("192.0.2.1"), Client: &policy.Client{
 			Name: "vpn", Service: "vpn", FirstFactor: allowing{}, Second: allowing{}, Application: "DIXXXXXXXXXXXXXXXXXX",
@@ -209,7 +210,7 @@ func TestStateUnfit(t *testing.T) {
 	v.put(t, memoryFile, "no gob at all")
 	v.close()
 	k := run(t, c)
-	k.wantLog(notTakenUp + v.path(memoryFile) + ": policy: decode what was remembered: ")
+	k.wantLog(notTakenUp + v.path(memoryFile) + ": memory: decode what was remembered: ")
 	if _, err := os.Stat(v.path(memoryFile + badSuffix)); err != nil {
 		t.Error(err)
 	}
@@ -379,7 +380,7 @@ func TestKeep(t *testing.T) {
 		want("forgotten", 3)
 		k.forgetAll()
 		want("all forgotten", 4)
-		k.memory.OnFraud("alice", "T1")
+		k.runtime.OnFraud("alice", "T1")
 		want("fraud", 5)
 	})
 }
@@ -417,7 +418,7 @@ func TestDiskFull(t *testing.T) {
 // TestForgetOnAFullDisk: what was forgotten does not come back, though nothing can be saved.
 func TestForgetOnAFullDisk(t *testing.T) {
 	for _, forget := range []func(k *kept){
-		func(k *kept) { k.forget("alice") }, func(k *kept) { k.forgetAll() }, func(k *kept) { k.memory.OnFraud("alice", "T1") },
+		func(k *kept) { k.forget("alice") }, func(k *kept) { k.forgetAll() }, func(k *kept) { k.runtime.OnFraud("alice", "T1") },
 	} {
 		keeping(t, func(k *kept, saves func() uint64) {
 			k.approve("alice", "bob")
@@ -453,14 +454,13 @@ func TestSaveAndForget(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := policy.NewMemory(100)
-		if err := m.Restore(bytes.NewReader(b), k.parts.Load().second, policy.PushLimits{}); err != nil {
+		m := memory.New(100)
+		if _, err := m.Restore(bytes.NewReader(b), k.parts.Load().canResume, policy.PushLimits{}); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := m.Approvals.List(t.Context(), "alice", 0); err != nil || len(got) != 0 {
+		if got, err := m.Stores().Approvals.List(t.Context(), "alice", 0); err != nil || len(got) != 0 {
 			t.Fatalf("it is back: %+v", got)
 		}
-		m.Close()
 	}
 }
 

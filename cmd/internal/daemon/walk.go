@@ -11,13 +11,14 @@ import (
 
 	"duoradiusd/conf"
 	"duoradiusd/policy"
+	"duoradiusd/policy/memory"
 )
 
 // Walk takes logins through a configuration without a RADIUS client, and tells each step. It shares nothing with a
 // running daemon: no approval is used or kept there.
 type Walk struct {
 	policy  *policy.Policy
-	memory  *policy.Memory
+	runtime *policy.Runtime
 	parts   *parts
 	client  *policy.Client
 	timeout time.Duration // for the decision, as the door gives it
@@ -49,8 +50,8 @@ func NewWalk(c *conf.Config, client string, tell func(Step)) (*Walk, error) {
 			traced.FirstFactor = tracedFirst{traced.FirstFactor, c.Clients[i].FirstFactor, tell}
 		}
 		traced.Second = tracedSecond{traced.Second, tell}
-		memory := policy.NewMemory(1)
-		return &Walk{policy.New(p.settings, memory), memory, p, &traced, rc.DecideWithin()}, nil
+		runtime := memory.New(1).Runtime()
+		return &Walk{policy.New(p.settings, runtime), runtime, p, &traced, rc.DecideWithin()}, nil
 	}
 	return nil, fmt.Errorf("no [[client]] is named %q", client)
 }
@@ -67,7 +68,7 @@ func (w *Walk) Decide(ctx context.Context, user, password, state string, ip neti
 
 // Close ends what is still ringing.
 func (w *Walk) Close() {
-	w.memory.Close()
+	w.runtime.Close()
 	w.parts.close()
 }
 

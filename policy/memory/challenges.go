@@ -1,4 +1,4 @@
-package policy
+package memory
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"duoradiusd/policy"
+
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
@@ -18,8 +20,8 @@ const (
 	maxDialogues  = 1 << 12 // of one client's whose users have proved nothing yet
 )
 
-// localChallenges is Challenges inside this process.
-type localChallenges struct {
+// challenges is Challenges inside this process.
+type challenges struct {
 	changes *atomic.Uint64
 
 	mu        sync.Mutex // guards all below
@@ -27,14 +29,14 @@ type localChallenges struct {
 	dialogues map[string]challengeLRU // by client: who has proved nothing yet pushes out others of that kind alone
 }
 
-type challengeLRU = *simplelru.LRU[string, *OpenChallenge] // by State
+type challengeLRU = *simplelru.LRU[string, *policy.OpenChallenge] // by State
 
-func newLocalChallenges(changes *atomic.Uint64) *localChallenges {
-	return &localChallenges{changes: changes, open: mustLRU[string, *OpenChallenge](maxChallenges), dialogues: make(map[string]challengeLRU)}
+func newChallenges(changes *atomic.Uint64) *challenges {
+	return &challenges{changes: changes, open: mustLRU[string, *policy.OpenChallenge](maxChallenges), dialogues: make(map[string]challengeLRU)}
 }
 
 // Put implements Challenges. A State is 128 random bits in printable form: some clients carry State as a C string.
-func (cs *localChallenges) Put(_ context.Context, c *OpenChallenge) (state string, err error) {
+func (cs *challenges) Put(_ context.Context, c *policy.OpenChallenge) (state string, err error) {
 	var b [16]byte
 	rand.Read(b[:])
 	state = hex.EncodeToString(b[:])
@@ -46,11 +48,11 @@ func (cs *localChallenges) Put(_ context.Context, c *OpenChallenge) (state strin
 }
 
 // add is called with mu held.
-func (cs *localChallenges) add(state string, c *OpenChallenge) {
+func (cs *challenges) add(state string, c *policy.OpenChallenge) {
 	lru := cs.open
 	if c.Dialogue != nil {
 		if lru = cs.dialogues[c.Client]; lru == nil {
-			lru = mustLRU[string, *OpenChallenge](maxDialogues)
+			lru = mustLRU[string, *policy.OpenChallenge](maxDialogues)
 			cs.dialogues[c.Client] = lru
 		}
 	}
@@ -58,7 +60,7 @@ func (cs *localChallenges) add(state string, c *OpenChallenge) {
 }
 
 // Take implements Challenges.
-func (cs *localChallenges) Take(_ context.Context, state, client, user string) (*OpenChallenge, error) {
+func (cs *challenges) Take(_ context.Context, state, client, user string) (*policy.OpenChallenge, error) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for _, lru := range []challengeLRU{cs.open, cs.dialogues[client]} {
@@ -80,7 +82,7 @@ func (cs *localChallenges) Take(_ context.Context, state, client, user string) (
 }
 
 // all calls f for each, the least recently used of a kind first. It is called with mu held.
-func (cs *localChallenges) all(f func(state string, c *OpenChallenge)) {
+func (cs *challenges) all(f func(state string, c *policy.OpenChallenge)) {
 	for _, lru := range slices.Concat([]challengeLRU{cs.open}, slices.Collect(maps.Values(cs.dialogues))) {
 		for _, state := range lru.Keys() {
 			if c, ok := lru.Peek(state); ok {
@@ -90,7 +92,7 @@ func (cs *localChallenges) all(f func(state string, c *OpenChallenge)) {
 	}
 }
 
-func (cs *localChallenges) len() (n int) {
+func (cs *challenges) len() (n int) {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for _, lru := range cs.dialogues {

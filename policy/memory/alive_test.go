@@ -1,4 +1,4 @@
-package policy
+package memory
 
 import (
 	"sync"
@@ -8,7 +8,7 @@ import (
 
 // TestAlive: a lock that is never given back is noticed, whichever it is.
 func TestAlive(t *testing.T) {
-	m := NewMemory(10)
+	m := New(10)
 	m.Alive()
 	for name, lock := range map[string]sync.Locker{
 		"approvals": &m.approvals.mu, "challenges": &m.challenges.mu, "guard": &m.guard.mu, "replays": &m.replays.mu,

@@ -1,4 +1,4 @@
-package policy
+package memory
 
 import (
 	"cmp"
@@ -8,37 +8,32 @@ import (
 	"sync/atomic"
 	"time"
 
+	"duoradiusd/policy"
+
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// PushLimits is [guard]: against a thief of a password who rings until the user gives in.
-type PushLimits struct {
-	Pushes   int           // unanswered or denied ones within...
-	Window   time.Duration // ...this time, then only a passcode counts...
-	Cooldown time.Duration // ...for this long; 0 turns the guard off
-}
-
-// localGuard is Guard inside this process.
-type localGuard struct {
+// guard is Guard inside this process.
+type guard struct {
 	changes *atomic.Uint64
 
 	mu     sync.Mutex                          // guards all below
 	pushes *simplelru.LRU[string, *pushRecord] // by the keys of a phone
-	localGuesses
+	guesses
 }
 
 // pushRecord is one phone's pushes that were not answered with a yes.
 type pushRecord struct {
 	failed []time.Time // newest last
 	until  time.Time   // of the cooldown
-	hold   Hold        // its reason
+	hold   policy.Hold // its reason
 }
 
-func newLocalGuard(changes *atomic.Uint64) *localGuard {
-	return &localGuard{
-		changes:      changes,
-		pushes:       mustLRU[string, *pushRecord](guardEntries),
-		localGuesses: newLocalGuesses(),
+func newGuard(changes *atomic.Uint64) *guard {
+	return &guard{
+		changes: changes,
+		pushes:  mustLRU[string, *pushRecord](guardEntries),
+		guesses: newGuesses(),
 	}
 }
 
@@ -50,21 +45,21 @@ func mustLRU[K comparable, V any](size int) *simplelru.LRU[K, V] {
 	return lru
 }
 
-// CoolingDown implements Guard.
-func (g *localGuard) CoolingDown(_ context.Context, phone Phone) (Hold, error) {
+// CoolingDown implements policy.Guard.
+func (g *guard) CoolingDown(_ context.Context, phone policy.Phone) (policy.Hold, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, key := range phone.Keys() {
 		if r, ok := g.pushes.Get(key); ok && time.Now().Before(r.until) {
-			return cmp.Or(r.hold, HoldUnanswered), nil
+			return cmp.Or(r.hold, policy.HoldUnanswered), nil
 		}
 	}
 	return "", nil
 }
 
-// PushEnded implements Guard.
-func (g *localGuard) PushEnded(_ context.Context, phone Phone, end PushEnd, limits PushLimits) error {
-	if limits.Cooldown <= 0 && end.hold() == "" {
+// PushEnded implements policy.Guard.
+func (g *guard) PushEnded(_ context.Context, phone policy.Phone, end policy.PushEnd, limits policy.PushLimits) error {
+	if limits.Cooldown <= 0 && end.Hold() == "" {
 		return nil
 	}
 	g.mu.Lock()
@@ -77,7 +72,7 @@ func (g *localGuard) PushEnded(_ context.Context, phone Phone, end PushEnd, limi
 }
 
 // pushEnded is called with mu held.
-func (g *localGuard) pushEnded(key string, end PushEnd, limits PushLimits, now time.Time) {
+func (g *guard) pushEnded(key string, end policy.PushEnd, limits policy.PushLimits, now time.Time) {
 	r, ok := g.pushes.Get(key)
 	if !ok {
 		r = &pushRecord{}
@@ -88,7 +83,7 @@ func (g *localGuard) pushEnded(key string, end PushEnd, limits PushLimits, now t
 		return
 	case limits.Cooldown <= 0:
 	case end.Status == "fraud":
-		r.coolDown(HoldUnanswered, now.Add(limits.Cooldown))
+		r.coolDown(policy.HoldUnanswered, now.Add(limits.Cooldown))
 	default:
 		recent := r.failed[:0]
 		for _, at := range r.failed {
@@ -99,45 +94,45 @@ func (g *localGuard) pushEnded(key string, end PushEnd, limits PushLimits, now t
 		r.failed = append(recent, now)
 		if limits.Pushes > 0 && len(r.failed) >= limits.Pushes {
 			r.failed = nil
-			r.coolDown(HoldUnanswered, now.Add(limits.Cooldown))
+			r.coolDown(policy.HoldUnanswered, now.Add(limits.Cooldown))
 		}
 	}
-	if hold := end.hold(); hold != "" {
-		r.coolDown(hold, now.Add(holdTime))
+	if hold := end.Hold(); hold != "" {
+		r.coolDown(hold, now.Add(policy.HoldTime))
 	}
 	g.pushes.Add(key, r)
 }
 
 // coolDown keeps the phone silent until then. It never shortens what is in force.
-func (r *pushRecord) coolDown(why Hold, until time.Time) {
+func (r *pushRecord) coolDown(why policy.Hold, until time.Time) {
 	if until.After(r.until) {
 		r.hold, r.until = why, until
 	}
 }
 
-func (g *localGuard) len() int {
+func (g *guard) len() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.pushes.Len() + g.persons.wrong.Len() + g.sources.wrong.Len()
 }
 
 // listPushes returns the phones that must not ring now.
-func (g *localGuard) listPushes(now time.Time) (list []GuardCount) {
+func (g *guard) listPushes(now time.Time) (list []policy.GuardCount) {
 	for _, key := range g.pushes.Keys() {
-		person, ok := strings.CutPrefix(key, personKeyPrefix)
+		person, ok := strings.CutPrefix(key, policy.PersonKeyPrefix)
 		if r, _ := g.pushes.Peek(key); ok && now.Before(r.until) {
-			list = append(list, GuardCount{Limit: LimitPushes, Person: person, HeldUntil: r.until})
+			list = append(list, policy.GuardCount{Limit: policy.LimitPushes, Person: person, HeldUntil: r.until})
 		}
 	}
 	return list
 }
 
 // clearPushes lets the phones of what ring again.
-func (g *localGuard) clearPushes(what GuardClear, now time.Time) (n int) {
+func (g *guard) clearPushes(what policy.GuardClear, now time.Time) (n int) {
 	if what.Person == "" {
 		return 0
 	}
-	for _, key := range (Phone{what.Duo, what.Person}).Keys() {
+	for _, key := range (policy.Phone{Duo: what.Duo, Person: what.Person}).Keys() {
 		r, ok := g.pushes.Peek(key)
 		if !ok {
 			continue

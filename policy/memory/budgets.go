@@ -1,6 +1,10 @@
-package policy
+package memory
 
-import "time"
+import (
+	"time"
+
+	"duoradiusd/policy"
+)
 
 // Budgets say when the budgets of a guess are whole again, and until when its source is known to the person. Zero times are
 // in the past.
@@ -12,20 +16,20 @@ type Budgets struct {
 }
 
 // Budgets returns what this process counts for a guess.
-func (g *localGuard) Budgets(guess Guess) (b Budgets) {
+func (g *guard) Budgets(guess policy.Guess) (b Budgets) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	known, _ := g.known.Peek(guess.Person)
 	b.KnownUntil = known[guess.Source]
-	b.Here, _ = g.persons.wrong.Peek(guess.key(true))
-	b.Elsewhere, _ = g.persons.wrong.Peek(guess.key(false))
+	b.Here, _ = g.persons.wrong.Peek(budgetOf(guess, true))
+	b.Elsewhere, _ = g.persons.wrong.Peek(budgetOf(guess, false))
 	b.Source, _ = g.sources.wrong.Peek(guess.Source)
 	return b
 }
 
 // Adopt takes what all processes together count for a guess in place of what this one does. Of a source it takes the higher
 // count: no process can lower it for the others.
-func (g *localGuard) Adopt(guess Guess, b Budgets) {
+func (g *guard) Adopt(guess policy.Guess, b Budgets) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
@@ -37,8 +41,8 @@ func (g *localGuard) Adopt(guess Guess, b Budgets) {
 		}
 	}
 	if guess.Person != "" {
-		set(guess.key(true), b.Here)
-		set(guess.key(false), b.Elsewhere)
+		set(budgetOf(guess, true), b.Here)
+		set(budgetOf(guess, false), b.Elsewhere)
 		if now.Before(b.KnownUntil) {
 			g.know(guess.Person, guess.Source, b.KnownUntil, now)
 		}
@@ -47,6 +51,3 @@ func (g *localGuard) Adopt(guess Guess, b Budgets) {
 		g.sources.wrong.Add(guess.Source, b.Source)
 	}
 }
-
-// Hold says why and for how long a phone must not ring after such an end; "" where it may, as far as this end goes.
-func (e PushEnd) Hold() (why Hold, life time.Duration) { return e.hold(), holdTime }

@@ -1,10 +1,12 @@
-package policy
+package memory
 
 import (
 	"context"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"duoradiusd/policy"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
@@ -14,26 +16,26 @@ const (
 	replayMarkLife = time.Hour
 )
 
-// localReplays is Replays inside this process.
-type localReplays struct {
+// replays is Replays inside this process.
+type replays struct {
 	changes *atomic.Uint64
 
 	mu    sync.Mutex // guards marks
-	marks *simplelru.LRU[RequestDigest, replayMark]
+	marks *simplelru.LRU[policy.RequestDigest, replayMark]
 }
 
 // replayMark says which transaction a request began, and when.
 type replayMark struct {
-	ID TransactionID
+	ID policy.TransactionID
 	At time.Time
 }
 
-func newLocalReplays(changes *atomic.Uint64) *localReplays {
-	return &localReplays{changes: changes, marks: mustLRU[RequestDigest, replayMark](replayMarks)}
+func newReplays(changes *atomic.Uint64) *replays {
+	return &replays{changes: changes, marks: mustLRU[policy.RequestDigest, replayMark](replayMarks)}
 }
 
 // Mark implements Replays.
-func (r *localReplays) Mark(_ context.Context, request RequestDigest, id TransactionID) error {
+func (r *replays) Mark(_ context.Context, request policy.RequestDigest, id policy.TransactionID) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.marks.Add(request, replayMark{id, time.Now()})
@@ -42,7 +44,7 @@ func (r *localReplays) Mark(_ context.Context, request RequestDigest, id Transac
 }
 
 // Seen implements Replays.
-func (r *localReplays) Seen(_ context.Context, request RequestDigest) (TransactionID, bool, error) {
+func (r *replays) Seen(_ context.Context, request policy.RequestDigest) (policy.TransactionID, bool, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	m, ok := r.marks.Peek(request)
@@ -52,7 +54,7 @@ func (r *localReplays) Seen(_ context.Context, request RequestDigest) (Transacti
 	return m.ID, true, nil
 }
 
-func (r *localReplays) len() int {
+func (r *replays) len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.marks.Len()

@@ -1,8 +1,10 @@
-package policy
+package memory
 
 import (
 	"context"
 	"time"
+
+	"duoradiusd/policy"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
@@ -17,8 +19,8 @@ const (
 	maxQueue    = 2048                // guesses that wait for a turn of one source; more would take the daemon's room from all
 )
 
-// localGuesses is the part of localGuard that counts guesses. Its owner guards it with a mutex.
-type localGuesses struct {
+// guesses is the part of guard that counts guesses. Its owner guards it with a mutex.
+type guesses struct {
 	persons   limiter[personKey]
 	sources   limiter[string]
 	lastWrong *simplelru.LRU[string, time.Time]            // by source
@@ -29,7 +31,7 @@ type localGuesses struct {
 
 // personKey is what a person's budget is for.
 type personKey struct {
-	Kind   GuessKind
+	Kind   policy.GuessKind
 	Person string
 	Source string // "" for all that are not known to the person
 }
@@ -43,8 +45,8 @@ type turn struct {
 	users int           // who wait for it or have it
 }
 
-func newLocalGuesses() localGuesses {
-	return localGuesses{
+func newGuesses() guesses {
+	return guesses{
 		persons:   newLimiter[personKey](guardEntries),
 		sources:   newLimiter[string](guardEntries),
 		lastWrong: mustLRU[string, time.Time](guardEntries),
@@ -54,17 +56,19 @@ func newLocalGuesses() localGuesses {
 	}
 }
 
-func (l GuessLimits) perPerson(kind GuessKind) budget { return budget{l.of(kind), l.Refill} }
-func (l GuessLimits) perSource() budget               { return budget{l.WrongPerSource, l.Refill} }
+func perPerson(l policy.GuessLimits, kind policy.GuessKind) budget {
+	return budget{l.Of(kind), l.Refill}
+}
+func perSource(l policy.GuessLimits) budget { return budget{l.WrongPerSource, l.Refill} }
 
 // isKnown reports whether Duo has allowed a login of this person from this source lately.
-func (g *localGuesses) isKnown(person, source string, now time.Time) bool {
+func (g *guesses) isKnown(person, source string, now time.Time) bool {
 	sources, _ := g.known.Get(person)
 	return now.Before(sources[source])
 }
 
-// key is the budget that a guess takes from.
-func (g Guess) key(known bool) personKey {
+// budgetOf is whose budget a guess takes from.
+func budgetOf(g policy.Guess, known bool) personKey {
 	k := personKey{g.Kind, g.Person, ""}
 	if known {
 		k.Source = g.Source
@@ -72,9 +76,9 @@ func (g Guess) key(known bool) personKey {
 	return k
 }
 
-// Admit implements Guard.
-func (g *localGuard) Admit(ctx context.Context, guess Guess) (Admission, error) {
-	a := Admission{Guess: guess}
+// Admit implements policy.Guard.
+func (g *guard) Admit(ctx context.Context, guess policy.Guess) (policy.Admission, error) {
+	a := policy.Admission{Guess: guess}
 	var queued *turn
 	for {
 		wait := g.try(&a, &queued)
@@ -89,14 +93,14 @@ func (g *localGuard) Admit(ctx context.Context, guess Guess) (Admission, error) 
 }
 
 // giveUp ends the wait of a guess whose reply is due, and says when one more may be admitted as it is now.
-func (g *localGuard) giveUp(a *Admission, queued *turn) {
+func (g *guard) giveUp(a *policy.Admission, queued *turn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.leaveTurn(*a, queued)
 	a.Turn = false
 	now := time.Now()
-	if a.Until = now.Add(a.Limits.Refill); a.Limit == LimitPerSource {
-		a.Until = g.sources.next(a.Source, a.Limits.perSource(), now)
+	if a.Until = now.Add(a.Limits.Refill); a.Limit == policy.LimitPerSource {
+		a.Until = g.sources.next(a.Source, perSource(a.Limits), now)
 	}
 }
 
@@ -108,7 +112,7 @@ type wait struct {
 }
 
 // over waits. It returns false when ctx ends first.
-func (w *wait) over(ctx context.Context, a *Admission) bool {
+func (w *wait) over(ctx context.Context, a *policy.Admission) bool {
 	if w.pause > 0 {
 		timer := time.NewTimer(w.pause)
 		defer timer.Stop()
@@ -131,12 +135,12 @@ func (w *wait) over(ctx context.Context, a *Admission) bool {
 
 // try admits a guess, or says what it is to wait for: nil where its person's budget is spent, or too many wait for the source's
 // turn. queued is the turn that it waits for or has.
-func (g *localGuard) try(a *Admission, queued **turn) *wait {
+func (g *guard) try(a *policy.Admission, queued **turn) *wait {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
 	a.Known = g.isKnown(a.Person, a.Source, now)
-	key, perPerson, perSource := a.key(a.Known), a.Limits.perPerson(a.Kind), a.Limits.perSource()
+	key, perPerson, perSource := budgetOf(a.Guess, a.Known), perPerson(a.Limits, a.Kind), perSource(a.Limits)
 	if a.Person != "" && g.persons.spent(key, perPerson, now) {
 		a.Limit, a.Until = limitOf(a.Kind), g.persons.next(key, perPerson, now)
 		g.leaveTurn(*a, *queued)
@@ -144,7 +148,7 @@ func (g *localGuard) try(a *Admission, queued **turn) *wait {
 		return nil
 	}
 	if !a.Known && g.sources.spent(a.Source, perSource, now) {
-		a.Limit = LimitPerSource
+		a.Limit = policy.LimitPerSource
 		if *queued == nil {
 			if t := g.turns[a.Source]; t != nil && t.users >= maxQueue {
 				a.Until = g.sources.next(a.Source, perSource, now)
@@ -174,15 +178,15 @@ func (g *localGuard) try(a *Admission, queued **turn) *wait {
 	return nil
 }
 
-func limitOf(kind GuessKind) string {
-	if kind == GuessPasscode {
-		return LimitPasscodes
+func limitOf(kind policy.GuessKind) string {
+	if kind == policy.GuessPasscode {
+		return policy.LimitPasscodes
 	}
-	return LimitPasswords
+	return policy.LimitPasswords
 }
 
 // joinTurn is called with mu held.
-func (g *localGuesses) joinTurn(source string) *turn {
+func (g *guesses) joinTurn(source string) *turn {
 	t := g.turns[source]
 	if t == nil {
 		t = &turn{taken: make(chan struct{}, 1)}
@@ -193,7 +197,7 @@ func (g *localGuesses) joinTurn(source string) *turn {
 }
 
 // leaveTurn is called with mu held.
-func (g *localGuesses) leaveTurn(a Admission, t *turn) {
+func (g *guesses) leaveTurn(a policy.Admission, t *turn) {
 	if t == nil {
 		return
 	}
@@ -205,27 +209,27 @@ func (g *localGuesses) leaveTurn(a Admission, t *turn) {
 	}
 }
 
-// Settle implements Guard.
-func (g *localGuard) Settle(_ context.Context, a Admission, result GuessResult) error {
+// Settle implements policy.Guard.
+func (g *guard) Settle(_ context.Context, a policy.Admission, result policy.GuessResult) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
 	if !a.Admitted {
 		a.Known = g.isKnown(a.Person, a.Source, now)
 	}
-	key := a.key(a.Known)
+	key := budgetOf(a.Guess, a.Known)
 	if a.Admitted && a.Person != "" {
 		g.persons.checked(key)
-		if result == GuessWrong || result == GuessAskedBack {
-			g.persons.spend(key, a.Limits.perPerson(a.Kind), now)
+		if result == policy.GuessWrong || result == policy.GuessAskedBack {
+			g.persons.spend(key, perPerson(a.Limits, a.Kind), now)
 		}
 	}
 	switch result {
-	case GuessRight:
+	case policy.GuessRight:
 		g.persons.clear(key, now)
 		g.creditSource(a.Guess, now)
-	case GuessWrong:
-		g.sources.spend(a.Source, a.Limits.perSource(), now)
+	case policy.GuessWrong:
+		g.sources.spend(a.Source, perSource(a.Limits), now)
 		g.lastWrong.Add(a.Source, now)
 	}
 	if a.Turn {
@@ -236,23 +240,23 @@ func (g *localGuard) Settle(_ context.Context, a Admission, result GuessResult) 
 }
 
 // creditSource gives a source one wrong guess back, once a day for each person: where many log in, many mistype.
-func (g *localGuesses) creditSource(guess Guess, now time.Time) {
+func (g *guesses) creditSource(guess policy.Guess, now time.Time) {
 	c := credit{guess.Person, guess.Source}
 	if given, ok := g.credits.Get(c); guess.Person == "" || ok && now.Sub(given) < creditEvery {
 		return
 	}
-	if g.sources.credit(guess.Source, guess.Limits.perSource(), now) {
+	if g.sources.credit(guess.Source, perSource(guess.Limits), now) {
 		g.credits.Add(c, now)
 	}
 }
 
-// Know implements Guard.
-func (g *localGuard) Know(_ context.Context, guess Guess) error {
+// Know implements policy.Guard.
+func (g *guard) Know(_ context.Context, guess policy.Guess) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	guess.Kind = GuessPasscode
-	g.persons.clear(guess.key(g.isKnown(guess.Person, guess.Source, now)), now)
+	guess.Kind = policy.GuessPasscode
+	g.persons.clear(budgetOf(guess, g.isKnown(guess.Person, guess.Source, now)), now)
 	g.creditSource(guess, now)
 	g.know(guess.Person, guess.Source, now.Add(knownFor), now)
 	g.changes.Add(1)
@@ -260,7 +264,7 @@ func (g *localGuard) Know(_ context.Context, guess Guess) error {
 }
 
 // know is called with mu held. Of too many sources those go that were known the longest.
-func (g *localGuesses) know(person, source string, until, now time.Time) {
+func (g *guesses) know(person, source string, until, now time.Time) {
 	sources, ok := g.known.Get(person)
 	if !ok {
 		sources = make(map[string]time.Time, 1)
@@ -283,20 +287,24 @@ func (g *localGuesses) know(person, source string, until, now time.Time) {
 	}
 }
 
-// List implements Guard.
-func (g *localGuard) List(_ context.Context, limits GuessLimits) (list []GuardCount, err error) {
+// List implements policy.Guard.
+func (g *guard) List(_ context.Context, limits policy.GuessLimits) (list []policy.GuardCount, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
 	for _, key := range g.persons.wrong.Keys() {
-		b := limits.perPerson(key.Kind)
+		b := perPerson(limits, key.Kind)
 		if n := g.persons.count(key, b, now); n > 0 {
-			list = append(list, GuardCount{limitOf(key.Kind), key.Person, key.Source, n, heldUntil(g.persons.next(key, b, now), now)})
+			list = append(list, policy.GuardCount{
+				Limit: limitOf(key.Kind), Person: key.Person, Source: key.Source, Count: n, HeldUntil: heldUntil(g.persons.next(key, b, now), now),
+			})
 		}
 	}
 	for _, source := range g.sources.wrong.Keys() {
-		if n := g.sources.count(source, limits.perSource(), now); n > 0 {
-			list = append(list, GuardCount{LimitPerSource, "", source, n, heldUntil(g.sources.next(source, limits.perSource(), now), now)})
+		if n := g.sources.count(source, perSource(limits), now); n > 0 {
+			list = append(list, policy.GuardCount{
+				Limit: policy.LimitPerSource, Source: source, Count: n, HeldUntil: heldUntil(g.sources.next(source, perSource(limits), now), now),
+			})
 		}
 	}
 	return append(list, g.listPushes(now)...), nil
@@ -309,8 +317,8 @@ func heldUntil(next, now time.Time) time.Time {
 	return next
 }
 
-// Clear implements Guard.
-func (g *localGuard) Clear(_ context.Context, what GuardClear) (n int, err error) {
+// Clear implements policy.Guard.
+func (g *guard) Clear(_ context.Context, what policy.GuardClear) (n int, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()

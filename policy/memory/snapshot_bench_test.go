@@ -1,4 +1,4 @@
-package policy
+package memory
 
 import (
 	"bytes"
@@ -9,15 +9,17 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"duoradiusd/policy"
 )
 
 // crowded remembers n approvals.
 func crowded(n int) *Memory {
-	m := NewMemory(n)
+	m := New(n)
 	now := time.Now()
 	for i := range n {
-		m.approvals.add(ApprovalKey{User: fmt.Sprintf("firstname.lastname%d", i), Duo: Identity{Username: fmt.Sprintf("firstname.lastname%d", i)},
-			Application: "DIXXXXXXXXXXXXXXXXXX", Service: "vpn", IP: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}, FactorPush, now, 8*time.Hour)
+		m.approvals.add(policy.ApprovalKey{User: fmt.Sprintf("firstname.lastname%d", i), Duo: policy.Identity{Username: fmt.Sprintf("firstname.lastname%d", i)},
+			Application: "DIXXXXXXXXXXXXXXXXXX", Service: "vpn", IP: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}, policy.FactorPush, now, 8*time.Hour)
 	}
 	return m
 }
@@ -41,13 +43,13 @@ func BenchmarkSave(b *testing.B) {
 
 // BenchmarkSavePending is how long twenty thousand pushes on phones hold up all others.
 func BenchmarkSavePending(b *testing.B) {
-	m := NewMemory(1)
+	m := New(1)
 	for i := range 20_000 {
 		user := fmt.Sprintf("firstname.lastname%d", i)
-		_, _, err := m.Transactions.Claim(b.Context(), NewTransaction{
-			Transaction: Transaction{Phone: Phone{Duo: Identity{Username: user}, Person: user}, Name: user, Factor: FactorPush, Txid: fmt.Sprintf("%032x", i), Began: true},
-			Key:         JoinKey{Client: "vpn", User: user, IP: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})},
-			Account:     Account{Groups: []string{"staff", "vpn-users"}},
+		_, _, err := m.transactions.Claim(b.Context(), policy.NewTransaction{
+			Transaction: policy.Transaction{Phone: policy.Phone{Duo: policy.Identity{Username: user}, Person: user}, Name: user, Factor: policy.FactorPush, Txid: fmt.Sprintf("%032x", i), Began: true},
+			Key:         policy.JoinKey{Client: "vpn", User: user, IP: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})},
+			Account:     policy.Account{Groups: []string{"staff", "vpn-users"}},
 		})
 		if err != nil {
 			b.Fatal(err)
@@ -72,8 +74,8 @@ func BenchmarkRestore(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		m := NewMemory(n)
-		if err := m.Restore(bytes.NewReader(saved.Bytes()), nil, PushLimits{}); err != nil || m.approvals.len() != n {
+		m := New(n)
+		if _, err := m.Restore(bytes.NewReader(saved.Bytes()), nothing, policy.PushLimits{}); err != nil || m.approvals.len() != n {
 			b.Fatal(err)
 		}
 	}
@@ -96,14 +98,14 @@ func BenchmarkLoginWhileSaving(b *testing.B) {
 					}
 				}
 			}()
-			p := New(Settings{BindTo: []Binding{BindService, BindUserIP}}, m)
-			a := Attempt{Client: &Client{Name: "vpn", Service: "vpn", Application: "DIXXXXXXXXXXXXXXXXXX", Remember: 8 * time.Hour},
+			p := policy.New(policy.Settings{BindTo: []policy.Binding{policy.BindService, policy.BindUserIP}}, m.Runtime())
+			a := policy.Attempt{Client: &policy.Client{Name: "vpn", Service: "vpn", Application: "DIXXXXXXXXXXXXXXXXXX", Remember: 8 * time.Hour},
 				User: "firstname.lastname77", UserIP: netip.MustParseAddr("10.0.0.77"), Authentic: true}
 			var took []time.Duration
 			for b.Loop() {
 				start := time.Now()
-				if v := p.Decide(context.Background(), a); v.Reason != ReasonRemembered {
-					b.Fatal(line(v))
+				if v := p.Decide(context.Background(), a); v.Reason != policy.ReasonRemembered {
+					b.Fatal(v.Reason)
 				}
 				took = append(took, time.Since(start))
 			}

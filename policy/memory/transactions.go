@@ -1,4 +1,4 @@
-package policy
+package memory
 
 import (
 	"context"
@@ -8,51 +8,50 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"duoradiusd/policy"
 )
 
 const (
 	// lateAnswer is how long the answer of a transaction that nobody waited for any more is kept for the user's next try.
 	lateAnswer = 30 * time.Second
 
-	// ringingTime is how long a phone rings on when nobody hears of its answer (https://duo.com/docs/authapi: 60 seconds).
-	ringingTime = time.Minute
-
 	// maxTransactions bounds what abandoned logins leave behind for the rest of a minute.
 	maxTransactions = 1 << 15
 )
 
 var (
-	errTooMany         = fmt.Errorf("%w: too many transactions are live", ErrUnavailable)
+	errTooMany         = fmt.Errorf("%w: too many transactions are live", policy.ErrUnavailable)
 	errTransactionGone = errors.New("policy: nothing is known of this transaction any more")
 )
 
-// localTransactions is Transactions inside this process.
-type localTransactions struct {
+// transactions is Transactions inside this process.
+type transactions struct {
 	changes *atomic.Uint64
 	repeats time.Duration // how long an answer is given again; tests set 0
 
 	mu      sync.Mutex // guards all below, and what is in the transactions
-	byID    map[TransactionID]*localTransaction
-	byKey   map[JoinKey]joinable
-	ringing map[ringKey]*localTransaction // at most one of each at a time
-	live    int                           // transactions that are not over
+	byID    map[policy.TransactionID]*transaction
+	byKey   map[policy.JoinKey]joinable
+	ringing map[ringKey]*transaction // at most one of each at a time
+	live    int                      // transactions that are not over
 	joins   uint64
 }
 
-// localTransaction is a Transaction and what else this process knows of it.
-type localTransaction struct {
-	Transaction
-	keys     []JoinKey     // under which it can be joined
-	failure  error         // instead of Result
-	given    time.Time     // when the first was given the answer; zero: nobody was
-	repeated bool          // another was given the same allow again
-	done     chan struct{} // closed when Result and failure are final
+// transaction is a Transaction and what else this process knows of it.
+type transaction struct {
+	policy.Transaction
+	keys     []policy.JoinKey // under which it can be joined
+	failure  error            // instead of Result
+	given    time.Time        // when the first was given the answer; zero: nobody was
+	repeated bool             // another was given the same allow again
+	done     chan struct{}    // closed when Result and failure are final
 }
 
 // joinable is a transaction as the logins of one key join it.
 type joinable struct {
-	*localTransaction
-	account Account // what the first factor of the login with this key said
+	*transaction
+	account policy.Account // what the first factor of the login with this key said
 }
 
 // ringKey is one key of a phone, and whether it rings or receives codes by SMS.
@@ -61,39 +60,39 @@ type ringKey struct {
 	sms   bool
 }
 
-func ringKeys(p Phone, sms bool) (keys [2]ringKey) {
+func ringKeys(p policy.Phone, sms bool) (keys [2]ringKey) {
 	for i, key := range p.Keys() {
 		keys[i] = ringKey{key, sms}
 	}
 	return keys
 }
 
-func (t *localTransaction) ringKeys() [2]ringKey { return ringKeys(t.Phone, t.Factor == FactorSMS) }
+func (t *transaction) ringKeys() [2]ringKey { return ringKeys(t.Phone, t.Factor == policy.FactorSMS) }
 
-func newLocalTransactions(changes *atomic.Uint64) *localTransactions {
-	return &localTransactions{
+func newTransactions(changes *atomic.Uint64) *transactions {
+	return &transactions{
 		changes: changes,
 		repeats: lateAnswer,
-		byID:    make(map[TransactionID]*localTransaction),
-		byKey:   make(map[JoinKey]joinable),
-		ringing: make(map[ringKey]*localTransaction),
+		byID:    make(map[policy.TransactionID]*transaction),
+		byKey:   make(map[policy.JoinKey]joinable),
+		ringing: make(map[ringKey]*transaction),
 	}
 }
 
 // Find implements Transactions.
-func (ts *localTransactions) Find(_ context.Context, key JoinKey, began time.Time) (Join, bool, error) {
+func (ts *transactions) Find(_ context.Context, key policy.JoinKey, began time.Time) (policy.Join, bool, error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	found, repeated, ok := ts.find(key, began)
 	if !ok {
-		return Join{}, false, nil
+		return policy.Join{}, false, nil
 	}
-	return Join{found.Transaction, found.account, repeated}, true, nil
+	return policy.Join{Transaction: found.Transaction, Account: found.account, Repeated: repeated}, true, nil
 }
 
 // find is called with mu held. repeated says that the answer was given to another login before. An allow is given once
 // more, because the reply to the first may be lost; the user's no answers all who ask soon.
-func (ts *localTransactions) find(key JoinKey, began time.Time) (found joinable, repeated, ok bool) {
+func (ts *transactions) find(key policy.JoinKey, began time.Time) (found joinable, repeated, ok bool) {
 	t, ok := ts.byKey[key]
 	now := time.Now()
 	switch {
@@ -104,7 +103,7 @@ func (ts *localTransactions) find(key JoinKey, began time.Time) (found joinable,
 		return joinable{}, false, false
 	case t.given.IsZero() && now.Sub(t.Ended) < lateAnswer && t.Result.Status != "timeout":
 		t.given = now
-	case !ts.repeatable(t.localTransaction, now):
+	case !ts.repeatable(t.transaction, now):
 		return joinable{}, false, false
 	default:
 		repeated, t.repeated = true, true
@@ -114,8 +113,8 @@ func (ts *localTransactions) find(key JoinKey, began time.Time) (found joinable,
 }
 
 // repeatable reports, with mu held, whether the answer may be given again.
-func (ts *localTransactions) repeatable(t *localTransaction, now time.Time) bool {
-	if t.given.IsZero() || now.Sub(t.given) >= ts.repeats || !t.Factor.rings() || !t.Fresh {
+func (ts *transactions) repeatable(t *transaction, now time.Time) bool {
+	if t.given.IsZero() || now.Sub(t.given) >= ts.repeats || !t.Factor.Rings() || !t.Fresh {
 		return false
 	}
 	switch t.Result.Status {
@@ -128,7 +127,7 @@ func (ts *localTransactions) repeatable(t *localTransaction, now time.Time) bool
 }
 
 // endRepeats takes care that no allow of these phones is given to another login: their approvals are forgotten.
-func (ts *localTransactions) endRepeats(which func(Phone) bool) {
+func (ts *transactions) endRepeats(which func(policy.Phone) bool) {
 	if ts == nil {
 		return
 	}
@@ -146,14 +145,14 @@ func (ts *localTransactions) endRepeats(which func(Phone) bool) {
 }
 
 // Rings implements Transactions.
-func (ts *localTransactions) Rings(_ context.Context, p Phone, began time.Time) (bool, error) {
+func (ts *transactions) Rings(_ context.Context, p policy.Phone, began time.Time) (bool, error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	return ts.rings(ringKeys(p, false), began), nil
 }
 
 // rings is called with mu held.
-func (ts *localTransactions) rings(keys [2]ringKey, began time.Time) bool {
+func (ts *transactions) rings(keys [2]ringKey, began time.Time) bool {
 	for _, key := range keys {
 		t := ts.ringing[key]
 		if t != nil && (!t.over() || began.Before(t.Ended) || time.Now().Before(t.Quiet)) {
@@ -164,44 +163,44 @@ func (ts *localTransactions) rings(keys [2]ringKey, began time.Time) bool {
 }
 
 // Claim implements Transactions.
-func (ts *localTransactions) Claim(_ context.Context, n NewTransaction) (Transaction, Claim, error) {
+func (ts *transactions) Claim(_ context.Context, n policy.NewTransaction) (policy.Transaction, policy.Claim, error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	if t, repeated, ok := ts.find(n.Key, n.LoginBegan); ok && !repeated {
-		return t.Transaction, ClaimJoined, nil
+		return t.Transaction, policy.ClaimJoined, nil
 	}
-	t := &localTransaction{Transaction: n.Transaction, done: make(chan struct{})}
-	if t.Factor.reachesPhone() && ts.rings(t.ringKeys(), n.LoginBegan) {
-		return Transaction{}, ClaimPhoneRings, nil
+	t := &transaction{Transaction: n.Transaction, done: make(chan struct{})}
+	if t.Factor.ReachesPhone() && ts.rings(t.ringKeys(), n.LoginBegan) {
+		return policy.Transaction{}, policy.ClaimPhoneRings, nil
 	}
 	if ts.live >= maxTransactions {
-		return Transaction{}, 0, errTooMany
+		return policy.Transaction{}, 0, errTooMany
 	}
 	if t.ID == "" {
-		t.ID, t.Start = TransactionID(rand.Text()), time.Now()
+		t.ID, t.Start = policy.TransactionID(rand.Text()), time.Now()
 	}
 	ts.live++
 	ts.byID[t.ID] = t
 	ts.addKey(t, n.Key, n.Account)
-	if t.Factor.reachesPhone() {
+	if t.Factor.ReachesPhone() {
 		ts.rung(t)
 	}
 	ts.changes.Add(1)
-	return t.Transaction, ClaimOwned, nil
+	return t.Transaction, policy.ClaimOwned, nil
 }
 
 // Own implements Transactions: nobody else can take over what is in this process.
-func (ts *localTransactions) Own(ctx context.Context, _ TransactionID) context.Context { return ctx }
+func (ts *transactions) Own(ctx context.Context, _ policy.TransactionID) context.Context { return ctx }
 
 // rung is called with mu held.
-func (ts *localTransactions) rung(t *localTransaction) {
+func (ts *transactions) rung(t *transaction) {
 	for _, key := range t.ringKeys() {
 		ts.ringing[key] = t
 	}
 }
 
 // AddKey implements Transactions.
-func (ts *localTransactions) AddKey(_ context.Context, id TransactionID, key JoinKey, account Account) error {
+func (ts *transactions) AddKey(_ context.Context, id policy.TransactionID, key policy.JoinKey, account policy.Account) error {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	if t := ts.byID[id]; t != nil && !t.over() {
@@ -212,7 +211,7 @@ func (ts *localTransactions) AddKey(_ context.Context, id TransactionID, key Joi
 }
 
 // addKey is called with mu held. Without the user's address nobody can join.
-func (ts *localTransactions) addKey(t *localTransaction, key JoinKey, account Account) {
+func (ts *transactions) addKey(t *transaction, key policy.JoinKey, account policy.Account) {
 	if key.IP.IsValid() {
 		ts.byKey[key] = joinable{t, account}
 		t.keys = append(t.keys, key)
@@ -220,7 +219,7 @@ func (ts *localTransactions) addKey(t *localTransaction, key JoinKey, account Ac
 }
 
 // Started implements Transactions.
-func (ts *localTransactions) Started(_ context.Context, id TransactionID, txid string) error {
+func (ts *transactions) Started(_ context.Context, id policy.TransactionID, txid string) error {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	if t := ts.byID[id]; t != nil {
@@ -231,7 +230,7 @@ func (ts *localTransactions) Started(_ context.Context, id TransactionID, txid s
 }
 
 // Finish implements Transactions.
-func (ts *localTransactions) Finish(_ context.Context, id TransactionID, result AuthResult, failure error) error {
+func (ts *transactions) Finish(_ context.Context, id policy.TransactionID, result policy.AuthResult, failure error) error {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	t := ts.byID[id]
@@ -242,8 +241,8 @@ func (ts *localTransactions) Finish(_ context.Context, id TransactionID, result 
 	if result.Txid != "" {
 		t.Txid = result.Txid
 	}
-	if failure != nil && t.Factor.rings() && !t.neverBegan() {
-		t.Quiet = t.Start.Add(ringingTime)
+	if failure != nil && t.Factor.Rings() && !t.neverBegan() {
+		t.Quiet = t.Start.Add(policy.RingingTime)
 	}
 	close(t.done)
 	ts.live--
@@ -253,12 +252,12 @@ func (ts *localTransactions) Finish(_ context.Context, id TransactionID, result 
 }
 
 // Wait implements Transactions. The answer is given to everybody who waits for it, else to the first who comes soon.
-func (ts *localTransactions) Wait(ctx context.Context, id TransactionID, givenUp func() bool) (AuthResult, error) {
+func (ts *transactions) Wait(ctx context.Context, id policy.TransactionID, givenUp func() bool) (policy.AuthResult, error) {
 	ts.mu.Lock()
 	t := ts.byID[id]
 	ts.mu.Unlock()
 	if t == nil {
-		return AuthResult{}, errTransactionGone
+		return policy.AuthResult{}, errTransactionGone
 	}
 	select {
 	case <-t.done:
@@ -268,10 +267,10 @@ func (ts *localTransactions) Wait(ctx context.Context, id TransactionID, givenUp
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	if !t.over() {
-		return AuthResult{Txid: t.Txid}, context.Cause(ctx)
+		return policy.AuthResult{Txid: t.Txid}, context.Cause(ctx)
 	}
-	if context.Cause(ctx) == ErrAbandoned { // nobody hears this login's answer: it is left for the next
-		return AuthResult{Txid: t.Txid}, ErrAbandoned
+	if context.Cause(ctx) == policy.ErrAbandoned { // nobody hears this login's answer: it is left for the next
+		return policy.AuthResult{Txid: t.Txid}, policy.ErrAbandoned
 	}
 	if t.given.IsZero() && heard {
 		t.given = time.Now()
@@ -281,17 +280,17 @@ func (ts *localTransactions) Wait(ctx context.Context, id TransactionID, givenUp
 }
 
 // Get implements Transactions.
-func (ts *localTransactions) Get(_ context.Context, id TransactionID) (Transaction, bool, error) {
+func (ts *transactions) Get(_ context.Context, id policy.TransactionID) (policy.Transaction, bool, error) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	t := ts.byID[id]
 	if t == nil {
-		return Transaction{}, false, nil
+		return policy.Transaction{}, false, nil
 	}
 	return t.Transaction, true, nil
 }
 
-func (t *localTransaction) over() bool {
+func (t *transaction) over() bool {
 	select {
 	case <-t.done:
 		return true
@@ -301,11 +300,11 @@ func (t *localTransaction) over() bool {
 }
 
 // neverBegan reports whether Duo said so itself; when its answer is lost the phone may ring all the same.
-func (t *localTransaction) neverBegan() bool {
-	return !t.Began && (errors.Is(t.failure, ErrRefused) || errors.Is(t.failure, ErrMisconfigured))
+func (t *transaction) neverBegan() bool {
+	return !t.Began && (errors.Is(t.failure, policy.ErrRefused) || errors.Is(t.failure, policy.ErrMisconfigured))
 }
 
-func (ts *localTransactions) forgetAfter(t *localTransaction, after time.Duration) {
+func (ts *transactions) forgetAfter(t *transaction, after time.Duration) {
 	time.AfterFunc(after, func() {
 		ts.mu.Lock()
 		defer ts.mu.Unlock()
@@ -314,10 +313,10 @@ func (ts *localTransactions) forgetAfter(t *localTransaction, after time.Duratio
 }
 
 // forget is called with mu held.
-func (ts *localTransactions) forget(t *localTransaction) {
+func (ts *transactions) forget(t *transaction) {
 	delete(ts.byID, t.ID)
 	for _, key := range t.keys {
-		if ts.byKey[key].localTransaction == t {
+		if ts.byKey[key].transaction == t {
 			delete(ts.byKey, key)
 		}
 	}
@@ -328,8 +327,8 @@ func (ts *localTransactions) forget(t *localTransaction) {
 	}
 }
 
-func (ts *localTransactions) counts() Counts {
+func (ts *transactions) counts() Counts {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	return Counts{Transactions: ts.live, Joins: ts.joins}
+	return Counts{Transactions: ts.live, Kept: len(ts.byID), Joins: ts.joins}
 }

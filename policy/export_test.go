@@ -1,0 +1,67 @@
+package policy
+
+import (
+	"context"
+	"time"
+)
+
+// The tests of logins stand outside of this package, because they use policy/memory, which imports it. They see these of
+// its inside.
+
+const (
+	AskedLate        = askedLate
+	ChallengeRounds  = challengeRounds
+	LateLimit        = lateLimit
+	MaxName          = maxName
+	MaxPrompts       = maxPrompts
+	TransactionLimit = transactionLimit
+)
+
+type PanicError = panicError
+
+var (
+	FoldGroup  = foldGroup
+	ParseField = parseField
+	SplitField = splitField
+)
+
+// KeysOf returns the keys of an attempt.
+func (p *Policy) KeysOf(a Attempt) (JoinKey, ApprovalKey) {
+	l := &login{Policy: p, Attempt: a}
+	l.setName(a.User)
+	return l.joinKey(), l.approvalKey()
+}
+
+// Remember remembers an attempt as if Duo had allowed its push now.
+func (p *Policy) Remember(ctx context.Context, a Attempt) {
+	l := login{Policy: p, Attempt: a}
+	l.setName(a.User)
+	l.applyRules()
+	l.remember(ctx, FactorPush)
+}
+
+// AttributesOf returns what an Access-Accept of an attempt carries, after a first factor that says this of the person.
+func (p *Policy) AttributesOf(a Attempt, account Account) ([]Attribute, error) {
+	l := login{Policy: p, Attempt: a}
+	if !l.setName(a.User) || !l.setAccount(account) {
+		panic("no name")
+	}
+	if account.Unproven {
+		l.proof = ProofNoneButAsk
+	}
+	return l.attributes()
+}
+
+// FirstRule returns the index of the first rule that fits a signed attempt of a user in these groups.
+func (p *Policy) FirstRule(user string, groups Groups, a *Attempt, now time.Time) int {
+	_, at := p.rules.first(&ruleFacts{user: user, groups: membership(groups), attempt: a, signed: true, now: now})
+	return at
+}
+
+// Groups are the groups of an account, ready for FirstRule.
+type Groups membership
+
+func GroupsOf(account Account) Groups { return Groups(membershipOf(account)) }
+
+// Again returns a new Policy of the same settings.
+func (p *Policy) Again() *Policy { return New(p.settings, p.runtime) }

@@ -1,0 +1,14 @@
+// Package memory is the state of logins inside one process: the five stores that package policy declares, and the snapshot
+// of them that survives a restart.
+//
+//	policy.Stores ─┬─ Approvals     approvals.go     an LRU of what Duo has allowed
+//	               ├─ Transactions  transactions.go  pushes, calls and passcode checks that are live or just over
+//	               ├─ Challenges    challenges.go    who is to answer an Access-Challenge
+//	               ├─ Guard         guard.go         wrong guesses (guesses.go, limiter.go), pushes without a yes
+//	               └─ Replays       replays.go       which request began which transaction
+//
+//	Memory.Save ──▶ Snapshot (snapshot.go) ──▶ Memory.Restore, in the next run
+//
+// Each store has a mutex of its own. None waits for another store or for the network; only Guard.Admit and
+// Transactions.Wait wait, for other logins and for Duo's answer. Every store is bounded.
+package memory

@@ -1,0 +1,237 @@
+package memory
+
+import (
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"duoradiusd/policy"
+)
+
+// Snapshot is what of a Memory survives a restart. It holds what a login is half-way with, a typed passcode perhaps, and
+// the key of the digests: whoever keeps it must encrypt it. In all lists of an LRU the least recently used comes first.
+type Snapshot struct {
+	head
+	Approvals [][]savedApproval // they follow the head in lists of their own, up to an empty one
+}
+
+// head is what a snapshot begins with.
+type head struct {
+	Written      time.Time
+	DigestKey    [32]byte
+	Transactions []savedTransaction
+	Challenges   []savedChallenge
+	Pushes       []savedPushes
+	Guesses      savedGuesses
+	Replays      []savedReplay
+}
+
+type savedApproval struct {
+	policy.ApprovalKey
+	Factor   policy.Factor
+	At, Used int64 // Unix time, in nanoseconds
+	Lifetime time.Duration
+	Uses     int
+}
+
+type savedChallenge struct {
+	State string
+	policy.OpenChallenge
+}
+
+type savedReplay struct {
+	Request policy.RequestDigest
+	replayMark
+}
+
+const (
+	maxSnapshot = 1 << 28         // octets that Restore reads
+	maxSaved    = maxSnapshot / 4 // octets of approvals that Save writes, more or less: those of half a million logins
+)
+
+// clockSlack is how far a clock may be set back between two runs.
+const clockSlack = time.Minute
+
+// Save writes what survives a restart: approvals, challenges, what the guard counted, and the transactions that a user's
+// next try may join. It holds secrets: w must encrypt.
+func (m *Memory) Save(w io.Writer) error {
+	if err := m.snapshot().Encode(w); err != nil {
+		return fmt.Errorf("memory: encode what is remembered: %w", err)
+	}
+	return nil
+}
+
+// snapshot takes the transactions first: one that ends meanwhile is asked again after a restart, and no approval is saved
+// that a report of fraud has taken away.
+func (m *Memory) snapshot() *Snapshot {
+	s := &Snapshot{head: head{Written: time.Now(), DigestKey: m.key}}
+	s.Transactions = m.transactions.save()
+	s.Challenges = m.challenges.save()
+	s.Replays = m.replays.save()
+	m.guard.save(&s.head)
+	s.Approvals = m.approvals.save()
+	return s
+}
+
+// Restore puts what Save wrote into m, which nobody uses yet. It returns the transactions that are still live: those of the
+// run before that canResume says can be asked for their answers. After an error nobody is remembered. What lies in the
+// future was written by a clock that was wrong: it counts against a user, but for none.
+func (m *Memory) Restore(r io.Reader, canResume func(policy.Transaction) bool, limits policy.PushLimits) (live []policy.Transaction, err error) {
+	s, err := Decode(r)
+	if err != nil {
+		return nil, fmt.Errorf("memory: decode what was remembered: %w", err)
+	}
+	now := time.Now()
+	m.guard.restore(&s.head, limits, now)
+	if s.Written.After(now.Add(clockSlack)) {
+		return nil, errors.New("memory: what was remembered is of a later time than now")
+	}
+	if !m.shared {
+		m.key = s.DigestKey
+	}
+	for _, list := range s.Approvals {
+		m.approvals.restore(list, now)
+	}
+	live = m.transactions.restore(s.Transactions, canResume, now)
+	m.challenges.restore(s.Challenges, now)
+	m.replays.restore(s.Replays, now)
+	return live, nil
+}
+
+// Encode writes s as Decode reads it.
+func (s *Snapshot) Encode(w io.Writer) error {
+	out := gob.NewEncoder(w)
+	if err := out.Encode(s.head); err != nil {
+		return err
+	}
+	for _, list := range append(s.Approvals, nil) {
+		if err := out.Encode(list); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Decode reads what Encode wrote. It takes a panic for a wrong form: encoding/gob promises nothing for what another wrote.
+func Decode(r io.Reader) (s *Snapshot, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s, err = nil, fmt.Errorf("panic: %v", p)
+		}
+	}()
+	in := gob.NewDecoder(io.LimitReader(r, maxSnapshot))
+	s = new(Snapshot)
+	if err := in.Decode(&s.head); err != nil {
+		return nil, err
+	}
+	for {
+		var list []savedApproval
+		if err := in.Decode(&list); err != nil {
+			return nil, err
+		}
+		if len(list) == 0 {
+			return s, nil
+		}
+		s.Approvals = append(s.Approvals, list)
+	}
+}
+
+// earlier returns t, or limit where t is later than that.
+func earlier(t, limit time.Time) time.Time {
+	if t.After(limit) {
+		return limit
+	}
+	return t
+}
+
+// save returns the approvals, some at a time so that it holds up no login for long, the least recently used first. Of too
+// many it leaves those out.
+func (a *approvals) save() (lists [][]savedApproval) {
+	a.mu.Lock()
+	keys := a.lru.Keys()
+	a.mu.Unlock()
+	now, from := time.Now(), len(keys)
+	for room := maxSaved; from > 0; from-- {
+		if room -= sizeOf(keys[from-1]); room < 0 {
+			break
+		}
+	}
+	for some := range slices.Chunk(keys[from:], listedAtOnce) {
+		if list := a.saveSome(some, now); len(list) > 0 {
+			lists = append(lists, list)
+		}
+	}
+	return lists
+}
+
+// sizeOf is what an approval takes in a snapshot, more or less.
+func sizeOf(k policy.ApprovalKey) int {
+	return 80 + len(k.User) + len(k.Duo.UserID) + len(k.Duo.Username) + len(k.Application) + len(k.Service) + len(k.Client)
+}
+
+func (a *approvals) saveSome(keys []policy.ApprovalKey, now time.Time) (list []savedApproval) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, key := range keys {
+		got, ok := a.lru.Peek(key)
+		if !ok || passed(got.at, now, got.lifetime) {
+			continue
+		}
+		list = append(list, savedApproval{key, got.factor, got.at.UnixNano(), got.used.UnixNano(), got.lifetime, got.uses})
+	}
+	return list
+}
+
+func (a *approvals) restore(list []savedApproval, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range list {
+		at, used := time.Unix(0, s.At), time.Unix(0, s.Used)
+		if s.Factor == "" || at.After(now.Add(clockSlack)) || passed(at, now, s.Lifetime) {
+			continue // an older version did not say by which factor it was earned
+		}
+		// From now on they age by the monotonic clock too, which nobody sets.
+		at, used = now.Add(-max(now.Sub(at), 0)), now.Add(-max(now.Sub(used), 0))
+		a.lru.Add(s.ApprovalKey, &approval{person: policy.Fold(s.User), factor: s.Factor, at: at, lifetime: s.Lifetime, used: used, uses: s.Uses})
+	}
+}
+
+func (cs *challenges) save() (list []savedChallenge) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.all(func(state string, c *policy.OpenChallenge) { list = append(list, savedChallenge{state, *c}) })
+	return list
+}
+
+func (cs *challenges) restore(list []savedChallenge, now time.Time) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for _, s := range list {
+		if now.Before(s.Ends) && !s.Ends.After(now.Add(policy.ChallengeLife+clockSlack)) {
+			cs.add(s.State, &s.OpenChallenge)
+		}
+	}
+}
+
+func (r *replays) save() (list []savedReplay) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, request := range r.marks.Keys() {
+		if m, ok := r.marks.Peek(request); ok {
+			list = append(list, savedReplay{request, m})
+		}
+	}
+	return list
+}
+
+func (r *replays) restore(list []savedReplay, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range list {
+		s.At = earlier(s.At, now)
+		r.marks.Add(s.Request, s.replayMark)
+	}
+}

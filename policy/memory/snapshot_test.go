@@ -1,0 +1,52 @@
+package memory
+
+import (
+	"bytes"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"duoradiusd/policy"
+)
+
+// TestFewerEntries: those used last stay.
+func TestFewerEntries(t *testing.T) {
+	now := time.Now()
+	m, less := New(5000), New(3)
+	for i := range 5000 {
+		m.approvals.add(policy.ApprovalKey{User: fmt.Sprint(i)}, policy.FactorPush, now, time.Hour)
+	}
+	m.approvals.UseAtOnce(policy.ApprovalKey{User: "17"}, now, policy.ApprovalLimits{Lifetime: time.Hour, Factors: allFactors})
+	var b bytes.Buffer
+	if err := m.Save(&b); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := less.Restore(&b, nothing, policy.PushLimits{}); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, a := range listOf(t, less.approvals, "", 0) {
+		names = append(names, a.User)
+	}
+	if fmt.Sprint(names) != "[17 4999 4998]" {
+		t.Errorf("got %q", names)
+	}
+}
+
+// TestBoundedSave: where approvals are too many for a file that is read again, those used last are saved.
+func TestBoundedSave(t *testing.T) {
+	a, long := newApprovals(10, new(atomic.Uint64)), string(make([]byte, maxSaved/4))
+	for i := range 5 {
+		a.add(policy.ApprovalKey{User: fmt.Sprint(i), Service: long}, policy.FactorPush, time.Now(), time.Hour)
+	}
+	var names string
+	for _, list := range a.save() {
+		for _, s := range list {
+			names += s.User
+		}
+	}
+	if names != "234" {
+		t.Errorf("got %s", names)
+	}
+}

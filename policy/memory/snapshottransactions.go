@@ -1,0 +1,110 @@
+package memory
+
+import (
+	"fmt"
+	"time"
+
+	"duoradiusd/policy"
+)
+
+type savedTransaction struct {
+	policy.Transaction
+	Keys     []savedKey
+	Rings    bool      // nothing else rings this phone
+	Failed   bool      // its answer is an error
+	Given    time.Time // when the first login was given the answer
+	Repeated bool      // another was given it again
+}
+
+// savedKey is a key under which a transaction can be joined.
+type savedKey struct {
+	policy.JoinKey
+	Account policy.Account
+}
+
+var errRestarted = fmt.Errorf("%w: the daemon was restarted before Duo named the transaction", policy.ErrUnavailable)
+
+// save returns each transaction that a login of the next run could join or that keeps a phone ringing.
+func (ts *transactions) save() []savedTransaction {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	list := make([]savedTransaction, 0, len(ts.byID))
+	now := time.Now()
+	for _, t := range ts.byID {
+		if t.over() && !now.Before(t.Quiet) && (t.failure != nil || !t.given.IsZero() && !ts.repeatable(t, now)) {
+			continue
+		}
+		saved := savedTransaction{Transaction: t.Transaction, Rings: ts.ringing[t.ringKeys()[0]] == t, Failed: t.failure != nil, Given: t.given, Repeated: t.repeated}
+		for _, key := range t.keys {
+			if j := ts.byKey[key]; j.transaction == t { // no later one has it
+				saved.Keys = append(saved.Keys, savedKey{key, j.account})
+			}
+		}
+		list = append(list, saved)
+	}
+	return list
+}
+
+// restore takes up the transactions of the run before, and returns those that are still live: Duo knows the answer of each
+// and can be asked for it.
+func (ts *transactions) restore(saved []savedTransaction, canResume func(policy.Transaction) bool, now time.Time) (live []policy.Transaction) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	for _, s := range saved {
+		if t := ts.restoreOne(s, canResume, now); !t.over() {
+			ts.live++
+			live = append(live, t.Transaction)
+		}
+	}
+	return live
+}
+
+// restoreOne is called with mu held.
+func (ts *transactions) restoreOne(s savedTransaction, canResume func(policy.Transaction) bool, now time.Time) *transaction {
+	t := &transaction{Transaction: s.Transaction, done: make(chan struct{})}
+	t.Start, t.Ended, t.Quiet = earlier(s.Start, now), earlier(s.Ended, now), earlier(s.Quiet, now.Add(policy.RingingTime))
+	t.given, t.repeated = earlier(s.Given, now), s.Repeated
+	ts.byID[t.ID] = t
+	age := now.Sub(t.Start)
+	if t.Ended.IsZero() && age < policy.RingingTime || !t.Ended.IsZero() && now.Before(ts.keptUntil(t)) {
+		ts.restoreKeys(t, s) // an older answer is no login's any more
+	}
+	if canResume(t.Transaction) {
+		return t
+	}
+	if t.Ended.IsZero() { // its answer will never be known
+		t.Ended, s.Failed = now, true
+		if t.Factor.Rings() {
+			t.Quiet = t.Start.Add(policy.RingingTime)
+		}
+	}
+	if s.Failed {
+		t.failure = errRestarted
+	}
+	close(t.done)
+	ts.forgetAfter(t, ts.keptUntil(t).Sub(now))
+	return t
+}
+
+// restoreKeys lets logins join t again, with mu held, and its phone ring.
+func (ts *transactions) restoreKeys(t *transaction, s savedTransaction) {
+	for _, key := range s.Keys {
+		ts.addKey(t, key.JoinKey, key.Account)
+	}
+	if s.Rings && t.Factor.ReachesPhone() {
+		ts.rung(t)
+	}
+}
+
+// keptUntil returns, with mu held, until when something must be known of a transaction that is over: its answer may be
+// given for lateAnswer, and once given it is given again for as long.
+func (ts *transactions) keptUntil(t *transaction) time.Time {
+	until := t.Ended.Add(lateAnswer)
+	if t.failure == nil && t.Factor.Rings() {
+		until = until.Add(ts.repeats)
+	}
+	if until.Before(t.Quiet) {
+		return t.Quiet
+	}
+	return until
+}

@@ -1,0 +1,143 @@
+package policy
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Runtime is what outlives a change of configuration: the Stores, and the transactions that this process has at Duo. It is
+// safe for concurrent use.
+type Runtime struct {
+	Stores
+	OnFraud func(user, txid string) // told of each push that its user reports as fraud, waited for or not; may be nil
+
+	digest  digest
+	running context.Context // ends with Close
+	stop    context.CancelFunc
+
+	mu sync.Mutex // lets no transaction begin after Close
+	wg sync.WaitGroup
+}
+
+// NewRuntime returns a Runtime over these stores. key is what digests of passwords are made with: the stores know logins
+// by them, so it lives as long as what they hold, and several processes with the same stores have the same key.
+func NewRuntime(stores Stores, key [32]byte) *Runtime {
+	rt := &Runtime{Stores: stores, digest: digest{key}}
+	rt.running, rt.stop = context.WithCancel(context.Background())
+	return rt
+}
+
+// Close ends the transactions at Duo and waits for them. None begins any more.
+func (rt *Runtime) Close() {
+	rt.mu.Lock()
+	rt.stop()
+	rt.mu.Unlock()
+	rt.wg.Wait()
+}
+
+// runs runs f beside the logins, until Close at most. It reports false after Close.
+func (rt *Runtime) runs(f func(ctx context.Context)) bool {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	if rt.running.Err() != nil {
+		return false
+	}
+	rt.wg.Go(func() { f(rt.running) })
+	return true
+}
+
+// ask has Duo asked by a goroutine of its own: it outlives the request, because the phone rings on when a client gives
+// up, and the user's next try is answered by the same push.
+func (rt *Runtime) ask(t Transaction, second SecondFactor, r *AuthRequest, limits PushLimits) {
+	ok := rt.runs(func(ctx context.Context) { rt.askDuo(ctx, t, second, r, limits, transactionLimit) })
+	if !ok {
+		rt.settlePasscode(context.Background(), r, AuthResult{}, context.Canceled)
+		rt.Transactions.Finish(context.Background(), t.ID, AuthResult{}, context.Canceled)
+	}
+}
+
+// TakeOver asks Duo for the answer of a transaction that another process began and can't ask for any more.
+func (rt *Runtime) TakeOver(t Transaction, second SecondFactor, limits PushLimits) {
+	rt.ask(t, second, begun(t), limits)
+}
+
+// askedLate is how long after its start a transaction of the run before is asked for its answer: a user may have reported it
+// as fraud while nobody listened. lateLimit is how long Duo may take to tell, once the phone rings no more.
+const (
+	askedLate = time.Hour
+	lateLimit = 10 * time.Second
+)
+
+// CanResume reports whether Resume can ask for the answer of a transaction that the run before has begun and not finished.
+func CanResume(t Transaction, second SecondFactor) bool {
+	return t.Ended.IsZero() && t.Began && second != nil && time.Since(t.Start) < askedLate
+}
+
+// Resume asks Duo for the answer of a transaction that the run before has begun.
+func (rt *Runtime) Resume(t Transaction, second SecondFactor, limits PushLimits) {
+	limit := transactionLimit
+	if time.Since(t.Start) >= RingingTime {
+		limit = lateLimit
+	}
+	rt.runs(func(ctx context.Context) { rt.askDuo(ctx, t, second, begun(t), limits, limit) })
+}
+
+// begun asks for the answer of a transaction that Duo has begun.
+func begun(t Transaction) *AuthRequest {
+	return &AuthRequest{User: t.Phone.Duo, Name: t.Name, Factor: t.Factor, Began: t.Txid}
+}
+
+// askDuo asks Duo and tells all who must know what became of it.
+func (rt *Runtime) askDuo(ctx context.Context, t Transaction, second SecondFactor, r *AuthRequest, limits PushLimits, limit time.Duration) {
+	asking, cancel := context.WithTimeout(rt.Transactions.Own(ctx, t.ID), limit)
+	defer cancel()
+	began, since := t.Began, t.Start
+	r.Started = func(txid string) {
+		began, since = true, time.Now()
+		rt.Transactions.Started(asking, t.ID, txid)
+	}
+	result, err := authOrPanicError(asking, second, r)
+	if context.Cause(asking) == ErrTakenOver { // its new owner tells them
+		return
+	}
+	told := context.WithoutCancel(ctx)
+	rt.settlePasscode(told, r, result, err)
+	// What Duo never began rang no phone: an outage is nobody's push bombing.
+	if t.Factor.ReachesPhone() && ctx.Err() == nil && (err == nil || began) {
+		rt.Guard.PushEnded(told, t.Phone, PushEnd{result.Status, time.Since(since)}, limits)
+	}
+	if result.Status == "fraud" || result.Status == "locked_out" {
+		rt.Approvals.ForgetPhone(told, t.Phone)
+	}
+	if result.Status == "fraud" && rt.OnFraud != nil { // what is saved now must know of it already
+		rt.OnFraud(t.Name, result.Txid)
+	}
+	rt.Transactions.Finish(told, t.ID, result, err)
+}
+
+// authOrPanicError makes a SecondFactor's panic an error: no request that would recover it waits here.
+func authOrPanicError(ctx context.Context, second SecondFactor, r *AuthRequest) (result AuthResult, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			result, err = AuthResult{}, panicError{p}
+		}
+	}()
+	return second.Auth(ctx, r)
+}
+
+// settlePasscode tells the guard what Duo said to a passcode. Where the guard can't be told, the passcode stays counted as
+// wrong, which is the safe side.
+func (rt *Runtime) settlePasscode(ctx context.Context, r *AuthRequest, result AuthResult, failure error) {
+	if r.guess == nil {
+		return
+	}
+	verdict := GuessWrong
+	switch {
+	case failure != nil, result.Allowed && result.Status != "allow":
+		verdict = GuessNotAsked
+	case result.Allowed:
+		verdict = GuessRight
+	}
+	rt.Guard.Settle(ctx, *r.guess, verdict)
+}
