@@ -49,7 +49,7 @@ func testReject(t *testing.T, m *server) {
 	duo := newDuo()
 	a := start(t, "a", m.addr, duo, func(c *shared.Config) { c.WhenDown = shared.WhenDownReject })
 	a.policy = policy.New(policy.Settings{BindTo: []policy.Binding{policy.BindService, policy.BindUserIP},
-		Rules: []policy.Rule{{Name: "monitor", Users: []string{"monitor"}, Need: policy.NeedExempt}}}, a.memory)
+		Rules: []policy.Rule{{Name: "monitor", Users: []string{"monitor"}, Need: policy.NeedExempt}}}, a.runtime)
 	approve(t, a, duo, "alice")
 	wants(t, "alice before", a.login("alice"), policy.OutcomeAccept, policy.ReasonRemembered)
 	state, err := a.cluster.Stores().Challenges.Put(t.Context(), challenge("alice"))
