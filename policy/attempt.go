@@ -19,6 +19,7 @@ type Attempt struct {
 	Latin1     bool       // Password or User came as Windows-1252, not as UTF-8
 	UserIP     netip.Addr // the user's own address; invalid when the client did not tell
 	State      string     // State as sent; "" for a fresh login
+	EAP        string     // the EAP packet; "" where Method is another
 	Authentic  bool       // the packet had a valid Message-Authenticator, or came over TLS
 
 	At            time.Time // when the packet came; zero: now

@@ -65,7 +65,7 @@ func (l *login) challenge(ctx context.Context, c *OpenChallenge, say string) Ver
 
 // send gives the challenge v the State under which c is kept.
 func (l *login) send(ctx context.Context, c *OpenChallenge, v Verdict) Verdict {
-	c.Ends = time.Now().Add(ChallengeLife)
+	c.Ends = challengeEnds()
 	state, err := l.runtime.Challenges.Put(ctx, c)
 	if err != nil {
 		return l.storeFailed(err)
@@ -74,15 +74,38 @@ func (l *login) send(ctx context.Context, c *OpenChallenge, v Verdict) Verdict {
 	return v
 }
 
+func challengeEnds() time.Time { return time.Now().Add(ChallengeLife) }
+
 // resume goes on with the challenge of a State. A login with a State never starts afresh.
 func (l *login) resume(ctx context.Context) Verdict {
 	if !l.setName(l.User) {
 		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	}
+	l.signed = l.Authentic
 	c, err := l.runtime.Challenges.Take(ctx, l.State, l.Client.Name, l.typedName)
-	switch {
-	case err != nil:
+	if err != nil {
 		return l.storeFailed(err)
+	}
+	working := &l.runtime.answering
+	if c != nil {
+		l.answer = working.begin(l, c)
+	} else if l.answer = working.join(l); l.answer != nil {
+		l.signed = l.answer.signed // its key is the first one's
+		c = working.wait(ctx, l.answer)
+	}
+	if l.answer == nil {
+		return l.rejoin(ctx)
+	}
+	v := l.goOn(ctx, c)
+	working.end(ctx, l, &v)
+	return v
+}
+
+// goOn goes on with a challenge; nil where the answer to it has a reply already.
+func (l *login) goOn(ctx context.Context, c *OpenChallenge) Verdict {
+	switch {
+	case c == nil && ctx.Err() != nil:
+		return l.unanswered(ctx, context.Cause(ctx))
 	case c == nil:
 		return l.rejoin(ctx)
 	case !l.takeUp(c):
@@ -122,7 +145,13 @@ func (l *login) continueDialogue(ctx context.Context, c *OpenChallenge) Verdict 
 	}
 	l.dialogue, l.answersDialogue = c.Dialogue, true
 	l.password, l.chosen = l.Password, c.Dialogue.Chosen
-	steps := []step{ignoringContext(l.applyRulesByName), l.checkFirstFactor} // the rules because of a reload since
+	steps := []step{ignoringContext(l.applyRulesByName)} // because of a reload since
+	switch answered := c.Dialogue.Answered; {
+	case answered == AnswerDigest{}:
+		steps = append(steps, l.checkFirstFactor, ignoringContext(l.passFirstFactor))
+	case !answered.equal(l.answerDigest()): // the first factor's yes is to another answer
+		return l.reject(ReasonBadState, l.say(messages.StartAgain))
+	}
 	return l.run(ctx, append(steps, l.afterFirstFactor()...)...)
 }
 
@@ -130,10 +159,14 @@ func (l *login) continueDialogue(ctx context.Context, c *OpenChallenge) Verdict 
 // the State is used, but the transaction that it began is live.
 func (l *login) rejoin(ctx context.Context) Verdict {
 	t, ok, err := l.runtime.Transactions.Find(ctx, l.joinKey(), l.began)
+	if err == nil && !ok && l.signed { // the first answer was not signed
+		l.signed = false
+		t, ok, err = l.runtime.Transactions.Find(ctx, l.joinKey(), l.began)
+	}
 	switch {
 	case err != nil:
 		return l.storeFailed(err)
-	case !ok || !l.setAccount(t.Account) || l.mapped() && l.duo != t.Phone.Duo:
+	case !ok || !l.setAccount(t.Account) || l.mapped() && l.duo != t.Phone.Duo || l.UserIP.IsValid() && l.UserIP != t.UserIP:
 		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	}
 	if v := l.applyRules(); v != nil { // a reload since

@@ -256,7 +256,7 @@ func TestBadState(t *testing.T) {
 	})
 }
 
-// TestStateOnce: of 32 answers to one challenge at one moment, one proceeds.
+// TestStateOnce: of 32 answers to one challenge at one moment, one proceeds. Where all are the same, they are one answer.
 func TestStateOnce(t *testing.T) {
 	for _, same := range []bool{false, true} {
 		inChallenge(t, func(w *world) {
@@ -275,7 +275,11 @@ func TestStateOnce(t *testing.T) {
 			for _, p := range answers {
 				got[line(<-p.verdict)]++
 			}
-			if _, auths := w.duo.counts(); auths != 1 || got["accept approved passcode"] != 1 || got[badState] != 31 {
+			accepted := 1
+			if same {
+				accepted = 32
+			}
+			if _, auths := w.duo.counts(); auths != 1 || got["accept approved passcode"] != accepted || got[badState] != 32-accepted {
 				t.Errorf("%d auths, %v", auths, got)
 			}
 		})

@@ -20,6 +20,8 @@ type Dialogue struct {
 	State  string // of the AskBack that the login answers
 	Chosen Chosen // the second factor that stood beside the password
 	Rounds int    // asked back so far
+
+	Answered AnswerDigest // the first factor has said yes to this answer, and is not asked again; zero: it has not
 }
 
 // checkFirstFactor asks the first factor, or gives it the answer to what it asked back.

@@ -52,11 +52,12 @@ type Transaction struct {
 	Application string
 	Name        string // the user's canonical name
 	Factor      Factor
-	Code        string // of a Verified Push, for the phone
-	Txid        string // "" until Duo has named it
-	Signed      bool   // the request of the login that began it was signed
-	Fresh       bool   // the request of the login that began it came without State, and its reply is no challenge
-	Began       bool   // at Duo
+	Code        string     // of a Verified Push, for the phone
+	Txid        string     // "" until Duo has named it
+	Signed      bool       // the request of the login that began it was signed
+	UserIP      netip.Addr // of that login
+	Fresh       bool       // the request of the login that began it came without State, and its reply is no challenge
+	Began       bool       // at Duo
 	Start       time.Time
 	Ended       time.Time  // zero while it is live
 	Quiet       time.Time  // when the phone is silent for sure; zero: it was when the transaction ended
@@ -103,13 +104,30 @@ const (
 
 // joinKey is what a retry of this request has too.
 func (l *login) joinKey() JoinKey {
+	if l.State != "" {
+		return l.answerKey()
+	}
 	field := l.Password
-	if l.State == "" && l.Client.ignoresPassword() {
+	if l.Client.ignoresPassword() {
 		field = ""
 	}
-	key := l.joinKeyOf(l.runtime.digest.of(l.State, l.Method.String(), field))
-	if l.State != "" { // it names the transaction; a retry of it can't know what the first factor said of the user
-		key.User, key.Duo = l.typedName, Identity{}
+	return l.joinKeyOf(l.runtime.digest.of("", l.Method.String(), field))
+}
+
+// anyAddress stands in the key of an answer to a challenge, which may leave the user's address out. It is no user's.
+var anyAddress = netip.IPv6Unspecified()
+
+// answerKey is the key of an answer to a challenge. Its State names the transaction: a retry of it can't know what the first
+// factor said of the user. It must be signed if the first one was.
+func (l *login) answerKey() JoinKey {
+	signed := ""
+	if l.signed {
+		signed = "signed"
+	}
+	key := JoinKey{Client: l.Client.Name, Application: l.Client.Application, User: l.typedName, IP: anyAddress,
+		Digest: l.runtime.digest.of(l.State, l.Method.String(), l.Password, l.EAP, signed)}
+	if l.proof == ProofNoneButAsk {
+		key.IP = netip.Addr{} // nobody joins it
 	}
 	return key
 }
@@ -128,7 +146,7 @@ func (l *login) joinTransaction(ctx context.Context) *Verdict {
 		return end(l.unanswered(ctx, context.Cause(ctx)))
 	}
 	l.key = l.joinKey()
-	if l.answersDialogue { // its State is of this try alone: the next try has the key of the dialogue's first request
+	if l.answersDialogue && l.UserIP.IsValid() { // its State is of this try alone: the next try has the key of the dialogue's first request
 		l.key = l.joinKeyOf(l.origin.Digest)
 	}
 	if v := l.join(ctx); v != nil {
@@ -232,7 +250,7 @@ func (l *login) await(ctx context.Context, t Transaction) Verdict {
 func (l *login) begin(ctx context.Context, r *AuthRequest) (Transaction, Claim, error) {
 	t, claim, err := l.runtime.Transactions.Claim(ctx, NewTransaction{
 		Transaction: Transaction{Phone: l.phone(), Application: l.Client.Application, Name: r.Name, Factor: r.Factor, Code: r.code, Txid: r.Txid,
-			Signed: l.Authentic, Fresh: l.State == "" && !l.showsMenu()},
+			Signed: l.Authentic, UserIP: l.UserIP, Fresh: l.State == "" && !l.showsMenu()},
 		Key:        l.key,
 		Account:    l.account,
 		LoginBegan: l.began,

@@ -93,6 +93,8 @@ type login struct {
 	origin          *JoinKey // of the login's first request; nil in that one
 	ruledByName     bool     // rules without groups have decided already
 	answersDialogue bool     // it answers what the first factor asked back
+	answer          *answer  // to a challenge; nil for a login without State
+	signed          bool     // its own request, whatever those before it were
 
 	key        JoinKey   // under which it joins or begins a transaction
 	phoneRings bool      // for another login

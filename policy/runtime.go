@@ -12,9 +12,10 @@ type Runtime struct {
 	Stores
 	OnFraud func(user, txid string) // told of each push that its user reports as fraud, waited for or not; may be nil
 
-	digest  digest
-	running context.Context // ends with Close
-	stop    context.CancelFunc
+	digest    digest
+	answering answering
+	running   context.Context // ends with Close
+	stop      context.CancelFunc
 
 	mu sync.Mutex // lets no transaction begin after Close
 	wg sync.WaitGroup

@@ -105,6 +105,8 @@ type Challenges interface {
 	// Take hands out the challenge of a State, once, to the client and user that were given it (RFC 2865 §5.24). It
 	// returns nil where there is none.
 	Take(ctx context.Context, state, client, user string) (*OpenChallenge, error)
+	// PutBack keeps c under the State that it was taken by: its answer got no reply.
+	PutBack(ctx context.Context, state string, c *OpenChallenge) error
 }
 
 // Guard limits guesses of passwords and passcodes, and how often a phone rings. guard.go has its values.

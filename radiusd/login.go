@@ -117,6 +117,9 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 		Authenticator: p.authenticator(),
 		Attributes:    p.b[wire.HeaderLength:],
 	}
+	if method == policy.MethodEAP {
+		a.EAP = p.eapPacket()
+	}
 	if x := l.request; x.waiting != nil {
 		a.GivenUp = func() bool { return l.server.duplicates.givenUp(x, time.Now()) }
 	}

@@ -3,6 +3,7 @@ package radiusd
 import (
 	"encoding/binary"
 	"iter"
+	"strings"
 
 	"layeh.com/radius/rfc2865"
 
@@ -117,6 +118,17 @@ func (p *packet) attributes() iter.Seq[wire.Attribute] { return wire.All(p.b[wir
 // authentic reports whether the packet's Message-Authenticator is the one that the client's secret makes.
 func (p *packet) authentic(c *Client) bool {
 	return c.Secret.Signed(p.b, int(p.messageAuthenticator.offset), p.authenticator())
+}
+
+// eapPacket returns the EAP packet, which may be in several attributes (RFC 3579 §3.1).
+func (p *packet) eapPacket() string {
+	var b strings.Builder
+	for a := range p.attributes() {
+		if a.Type == wire.EAPMessage {
+			b.Write(a.Value)
+		}
+	}
+	return b.String()
 }
 
 // methods says which ways of proving the password the packet holds; ARAP and MS-CHAP have no field of their own in

@@ -47,6 +47,15 @@ func (cs *challenges) Put(_ context.Context, c *policy.OpenChallenge) (state str
 	return state, nil
 }
 
+// PutBack implements Challenges.
+func (cs *challenges) PutBack(_ context.Context, state string, c *policy.OpenChallenge) error {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.add(state, c)
+	cs.changes.Add(1)
+	return nil
+}
+
 // add is called with mu held.
 func (cs *challenges) add(state string, c *policy.OpenChallenge) {
 	lru := cs.open

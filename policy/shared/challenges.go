@@ -32,21 +32,38 @@ func (cs *challenges) Put(ctx context.Context, c *policy.OpenChallenge) (string,
 	var b [16]byte
 	rand.Read(b[:])
 	state := hex.EncodeToString(b[:])
+	err := cs.put(ctx, state, c)
+	if errors.Is(err, ErrDown) {
+		return orLocal(cs.link, func() (string, error) { return cs.local.Put(ctx, c) })
+	}
+	return state, err
+}
+
+// PutBack implements policy.Challenges.
+func (cs *challenges) PutBack(ctx context.Context, state string, c *policy.OpenChallenge) error {
+	if c.Dialogue != nil {
+		return cs.local.PutBack(ctx, state, c)
+	}
+	err := cs.put(ctx, state, c)
+	if errors.Is(err, ErrDown) {
+		_, err = orLocal(cs.link, func() (struct{}, error) { return struct{}{}, cs.local.PutBack(ctx, state, c) })
+	}
+	return err
+}
+
+// put keeps c in the store.
+func (cs *challenges) put(ctx context.Context, state string, c *policy.OpenChallenge) error {
 	key := cs.keyOf(state, c.Client, c.User)
 	life := c.Ends.Sub(cs.config.Now())
 	kept := *c
 	kept.Ends = time.Time{} // the value ends with its seal, by the store's clock
 	value, err := encode(kept)
 	if err != nil {
-		return "", err
+		return err
 	}
-	err = cs.call(ctx, func(ctx context.Context, client valkey.Client) error {
+	return cs.call(ctx, func(ctx context.Context, client valkey.Client) error {
 		return client.Do(ctx, client.B().Set().Key(key).Value(cs.seal(key, value, life)).Nx().Px(life).Build()).Error()
 	})
-	if errors.Is(err, ErrDown) {
-		return orLocal(cs.link, func() (string, error) { return cs.local.Put(ctx, c) })
-	}
-	return state, err
 }
 
 // Take implements policy.Challenges.
