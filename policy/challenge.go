@@ -188,10 +188,10 @@ func (l *login) answerChallenge(ctx context.Context, c *OpenChallenge) Verdict {
 	}
 	chosen, ok := c.chosen(answer)
 	if !ok || chosen.Factor == "" {
-		return l.askAgain(ctx, c, l.say(messages.NotUnderstood))
+		return l.askAgain(ctx, c, ReasonBadField, l.say(messages.NotUnderstood))
 	}
 	if !l.allowed(chosen.Factor) || l.mode() == ModePasscode && chosen.Factor.Rings() { // other rules than those of the menu
-		return l.askAgain(ctx, c, l.say(messages.NotAllowed))
+		return l.askAgain(ctx, c, ReasonNotAllowed, l.say(messages.NotAllowed))
 	}
 	l.chosen = chosen
 	v := l.run(ctx, l.secondFactor()...)
@@ -200,10 +200,10 @@ func (l *login) answerChallenge(ctx context.Context, c *OpenChallenge) Verdict {
 		c.Options = nil
 		return l.challenge(ctx, c, l.say(messages.CodesSent)+"\n"+l.say(messages.Passcode))
 	case v.Reason == ReasonDenied && v.Factor == FactorPasscode:
-		v = l.askAgain(ctx, c, v.Message)
+		v = l.askAgain(ctx, c, v.Reason, v.Message)
 		v.Delayed = true
 	case v.Reason == ReasonNoDevice, v.Reason == ReasonCooldown, v.Reason == ReasonPending:
-		return l.askAgain(ctx, c, v.Message)
+		return l.askAgain(ctx, c, v.Reason, v.Message)
 	}
 	return v
 }
@@ -223,10 +223,15 @@ func (l *login) awaitPushed(ctx context.Context, c *OpenChallenge) Verdict {
 	return l.await(ctx, t)
 }
 
-// askAgain asks once more after a wrong answer, three times in all.
-func (l *login) askAgain(ctx context.Context, c *OpenChallenge, why string) Verdict {
+// askAgain asks once more after a wrong answer, three times in all. The log says each time what was wrong, as it does of the
+// last one, which rejects.
+func (l *login) askAgain(ctx context.Context, c *OpenChallenge, why Reason, say string) Verdict {
 	if c.Wrong++; c.Wrong >= challengeTries {
-		return l.reject(ReasonDenied, why)
+		return l.reject(why, say)
 	}
-	return l.challenge(ctx, c, l.menu(why, c.Options))
+	v := l.challenge(ctx, c, l.menu(say, c.Options))
+	if v.Outcome == OutcomeChallenge {
+		v.Reason = why
+	}
+	return v
 }

@@ -14,7 +14,7 @@ const (
 	menuText = "1. Duo Push to XXX-XXX-4508\n2. Phone call to XXX-XXX-4508\n3. Phone call to XXX-XXX-0100\n" +
 		"4. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\nPasscode or option (1-4):"
 	menuOffer  = "challenge challenged: Duo login for alice\n" + menuText
-	wrongAgain = "challenge challenged passcode: Incorrect passcode. Please try again.\n" + menuText
+	wrongAgain = "challenge denied passcode: Incorrect passcode. Please try again.\n" + menuText
 	badState   = "reject bad-state: This login is over. Start again."
 )
 
@@ -148,8 +148,8 @@ func TestNothingToOffer(t *testing.T) {
 
 // TestAnswers is what can be typed to the menu.
 func TestAnswers(t *testing.T) {
-	const odd = "challenge challenged: That is neither a passcode nor an option.\n" + menuText
-	const noDevice = "challenge challenged: Duo can't reach a device of yours that way from here. Type a passcode.\n" + menuText
+	const odd = "challenge bad-factor: That is neither a passcode nor an option.\n" + menuText
+	const noDevice = "challenge no-device: Duo can't reach a device of yours that way from here. Type a passcode.\n" + menuText
 	for _, tt := range []struct{ text, asked, want string }{
 		{"1", "push:D1", "accept approved push T1"},
 		{" 1 ", "push:D1", "accept approved push T1"},
@@ -209,13 +209,13 @@ func TestThreeTries(t *testing.T) {
 	})
 	inChallenge(t, func(w *world) { // what is no code counts as well
 		const odd = "That is neither a passcode nor an option."
-		s := w.answer(w.offered(), "x", "challenge challenged: "+odd+"\n"+menuText)
-		w.answer(w.answer(s, "y", "challenge challenged: "+odd+"\n"+menuText), "z", "reject denied: "+odd)
+		s := w.answer(w.offered(), "x", "challenge bad-factor: "+odd+"\n"+menuText)
+		w.answer(w.answer(s, "y", "challenge bad-factor: "+odd+"\n"+menuText), "z", "reject bad-factor: "+odd)
 	})
 	inChallenge(t, func(w *world) { // and what is not allowed
 		w.client.Factors = []Factor{FactorPush}
 		v := w.login("pw")
-		w.answer(v.State, "123456", "challenge challenged: This factor is not allowed here.\n1. Duo Push to XXX-XXX-4508\nOption (1):")
+		w.answer(v.State, "123456", "challenge factor-not-allowed: This factor is not allowed here.\n1. Duo Push to XXX-XXX-4508\nOption (1):")
 	})
 }
 
@@ -295,7 +295,7 @@ func TestAnswerAddress(t *testing.T) {
 		v := w.login("pw")
 		w.wants(v, "challenge challenged: Duo login for alice\nPasscode:")
 		v = w.login("push", state(v.State), from(nowIP))
-		w.wants(v, "challenge challenged: This factor is not allowed here.\nPasscode:")
+		w.wants(v, "challenge factor-not-allowed: This factor is not allowed here.\nPasscode:")
 		w.answers(allows(0))
 		w.wants(w.login("123456", state(v.State), from(nowIP)), "accept approved passcode")
 		if got := w.duo.auths[0].IP; got != home {
@@ -322,7 +322,7 @@ func TestSMSInChallenge(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.answers(sent, wrong, allows(0))
 		s := w.answer(w.offered(), "4", codesSent)
-		s = w.answer(s, "1111111", "challenge challenged passcode: Incorrect passcode. Please try again.\nPasscode:")
+		s = w.answer(s, "1111111", "challenge denied passcode: Incorrect passcode. Please try again.\nPasscode:")
 		w.answer(s, "1234567", "accept approved passcode")
 		w.asked("sms:D1 passcode:1111111 passcode:1234567")
 	})
@@ -398,7 +398,7 @@ func TestPushInChallenge(t *testing.T) {
 		first.wants("reject abandoned push T1")
 		v := w.login("pw")
 		w.wants(v, "challenge challenged push T1: "+live)
-		s := w.answer(v.State, "123456", "challenge challenged passcode: Incorrect passcode. Please try again.\nPasscode:")
+		s := w.answer(v.State, "123456", "challenge denied passcode: Incorrect passcode. Please try again.\nPasscode:")
 		w.answer(s, "", "accept approved push T1")
 	})
 	inChallenge(t, func(w *world) { // from elsewhere there is a code, but no ride and no second push
@@ -408,7 +408,7 @@ func TestPushInChallenge(t *testing.T) {
 		v := w.login("pw", from(cafe))
 		w.wants(v, "challenge challenged: "+elsewhere+"\n1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\nPasscode or option (1):")
 		v = w.login("push", state(v.State), from(cafe))
-		w.wants(v, "challenge challenged: "+elsewhere+"\n1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\nPasscode or option (1):")
+		w.wants(v, "challenge push-pending: "+elsewhere+"\n1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\nPasscode or option (1):")
 		w.wants(w.login("123456", state(v.State), from(cafe)), "accept approved passcode")
 		first.wants("accept approved push T1")
 		w.client.Factors = []Factor{FactorPush}

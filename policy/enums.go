@@ -36,6 +36,9 @@ const (
 	FailmodeSilent Failmode = "silent" // no answer, so that the client asks its next server
 )
 
+// secure reports whether a login is rejected, as with any word that is none of these.
+func (f Failmode) secure() bool { return f != FailmodeSafe && f != FailmodeSilent }
+
 // ProbeAnswer says what a client's health checks get.
 type ProbeAnswer string
 

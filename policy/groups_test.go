@@ -308,8 +308,8 @@ func TestGroupsInChallenge(t *testing.T) {
 		v := w.login("pw")
 		w.wants(v, "challenge challenged: Duo login for alice\n"+menu)
 		w.answers(wrong, allows(time3))
-		s := w.answer(v.State, "111111", "challenge challenged passcode: Incorrect passcode. Please try again.\n"+menu)
-		s = w.answer(s, "phone", "challenge challenged: This factor is not allowed here.\n"+menu)
+		s := w.answer(v.State, "111111", "challenge denied passcode: Incorrect passcode. Please try again.\n"+menu)
+		s = w.answer(s, "phone", "challenge factor-not-allowed: This factor is not allowed here.\n"+menu)
 		last := w.login("1", state(s))
 		w.wants(last, "accept approved push T1")
 		if len(last.Attributes) != 1 || last.Attributes[0].Value != "staff" {
@@ -328,7 +328,7 @@ func TestGroupsReloadInChallenge(t *testing.T) {
 		"denied by group": {[]Rule{{Groups: []string{"staff"}, Need: NeedDeny}}, deniedNow},
 		"denied":          {[]Rule{{Need: NeedDeny}}, deniedNow},
 		"denied behind":   {[]Rule{{Groups: []string{"nobody"}}, {Need: NeedDeny}}, deniedNow},
-		"factors":         {[]Rule{{Groups: []string{"staff"}, Factors: []Factor{FactorPush}}}, "challenge challenged: This factor is not allowed here.\n" + menuText},
+		"factors":         {[]Rule{{Groups: []string{"staff"}, Factors: []Factor{FactorPush}}}, "challenge factor-not-allowed: This factor is not allowed here.\n" + menuText},
 		"another group":   {[]Rule{{Groups: []string{"nobody"}, Need: NeedDeny}}, "accept approved passcode"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -342,7 +342,7 @@ func TestGroupsReloadInChallenge(t *testing.T) {
 				v := w.login("123456", state(s))
 				if v.Outcome == OutcomeChallenge { // without the codes that may not be typed now
 					v.Message += "\n"
-					tt.want = "challenge challenged: This factor is not allowed here.\n" +
+					tt.want = "challenge factor-not-allowed: This factor is not allowed here.\n" +
 						menuText[:len(menuText)-len("Passcode or option (1-4):")] + "Option (1-4):\n"
 				}
 				w.wants(v, tt.want)

@@ -210,7 +210,7 @@ func TestSMSBothers(t *testing.T) {
 
 // TestCooldownInChallenge: the menu has nothing that reaches the phone then, and says why.
 func TestCooldownInChallenge(t *testing.T) {
-	const why = "challenge challenged: Too many requests to your phone went without a yes."
+	const why = "Too many requests to your phone went without a yes."
 	const rest = "\nPasscode:"
 	for _, code := range []string{"", "376"} { // a Verified Push is one, too
 		inGuarded(t, func(w *world) {
@@ -219,11 +219,11 @@ func TestCooldownInChallenge(t *testing.T) {
 			}
 			w.client.Mode, w.duo.pre.Code = ModeChallenge, code
 			v := w.login("pw")
-			w.wants(v, why+rest)
+			w.wants(v, "challenge challenged: "+why+rest)
 			if code == "" {
 				for _, text := range []string{"push", "sms"} {
 					v = w.login(text, state(v.State))
-					w.wants(v, why+" Type a passcode."+rest)
+					w.wants(v, "challenge cooldown: "+why+" Type a passcode."+rest)
 				}
 			}
 			w.answers(allows(0))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -149,14 +148,16 @@ func (l *login) enroll(ctx context.Context, pre Preauth, menu bool) Verdict {
 	return l.challenge(ctx, l.openChallenge(), l.sayEnroll(pre.EnrollURL)+"\n"+l.say(messages.EnrollThenFactor))
 }
 
+// failmodeReserve is how much of a login's time preauth leaves to a failmode that may let in: a login whose time is up never
+// opens. It is no margin before the client's timeout, which the door has taken already.
+const failmodeReserve = 500 * time.Millisecond
+
 // askPreauth asks Duo so that what comes of its silence can still be told in time.
 func (l *login) askPreauth(ctx context.Context, r PreauthRequest) (Preauth, error) {
-	given := time.Duration(math.MaxInt64)
-	if deadline, ok := ctx.Deadline(); ok {
-		left := time.Until(deadline)
-		given = left - min(left/10, 500*time.Millisecond)
+	asking, cancel := ctx, context.CancelFunc(func() {})
+	if deadline, ok := ctx.Deadline(); ok && !l.failmode().secure() {
+		asking, cancel = context.WithDeadline(ctx, deadline.Add(-failmodeReserve))
 	}
-	asking, cancel := context.WithTimeout(ctx, given)
 	defer cancel()
 	start := time.Now()
 	pre, err := l.Client.Second.Preauth(asking, r)
@@ -183,7 +184,7 @@ func (l *login) applyFailmode(ctx context.Context, err error) Verdict {
 		return l.reject(ReasonDuoUnknown, l.say(messages.TryLater))
 	}
 	mode := l.failmode()
-	if mode != FailmodeSafe && mode != FailmodeSilent {
+	if mode.secure() {
 		return l.reject(ReasonDuoUnavailable, l.say(messages.TryLater))
 	}
 	start := time.Now()

@@ -171,11 +171,8 @@ func TestEnds(t *testing.T) {
 				}
 				w.wants(w.decide(ctx, w.attempt(tt.field)), tt.want)
 				want := patience
-				switch {
-				case tt.cause != nil:
+				if tt.cause != nil {
 					want = time.Second
-				case tt.preWait > 0: // failmode has its say in time
-					want -= 500 * time.Millisecond
 				}
 				if took := time.Since(start); took != want {
 					t.Errorf("it took %v, want %v", took, want)

@@ -121,8 +121,8 @@ func TestVerifiedPushOrCode(t *testing.T) {
 	})
 	inVerified(t, func(w *world) { // a wrong one leaves the push
 		w.answers(allows(20*time.Second), wrong, wrong)
-		s := w.answer(w.login("pw").State, "111111", "challenge challenged passcode: Incorrect passcode. Please try again.\nPasscode:")
-		s = w.answer(s, "222222", "challenge challenged passcode: Incorrect passcode. Please try again.\nPasscode:")
+		s := w.answer(w.login("pw").State, "111111", "challenge denied passcode: Incorrect passcode. Please try again.\nPasscode:")
+		s = w.answer(s, "222222", "challenge denied passcode: Incorrect passcode. Please try again.\nPasscode:")
 		w.answer(s, "", "accept approved push V1")
 	})
 	inVerified(t, func(w *world) { // where codes are not allowed, none is asked for
@@ -194,7 +194,7 @@ func TestReloadWhileAsking(t *testing.T) {
 			"reject elsewhere: Wrong user name or password."},
 		{"another Duo user", func(s *Settings) { s.Users[0].Duo = Identity{UserID: "DU2"} }, badState},
 		{"fewer factors", func(s *Settings) { s.Rules = []Rule{{Factors: []Factor{FactorPasscode}}} },
-			"challenge challenged: This factor is not allowed here.\n" + menuText},
+			"challenge factor-not-allowed: This factor is not allowed here.\n" + menuText},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inChallenge(t, func(w *world) {

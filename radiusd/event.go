@@ -31,6 +31,7 @@ type Event struct {
 	DuoTook    time.Duration // of it in Duo
 	Err        string        // why something could not be asked; "" for nothing
 	Hint       string        // what the administrator should look at; "" for nothing
+	Count      uint64        // how many such events since the last line, where lines are limited; 0 otherwise
 
 	policy.Trace
 }
@@ -61,7 +62,14 @@ func (l *login) log(v *policy.Verdict, code string, now time.Time) {
 		return
 	}
 	s.outcomes.add(v.Reason)
-	if s.LoginLog != nil {
+	due := true
+	if v.Reason == policy.ReasonBadSecret && !l.datagram.authentic { // anybody can send many
+		e.Count = c.traffic.wrongSecret.add(l.datagram.received)
+		due = e.Count > 0
+	}
+	if !due {
+		// It is counted, and whoever watches is told.
+	} else if s.LoginLog != nil {
 		s.LoginLog.write(&e, l.datagram)
 	} else if log, level := s.log(), e.level(); log.Enabled(context.Background(), level) {
 		log.LogAttrs(context.Background(), level, "login", e.attrs()...)
@@ -102,6 +110,9 @@ func (e *Event) writeTo(l *line) {
 	l.optional("txid", e.Txid)
 	l.number("first_factor_ms", e.FirstTook.Milliseconds())
 	l.number("duo_ms", e.DuoTook.Milliseconds())
+	if e.Count > 0 {
+		l.number("count", int64(e.Count))
+	}
 	l.optional("hint", e.Hint)
 	l.optional("error", e.Err)
 	l.optional("login_id", e.LoginID)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"duoradiusd/policy"
@@ -164,6 +165,52 @@ func TestWrongSecretOnceAMinute(t *testing.T) {
 		if strings.Count(log.String(), want+" ") != 1 {
 			t.Errorf("want %q once:\n%s", want, log.String())
 		}
+	}
+}
+
+// TestUndecodableOnceAMinute: a password that does not decode may be a wrong secret's, and shares the line with a wrong
+// Message-Authenticator. Where a valid one proves the secret each login has its line, and all are counted and told.
+func TestUndecodableOnceAMinute(t *testing.T) {
+	for _, file := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			s := newDeaf(t, allow, 0)
+			s.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			if file {
+				s.LoginLog = &LoginLog{To: &log}
+			}
+			told := 0
+			s.OnLogin = func(Event) { told++ }
+			for second := range 90 {
+				for i, secret := range []string{"another secret", testSecret} {
+					b := nas.AccessRequest(secret, "jo", "hunter2").Bytes()
+					if i == 1 {
+						b = signedLogin().Sign(nas.Wrong).Bytes()
+					}
+					s.take(b, netip.AddrPortFrom(home.Addr(), uint16(1024+second)))
+				}
+				time.Sleep(time.Second)
+				synctest.Wait()
+			}
+			if got := strings.Count(log.String(), "secret right"); got != 2 {
+				t.Errorf("%d lines doubt the secret, want 2:\n%s", got, log.String())
+			}
+			if !strings.Contains(log.String(), "count=1 ") || !strings.Contains(log.String(), "count=120 ") {
+				t.Errorf("the counts are wrong:\n%s", log.String())
+			}
+			if told != 90 || s.Outcomes()[policy.ReasonBadSecret] != 90 {
+				t.Errorf("%d told, %v counted, want 90", told, s.Outcomes())
+			}
+			log.Reset()
+			for i := range 3 {
+				b := nas.AccessRequest(testSecret, "jo", "x\x00y").Sign(nas.First).Bytes()
+				s.take(b, netip.AddrPortFrom(home.Addr(), uint16(2000+i)))
+				synctest.Wait()
+			}
+			if got := strings.Count(log.String(), "undecodable-password"); got != 3 || strings.Contains(log.String(), "count=") || strings.Contains(log.String(), "secret right") {
+				t.Errorf("signed: %d lines, want 3 that do not doubt the secret:\n%s", got, log.String())
+			}
+		})
 	}
 }
 

@@ -89,7 +89,7 @@ func TestLogHygiene(t *testing.T) {
 					nas.AccessRequest(secret, name, password).Sign(nas.First),
 					nas.AccessRequest(secret, name, password).State([]byte(state)).Sign(nas.Last),
 					nas.AccessRequest(secret, name, password).CHAP(password),
-					nas.AccessRequest(secret, name, password+"\x00"+password).AddString(nas.CallingStationID, "\x1b[0m\n"),
+					nas.AccessRequest(secret, name, password+"\x00"+password).AddString(nas.CallingStationID, "\x1b[0m\n").Sign(nas.First),
 				} {
 					d.ask(n, r)
 				}

@@ -10,7 +10,7 @@ import (
 type traffic struct {
 	Counts
 	warned      atomic.Int64 // the day, since 1970
-	wrongSecret tally
+	wrongSecret tally        // what may come of it: a wrong Message-Authenticator, an unsigned password that does not decode
 	ratchets    ratchets
 	behaviour   behaviour
 

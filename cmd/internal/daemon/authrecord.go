@@ -50,7 +50,7 @@ func (l *AuthLog) record(e radiusd.Event) authRecord {
 		Timestamp:         e.Time.UTC().Format("2006-01-02T15:04:05.000000Z"),
 		Username:          e.User,
 		Status:            status,
-		AuthStage:         authStage(e.Reason),
+		AuthStage:         authStage(e.Reason, e.Code),
 		ClientIP:          e.UserIP,
 		Msg:               e.Code + ": " + string(e.Reason),
 		ServerSection:     e.Client,
@@ -106,7 +106,10 @@ func settled(why policy.Reason) bool {
 }
 
 // authStage tells what decided: the second factor, or what is remembered of it, or what comes before.
-func authStage(why policy.Reason) string {
+func authStage(why policy.Reason, code string) string {
+	if why == policy.ReasonBadField && code == "Access-Challenge" { // the answer to a menu
+		return "Secondary authentication"
+	}
 	switch why {
 	case policy.ReasonExempt, policy.ReasonRelayed, policy.ReasonUnproven, policy.ReasonBadName, policy.ReasonProbe, policy.ReasonDeniedByRule, policy.ReasonBadPassword,
 		policy.ReasonAccountRefused, policy.ReasonNoFirstFactor, policy.ReasonUnlisted, policy.ReasonElsewhere, policy.ReasonBadField, policy.ReasonThrottled,

@@ -55,6 +55,8 @@ func TestAuthStatus(t *testing.T) {
 		{"Access-Accept", policy.ReasonExempt, "Allow, Primary, info"},
 		{"Access-Accept", policy.ReasonFailedOpen, "Allow, Secondary, warning"},
 		{"Access-Challenge", policy.ReasonChallenged, "Challenge, Secondary, info"},
+		{"Access-Challenge", policy.ReasonDenied, "Challenge, Secondary, info"},
+		{"Access-Challenge", policy.ReasonBadField, "Challenge, Secondary, info"},
 		{"Access-Challenge", policy.ReasonRelayed, "Challenge, Primary, info"},
 		{"Access-Reject", policy.ReasonBadPassword, "Reject, Primary, info"},
 		{"Access-Reject", policy.ReasonAccountRefused, "Reject, Primary, info"},
@@ -73,7 +75,7 @@ func TestAuthStatus(t *testing.T) {
 	} {
 		e := radiusd.Event{Code: tt.code, Reason: tt.reason}
 		status := authStatus(e)
-		stage, _, _ := strings.Cut(authStage(e.Reason), " ")
+		stage, _, _ := strings.Cut(authStage(e.Reason, e.Code), " ")
 		if got := status + ", " + stage + ", " + authLevel(e.Reason, status); got != tt.want {
 			t.Errorf("%s %s: %s, want %s", tt.code, tt.reason, got, tt.want)
 		}
@@ -89,7 +91,7 @@ func TestEveryReasonHasAStage(t *testing.T) {
 	secondary := 0
 	all := regexp.MustCompile(`(?m)^\t\w+ +Reason = "([a-z-]+)"`).FindAllStringSubmatch(string(source), -1)
 	for _, m := range all {
-		if authStage(policy.Reason(m[1])) == "Secondary authentication" {
+		if authStage(policy.Reason(m[1]), "Access-Reject") == "Secondary authentication" {
 			secondary++
 		}
 	}
