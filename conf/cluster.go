@@ -9,31 +9,31 @@ import (
 	"time"
 )
 
-// WhenDown is what a login does that needs the cluster's store while the store can't be asked.
+// WhenDown says what happens to a login that needs the cluster's store while the store can't be asked.
 type WhenDown string
 
 // The values of [cluster] when_down.
 const (
-	WhenDownAlone  WhenDown = "alone"  // as with a single daemon
-	WhenDownReject WhenDown = "reject" // it is rejected, unless it needs no second factor
+	WhenDownAlone  WhenDown = "alone"  // each daemon goes on by itself, as a single daemon would
+	WhenDownReject WhenDown = "reject" // the login is rejected, unless it needs no second factor
 )
 
-// Cluster is the Redis or Valkey server over which several daemons act as one.
+// Cluster is [cluster]: the Redis or Valkey server by which several daemons act as one.
 type Cluster struct {
 	Network     string   // tcp or unix; "": there is no cluster
 	Address     string   // HOST:PORT, or the path of a socket; "" with Sentinels
 	TLS         bool     // rediss://
 	Database    int      // 0 to 15
 	Sentinels   []string // HOST:PORT each
-	Master      string   // its name at the Sentinels
-	Username    string   // "" is the default user
-	Password    Secret   // the zero Secret for none
-	CAFile      string   // absolute; "" for the system's
-	Certificate string   // absolute; "" for none
-	PrivateKey  string   // the same
-	KeyPath     string   // of the key file, absolute
-	KeyFile     Secret   // what it holds
-	Prefix      string   // of all keys in the store
+	Master      string   // the master's name at the Sentinels
+	Username    string   // "" = the default user
+	Password    Secret   // the zero Secret = none
+	CAFile      string   // absolute path; "" = the system's roots
+	Certificate string   // absolute path of our own certificate; "" = none
+	PrivateKey  string   // absolute path of its key; "" = none
+	KeyPath     string   // absolute path of the key file
+	KeyFile     Secret   // what the key file holds
+	Prefix      string   // how all names in the store begin
 	Timeout     time.Duration
 	WhenDown    WhenDown
 }
@@ -81,7 +81,7 @@ func readCluster(t *table) Cluster {
 	return c
 }
 
-// clusterURL reads where the server is. A password does not belong there: URLs are shown.
+// clusterURL reads the URL of the server. It refuses a password in the URL, because URLs are shown.
 func (t *table) clusterURL(key string, c *Cluster) {
 	const want = "redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:///PATH"
 	s := t.string(key, "")
@@ -142,7 +142,7 @@ func (t *table) sentinels(key string) []string {
 	return list
 }
 
-// prefix reads the beginning of all names in the store, which access lists and people name.
+// prefix reads the beginning of all names in the store. Access lists of the store and people refer to it.
 func (t *table) prefix(key, def string) string {
 	s := t.word(key, def)
 	if len(s) > 64 || strings.ContainsFunc(s, func(r rune) bool { return r > 0x7f || !isBare(byte(r)) && r != '.' && r != ':' }) {

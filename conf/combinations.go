@@ -9,7 +9,7 @@ import (
 	"duoradiusd/policy"
 )
 
-// combinations looks at what is right by itself in each table, and wrong together.
+// combinations checks settings of different tables that are each right but do not go together.
 func (l *loader) combinations(c *Config, at sites) {
 	types := map[string]string{}
 	for _, f := range c.FirstFactors {
@@ -37,8 +37,8 @@ func (l *loader) combinations(c *Config, at sites) {
 	}
 }
 
-// safeInTime refuses failmode = "safe", of a client or a rule, at a client whose Duo application may answer too late for it. It
-// reports whether it did.
+// safeInTime refuses failmode = "safe" of a client or a rule where the client's Duo application has an api_timeout that is too
+// short for it. It reports whether it refused.
 func (l *loader) safeInTime(at place, mode policy.Failmode, client Client, c *Config) bool {
 	if mode != policy.FailmodeSafe {
 		return false
@@ -60,8 +60,8 @@ func (l *loader) safeInTime(at place, mode policy.Failmode, client Client, c *Co
 	return true
 }
 
-// claimedAddress warns of a rule by networks that spares its logins a later rule that denies: whoever sends an unsigned
-// request claims what address they like.
+// claimedAddress warns of a rule by networks that keeps its logins from a later rule that denies: the sender of an unsigned
+// request can claim any address.
 func (l *loader) claimedAddress(at place, r policy.Rule, c Client, later []policy.Rule) {
 	denies := func(r policy.Rule) bool { return r.Need == policy.NeedDeny && canFit(r, c) }
 	if len(r.Networks) > 0 && (r.Need == policy.NeedRequired || r.Need == "") && c.MessageAuthenticator != Require && slices.ContainsFunc(later, denies) {
@@ -69,13 +69,13 @@ func (l *loader) claimedAddress(at place, r policy.Rule, c Client, later []polic
 	}
 }
 
-// canFit reports whether the rule can fit logins at the client.
+// canFit reports whether the rule can fit a login at the client.
 func canFit(r policy.Rule, c Client) bool {
 	return (len(r.Clients) == 0 || slices.Contains(r.Clients, c.Name)) &&
 		(len(r.Services) == 0 || slices.Contains(r.Services, c.Service))
 }
 
-// ruleAt looks at what holds for the logins at the client that the rule fits.
+// ruleAt checks the mode and the factors of the logins at the client that the rule fits.
 func (l *loader) ruleAt(at place, r policy.Rule, c Client) {
 	switch r.Need {
 	case policy.NeedExempt:
@@ -97,7 +97,7 @@ func (l *loader) ruleAt(at place, r policy.Rule, c Client) {
 		l.warn(at.under("mode"), `"challenge", but %s of client %s shows no challenge; want "auto"`, c.Profile, quote(c.Name))
 	}
 	if (r.Mode == "") == (r.Factors == nil) {
-		return // both the rule's or both the client's, which are read together
+		return // both are the rule's, or both are the client's: their reader has checked them
 	}
 	key, mode, factors := "mode", r.Mode, c.Factors
 	found := fmt.Sprintf("%q, but client %s has the factors %s", r.Mode, quote(c.Name), quote(join(c.Factors)))
@@ -113,7 +113,7 @@ func (l *loader) ruleAt(at place, r policy.Rule, c Client) {
 	}
 }
 
-// firstFactors looks at what is wanted of first factors that cannot give it.
+// firstFactors reports what rules and replies need and the first factors can't tell, such as groups.
 func (l *loader) firstFactors(c *Config, at sites) {
 	byName := map[string]FirstFactor{}
 	for _, f := range c.FirstFactors {
@@ -138,7 +138,7 @@ func (l *loader) firstFactors(c *Config, at sites) {
 	}
 }
 
-// domains looks at what names several first factors of a client take: each name goes to one of them at most.
+// domains checks the domains where a client lists several first factors: each name must go to one of them at most.
 func (l *loader) domains(c *Config, at sites) {
 	byName, owner, several := map[string]FirstFactor{}, map[string]string{}, false
 	for i, f := range c.FirstFactors {
@@ -172,8 +172,8 @@ func (l *loader) domains(c *Config, at sites) {
 	}
 }
 
-// groupsAt refuses groups that none of the logins has which the rule could fit. Where some have them, it returns the first
-// client whose logins do not, and why.
+// groupsAt refuses the groups of a rule if no login that the rule could fit has groups. If only some logins have groups, it
+// returns the first client whose logins have none, and why.
 func (l *loader) groupsAt(at place, r policy.Rule, clients []Client, byName map[string]FirstFactor) (without string) {
 	if len(r.Groups) == 0 {
 		return ""

@@ -19,14 +19,14 @@ import (
 //go:embed dictionary
 var dictionaryText string
 
-// attribute is what the dictionary knows of a kind of attribute.
+// attribute is one attribute as the dictionary describes it.
 type attribute struct {
 	policy.AttributeID
 	*dictionary.Attribute
-	values map[string]uint32 // that have names
+	values map[string]uint32 // the numbers of the values that have names
 }
 
-// attributes are the dictionary by name and by number. It is read when it is first needed.
+// attributes is the dictionary by name and by number. The dictionary is read when it is first needed.
 type attributes struct {
 	byName map[string]*attribute
 	byID   map[policy.AttributeID]*attribute
@@ -35,7 +35,7 @@ type attributes struct {
 var theDictionary = sync.OnceValue(func() *attributes {
 	more, err := new(dictionary.Parser).Parse(dictionaryFile{strings.NewReader(dictionaryText)})
 	if err != nil {
-		panic("conf: dictionary: " + err.Error()) // it is part of the program, and a test reads it
+		panic("conf: dictionary: " + err.Error()) // can't happen: the dictionary is part of the program, and a test reads it
 	}
 	d := &attributes{map[string]*attribute{}, map[policy.AttributeID]*attribute{}}
 	d.add(0, debug.IncludedDictionary.Attributes, debug.IncludedDictionary.Values)
@@ -46,7 +46,7 @@ var theDictionary = sync.OnceValue(func() *attributes {
 	return d
 })
 
-// dictionaryFile is the embedded file as the parser wants it.
+// dictionaryFile is the embedded dictionary as the file that the parser reads.
 type dictionaryFile struct{ io.Reader }
 
 func (dictionaryFile) Name() string { return "dictionary" }
@@ -70,7 +70,8 @@ func (d *attributes) add(vendor uint32, list []*dictionary.Attribute, values []*
 	}
 }
 
-// AttributeName is the attribute's name in the dictionary, or Attr-TYPE and Attr-26.VENDOR.TYPE where it has none.
+// AttributeName returns the attribute's name in the dictionary. An attribute without a name is Attr-TYPE or
+// Attr-26.VENDOR.TYPE.
 func AttributeName(id policy.AttributeID) string {
 	if a := theDictionary().byID[id]; a != nil {
 		return a.Name
@@ -81,7 +82,7 @@ func AttributeName(id policy.AttributeID) string {
 	return fmt.Sprintf("Attr-%d", id.Type)
 }
 
-// findAttribute returns the attribute of the name. Attr-26.VENDOR.TYPE is one that the dictionary need not know.
+// findAttribute returns the attribute with this name. Attr-26.VENDOR.TYPE needs no entry in the dictionary.
 func findAttribute(name string) (a *attribute, ok bool) {
 	d := theDictionary()
 	if a := d.byName[name]; a != nil {
@@ -104,7 +105,7 @@ func findAttribute(name string) (a *attribute, ok bool) {
 	return &attribute{id, &dictionary.Attribute{Name: name, Type: dictionary.AttributeOctets}, nil}, true
 }
 
-// unknownAttribute says that the dictionary lacks the name.
+// unknownAttribute returns what to report of a name that is not in the dictionary.
 func unknownAttribute(name string) string {
 	known := slices.Sorted(maps.Keys(theDictionary().byName))
 	if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) }); i >= 0 {
@@ -116,8 +117,9 @@ func unknownAttribute(name string) string {
 	return fmt.Sprintf("%s is no attribute known here; want the name of one, or Attr-26.VENDOR.TYPE by numbers", quote(name))
 }
 
-// perAccept tells how many of RFC 2865's own space an Access-Accept may carry (RFC 2865 §5.44, RFC 2868 §4, RFC 2869
-// §5.19, RFC 3162 §3, RFC 4372 §3, RFC 4675 §3, RFC 4818 §4, RFC 4849 §3, RFC 6911 §4); what it lacks, none.
+// perAccept says how many of each standard attribute an Access-Accept may carry (RFC 2865 §5.44, RFC 2868 §4, RFC 2869
+// §5.19, RFC 3162 §3, RFC 4372 §3, RFC 4675 §3, RFC 4818 §4, RFC 4849 §3, RFC 6911 §4). An attribute that is missing here
+// may not be there at all.
 var perAccept = func() map[byte]int {
 	const many = 255
 	m := map[byte]int{}
@@ -130,8 +132,8 @@ var perAccept = func() map[byte]int {
 	return m
 }()
 
-// forbidden says why an Access-Accept must not carry the attribute, whoever asks; "" when it may. What belongs to one
-// exchange, or proves or encrypts something in it, is made there.
+// forbidden says why an Access-Accept must not carry the attribute; "" when it may. Attributes that belong to one exchange, or
+// that prove or encrypt something in it, are made in that exchange and can't be configured.
 func (a *attribute) forbidden() string {
 	switch {
 	case a.Vendor == 0 && slices.Contains([]byte{2, 3, 24, 33, 60, 79, 80}, a.AttributeID.Type):

@@ -19,12 +19,12 @@ type Duo struct {
 	IntegrationKey string
 	SecretKey      Secret
 	Failmode       policy.Failmode // what to do when Duo can't be asked
-	APITimeout     time.Duration   // one call of the API, the wait for the user's answer apart
-	PushTimeout    time.Duration   // the wait for the user's answer
-	Proxy          *url.URL        // http://host:port, an HTTP CONNECT proxy; nil for none
+	APITimeout     time.Duration   // how long one API call may take, without the wait for the user's answer
+	PushTimeout    time.Duration   // how long to wait for the user's answer
+	Proxy          *url.URL        // http://host:port, an HTTP CONNECT proxy; nil = none
 	ProxyUsername  string          // for basic authentication at the proxy (RFC 7617); "" = none is sent
 	ProxyPassword  Secret
-	MaxConnections int    // to Duo, at once
+	MaxConnections int    // the most connections to Duo that are open at once
 	UserIP         string // which user addresses Duo is told: "public", "all" or "none"
 	CA             string // "pinned", "system" or the absolute path of a PEM file
 }
@@ -41,7 +41,7 @@ const (
 	CASystem = "system"
 )
 
-// shortestSafe is what Duo must have had for an answer before its silence says that it can't be asked.
+// shortestSafe is the shortest api_timeout with failmode = "safe": Duo's silence counts as an outage after this time.
 const shortestSafe = 2 * time.Second
 
 func readDuo(t *table) Duo {
@@ -65,7 +65,7 @@ func readDuo(t *table) Duo {
 	return d
 }
 
-// proxyPassword reads the password for the proxy, which only goes together with a proxy and a user name.
+// proxyPassword reads the password for the proxy. It must be given together with proxy and proxy_username.
 func (t *table) proxyPassword(d Duo) Secret {
 	const key = "proxy_password"
 	given := ""
@@ -118,7 +118,7 @@ func (t *table) apiHost(key string) string {
 	return s
 }
 
-// integrationKey does not show what it refuses: it may be the secret key in the wrong place.
+// integrationKey reads the integration key. It does not show a value that it refuses, because that may be the secret key.
 func (t *table) integrationKey(key string) string {
 	const want = "the application's integration key, such as DIXXXXXXXXXXXXXXXXXX"
 	s := t.need(key, want)
@@ -166,7 +166,7 @@ func (t *table) ca(key string) string {
 	return t.pemFile(key, s, want)
 }
 
-// pemFile reads certificates, and returns the file's absolute path.
+// pemFile checks that a PEM file holds certificates, and returns the file's absolute path.
 func (t *table) pemFile(key, s, want string) string {
 	path := t.file.abs(s)
 	text, err := os.ReadFile(path)

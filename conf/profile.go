@@ -6,9 +6,9 @@ import "time"
 // administrator should know. Sources: the vendors' documentation and reports of users.
 type Profile struct {
 	Name       string
-	Timeout    time.Duration // what the appliance waits at the most once it is set up for a push, less a margin
+	Timeout    time.Duration // how long the appliance can wait for a reply once it is set up for pushes, less a margin
 	UserIP     []string
-	ProbeUsers []string // its health checks
+	ProbeUsers []string // user names of its health checks
 	Challenge  bool     // whether the appliance shows an Access-Challenge and sends the answer back
 	Replies    []string // attributes of Access-Accept that the appliance acts on
 	Advice     []string // what to set in the appliance

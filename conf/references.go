@@ -8,12 +8,12 @@ import (
 	"duoradiusd/policy"
 )
 
-// sites tells where the tables of each list stand, in the order of Config's lists.
+// sites holds the places of the tables of each list, in the order of the lists of Config.
 type sites struct {
 	applications, listen, clients, firstFactors, users, rules, replies []place
 }
 
-// missing reports what a daemon can't do without.
+// missing reports tables and keys that a daemon can't work without.
 func (l *loader) missing(c *Config) {
 	top := place{file: l.files[0], index: -1}
 	reported := slices.ContainsFunc(l.problems, func(f finding) bool { return f.at.table == "client" })
@@ -28,7 +28,7 @@ func (l *loader) missing(c *Config) {
 	}
 }
 
-// references reports names that nothing has.
+// references reports names of clients, first factors, services and applications that no table has.
 func (l *loader) references(c *Config, at sites) {
 	clients, services, factors, applications := set{}, set{}, set{NoFirstFactor: {}}, set{}
 	for _, x := range c.Clients {
@@ -69,7 +69,7 @@ func (l *loader) references(c *Config, at sites) {
 	}
 }
 
-// set holds names; "" stands for none and is never looked for.
+// set holds names. "" stands for no name and is never looked up.
 type set map[string]struct{}
 
 func (l *loader) allKnown(at place, key string, names []string, known set, what string) {
@@ -91,7 +91,7 @@ func (l *loader) known(at place, key, name string, known set, what string) {
 	l.bad(at.under(key), "%s, which is not %s%s", quote(name), what, hint)
 }
 
-// duplicates reports what two tables have in common and must not.
+// duplicates reports names, addresses and listeners that two tables share and must not share.
 func (l *loader) duplicates(c *Config, at sites) {
 	unique(l, c.Applications, at.applications, func(x Application) string { return x.Name })
 	unique(l, c.FirstFactors, at.firstFactors, func(x FirstFactor) string { return x.Name })
@@ -101,7 +101,7 @@ func (l *loader) duplicates(c *Config, at sites) {
 	l.duplicateListens(c, at)
 }
 
-// unique reports names that two tables of a list have.
+// unique reports names that two tables of a list share.
 func unique[T any](l *loader, items []T, at []place, name func(T) string) {
 	owner := map[string]place{}
 	for i, x := range items {
@@ -114,7 +114,7 @@ func unique[T any](l *loader, items []T, at []place, name func(T) string) {
 	}
 }
 
-// duplicateListens reports two sockets on one address.
+// duplicateListens reports two listeners with one address.
 func (l *loader) duplicateListens(c *Config, at sites) {
 	sockets := map[netip.AddrPort]place{}
 	for i, here := range at.listen {
@@ -127,7 +127,7 @@ func (l *loader) duplicateListens(c *Config, at sites) {
 	}
 }
 
-// sharedSecrets warns of clients and upstream servers with the same secret: what one leaks, the other has lost.
+// sharedSecrets warns of clients and upstream servers with the same secret: whoever learns one secret knows both.
 func (l *loader) sharedSecrets(c *Config, at sites) {
 	first := map[string]string{}
 	one := func(secret Secret, who string, here place, given map[string]bool) {
@@ -140,7 +140,7 @@ func (l *loader) sharedSecrets(c *Config, at sites) {
 	}
 	for i, x := range c.Clients {
 		if !slices.ContainsFunc(c.Clients[:i], func(y Client) bool { return overlap(x.Address, y.Address) && x.Secret.Reveal() == y.Secret.Reveal() }) {
-			one(x.Secret, "client "+quote(x.Name), at.clients[i], x.Given) // those of one address have one secret
+			one(x.Secret, "client "+quote(x.Name), at.clients[i], x.Given) // clients that share an address must share the secret
 		}
 	}
 	for i, x := range c.FirstFactors {

@@ -8,10 +8,10 @@ import (
 
 // Remember says how approvals are kept.
 type Remember struct {
-	Entries int              // the most that are kept at a time
-	Idle    time.Duration    // also forget when unused this long; 0 = no such limit
-	Uses    int              // how often one may be used; 0 = no such limit
-	BindTo  []policy.Binding // what an approval holds for, beside the user
+	Entries int              // the most approvals that are kept at a time
+	Idle    time.Duration    // an approval that is not used for this long is forgotten; 0 = no such limit
+	Uses    int              // how often an approval may be used; 0 = no such limit
+	BindTo  []policy.Binding // what an approval is bound to, beside the user
 }
 
 func readRemember(t *table) Remember {
@@ -29,7 +29,7 @@ func readRemember(t *table) Remember {
 	return r
 }
 
-// formerStore refuses the keys that [cluster] has replaced. It shows no value: a URL may hold a password.
+// formerStore refuses the keys that [cluster] has replaced. It shows no value, because a URL may hold a password.
 func (t *table) formerStore() {
 	if t.has("store") {
 		switch s, ok := value[string](t, "store", "a string"); {

@@ -7,23 +7,26 @@ import (
 	"duoradiusd/policy"
 )
 
-// Reply is attributes for the Access-Accept of the logins that fit all of its lists; a list that is empty fits all.
+// Reply is one [[reply]]: attributes for the Access-Accept of the logins that fit all of its lists. An empty list fits all
+// logins.
 type Reply struct {
 	Users      []string
 	Groups     []string
 	Clients    []string
-	Attributes []ReplyAttribute // sorted by name, the values of one in the file's order (RFC 2865 §5)
+	Attributes []ReplyAttribute // sorted by name; the values of one attribute keep the order of the file (RFC 2865 §5)
 }
 
-// ReplyAttribute is one attribute, ready to be sent, or made for each login from a group or from the directory.
+// ReplyAttribute is one attribute of a reply. Its value is ready to be sent, or is made for each login from a group or from
+// the directory.
 type ReplyAttribute struct {
-	Name string // the dictionary's
+	Name string // as in the dictionary
 	policy.ReplyAttribute
 }
 
 const attributesExample = `a table such as { Class = ["OU=admins;"] }`
 
-// maxReply leaves room in a packet (4096 octets, RFC 2865 §3) for what else an Access-Accept carries.
+// maxReply bounds the attributes of one reply, in octets. The rest of a packet (4096 octets, RFC 2865 §3) is for the other
+// attributes of an Access-Accept.
 const maxReply = 3500
 
 func readReply(t *table) Reply {
@@ -39,7 +42,7 @@ func readReply(t *table) Reply {
 	return r
 }
 
-// replyAttributes reads a table of attributes. grouped says that {group} has groups to stand for.
+// replyAttributes reads a table of attributes. grouped says that the [[reply]] lists groups, which {group} needs.
 func (t *table) replyAttributes(key string, grouped bool) (list []ReplyAttribute) {
 	given, ok := value[map[string]any](t, key, attributesExample)
 	if ok && len(given) == 0 {
@@ -61,7 +64,7 @@ func (t *table) replyAttributes(key string, grouped bool) (list []ReplyAttribute
 	return list
 }
 
-// replyAttribute reads the values of one attribute: a list, or one that stands alone.
+// replyAttribute reads the values of one attribute: a list, or a single value.
 func (t *table) replyAttribute(key, name string, raw any, grouped bool) (out []ReplyAttribute) {
 	a, ok := findAttribute(name)
 	if !ok {
@@ -102,10 +105,10 @@ func (t *table) replyAttribute(key, name string, raw any, grouped bool) (out []R
 	return out
 }
 
-// defaultPass is what servers commonly tell their clients about a user: Class and Filter-Id.
+// defaultPass holds the attributes by which servers commonly describe a user to their clients: Class and Filter-Id.
 var defaultPass = []policy.AttributeID{{Type: 25}, {Type: 11}}
 
-// pass reads which attributes of an upstream server's reply go on to the client.
+// pass reads which attributes of an upstream server's reply are passed on to the client.
 func (t *table) pass(key string) (ids []policy.AttributeID, all bool) {
 	if !t.has(key) {
 		t.seen = append(t.seen, key)

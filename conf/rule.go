@@ -8,7 +8,7 @@ import (
 	"duoradiusd/policy/messages"
 )
 
-// readRule reads a [[rule]], which decides for the logins that fit all of its lists.
+// readRule reads a [[rule]]. A rule decides for the logins that fit all of its lists.
 func readRule(t *table) policy.Rule {
 	r := policy.Rule{
 		Name:     t.word("name", ""),
@@ -32,7 +32,7 @@ func readRule(t *table) policy.Rule {
 	return r
 }
 
-// message reads a text for users; "" is none.
+// message reads a text for users; "" = none.
 func (t *table) message(key string) string {
 	s := t.string(key, "")
 	switch {
