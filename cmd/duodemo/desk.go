@@ -31,7 +31,7 @@ const secret = "demo-secret-of-the-vpn"
 //go:embed demo.toml
 var configuration string
 
-// passwords are the first factors of those who log in.
+// passwords are the passwords of the demo's users.
 var passwords = map[string]string{
 	"alice": "wonderland",
 	"bob":   "builder",
@@ -79,7 +79,7 @@ func open(logs io.Writer) (d *desk, err error) {
 	return d, d.startDaemon()
 }
 
-// startDaemon takes RADIUS's own port, or the next that is free.
+// startDaemon starts the daemon at the port of RADIUS, 1812, or at the next free one.
 func (d *desk) startDaemon() error {
 	for port := uint16(1812); port < 1832; port++ {
 		d.radius = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
@@ -120,7 +120,7 @@ func (d *desk) write() (file string, err error) {
 	}
 	var staff strings.Builder
 	for name, password := range passwords {
-		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost) // known to all readers anyway
+		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost) // cheap, because these passwords are no secret
 		if err != nil {
 			return "", err
 		}

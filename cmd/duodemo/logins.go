@@ -15,7 +15,7 @@ import (
 type scene struct {
 	title string
 	user  string
-	typed string // into the password field
+	typed string // what the user types into the password field
 	want  byte
 }
 
@@ -56,7 +56,7 @@ func (d *desk) logins(ctx context.Context, out io.Writer) (asExpected bool) {
 	return asExpected
 }
 
-// play logs in once, as a VPN does. What keeps it from an answer is the message.
+// play logs in once, as a VPN does. If there is no answer, message says why.
 func (d *desk) play(ctx context.Context, s scene) (code byte, message string) {
 	n, err := nas.Dial(d.radius, netip.AddrPort{})
 	if err != nil {
@@ -85,7 +85,7 @@ func codeName(code byte) string {
 	return "none"
 }
 
-// invite tells what can be tried, and lets the log through.
+// invite prints what can be tried, and opens the gate for the log.
 func (d *desk) invite(out io.Writer) {
 	fmt.Fprintf(out, `
 Now you. Open your phone: %s

@@ -1,4 +1,4 @@
-// Package display makes words for people: text of others that is safe to show, counts, durations.
+// Package display writes things for people to read: foreign text that is safe to show, counts, durations.
 package display
 
 import (
@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// Visible returns text of others for a log or a terminal: whatever a terminal might obey, line ends and marks that turn
-// the direction of writing among them, becomes U+FFFD.
+// Visible returns foreign text in a form that is safe for a log or a terminal. Each character that a terminal could act on
+// becomes U+FFFD: control characters, line ends, and marks that change the direction of writing.
 func Visible(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return s
@@ -23,8 +23,8 @@ func Visible(s string) string {
 	}, s)
 }
 
-// Lines returns text of others that users are to read, as one or more lines: without octets that are no UTF-8, and without
-// what does not print.
+// Lines returns foreign text for users to read. It keeps line ends, and drops octets that are no UTF-8 and characters that do
+// not print.
 func Lines(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || r != '\n' && !unicode.IsPrint(r) {
@@ -34,7 +34,7 @@ func Lines(s string) string {
 	}, s)
 }
 
-// Count returns how many things there are: "1 approval", "2 approvals".
+// Count returns a number with its noun, in the plural where it needs one: "1 approval", "2 approvals".
 func Count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
@@ -42,7 +42,7 @@ func Count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// Duration returns d as the configuration has it: "15m", where d.String has "15m0s".
+// Duration returns d as a configuration would say it: "15m" where d.String returns "15m0s".
 func Duration(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {

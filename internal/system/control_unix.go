@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// ListenControl listens at a socket in the file system that its owner and its group can use. It takes the place of a
-// socket that a crashed daemon left, but not of one that somebody serves.
+// ListenControl listens at a Unix socket that its owner and its group can use. It replaces a socket that a crashed daemon has
+// left behind, but not one that another process serves.
 func ListenControl(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func ListenControl(path string) (net.Listener, error) {
 			return nil, err
 		}
 	}
-	// Between Listen and Chmod nobody else may connect.
+	// The umask keeps others from connecting between Listen and Chmod.
 	old := syscall.Umask(0o117)
 	defer syscall.Umask(old)
 	l, err := net.Listen("unix", path)
@@ -41,7 +41,7 @@ func ListenControl(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// DialControl connects to what ListenControl listens at.
+// DialControl connects to the Unix socket of a daemon that calls ListenControl.
 func DialControl(ctx context.Context, path string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, "unix", path)
 }

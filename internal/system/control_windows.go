@@ -11,12 +11,12 @@ import (
 
 const pipePrefix = `\\.\pipe\`
 
-// onlyAdministrators is the access control list of the pipe, in the security descriptor definition language: full
-// access for SYSTEM, the Administrators and who made it, none for others, and none over the network.
+// onlyAdministrators is the access control list of the pipe, in the security descriptor definition language. SYSTEM, the
+// Administrators and the pipe's owner have full access; nobody else has any, and nobody over the network.
 const onlyAdministrators = "D:P(D;;GA;;;NU)(A;;GA;;;SY)(A;;GA;;;BA)(A;;GA;;;OW)"
 
-// ListenControl listens at a named pipe that administrators of this machine can use. Where another process serves a pipe
-// of that name it is an error.
+// ListenControl listens at a named pipe that administrators of this machine can use. It fails if another process serves a pipe
+// of that name.
 func ListenControl(path string) (net.Listener, error) {
 	if !isPipe(path) {
 		return nil, fmt.Errorf("%s: no named pipe; want a name such as %sduoradiusd", path, pipePrefix)
@@ -24,7 +24,7 @@ func ListenControl(path string) (net.Listener, error) {
 	return winio.ListenPipe(path, &winio.PipeConfig{SecurityDescriptor: onlyAdministrators})
 }
 
-// DialControl connects to what ListenControl listens at.
+// DialControl connects to the named pipe of a daemon that calls ListenControl.
 func DialControl(ctx context.Context, path string) (net.Conn, error) {
 	if !isPipe(path) {
 		return nil, fmt.Errorf("%s: no named pipe; want a name such as %sduoradiusd", path, pipePrefix)

@@ -1,5 +1,5 @@
-// Package system holds what each operating system does in its own way: where the program's files lie by default, how a
-// file is locked, who may read it, and how the commands reach the running daemon.
+// Package system holds what differs between operating systems: where the program's files lie by default, how a file is
+// locked, who may read it, and how the commands reach the running daemon.
 //
 //	               Unix                                Windows
 //	paths          /etc, /var/lib and /run             %ProgramData%\duoradiusd
@@ -7,6 +7,6 @@
 //	who may read   the mode                            the discretionary access control list
 //	control        a socket in the file system         a named pipe
 //
-// Files that end in _unix.go and _windows.go hold the two columns. What can be told without asking the system, such as
-// whether an access control list lets everybody read, stands in the other files and is tested on every system.
+// Files that end in _unix.go and _windows.go hold the two columns. Code that needs no call to the system, such as the check
+// whether an access control list lets everybody read, is in the other files and is tested on every system.
 package system

@@ -7,11 +7,11 @@ import (
 	"syscall"
 )
 
-// IsInUse reports whether a socket can't be opened because another one has its address.
+// IsInUse reports whether err says that a socket can't be opened because another socket has its address.
 func IsInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }
 
-// IsNotOurs reports whether a socket can't be opened because this machine has no such address.
+// IsNotOurs reports whether err says that a socket can't be opened because this machine has no such address.
 func IsNotOurs(err error) bool { return errors.Is(err, syscall.EADDRNOTAVAIL) }
 
-// IsRefused reports whether the other side says that nobody listens there.
+// IsRefused reports whether err says that no program listens at the other side.
 func IsRefused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }

@@ -6,14 +6,14 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// IsInUse reports whether a socket can't be opened because another one has its address.
+// IsInUse reports whether err says that a socket can't be opened because another socket has its address.
 func IsInUse(err error) bool { return errors.Is(err, windows.WSAEADDRINUSE) }
 
-// IsNotOurs reports whether a socket can't be opened because this machine has no such address.
+// IsNotOurs reports whether err says that a socket can't be opened because this machine has no such address.
 func IsNotOurs(err error) bool { return errors.Is(err, windows.WSAEADDRNOTAVAIL) }
 
-// IsRefused reports whether the other side says that nobody listens there. Where an earlier datagram found nobody Windows
-// calls that a reset.
+// IsRefused reports whether err says that no program listens at the other side. On a UDP socket, Windows reports this as a
+// connection reset.
 func IsRefused(err error) bool {
 	return errors.Is(err, windows.WSAECONNREFUSED) || errors.Is(err, windows.WSAECONNRESET)
 }

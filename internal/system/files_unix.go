@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// Lock makes the file of that name where there is none, and locks it until the returned Closer is closed, or the process
-// ends. It does not wait: where another process holds the lock the error is ErrLocked.
+// Lock locks a file, which it makes if there is none. The lock holds until the returned Closer is closed or the process
+// ends. Lock does not wait: if another process holds the lock, the error is ErrLocked.
 func Lock(name string) (io.Closer, error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -29,7 +29,7 @@ func LockFolder(name string) (io.Closer, error) {
 	return flock(f)
 }
 
-// flock locks f, or closes it.
+// flock locks f. It closes f if it can't.
 func flock(f *os.File) (io.Closer, error) {
 	for {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -46,8 +46,8 @@ func flock(f *os.File) (io.Closer, error) {
 	}
 }
 
-// OpenTo returns who may read f beside its owner, its group and administrators: "everybody", or "" for nobody. cure is
-// what to do about it.
+// OpenTo returns who may read f beside its owner, its group and administrators: "everybody", or "" for nobody. cure says what
+// the mode should be.
 func OpenTo(f *os.File) (who, cure string, err error) {
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o004 == 0 {
@@ -62,8 +62,7 @@ func Writable(name string) error {
 	return syscall.Access(name, write)
 }
 
-// KeepAccess gives f the owner, the group and the mode of the file that it is going to replace: the one that name and
-// before describe.
+// KeepAccess gives f the owner, the group and the mode of the file that f will replace. name and before describe that file.
 func KeepAccess(f *os.File, name string, before os.FileInfo) error {
 	now, err := f.Stat()
 	if err != nil {
@@ -82,10 +81,11 @@ func KeepAccess(f *os.File, name string, before os.FileInfo) error {
 	return f.Chmod(before.Mode().Perm())
 }
 
-// Rename gives a closed file the name of another one, which it replaces: a reader sees the old file or the new one.
+// Rename gives the closed file from the name to, and replaces the file that has this name. A reader sees the old file or the
+// new one, never a part.
 func Rename(from, to string) error { return os.Rename(from, to) }
 
-// SyncFolder has a folder's changes, such as a Rename in it, written to the disk.
+// SyncFolder writes the changes of a folder, such as a Rename in it, to the disk.
 func SyncFolder(name string) error {
 	f, err := os.Open(name)
 	if err != nil {
@@ -95,8 +95,8 @@ func SyncFolder(name string) error {
 	return f.Sync()
 }
 
-// InOtherHands returns who beside this user and root may change what is in the file or folder of that name: "" for nobody.
-// cure is what to do about it.
+// InOtherHands returns who beside this user and root may change the file or folder: "" for nobody. cure says what to do about
+// it.
 func InOtherHands(name string) (who, cure string, err error) {
 	info, err := os.Lstat(name)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// Lock makes the file of that name and keeps everybody else from opening it until the returned Closer is closed, or the
-// process ends; then the file is gone. It does not wait: where another process holds the lock the error is ErrLocked.
+// Lock makes a file that nobody else can open until the returned Closer is closed or the process ends. Then the file is
+// removed. Lock does not wait: if another process holds the lock, the error is ErrLocked.
 func Lock(name string) (io.Closer, error) {
 	wide, err := windows.UTF16PtrFromString(name)
 	if err != nil {
@@ -30,11 +30,11 @@ func Lock(name string) (io.Closer, error) {
 	return os.NewFile(uintptr(h), name), nil
 }
 
-// LockFolder locks a folder as Lock locks a file: by a file in it.
+// LockFolder locks a folder by a file in it, as Lock does.
 func LockFolder(name string) (io.Closer, error) { return Lock(filepath.Join(name, ".duoradiusd.lock")) }
 
-// OpenTo returns which of the groups that hold people without business here may read f, such as "Users", and "" for
-// none. cure is what to do about it. Files below ProgramData may be read by Users unless their folder says otherwise.
+// OpenTo returns which broad group, such as "Users", may read f; "" for none. cure says what to do about it. Users may read
+// files below ProgramData unless the folder says otherwise.
 func OpenTo(f *os.File) (who, cure string, err error) {
 	sd, err := windows.GetSecurityInfo(windows.Handle(f.Fd()), windows.SE_FILE_OBJECT, windows.DACL_SECURITY_INFORMATION)
 	if err != nil {
@@ -44,7 +44,7 @@ func OpenTo(f *os.File) (who, cure string, err error) {
 	acl, _, err := sd.DACL()
 	switch {
 	case errors.Is(err, windows.ERROR_OBJECT_NOT_FOUND), err == nil && acl == nil:
-		return "Everyone", cures, nil // no list at all lets everybody in
+		return "Everyone", cures, nil // a file without a list is open to everybody
 	case err != nil:
 		return "", "", fmt.Errorf("read the access control list of %s: %w", f.Name(), err)
 	}
@@ -54,7 +54,7 @@ func OpenTo(f *os.File) (who, cure string, err error) {
 	return who, cure, nil
 }
 
-// entries returns those entries of a list that allow something.
+// entries returns the entries of a list that allow something.
 func entries(acl *windows.ACL) (list []entry) {
 	for i := range uint32(acl.AceCount) {
 		var ace *windows.ACCESS_ALLOWED_ACE
@@ -71,8 +71,8 @@ func entries(acl *windows.ACL) (list []entry) {
 	return list
 }
 
-// Writable returns nil when this process may write to the file or folder of that name, which must exist. Windows has no
-// question for that: a file is opened, and in a folder one is made and removed.
+// Writable returns nil when this process may write to the file or folder of that name, which must exist. Windows has no call
+// that tells: Writable opens a file, and makes and removes a file in a folder.
 func Writable(name string) error {
 	info, err := os.Stat(name)
 	if err != nil {
@@ -93,7 +93,7 @@ func Writable(name string) error {
 	return nil
 }
 
-// KeepAccess gives f the access control list of the file that it is going to replace: the one of that name.
+// KeepAccess gives f the access control list of the file that f will replace, which has the given name.
 func KeepAccess(f *os.File, name string, _ os.FileInfo) error {
 	sd, err := windows.GetNamedSecurityInfo(name, windows.SE_FILE_OBJECT, windows.DACL_SECURITY_INFORMATION)
 	if err != nil {
@@ -109,7 +109,7 @@ func KeepAccess(f *os.File, name string, _ os.FileInfo) error {
 	}
 	what := windows.SECURITY_INFORMATION(windows.DACL_SECURITY_INFORMATION)
 	if control&windows.SE_DACL_PROTECTED != 0 {
-		what |= windows.PROTECTED_DACL_SECURITY_INFORMATION // it inherits nothing from its folder
+		what |= windows.PROTECTED_DACL_SECURITY_INFORMATION // the list inherits nothing from the folder
 	}
 	if err := windows.SetNamedSecurityInfo(f.Name(), windows.SE_FILE_OBJECT, what, nil, nil, acl, nil); err != nil {
 		return fmt.Errorf("keep the access control list of %s: %w", name, err)
@@ -117,10 +117,11 @@ func KeepAccess(f *os.File, name string, _ os.FileInfo) error {
 	return nil
 }
 
-// busy is how long a rename waits for a reader to close the file that it replaces, which Windows wants.
+// busy is how long a rename waits for readers of the file that it replaces. Windows does not replace a file that is open.
 const busy = 2 * time.Second
 
-// Rename gives a closed file the name of another one, which it replaces: a reader sees the old file or the new one.
+// Rename gives the closed file from the name to, and replaces the file that has this name. A reader sees the old file or the
+// new one, never a part.
 func Rename(from, to string) error {
 	for end := time.Now().Add(busy); ; time.Sleep(10 * time.Millisecond) {
 		err := os.Rename(from, to)
@@ -131,11 +132,11 @@ func Rename(from, to string) error {
 	}
 }
 
-// SyncFolder does nothing: Windows has no call for it, and NTFS keeps a journal of names.
+// SyncFolder does nothing: Windows has no call for it, and NTFS keeps a journal of the names in a folder.
 func SyncFolder(string) error { return nil }
 
-// InOtherHands returns "": below ProgramData a folder's list of access rights is the installer's business, and the files in
-// it inherit that list. OpenTo looks at what can be read.
+// InOtherHands returns "". The installer sets the access rights of the folders below ProgramData, and the files in a folder
+// inherit them. OpenTo checks who can read a file.
 func InOtherHands(name string) (who, cure string, err error) {
 	_, err = os.Lstat(name)
 	return "", "", err

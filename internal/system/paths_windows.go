@@ -18,8 +18,8 @@ func StateFolder() string { return filepath.Join(Folder(), "state") }
 // LogFolder is where the service's log lies.
 func LogFolder() string { return filepath.Join(Folder(), "log") }
 
-// Folder is where the configuration, its secrets and the state lie: %ProgramData%\duoradiusd. The system is asked for
-// its place, for the environment may be anybody's.
+// Folder is where the configuration, its secrets and the state lie: %ProgramData%\duoradiusd. The path of ProgramData comes
+// from the system and not from the environment, because any user can set the environment.
 func Folder() string {
 	programData, err := windows.KnownFolderPath(windows.FOLDERID_ProgramData, windows.KF_FLAG_DEFAULT)
 	if err != nil {

@@ -2,7 +2,7 @@ package system
 
 import "strings"
 
-// The rights of an access control entry that let somebody read a file's content (Microsoft's [MS-DTYP] 2.4.3).
+// The rights of an access control entry that permit reading a file's content (Microsoft's [MS-DTYP] 2.4.3).
 const (
 	fileReadData = 0x00000001
 	genericAll   = 0x10000000
@@ -16,8 +16,8 @@ type entry struct {
 	inheritOnly bool // it counts for the folder's content and not for the folder itself
 }
 
-// broadGroups are the well-known groups that hold people who have no business with a secret (Microsoft's list of
-// well-known security identifiers).
+// broadGroups are the well-known groups that contain people who must not read a secret (Microsoft's list of well-known
+// security identifiers).
 var broadGroups = map[string]string{
 	"S-1-1-0":      "Everyone",
 	"S-1-5-2":      "Network",
@@ -28,8 +28,8 @@ var broadGroups = map[string]string{
 	"S-1-5-32-546": "Guests",
 }
 
-// broadReader returns the name of the first broad group that the entries allow to read, and "" when there is none. An
-// entry that denies is not looked at: the answer is a warning, and may be given once too often.
+// broadReader returns the name of the first broad group that may read by these entries; "" if there is none. Entries that
+// deny are not looked at, so there may be a warning too many.
 func broadReader(entries []entry) string {
 	for _, e := range entries {
 		if e.inheritOnly || e.rights&(fileReadData|genericRead|genericAll) == 0 {
@@ -45,7 +45,7 @@ func broadReader(entries []entry) string {
 	return ""
 }
 
-// isDomainUsers reports whether a SID is that of a domain's Domain Users (513) or Domain Guests (514).
+// isDomainUsers reports whether a SID is Domain Users (513) or Domain Guests (514) of a domain.
 func isDomainUsers(sid string) bool {
 	return strings.HasPrefix(sid, "S-1-5-21-") && (strings.HasSuffix(sid, "-513") || strings.HasSuffix(sid, "-514"))
 }

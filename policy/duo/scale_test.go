@@ -25,13 +25,17 @@ func TestManyPending(t *testing.T) {
 	for range pushes {
 		wg.Go(func() { sum.add(login(t.Context(), c, push)) })
 	}
-	for start := time.Now(); s.Count(statusPath) < 2*pushes; time.Sleep(time.Millisecond) { // each has heard "pushed"
+	// Wait until each login has heard "pushed" and its second poll is under way. A poll whose connection is lost, as on a machine
+	// that answers no HTTP/2 ping for seconds, is made again.
+	requests, connections := 0, 0
+	for start := time.Now(); s.Count(statusPath) < 2*pushes || requests < pushes; time.Sleep(time.Millisecond) {
+		requests, connections = c.Waiting()
 		if time.Since(start) > 4*time.Minute {
-			t.Fatalf("%d pushes begun, %d polls", s.Pushes(), s.Count(statusPath))
+			t.Fatalf("%d pushes begun, %d polls, %d requests wait", s.Pushes(), s.Count(statusPath), requests)
 		}
 	}
-	if n, connections := c.Waiting(); n != pushes || connections*100 > pushes*11/10 {
-		t.Errorf("%d requests wait over %d connections", n, connections)
+	if connections*100 > pushes*11/10 {
+		t.Errorf("%d requests wait over %d connections", requests, connections)
 	}
 	for _, tx := range s.Transactions() {
 		if err := s.Answer(tx.Txid, fakeduo.Approve); err != nil {

@@ -1,7 +1,7 @@
 // Package history keeps the daemon's last logins in memory, for the status page and for duoradiusd logins and why.
 //
-// It holds no password and no passcode, because a radiusd.Event holds none. It never grows beyond a fixed number of logins,
-// and one person has a share of it only, so that a script that fails all night does not push out everybody else.
+// It holds no password and no passcode, because a radiusd.Event holds none. It keeps a fixed number of logins at most, and
+// only a part of that number of one person, so that a script that fails all night does not displace everybody else's logins.
 package history
 
 import (
@@ -26,9 +26,9 @@ type Login struct {
 
 // Query says which logins to list. An empty field does not restrict.
 type Query struct {
-	User, Client, Reason string // User by its canonical name, whatever the case
+	User, Client, Reason string // User is the canonical name, in any case
 	After                uint64 // only logins with a greater Number
-	Most                 int    // at most so many, the newest; 0 is no limit
+	Most                 int    // only the newest of them, at most so many; 0 = no limit
 }
 
 // Logins holds the last logins. The zero value is ready for use.
@@ -40,7 +40,7 @@ type Logins struct {
 	changed chan struct{} // closed at the next login; nil when nobody waits
 }
 
-// Add records the end of a login. Every login waits for it, so it does little.
+// Add records the end of a login. Every login waits for Add, so Add must be quick.
 func (l *Logins) Add(e radiusd.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +63,7 @@ func (l *Logins) Add(e radiusd.Event) {
 	}
 }
 
-// remove takes out a login that is the oldest of its user.
+// remove removes a login that is the oldest of its user.
 func (l *Logins) remove(e *list.Element) {
 	key := strings.ToLower(e.Value.(*Login).User)
 	l.all.Remove(e)
@@ -74,7 +74,7 @@ func (l *Logins) remove(e *list.Element) {
 	}
 }
 
-// List returns the logins that q asks for, the newest first.
+// List returns the logins that fit q, the newest first.
 func (l *Logins) List(q Query) []Login {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -100,8 +100,8 @@ func (q *Query) fits(l *Login) bool {
 		(q.Reason == "" || q.Reason == string(l.Reason))
 }
 
-// Wait is List, but waits for a login that fits as long as there is none and ctx lasts. last is the Number of the newest
-// login of all, from which the next Wait may go on.
+// Wait returns what List returns, but waits until there is a login that fits, or ctx ends. last is the Number of the newest
+// login of all; the next call of Wait may have it as q.After.
 func (l *Logins) Wait(ctx context.Context, q Query) (logins []Login, last uint64) {
 	for {
 		l.mu.Lock()

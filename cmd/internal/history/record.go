@@ -29,7 +29,7 @@ type Record struct {
 	Rule          string     `json:"rule,omitempty"`
 	DuoUser       string     `json:"duo_user,omitempty"`
 	DuoMessage    string     `json:"duo_message,omitempty"`
-	Cure          string     `json:"cure,omitempty"` // what an administrator can do about the reason
+	Cure          string     `json:"cure,omitempty"` // what an administrator can do about it
 
 	Steps []Step `json:"steps,omitempty"`
 }

@@ -115,7 +115,7 @@ func seeAlso(b *strings.Builder, c *cobra.Command) {
 	fmt.Fprintf(b, ".SH SEE ALSO\n%s\n", escape(strings.Join(others, ", ")))
 }
 
-// paragraphs is text whose lines are filled anew; a blank line ends a paragraph, and a line that is set in stays as it is.
+// paragraphs joins the lines of each paragraph. A blank line ends a paragraph, and an indented line stays as it is.
 func paragraphs(text string) string {
 	var b strings.Builder
 	for p := range strings.SplitSeq(strings.TrimSpace(text), "\n\n") {
@@ -128,7 +128,7 @@ func paragraphs(text string) string {
 	return b.String()
 }
 
-// escape keeps text from being taken for requests of troff.
+// escape escapes text so that troff does not take it for requests.
 func escape(text string) string {
 	text = strings.NewReplacer(`\`, `\e`, "-", `\-`, "'", `\(aq`, "^", `\(ha`, "~", `\(ti`, "`", `\(ga`).Replace(text)
 	lines := strings.Split(text, "\n")

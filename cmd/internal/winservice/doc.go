@@ -5,7 +5,7 @@
 //	                        <── start pending, running, stop pending, stopped
 //	Event Log <── start, stop, warnings and errors            log file <── all of the log
 //
-// What needs no Windows, such as which request leads to which signal and state, is in files without a system in their
-// name, and is tested everywhere with fakes. The files that end in _windows.go only pass things on to
-// golang.org/x/sys/windows/svc.
+// Code that needs no Windows, such as which request leads to which signal and state, is in the files that do not end in
+// _windows.go. It is tested on every system with fakes. The files that end in _windows.go call
+// golang.org/x/sys/windows/svc and decide little.
 package winservice

@@ -24,7 +24,7 @@ const (
 	EventError   uint32 = 4
 )
 
-// Whoever sends many bad packets must not fill the Event Log: at most maxEvents in each eventWindow.
+// At most maxEvents are written in each eventWindow, so that a sender of many bad packets can't fill the Event Log.
 const (
 	maxEvents   = 60
 	eventWindow = time.Minute
@@ -37,7 +37,7 @@ type Handler struct {
 	attrs  []slog.Attr
 }
 
-// events is shared by a Handler and those that WithAttrs and WithGroup make of it.
+// events is shared by a Handler and the Handlers that its WithAttrs and WithGroup return.
 type events struct {
 	log EventLog
 
@@ -57,7 +57,7 @@ func (h *Handler) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn || h.Handler.Enabled(ctx, level)
 }
 
-// Handle implements slog.Handler. The Event Log's errors are not reported: there is no better place for them.
+// Handle implements slog.Handler. Errors of the Event Log are not reported, because there is no better place to report them.
 func (h *Handler) Handle(ctx context.Context, r slog.Record) (err error) {
 	if h.Handler.Enabled(ctx, r.Level) {
 		err = h.Handler.Handle(ctx, r)
@@ -78,7 +78,7 @@ func (h *Handler) WithGroup(name string) slog.Handler {
 	return &Handler{h.Handler.WithGroup(name), h.events, h.attrs}
 }
 
-// put writes a record, as a text handler would but for the time and the level, which the Event Log has.
+// put writes a record as a text handler would, without the time and the level, because the Event Log adds both.
 func (e *events) put(r slog.Record, attrs []slog.Attr) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

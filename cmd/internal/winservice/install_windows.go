@@ -14,12 +14,12 @@ import (
 	"duoradiusd/internal/system"
 )
 
-// account is the service's own account, which Windows makes with the service; it has no password and few rights.
+// account is the service's own account. Windows makes it with the service; it has no password and few rights.
 const account = `NT SERVICE\` + Name
 
-// Install makes the service, which starts with the machine and is started again when it dies, its source in the Event
-// Log, and the folders below ProgramData, which nobody but administrators and the service can read. program is the
-// absolute path of this program, file that of the configuration. It does not start the service.
+// Install makes the service, its source in the Event Log, and the folders below ProgramData. The service starts with the
+// machine and is started again when it dies. Only administrators and the service can read the folders. program is the absolute
+// path of this program, file that of the configuration. Install does not start the service.
 func Install(program, file string) error {
 	if err := trust(system.Folder()); err != nil {
 		return err
@@ -77,7 +77,7 @@ func Remove() error {
 	return nil
 }
 
-// trust refuses a folder that somebody else has made: below ProgramData everybody may make one.
+// trust refuses a folder that a user without administrator rights has made: below ProgramData every user may make folders.
 func trust(folder string) error {
 	sd, err := windows.GetNamedSecurityInfo(folder, windows.SE_FILE_OBJECT, windows.OWNER_SECURITY_INFORMATION)
 	switch {
@@ -96,7 +96,7 @@ func trust(folder string) error {
 	return nil
 }
 
-// folders makes the folders of the configuration, the state and the logs, and has nobody else read them.
+// folders makes the folders of the configuration, the state and the logs, and closes them to other users.
 func folders() error {
 	sid, _, _, err := windows.LookupSID("", account)
 	if err != nil {

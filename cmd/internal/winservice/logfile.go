@@ -8,8 +8,8 @@ import (
 	"duoradiusd/internal/system"
 )
 
-// LogFile is the file that a service's log goes to, for a service has no standard error. When it is full it is renamed
-// to NAME.1, in place of the one before.
+// LogFile is the file of a service's log, because a service has no standard error. When the file is full, it is renamed to
+// NAME.1 and replaces the file of that name.
 type LogFile struct {
 	name string
 	most int64
@@ -48,7 +48,7 @@ func (l *LogFile) Write(lines []byte) (int, error) {
 	defer l.mu.Unlock()
 	if l.size > 0 && l.size+int64(len(lines)) > l.most {
 		l.file.Close()
-		// Where the old file can't be renamed the log goes on in it: too large a file is better than none.
+		// If the file can't be renamed, the log goes on in it: a file that is too large is better than no log.
 		system.Rename(l.name, l.name+".1")
 		if err := l.open(); err != nil {
 			return 0, err

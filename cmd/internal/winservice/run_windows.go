@@ -12,7 +12,7 @@ import (
 	"duoradiusd/internal/system"
 )
 
-// Name is the service's name, and that of its source in the Event Log.
+// Name is the name of the service and of its source in the Event Log.
 const Name = "duoradiusd"
 
 // maxLog is the greatest size of the log file, in octets.
@@ -21,12 +21,12 @@ const maxLog = 32 << 20
 // IsService reports whether the service control manager has started this process.
 func IsService() (bool, error) { return svc.IsWindowsService() }
 
-// Daemon is how the service has the daemon run.
+// Daemon is what the service gives the daemon that it runs.
 type Daemon struct {
 	Signals <-chan os.Signal
-	Log     *LogFile                        // in place of standard output and standard error
-	Handler func(slog.Handler) slog.Handler // has warnings and errors go to the Event Log too
-	Ready   func(summary string)            // to be called once, when the daemon listens
+	Log     *LogFile                        // replaces standard output and standard error
+	Handler func(slog.Handler) slog.Handler // returns a handler that also writes warnings and errors to the Event Log
+	Ready   func(summary string)            // must be called once, when the daemon listens
 }
 
 // Run runs serve as the service until it returns.
@@ -58,7 +58,7 @@ type handler struct {
 	err    error // of serve
 }
 
-// Execute implements svc.Handler. A daemon that ends with an error has the service fail, so that it is started again.
+// Execute implements svc.Handler. If the daemon ends with an error, the service fails, so that Windows starts it again.
 func (h *handler) Execute(_ []string, changes <-chan svc.ChangeRequest, status chan<- svc.Status) (bool, uint32) {
 	signals, ready, ended := make(chan os.Signal, 4), make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -82,7 +82,7 @@ func (h *handler) Execute(_ []string, changes <-chan svc.ChangeRequest, status c
 	return false, 0
 }
 
-// requests makes Windows' requests ours. It ends when Windows asks no more.
+// requests translates the requests of Windows. Its channel is closed when that of Windows is.
 func requests(changes <-chan svc.ChangeRequest) <-chan Request {
 	list := make(chan Request)
 	go func() {
@@ -101,7 +101,7 @@ func requests(changes <-chan svc.ChangeRequest) <-chan Request {
 	return list
 }
 
-// native makes a report of ours Windows'.
+// native translates a report for Windows.
 func native(s Status) svc.Status {
 	n := svc.Status{CheckPoint: s.CheckPoint, WaitHint: uint32(s.WaitHint.Milliseconds())}
 	switch s.State {
@@ -109,7 +109,7 @@ func native(s Status) svc.Status {
 		n.State = svc.StartPending
 	case Running:
 		n.State = svc.Running
-		// Preshutdown comes before the network goes and gives three minutes; Shutdown gives five seconds.
+		// Preshutdown comes while the network is up and gives three minutes; Shutdown gives five seconds.
 		n.Accepts = svc.AcceptStop | svc.AcceptPreShutdown | svc.AcceptParamChange
 	case StopPending:
 		n.State = svc.StopPending

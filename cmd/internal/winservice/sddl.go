@@ -8,15 +8,15 @@ const (
 	modify         = "0x1301bf"
 )
 
-// folderAccess returns the access control list of a folder and all in it: full access for SYSTEM and the Administrators,
-// rights for the service's own account, nothing for anybody else, and nothing inherited from ProgramData, which lets
-// Users read.
+// folderAccess returns the access control list of a folder and everything in it. SYSTEM and the Administrators have full
+// access, the service's own account has the given rights, and nobody else has any. Nothing is inherited from ProgramData,
+// which lets Users read.
 func folderAccess(service, rights string) string {
 	return fmt.Sprintf("D:PAI(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;%s;;;%s)", rights, service)
 }
 
-// trustedOwners may have made the folder below ProgramData, where everybody may make folders: SYSTEM, the
-// Administrators, and the installer of Windows' own parts.
+// trustedOwners are the accounts whose folders below ProgramData are trusted, although every user may make folders there:
+// SYSTEM, the Administrators, and the installer of Windows' own parts.
 var trustedOwners = map[string]bool{
 	"S-1-5-18":     true,
 	"S-1-5-32-544": true,

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// Request is what the service control manager wants of the service.
+// Request is a request of the service control manager to the service.
 type Request int
 
-// The requests that the service takes.
+// The requests that the service understands.
 const (
-	Interrogate Request = iota // tell your state again
+	Interrogate Request = iota // report the state again
 	Stop                       // Stop, Preshutdown or Shutdown: end, with an answer for each pending login
-	ParamChange                // read the configuration again
+	ParamChange                // reload the configuration
 )
 
-// State is what the service control manager is told.
+// State is the state of the service as the service control manager is told.
 type State int
 
 // The states of a service, in their order.
@@ -27,28 +27,28 @@ const (
 	Stopped
 )
 
-// Status is one report to the service control manager. It takes a service for dead that is pending and has not raised
-// CheckPoint before WaitHint was over.
+// Status is one report to the service control manager. The manager takes a service for dead if its state is pending and it
+// does not report a higher CheckPoint within WaitHint.
 type Status struct {
 	State      State
 	CheckPoint uint32
 	WaitHint   time.Duration
 }
 
-// Process is the daemon as the manager's side sees it.
+// Process is the daemon as Supervise sees it.
 type Process struct {
 	Signals chan<- os.Signal // SIGTERM and SIGHUP
-	Ready   <-chan struct{}  // closed once it listens
-	Ended   <-chan error     // its result
+	Ready   <-chan struct{}  // closed when the daemon listens
+	Ended   <-chan error     // gets the daemon's result
 }
 
 const (
 	waitHint = 10 * time.Second
-	beat     = time.Second // between two reports of a pending state
+	beat     = time.Second // time between two reports of a pending state
 )
 
-// Supervise hands the manager's requests on to the process, and reports the process's state, until the process has
-// ended. It returns the process's error.
+// Supervise passes the manager's requests on to the process and reports the process's state until the process has ended. It
+// returns the process's error.
 func Supervise(requests <-chan Request, report func(Status), p Process) error {
 	now := Status{State: StartPending, WaitHint: waitHint}
 	enter := func(s State) {
@@ -93,7 +93,8 @@ func Supervise(requests <-chan Request, report func(Status), p Process) error {
 	}
 }
 
-// send never waits: a signal for which there is no room comes right after others that are not yet read.
+// send sends a signal and never waits. A signal is dropped if the channel is full, because another one is then to be read
+// anyway.
 func send(to chan<- os.Signal, s os.Signal) {
 	select {
 	case to <- s:

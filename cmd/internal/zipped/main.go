@@ -1,10 +1,10 @@
-// Command zipped makes a zip file that is the same for the same content: its files are sorted, and have the time that
-// SOURCE_DATE_EPOCH says, in seconds since 1970, and none of the modes of the machine that they come from.
+// Command zipped makes a zip file that depends on the content alone: its files are sorted, their time is SOURCE_DATE_EPOCH
+// (seconds since 1970), and their modes are not those of this machine.
 //
 //	zipped FILE.zip TOP NAME...
 //
-// Each NAME is a file, which lies in the folder TOP of the zip by its last element, or a folder, which lies there with
-// its own last element and all below it.
+// Each NAME is a file or a folder. It lies in the folder TOP of the zip under the last element of NAME, a folder with
+// everything below it.
 package main
 
 import (
@@ -54,8 +54,8 @@ func run(args []string) error {
 
 // file is one file of the zip.
 type file struct {
-	name string // below the top folder, with slashes
-	path string // where it comes from
+	name string // path below the folder TOP, with slashes
+	path string // path on this machine
 }
 
 // collect lists the files of names, sorted.
