@@ -21,9 +21,10 @@ type breaker struct {
 	failures atomic.Uint64
 	wake     chan struct{} // has a place for one: something has failed
 
-	mu   sync.Mutex // guards what follows
-	last error      // why it is open
-	said string     // what the log said last
+	mu      sync.Mutex // guards what follows
+	last    error      // why it is open
+	said    string     // what the log said last
+	outages int        // that it spoke of
 }
 
 // fail opens the breaker.
@@ -52,15 +53,18 @@ func (b *breaker) why() error {
 	return b.last
 }
 
-// changed reports whether the log does not know of this state yet, and remembers that it does then.
-func (b *breaker) changed(state string) bool {
+// changed reports whether the log does not know of this state yet, and remembers that it does then; and how many outages
+// the log has spoken of, this one among them.
+func (b *breaker) changed(state string) (outages int, yes bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.said == state {
-		return false
+		return b.outages, false
 	}
-	b.said = state
-	return true
+	if b.said = state; state == "down" {
+		b.outages++
+	}
+	return b.outages, true
 }
 
 // serverDown are the first words of a server's errors which say that it serves nobody, or not us, rather than that one

@@ -158,18 +158,23 @@ func (l *link) run(ctx context.Context) {
 
 // told logs a change, once.
 func (l *link) told(state string) {
-	if !l.breaker.changed(state) {
+	outage, changed := l.breaker.changed(state)
+	if !changed {
 		return
 	}
+	log := l.config.Log
+	if outage > 0 {
+		log = log.With("outage", outage) // which of them since the start
+	}
 	if state == "up" {
-		l.config.Log.Info("cluster: the store answers", "took", time.Duration(l.latency.Load()).Round(10*time.Microsecond))
+		log.Info("cluster: the store answers", "took", time.Duration(l.latency.Load()).Round(10*time.Microsecond))
 		return
 	}
 	does := "this daemon goes on alone, and rings by itself"
 	if l.config.WhenDown == WhenDownReject {
 		does = "logins that need a second factor are rejected"
 	}
-	l.config.Log.Warn("cluster: the store can't be asked: "+does, "error", l.breaker.why())
+	log.Warn("cluster: the store can't be asked: "+does, "error", l.breaker.why())
 }
 
 // drop closes the client. A server that hangs may hold that up: nobody waits for it.

@@ -158,7 +158,7 @@ func keyOf(a slog.Attr) string {
 // passes reports whether a line with the attribute is never held back.
 func passes(a slog.Attr) bool {
 	switch a.Key {
-	case "user", "by", "login_id", "txid", "count":
+	case "user", "by", "login_id", "txid", "count", "outage":
 		return true
 	}
 	return false
