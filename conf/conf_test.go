@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 )
 
 // files writes a configuration and what it refers to into a folder of its own, and returns that folder.
@@ -224,7 +225,7 @@ func TestDefaults(t *testing.T) {
 	if !reflect.DeepEqual(c.Clients[0], want) {
 		t.Errorf("got  %+v\nwant %+v", c.Clients[0], want)
 	}
-	if c.Username.Case != policy.CaseFold || c.Username.Unlisted != policy.UnlistedAsk {
+	if c.Username.Case != canonical.CaseFold || c.Username.Unlisted != policy.UnlistedAsk {
 		t.Errorf("username: %+v", c.Username)
 	}
 	wantGuard := Guard{3, 10 * time.Minute, 10 * time.Minute, time.Second, policy.GuessLimits{WrongPasswords: 10, WrongPasscodes: 10, WrongPerSource: 50, Refill: 30 * time.Second}}

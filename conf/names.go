@@ -1,11 +1,14 @@
 package conf
 
-import "duoradiusd/policy"
+import (
+	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
+)
 
 // roster holds every name and alias of the users in canonical form, which is the form of a login's name.
 type roster struct {
 	*loader
-	names  policy.Names
+	names  canonical.Names
 	owners map[string]owner
 	at     sites
 }
@@ -15,7 +18,7 @@ type owner struct{ user, alias int32 } // alias -1: the user's name
 
 // userNames reports names that no login can have, names that two users have, and names in rules that never log in.
 func (l *loader) userNames(c *Config, at sites) {
-	r := roster{l, policy.Names{Case: c.Username.Case, StripDomain: c.Username.StripDomain}, make(map[string]owner, len(c.Users)), at}
+	r := roster{l, canonical.Names{Case: c.Username.Case, StripDomain: c.Username.StripDomain}, make(map[string]owner, len(c.Users)), at}
 	for i := range c.Users {
 		r.claim(c.Users[i].Name, owner{int32(i), -1})
 		for j, alias := range c.Users[i].Aliases {
@@ -55,19 +58,19 @@ func (r *roster) where(o owner) place {
 // canonical returns the canonical form of a name, and reports a name that no login can have. ok is false when the name has no
 // canonical form.
 func (r *roster) canonical(name string, at func() place) (string, bool) {
-	canonical, ok := r.names.Canonical(name)
+	own, ok := r.names.Canonical(name)
 	if ok && len(r.names.StripDomain) == 0 {
-		return canonical, true
+		return own, true
 	}
-	unstripped, fits := policy.Names{Case: r.names.Case}.Canonical(name)
+	unstripped, fits := canonical.Names{Case: r.names.Case}.Canonical(name)
 	switch {
 	case badWord(name) != "": // the reader of the key has reported it
 	case !ok && !fits:
 		r.bad(at(), "%s, which is too long for a login; want 253 octets at most", quote(name))
 	case !ok:
 		r.bad(at(), "%s, which is no name once strip_domain has taken the domain off; want a name", quote(name))
-	case canonical != unstripped:
-		r.bad(at(), "%s, whose domain strip_domain takes off; want %s", quote(name), quote(canonical))
+	case own != unstripped:
+		r.bad(at(), "%s, whose domain strip_domain takes off; want %s", quote(name), quote(own))
 	}
-	return canonical, ok
+	return own, ok
 }

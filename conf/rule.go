@@ -5,6 +5,7 @@ import (
 	"unicode"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/hours"
 	"duoradiusd/policy/messages"
 )
 
@@ -46,13 +47,13 @@ func (t *table) message(key string) string {
 	return s
 }
 
-func (t *table) hours(key string) []policy.Hours {
-	var out []policy.Hours
+func (t *table) hours(key string) []hours.Hours {
+	var out []hours.Hours
 	for i, s := range t.strings(key, nil) {
 		if !t.isString(key, i) {
 			continue
 		}
-		h, err := policy.ParseHours(s)
+		h, err := hours.Parse(s)
 		if err != nil {
 			t.bad(nth(key, i), "%s: %s", quote(s), err)
 		}

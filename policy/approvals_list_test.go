@@ -7,6 +7,7 @@ import (
 	"time"
 
 	. "duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 )
 
 // TestApprovalJSON: the names that programs know, and none for what an approval is not bound to.
@@ -45,7 +46,7 @@ func TestForgottenIsAsked(t *testing.T) {
 
 // TestPolicyCanonical: the name that approvals are kept under, whichever is given.
 func TestPolicyCanonical(t *testing.T) {
-	p := New(Settings{Names: Names{StripDomain: []string{`EXAMPLE\`}}, Users: []User{{Name: "alice", Aliases: []string{"asmith"}}}}, newProcess(1).Runtime)
+	p := New(Settings{Names: canonical.Names{StripDomain: []string{`EXAMPLE\`}}, Users: []User{{Name: "alice", Aliases: []string{"asmith"}}}}, newProcess(1).Runtime)
 	for name, want := range map[string]string{
 		"alice": "alice", "ALICE": "alice", "asmith": "alice", `example\ASmith`: "alice", "Bob": "bob", "a\x00b": "-", "": "-",
 	} {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	. "duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 )
 
 // benched is a Policy of rules and users, and alice's Attempt, whose approval is remembered.
@@ -23,7 +24,7 @@ func benchedProcess(b *testing.B, rules []Rule, users int) (*Policy, Attempt, *p
 	b.Helper()
 	m := newProcess(1000)
 	b.Cleanup(m.Close)
-	s := Settings{Rules: rules, BindTo: []Binding{BindService, BindUserIP}, Names: Names{StripDomain: []string{`EXAMPLE\`}}}
+	s := Settings{Rules: rules, BindTo: []Binding{BindService, BindUserIP}, Names: canonical.Names{StripDomain: []string{`EXAMPLE\`}}}
 	for n := range users {
 		s.Users = append(s.Users, User{Name: fmt.Sprint("user", n), Duo: Identity{UserID: fmt.Sprint("DU", n)}})
 	}

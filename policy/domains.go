@@ -3,6 +3,8 @@ package policy
 import (
 	"context"
 	"strings"
+
+	"duoradiusd/policy/canonical"
 )
 
 // DomainFactor is a first factor of a client that has several, with the names that it takes.
@@ -10,18 +12,6 @@ type DomainFactor struct {
 	FirstFactor FirstFactor
 	Groupless   bool
 	Domains     []string // `CORP\` in front or "@corp.example.com" behind: all spellings of one domain; none: names without a domain
-}
-
-// AccountName returns a canonical name as the first factor with these domains is asked for it. It reports false if the name
-// belongs to another first factor. Without domains it is the name itself.
-func AccountName(name string, domains []string) (string, bool) {
-	if len(domains) == 0 {
-		return name, true
-	}
-	if !hasDomain(name) {
-		return name, true
-	}
-	return inDomain(name, domains)
 }
 
 // NoFactorForName is the Client.FirstFactor of a client whose FirstFactors depend on the name. It rejects everybody: a
@@ -33,41 +23,6 @@ func (NoFactorForName) Authenticate(context.Context, FirstRequest) (Account, err
 	return Account{}, &Refusal{Why: "no first factor takes this name"}
 }
 
-// hasDomain reports whether a name is given with a domain, known or not.
-func hasDomain(name string) bool { return strings.ContainsAny(name, `\@`) }
-
-// inDomain returns the name without the domain if it is in one of these spellings.
-func inDomain(name string, domains []string) (account string, ok bool) {
-	for _, domain := range domains {
-		if account, ok := without(name, domain); ok && account != "" && !hasDomain(account) {
-			return account, true
-		}
-	}
-	return "", false
-}
-
-// inFirstSpelling returns an account's name with the first spelling of a domain, the same for every spelling.
-func (n Names) inFirstSpelling(account string, domains []string) string {
-	domain := domains[0]
-	if n.Case != CaseKeep {
-		domain = strings.ToLower(domain)
-	}
-	if domain[0] == '@' {
-		return account + domain
-	}
-	return domain + account
-}
-
-// ofDomain returns a name that is in one of n.Domains with the first spelling of its domain.
-func (n Names) ofDomain(name string) (string, bool) {
-	for _, domains := range n.Domains {
-		if account, ok := inDomain(name, domains); ok {
-			return n.inFirstSpelling(account, domains), true
-		}
-	}
-	return "", false
-}
-
 // chooseFirstFactor chooses the first factor that takes this name, where the client has several, and returns the name with
 // that factor's domain. It reports false for a name that none of them takes. The choice holds for the whole login: no
 // password is tried at two first factors.
@@ -75,12 +30,12 @@ func (l *login) chooseFirstFactor(typed string) (name string, ok bool) {
 	if len(l.Client.FirstFactors) == 0 {
 		return typed, true
 	}
-	names := Names{Case: l.settings.Names.Case, Domains: l.settings.Names.Domains}
+	names := canonical.Names{Case: l.settings.Names.Case, Domains: l.settings.Names.Domains}
 	if name, ok = names.Canonical(typed); !ok {
 		return "", false
 	}
 	f := l.domain
-	if f == nil || hasDomain(name) {
+	if f == nil || canonical.HasDomain(name) {
 		f = l.Client.takes(name, l.Method == MethodEAP)
 	}
 	if f == nil || l.domain != nil && f != l.domain {
@@ -91,8 +46,8 @@ func (l *login) chooseFirstFactor(typed string) (name string, ok bool) {
 		client.FirstFactor, client.Groupless = f.FirstFactor, f.Groupless
 		l.Client, l.domain = &client, f
 	}
-	if !hasDomain(name) && len(f.Domains) > 0 {
-		name = names.inFirstSpelling(name, f.Domains)
+	if !canonical.HasDomain(name) && len(f.Domains) > 0 {
+		name = names.InFirstSpelling(name, f.Domains)
 	}
 	return name, true
 }
@@ -102,8 +57,8 @@ func (l *login) chooseFirstFactor(typed string) (name string, ok bool) {
 func (c *Client) takes(name string, tunnel bool) *DomainFactor {
 	for i := range c.FirstFactors {
 		f := &c.FirstFactors[i]
-		switch _, in := inDomain(name, f.Domains); {
-		case in, !hasDomain(name) && (len(f.Domains) == 0 || len(c.FirstFactors) == 1):
+		switch _, in := canonical.InDomain(name, f.Domains); {
+		case in, !canonical.HasDomain(name) && (len(f.Domains) == 0 || len(c.FirstFactors) == 1):
 			return f
 		case tunnel:
 			for _, domain := range f.Domains {
@@ -121,7 +76,7 @@ func (l *login) accountName() string {
 	if l.domain == nil {
 		return l.name
 	}
-	if account, ok := inDomain(l.name, l.domain.Domains); ok {
+	if account, ok := canonical.InDomain(l.name, l.domain.Domains); ok {
 		return account
 	}
 	return l.name

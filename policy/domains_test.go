@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	. "duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 )
 
 // inDomains runs f with a client of two first factors: corp's takes corp's names, the other one names without a domain.
@@ -14,7 +15,7 @@ func inDomains(t *testing.T, f func(w *world, corp, plain *directory)) {
 		corp := &directory{t: t, passwords: map[string]string{"alice": "corp's"}}
 		plain := &directory{t: t, passwords: map[string]string{"alice": "plain"}}
 		domains := []string{`CORP\`, "@corp.example.com"}
-		w.settings.Names = Names{StripDomain: domains, Domains: [][]string{domains}}
+		w.settings.Names = canonical.Names{StripDomain: domains, Domains: [][]string{domains}}
 		w.client.FirstFactor = NoFactorForName{}
 		w.client.FirstFactors = []DomainFactor{{FirstFactor: corp, Domains: domains}, {FirstFactor: plain}}
 		w.load()

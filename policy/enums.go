@@ -83,14 +83,6 @@ const (
 	BindUserIP  Binding = "user-ip" // the user's address, as user_ip finds it
 )
 
-// CaseMode says how user names are compared.
-type CaseMode string
-
-const (
-	CaseFold CaseMode = "fold" // without case
-	CaseKeep CaseMode = "keep" // with case
-)
-
 // UnprovenMode says what happens to a user whose name nobody has proven: one outside of an EAP tunnel that the upstream
 // does not repeat from the inside.
 type UnprovenMode string

@@ -12,7 +12,6 @@ const (
 	AskedLate        = askedLate
 	ChallengeRounds  = challengeRounds
 	LateLimit        = lateLimit
-	MaxName          = maxName
 	MaxPrompts       = maxPrompts
 	TransactionLimit = transactionLimit
 )
@@ -20,7 +19,6 @@ const (
 type PanicError = panicError
 
 var (
-	FoldGroup  = foldGroup
 	ParseField = parseField
 	SplitField = splitField
 )

@@ -4,11 +4,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
-	"unicode/utf8"
 
 	. "duoradiusd/policy"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 func FuzzSplitField(f *testing.F) {
@@ -56,43 +53,6 @@ func wantTyped(t *testing.T, text string, Chosen Chosen) {
 		return
 	}
 	t.Fatalf("%q is taken for %+v", text, Chosen)
-}
-
-func FuzzCanonical(f *testing.F) {
-	for _, name := range []string{"alice", `EXAMPLE\Alice`, `example\EXAMPLE\a@example.com@EXAMPLE.COM`, "I\u0307\u0301", "\u0130\u0301", "Ⱥ",
-		"al\u00adice", "\u212a", "a\u0308", " a", "a\x00", "\xff", "@example.com", "ς", "ẞ", "ΌΣΟΣ", "\u1fbe\u0301"} {
-		f.Add(name)
-	}
-	domains := []string{`EXAMPLE\`, "@example.com", "@ÄÖ.example"}
-	f.Fuzz(func(t *testing.T, name string) {
-		for _, mode := range []CaseMode{CaseFold, CaseKeep} {
-			n := Names{Case: mode, StripDomain: domains}
-			got, ok := n.Canonical(name)
-			if !ok {
-				if got != "" {
-					t.Fatalf("%s: refused, and yet %q", mode, got)
-				}
-				continue
-			}
-			switch {
-			case got == "", len(got) > MaxName, !utf8.ValidString(got), strings.TrimSpace(got) != got, strings.ContainsFunc(got, unicode.IsControl):
-				t.Fatalf("%s: %q is no name", mode, got)
-			case !norm.NFC.IsNormalString(got):
-				t.Fatalf("%s: %q is not in NFC", mode, got)
-			case mode == CaseFold && strings.ToLower(got) != got:
-				t.Fatalf("%s: %q is not folded", mode, got)
-			}
-			same := map[string]string{"again": got, "composed": norm.NFC.String(name), "decomposed": norm.NFD.String(name)}
-			if len(name) < MaxName-30 {
-				same["with a domain"], same["with another"] = `Example\`+got, got+"@EXAMPLE.com"
-			}
-			for how, name := range same {
-				if again, ok := n.Canonical(name); (!ok || again != got) && len(name) <= MaxName {
-					t.Fatalf("%s: %q; %s, %q, it is %q", mode, got, how, name, again)
-				}
-			}
-		}
-	})
 }
 
 // FuzzState sends any State and any answer to a client with a challenge. how says what else is so.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"duoradiusd/policy/canonical"
 	"duoradiusd/policy/messages"
 )
 
@@ -109,11 +110,11 @@ type GuardClear struct {
 
 // ClearOf returns whose counts go when an administrator names a user, in any of the forms that logins may have.
 func (p *Policy) ClearOf(name string) GuardClear {
-	canonical, u, ok := p.whois(name)
+	own, u, ok := p.whois(name)
 	if !ok {
-		canonical = name
+		own = name
 	}
-	what := GuardClear{Person: Fold(canonical), Duo: Identity{Username: canonical}}
+	what := GuardClear{Person: canonical.Fold(own), Duo: Identity{Username: own}}
 	if u != nil && u.Duo != (Identity{}) {
 		what.Duo = u.Duo
 	}
@@ -213,7 +214,7 @@ func (l *login) typedPerson() string {
 	if l.Method == MethodEAP {
 		return l.person()
 	}
-	return Fold(l.typedName)
+	return canonical.Fold(l.typedName)
 }
 
 // sayHeldBack tells the user when to try again.

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	. "duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 )
 
 // TestGuessesOfSpellings: one person has one budget, however the name is written.
 func TestGuessesOfSpellings(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.settings.Names = Names{Case: CaseKeep}
+		w.settings.Names = canonical.Names{Case: canonical.CaseKeep}
 		w.load()
 		names := []string{"alice", "Alice", `CORP\alice`, "ALICE@example.com", "álice"}
 		for n := range wrongPerUser {

@@ -5,13 +5,14 @@ import (
 	"time"
 
 	. "duoradiusd/policy"
+	"duoradiusd/policy/hours"
 )
 
 // hours reads hours for a rule.
-func hours(t *testing.T, texts ...string) (list []Hours) {
+func hoursOf(t *testing.T, texts ...string) (list []hours.Hours) {
 	t.Helper()
 	for _, text := range texts {
-		h, err := ParseHours(text)
+		h, err := hours.Parse(text)
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
@@ -57,7 +58,7 @@ func TestRuleByHours(t *testing.T) {
 	} {
 		t.Run(tt.hours[0], func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				w.rules(Rule{Hours: hours(t, tt.hours...), Need: NeedDeny}, Rule{Need: NeedExempt})
+				w.rules(Rule{Hours: hoursOf(t, tt.hours...), Need: NeedDeny}, Rule{Need: NeedExempt})
 				begun := time.Now()
 				wants := func(since time.Duration, want string) {
 					t.Helper()
@@ -89,7 +90,7 @@ func TestHoursOfTheBeginning(t *testing.T) {
 		{"late", deniedNow},
 	} {
 		inGroups(t, []string{"staff"}, func(w *world) {
-			w.rules(Rule{Groups: []string{"staff"}, Hours: hours(t, "08:00-18:00 UTC"), Need: NeedExempt}, Rule{Need: NeedDeny})
+			w.rules(Rule{Groups: []string{"staff"}, Hours: hoursOf(t, "08:00-18:00 UTC"), Need: NeedExempt}, Rule{Need: NeedDeny})
 			w.ldap.delay = 5 * time.Second
 			time.Sleep(18*time.Hour - time.Second)
 			if tt.begins == "late" {
@@ -103,7 +104,7 @@ func TestHoursOfTheBeginning(t *testing.T) {
 // TestHoursDecide: a rule of some hours says more than yes and no, as any rule.
 func TestHoursDecide(t *testing.T) {
 	inGroups(t, []string{"contractors"}, func(w *world) {
-		w.rules(Rule{Groups: []string{"contractors"}, Hours: hours(t, "sat 08:00-18:00 UTC"), Mode: ModePasscode},
+		w.rules(Rule{Groups: []string{"contractors"}, Hours: hoursOf(t, "sat 08:00-18:00 UTC"), Mode: ModePasscode},
 			Rule{Groups: []string{"contractors"}, Need: NeedDeny})
 		w.answers(allows(time3), allows(time3))
 		w.wants(w.login("pw,123456"), deniedNow)
@@ -117,7 +118,7 @@ func TestHoursDecide(t *testing.T) {
 // TestHoursInChallenge: the answer to a challenge is judged when it comes, like the reload that may have been since.
 func TestHoursInChallenge(t *testing.T) {
 	inChallenge(t, func(w *world) {
-		w.rules(Rule{Hours: hours(t, "08:00-18:00 UTC")}, Rule{Need: NeedDeny})
+		w.rules(Rule{Hours: hoursOf(t, "08:00-18:00 UTC")}, Rule{Need: NeedDeny})
 		time.Sleep(18*time.Hour - time.Minute)
 		s := w.offered()
 		time.Sleep(time.Minute)
@@ -128,7 +129,7 @@ func TestHoursInChallenge(t *testing.T) {
 // TestNoHours: hours that could not be read never fit, so no rule may be built of them by mistake.
 func TestNoHours(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.rules(Rule{Hours: []Hours{{}}, Need: NeedExempt}, Rule{Need: NeedDeny})
+		w.rules(Rule{Hours: []hours.Hours{{}}, Need: NeedExempt}, Rule{Need: NeedDeny})
 		w.wants(w.login("pw"), deniedNow)
 	})
 }

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"duoradiusd/policy/canonical"
 )
 
 // transactionLimit bounds a transaction whatever the SecondFactor does; Duo's own pushes end after a minute.
@@ -35,7 +37,7 @@ const PersonKeyPrefix = "person:"
 
 // Keys returns the names under which a phone is known. Two Phones may be the same one if they share a key.
 func (p Phone) Keys() [2]string {
-	duo := "name:" + Fold(p.Duo.Username)
+	duo := "name:" + canonical.Fold(p.Duo.Username)
 	if p.Duo.UserID != "" {
 		duo = "id:" + p.Duo.UserID
 	}

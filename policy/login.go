@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"duoradiusd/policy/canonical"
 	"duoradiusd/policy/messages"
 )
 
@@ -174,7 +175,7 @@ func (l *login) setName(typed string) bool {
 	}
 	name, user, ok := l.whois(typed)
 	if !ok && l.Method == MethodEAP && l.typedName == "" { // "@example.com" is a name for the outside of a tunnel (RFC 7542 §2.4)
-		name, ok = Names{Case: l.settings.Names.Case}.Canonical(typed)
+		name, ok = canonical.Names{Case: l.settings.Names.Case}.Canonical(typed)
 	}
 	if !ok {
 		return false
@@ -195,7 +196,7 @@ func (l *login) setName(typed string) bool {
 // person returns the folded name, which is the same for every spelling.
 func (l *login) person() string {
 	if l.fold == "" {
-		l.fold = Fold(l.name)
+		l.fold = canonical.Fold(l.name)
 	}
 	return l.fold
 }

@@ -1,6 +1,10 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+
+	"duoradiusd/policy/canonical"
+)
 
 // membership is the groups of a login's user, folded.
 type membership struct {
@@ -9,10 +13,10 @@ type membership struct {
 }
 
 func membershipOf(a Account) membership {
-	m := membership{counted: foldGroups(a.Groups)}
+	m := membership{counted: canonical.Groups(a.Groups)}
 	m.restricting = m.counted
 	if len(a.NestedGroups) > 0 {
-		m.restricting = append(slices.Clone(m.counted), foldGroups(a.NestedGroups)...)
+		m.restricting = append(slices.Clone(m.counted), canonical.Groups(a.NestedGroups)...)
 	}
 	return m
 }

@@ -5,12 +5,13 @@ import (
 	"slices"
 	"time"
 
+	"duoradiusd/policy/canonical"
 	"duoradiusd/policy/messages"
 )
 
 // Settings is what the configuration says about logins.
 type Settings struct {
-	Names    Names
+	Names    canonical.Names
 	Unlisted UnlistedMode // zero: UnlistedAsk
 	Unproven UnprovenMode // zero: UnprovenReject
 	Users    []User
@@ -55,13 +56,13 @@ func New(s Settings, rt *Runtime) *Policy {
 	p.settings.Rules = slices.Clone(s.Rules)
 	for i := range p.settings.Rules {
 		r := &p.settings.Rules[i]
-		r.Users, r.Groups = p.canonicalNames(r.Users), foldGroups(r.Groups)
-		r.persons = foldNames(p.withAliases(r.Users))
+		r.Users, r.Groups = p.canonicalNames(r.Users), canonical.Groups(r.Groups)
+		r.persons = canonical.FoldAll(p.withAliases(r.Users))
 	}
 	p.settings.Replies = slices.Clone(s.Replies)
 	for i := range p.settings.Replies {
 		r := &p.settings.Replies[i]
-		r.Users, r.Groups = p.canonicalNames(r.Users), foldGroups(r.Groups)
+		r.Users, r.Groups = p.canonicalNames(r.Users), canonical.Groups(r.Groups)
 	}
 	p.rules = indexRules(p.settings.Rules)
 	p.groupsAsked = asksForGroups(&s)
@@ -74,7 +75,7 @@ func (p *Policy) list(u *User) {
 	for _, name := range append([]string{u.Name}, u.Aliases...) {
 		if name, ok := p.settings.Names.Canonical(name); ok && p.users[name].User == nil {
 			p.users[name] = listed{u, cmp.Or(own, name)}
-			if person := Fold(name); !slices.Contains(p.persons[person], u) {
+			if person := canonical.Fold(name); !slices.Contains(p.persons[person], u) {
 				p.persons[person] = append(p.persons[person], u)
 			}
 		}
@@ -105,17 +106,17 @@ func (p *Policy) withAliases(names []string) []string {
 }
 
 // whois returns the one name of who logs in as name, and the User that it is, if one is listed.
-func (p *Policy) whois(name string) (canonical string, u *User, ok bool) {
-	canonical, ok = p.settings.Names.Canonical(name)
-	if l := p.users[canonical]; l.User != nil {
+func (p *Policy) whois(name string) (own string, u *User, ok bool) {
+	own, ok = p.settings.Names.Canonical(name)
+	if l := p.users[own]; l.User != nil {
 		return l.name, l.User, true
 	}
-	return canonical, nil, ok
+	return own, nil, ok
 }
 
 // Canonical returns the one name by which who logs in as name is remembered, whatever alias that is. It reports false
 // for a name that no login can have.
 func (p *Policy) Canonical(name string) (string, bool) {
-	canonical, _, ok := p.whois(name)
-	return canonical, ok
+	own, _, ok := p.whois(name)
+	return own, ok
 }

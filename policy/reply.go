@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 
+	"duoradiusd/policy/canonical"
+
 	"github.com/go-ldap/ldap/v3"
 )
 
@@ -130,7 +132,7 @@ func groupNames(of, listed []string) (names []string) {
 		if dn, err := ldap.ParseDN(g); err == nil && len(dn.RDNs) > 0 && len(dn.RDNs[0].Attributes) > 0 {
 			name = dn.RDNs[0].Attributes[0].Value
 		}
-		if (slices.Contains(listed, foldGroup(g)) || slices.Contains(listed, foldGroup(name))) && !slices.Contains(names, name) {
+		if (slices.Contains(listed, canonical.Group(g)) || slices.Contains(listed, canonical.Group(name))) && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

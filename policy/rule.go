@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"slices"
 	"time"
+
+	"duoradiusd/policy/hours"
 )
 
 // Rule says how the logins that it fits are treated. Every list that is given must fit; the first rule that fits decides.
@@ -14,7 +16,7 @@ type Rule struct {
 	Clients  []string
 	Services []string
 	Networks []netip.Prefix // of the user's address; a login without one never fits
-	Hours    []Hours        // when the login begins
+	Hours    []hours.Hours  // when the login begins
 
 	Need     Need           // zero: NeedRequired
 	Message  string         // for the user, of NeedDeny; "" is the sentence of a wrong password
@@ -67,7 +69,7 @@ func fitsGroups(list, groups []string) bool {
 }
 
 func (r *Rule) fitsHours(now time.Time) bool {
-	return len(r.Hours) == 0 || slices.ContainsFunc(r.Hours, func(h Hours) bool { return h.Contain(now) })
+	return len(r.Hours) == 0 || slices.ContainsFunc(r.Hours, func(h hours.Hours) bool { return h.Contain(now) })
 }
 
 // fitsNetwork believes an address that anybody could have written only where it denies.

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"duoradiusd/policy/canonical"
+	"duoradiusd/policy/hours"
 )
 
 // TestIndexIsAScan: whatever the rules, the index finds the one that a look at all of them in order would find first.
@@ -20,12 +23,12 @@ func TestIndexIsAScan(t *testing.T) {
 		g := ruleGenerator{rand.New(rand.NewPCG(seed, 5))}
 		rules := g.rules(t)
 		for i := range rules {
-			rules[i].persons = foldNames(rules[i].Users)
+			rules[i].persons = canonical.FoldAll(rules[i].Users)
 		}
 		x := indexRules(rules)
 		for range 100 {
 			user, groups, a, now := g.login()
-			person := Fold(user)
+			person := canonical.Fold(user)
 			for _, f := range []*ruleFacts{
 				{user: user, groups: groups, attempt: a, signed: true, now: now},
 				{user: user, groups: groups, attempt: a, now: now},
@@ -82,11 +85,11 @@ func (g ruleGenerator) rules(t *testing.T) []Rule {
 			case 4:
 				r.Networks = g.networks()
 			case 5:
-				day, err := ParseHours(fmt.Sprintf("%02d:00-%02d:30 UTC", g.IntN(24), g.IntN(24)))
+				day, err := hours.Parse(fmt.Sprintf("%02d:00-%02d:30 UTC", g.IntN(24), g.IntN(24)))
 				if err != nil {
 					t.Fatal(err)
 				}
-				r.Hours = []Hours{day}
+				r.Hours = []hours.Hours{day}
 			}
 		}
 		if g.IntN(4) > 0 && len(r.Users)+len(r.Groups)+len(r.Networks) == 0 {

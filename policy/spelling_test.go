@@ -5,6 +5,7 @@ import (
 	"time"
 
 	. "duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 )
 
 // TestSpellingsShareTheGuard: Duo takes the name with and without a domain for the same user, and so does the client that
@@ -31,7 +32,7 @@ func TestSpellingsShareTheGuard(t *testing.T) {
 // TestSpellingsRingOnePhone: while the phone of a person rings, no other spelling of the name makes it ring again.
 func TestSpellingsRingOnePhone(t *testing.T) {
 	inGuarded(t, func(w *world) {
-		w.settings.Names.Case = CaseKeep
+		w.settings.Names.Case = canonical.CaseKeep
 		w.client.FirstFactor = nil
 		w.load()
 		w.duo.scripts = func(AuthRequest) reply { return denies("deny", "", 20*time.Second) }

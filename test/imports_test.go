@@ -22,16 +22,18 @@ var tree = []struct {
 	imports []string
 }{
 	{"internal/", nil},
-	{"policy", []string{"policy/messages"}},
+	{"policy", []string{"policy/canonical", "policy/hours", "policy/messages"}},
+	{"policy/canonical", nil},
+	{"policy/hours", nil},
 	{"policy/failover", nil},
 	{"policy/messages", nil},
-	{"policy/radiusauth", []string{"internal/", "policy", "policy/failover", "radiusd/wire"}}, // one codec, of both sides
-	{"policy/shared", []string{"internal/", "policy", "policy/memory"}},
-	{"policy/", []string{"internal/", "policy", "policy/failover"}},
+	{"policy/radiusauth", []string{"internal/", "policy", "policy/canonical", "policy/failover", "radiusd/wire"}}, // one codec, of both sides
+	{"policy/shared", []string{"internal/", "policy", "policy/canonical", "policy/memory"}},
+	{"policy/", []string{"internal/", "policy", "policy/canonical", "policy/failover"}},
 	{"radiusd", []string{"internal/", "policy", "radiusd/"}},
 	{"radiusd/wire", nil},
 	{"radiusd/", []string{"policy", "radiusd", "radiusd/"}},
-	{"conf", []string{"internal/", "policy", "policy/messages"}},
+	{"conf", []string{"internal/", "policy", "policy/canonical", "policy/hours", "policy/messages"}},
 	{"cmd/duodemo", []string{"cmd/", "conf", "internal/", "policy", "policy/", "radiusd", "radiusd/", "test/"}},
 	{"cmd/", []string{"cmd/", "conf", "internal/", "policy", "policy/", "radiusd", "radiusd/"}},
 	{"test/nas", nil}, // it cross-checks the server

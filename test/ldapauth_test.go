@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 	"duoradiusd/policy/ldapauth"
 )
 
@@ -33,7 +34,7 @@ func directoryOf(t testing.TB, scheme string, servers ...*slapd) *ldapauth.Direc
 	t.Helper()
 	c := ldapauth.Config{StartTLS: scheme == "ldap", Roots: x509.NewCertPool(), BindDN: slapdService, BindPassword: slapdServicePassword,
 		BaseDN: []string{slapdBase}, UserFilter: "(&(objectClass=person)(uid={username}))", GroupAttribute: "memberOf",
-		DuoUsernameAttribute: "employeeNumber", Timeout: 5 * time.Second, Names: policy.Names{}.Canonical}
+		DuoUsernameAttribute: "employeeNumber", Timeout: 5 * time.Second, Names: canonical.Names{}.Canonical}
 	for _, s := range servers {
 		c.URLs = append(c.URLs, s.url(scheme))
 		s.vouch(c.Roots)
@@ -195,7 +196,7 @@ func TestSlapdNestedGroups(t *testing.T) {
 	for how, want := range map[ldapauth.Nesting]string{"": "NestedGroups", ldapauth.NestedAuto: "Groups", ldapauth.NestedWalk: "Groups", ldapauth.NestedOff: ""} {
 		c := ldapauth.Config{URLs: []string{s.url("ldaps")}, Roots: x509.NewCertPool(), BindDN: slapdService, BindPassword: slapdServicePassword,
 			BaseDN: []string{"ou=people," + slapdBase}, UserFilter: "(uid={username})", GroupAttribute: "memberOf", NestedGroups: how,
-			Names: policy.Names{}.Canonical}
+			Names: canonical.Names{}.Canonical}
 		s.vouch(c.Roots)
 		d, err := ldapauth.New(c)
 		if err != nil {
@@ -235,7 +236,7 @@ func TestSlapdPasswordChange(t *testing.T) {
 	t.Parallel()
 	s := startSlapd(t, people, "")
 	c := ldapauth.Config{URLs: []string{s.url("ldaps")}, Roots: x509.NewCertPool(), BindDN: slapdService, BindPassword: slapdServicePassword,
-		BaseDN: []string{slapdBase}, UserFilter: "(uid={username})", PasswordChange: true, Names: policy.Names{}.Canonical}
+		BaseDN: []string{slapdBase}, UserFilter: "(uid={username})", PasswordChange: true, Names: canonical.Names{}.Canonical}
 	s.vouch(c.Roots)
 	d, err := ldapauth.New(c)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"duoradiusd/internal/system"
-	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 )
 
 // Edit is the result of a change to a file.
@@ -45,7 +45,7 @@ func Delete(path, user string) (Edit, error) {
 
 // CheckName returns an error for a name that no line can hold or that no login can have.
 func CheckName(user string) error {
-	_, ok := policy.Names{}.Canonical(user)
+	_, ok := canonical.Names{}.Canonical(user)
 	switch {
 	case !ok:
 		return errors.New("a user name that no login can have: empty, too long, or with control characters or outer blanks")
@@ -79,7 +79,7 @@ func edit(path, user, line string) (Edit, error) {
 	}
 	e := Edit{Made: made, Known: known}
 	_, e.Problems = parse(path, content, func(name string) string {
-		if canonical, ok := (policy.Names{}).Canonical(name); ok {
+		if canonical, ok := (canonical.Names{}).Canonical(name); ok {
 			return canonical
 		}
 		return name

@@ -38,7 +38,7 @@ type Config struct {
 
 	Timeout time.Duration // of one login at one server; 0: 5 s
 
-	// Names returns the canonical form of a name, or false if it has none (policy.Names.Canonical). If it is nil, names
+	// Names returns the canonical form of a name, or false if it has none (canonical.Names.Canonical). If it is nil, names
 	// are compared as they are.
 	Names func(string) (string, bool)
 

@@ -6,7 +6,7 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
-	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 	"duoradiusd/test/fakeldap"
 )
 
@@ -89,7 +89,7 @@ func TestBelongs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := f.belongs(ldap.NewEntry("x=y", tt.entry), tt.user, policy.Names{StripDomain: []string{"@example.com"}}.Canonical); got != tt.want {
+		if got := f.belongs(ldap.NewEntry("x=y", tt.entry), tt.user, canonical.Names{StripDomain: []string{"@example.com"}}.Canonical); got != tt.want {
 			t.Errorf("%s, %q: %q belongs: %v, want %v", tt.filter, tt.user, tt.entry, got, tt.want)
 		}
 	}
@@ -159,7 +159,7 @@ func TestPrincipal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := f.principal(ldap.NewEntry("cn=x", entry), tt.user, policy.Names{}.Canonical); got != tt.want {
+		if got := f.principal(ldap.NewEntry("cn=x", entry), tt.user, canonical.Names{}.Canonical); got != tt.want {
 			t.Errorf("%s, %s: %q, want %q", tt.filter, tt.user, got, tt.want)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 	"duoradiusd/test/fakeldap"
 )
 
@@ -43,7 +44,7 @@ func jo() fakeldap.Entry {
 func config(servers ...*fakeldap.Server) Config {
 	c := Config{Name: "directory", BindDN: service, BindPassword: servicePassword, BaseDN: []string{"dc=example,dc=com"},
 		UserFilter: "(uid={username})", GroupAttribute: "memberOf", Timeout: 5 * time.Second,
-		Names: policy.Names{StripDomain: []string{"@example.com"}}.Canonical}
+		Names: canonical.Names{StripDomain: []string{"@example.com"}}.Canonical}
 	for _, s := range servers {
 		c.URLs = append(c.URLs, s.URL())
 		c.Roots = s.Roots()

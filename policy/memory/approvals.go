@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
@@ -69,7 +70,7 @@ func (a *approvals) Add(_ context.Context, key policy.ApprovalKey, factor policy
 func (a *approvals) add(key policy.ApprovalKey, factor policy.Factor, now time.Time, lifetime time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.lru.Add(key, &approval{person: policy.Fold(key.User), factor: factor, at: now, lifetime: lifetime, used: now})
+	a.lru.Add(key, &approval{person: canonical.Fold(key.User), factor: factor, at: now, lifetime: lifetime, used: now})
 	a.changes.Add(1)
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 )
 
 // Snapshot is what of a Memory survives a restart. It holds what a login is half-way with, a typed passcode perhaps, and
@@ -195,7 +196,7 @@ func (a *approvals) restore(list []savedApproval, now time.Time) {
 		}
 		// From now on they age by the monotonic clock too, which nobody sets.
 		at, used = now.Add(-max(now.Sub(at), 0)), now.Add(-max(now.Sub(used), 0))
-		a.lru.Add(s.ApprovalKey, &approval{person: policy.Fold(s.User), factor: s.Factor, at: at, lifetime: s.Lifetime, used: used, uses: s.Uses})
+		a.lru.Add(s.ApprovalKey, &approval{person: canonical.Fold(s.User), factor: s.Factor, at: at, lifetime: s.Lifetime, used: used, uses: s.Uses})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 	"duoradiusd/radiusd/wire"
 )
 
@@ -124,15 +125,15 @@ func (t *conversation) provenName(named []string, typed string, inner bool) (nam
 // person's in another spelling, or whole words of it, as an upstream tells that strips more than a domain ("lab/alice",
 // "alice%lab", "alice.ppp").
 func mayBeEcho(name, typed string) bool {
-	told := policy.Fold(name)
-	if told == policy.Fold(typed) {
+	told := canonical.Fold(name)
+	if told == canonical.Fold(typed) {
 		return true
 	}
 	if at := strings.LastIndexByte(typed, '@'); at >= 0 && !strings.Contains(typed[at:], `\`) {
 		typed = typed[:at] // nobody takes the realm for a name
 	}
 	return slices.ContainsFunc(strings.FieldsFunc(typed, func(r rune) bool { return r == '@' || r == '\\' }), func(part string) bool {
-		return holdsWords(policy.Fold(part), told)
+		return holdsWords(canonical.Fold(part), told)
 	})
 }
 

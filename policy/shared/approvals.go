@@ -12,6 +12,7 @@ import (
 	"github.com/valkey-io/valkey-go"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 )
 
 // approvals is policy.Approvals. The approvals of one person are one hash: each is a field, and the field "epoch" is a
@@ -59,7 +60,7 @@ func (a *approvals) identityKey(duo policy.Identity) string {
 // Use implements policy.Approvals. It is one command where there are no limits on idle time and uses; such an approval's
 // uses are not counted.
 func (a *approvals) Use(ctx context.Context, key policy.ApprovalKey, limits policy.ApprovalLimits) (bool, error) {
-	tag := a.tag(policy.Fold(key.User))
+	tag := a.tag(canonical.Fold(key.User))
 	for range useTries {
 		got, sealed, err := a.get(ctx, tag, key)
 		switch {
@@ -188,7 +189,7 @@ return 1`)
 
 // Add implements policy.Approvals. Where the user is forgotten meanwhile, nothing is added.
 func (a *approvals) Add(ctx context.Context, key policy.ApprovalKey, factor policy.Factor, lifetime time.Duration) error {
-	tag, now := a.tag(policy.Fold(key.User)), a.config.Now()
+	tag, now := a.tag(canonical.Fold(key.User)), a.config.Now()
 	hash, index := a.hash(tag), a.identityKey(key.Duo)
 	life := min(lifetime, longestApproval)
 	s := &storedApproval{Key: key, Factor: factor, At: now, Used: now, Lifetime: lifetime}

@@ -12,6 +12,7 @@ import (
 	"github.com/valkey-io/valkey-go"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 )
 
 var forgetScript = valkey.NewLuaScript(`
@@ -165,7 +166,7 @@ var errEnough = errors.New("enough")
 // that it comes upon first.
 func (a *approvals) List(ctx context.Context, user string, most int) (list []policy.Approval, err error) {
 	if user != "" {
-		list, err = a.listOf(ctx, a.tag(policy.Fold(user)))
+		list, err = a.listOf(ctx, a.tag(canonical.Fold(user)))
 		list = slices.DeleteFunc(list, func(p policy.Approval) bool { return p.User != user })
 	} else {
 		err = a.eachHash(ctx, func(tag string) error {

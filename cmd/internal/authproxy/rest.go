@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 )
 
 // exempt writes the rule for the users of whom no second factor is asked.
@@ -17,7 +17,7 @@ func (i *importer) exempt(v *server, live bool) {
 	var users []string
 	for _, o := range from {
 		name := i.text(o, "a user's name")
-		if _, ok := (policy.Names{}).Canonical(name); !ok && name != "" {
+		if _, ok := (canonical.Names{}).Canonical(name); !ok && name != "" {
 			i.bad(o, "a name with unseen characters, or too long; want a user's name")
 		}
 		if !slices.Contains(users, name) {

@@ -8,6 +8,7 @@ import (
 
 	"duoradiusd/internal/display"
 	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 	"duoradiusd/policy/ldapauth"
 )
 
@@ -27,7 +28,7 @@ func (r *run) testUser(ctx context.Context, domains []string, d *ldapauth.Direct
 	if !valid {
 		return []Finding{problem("name another --user", "%q is no user name", r.User)}
 	}
-	asked, here := policy.AccountName(name, domains)
+	asked, here := canonical.Account(name, domains)
 	if !here {
 		return []Finding{ok("is not asked for %q, which is of another domain", name)}
 	}

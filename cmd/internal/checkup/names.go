@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"duoradiusd/conf"
-	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 )
 
 // names looks at where the spelling of a name, or a name that nobody proves, changes what becomes of a login.
@@ -18,7 +18,7 @@ func (r *run) names() (list []question) {
 	}
 	persons := make(map[string][]string)
 	for _, u := range r.config.Users {
-		person := policy.Fold(u.Name)
+		person := canonical.Fold(u.Name)
 		persons[person] = append(persons[person], u.Name)
 	}
 	for _, person := range slices.Sorted(maps.Keys(persons)) {

@@ -10,6 +10,7 @@ import (
 
 	"duoradiusd/conf"
 	"duoradiusd/policy"
+	"duoradiusd/policy/hours"
 )
 
 // rules looks at what is allowed in a configuration but often not what was meant.
@@ -100,8 +101,8 @@ func (r *run) gap(i int) (string, bool) {
 	return "", false
 }
 
-func contain(hours []policy.Hours, at time.Time) bool {
-	return slices.ContainsFunc(hours, func(h policy.Hours) bool { return h.Contain(at) })
+func contain(list []hours.Hours, at time.Time) bool {
+	return slices.ContainsFunc(list, func(h hours.Hours) bool { return h.Contain(at) })
 }
 
 func sameWho(a, b policy.Rule) bool {

@@ -8,12 +8,13 @@ import (
 
 	"duoradiusd/conf"
 	"duoradiusd/policy"
+	"duoradiusd/policy/hours"
 )
 
-func hours(t *testing.T, texts ...string) (list []policy.Hours) {
+func hoursOf(t *testing.T, texts ...string) (list []hours.Hours) {
 	t.Helper()
 	for _, text := range texts {
-		h, err := policy.ParseHours(text)
+		h, err := hours.Parse(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -26,7 +27,7 @@ func hours(t *testing.T, texts ...string) (list []policy.Hours) {
 func TestRules(t *testing.T) {
 	vpn := conf.Client{Name: "vpn", Address: []netip.Prefix{netip.MustParsePrefix("192.0.2.10/32")}, LimitProxyState: true}
 	staff := policy.Rule{Groups: []string{"staff"}}
-	office := policy.Rule{Hours: hours(t, "mon-fri 08:00-18:00")}
+	office := policy.Rule{Hours: hoursOf(t, "mon-fri 08:00-18:00")}
 	for name, tt := range map[string]struct {
 		config conf.Config
 		want   string // in the one warning; "" for none
@@ -37,9 +38,9 @@ func TestRules(t *testing.T) {
 		"RDN":                  {conf.Config{Rules: []policy.Rule{{Groups: []string{"cn=staff"}}}}, `the group "cn=staff" never fits`},
 		"domain":               {conf.Config{Rules: []policy.Rule{{Groups: []string{`CORP\staff`}}}}, "never fits"},
 		"DN":                   {conf.Config{Rules: []policy.Rule{{Groups: []string{"CN=staff,DC=example,DC=com"}}}}, ""},
-		"gap":                  {conf.Config{Rules: []policy.Rule{office, {Need: policy.NeedDeny, Hours: hours(t, "mon-fri 18:00-08:00", "sat-sun")}}}, "neither holds on Monday 00:00"},
+		"gap":                  {conf.Config{Rules: []policy.Rule{office, {Need: policy.NeedDeny, Hours: hoursOf(t, "mon-fri 18:00-08:00", "sat-sun")}}}, "neither holds on Monday 00:00"},
 		"no gap":               {conf.Config{Rules: []policy.Rule{office, {Need: policy.NeedDeny}}}, ""},
-		"deny alone":           {conf.Config{Rules: []policy.Rule{{Need: policy.NeedDeny, Hours: hours(t, "sun")}}}, ""},
+		"deny alone":           {conf.Config{Rules: []policy.Rule{{Need: policy.NeedDeny, Hours: hoursOf(t, "sun")}}}, ""},
 		"proxy state":          {conf.Config{Clients: []conf.Client{{Name: "softether"}}}, "limit_proxy_state = false"},
 		"wide":                 {conf.Config{Clients: []conf.Client{{Name: "lab", LimitProxyState: true, Address: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}}}, "10.0.0.0/8 is a wide network"},
 	} {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 )
 
 // integrationKey returns that of a client's Duo application, "" for a client that the configuration no longer has.
@@ -40,16 +41,16 @@ func (d *Daemon) Approvals(ctx context.Context, user string, most int) ([]policy
 // were. An earlier configuration may have known the user by the very name that is given: what was remembered by that
 // goes too.
 func (d *Daemon) Forget(ctx context.Context, user string) (int, error) {
-	canonical := d.canonical(user)
-	n, err := d.runtime.Approvals.Forget(ctx, policy.Fold(canonical))
-	if err == nil && canonical != user {
+	name := d.canonical(user)
+	n, err := d.runtime.Approvals.Forget(ctx, canonical.Fold(name))
+	if err == nil && name != user {
 		var more int
-		more, err = d.runtime.Approvals.Forget(ctx, policy.Fold(user))
+		more, err = d.runtime.Approvals.Forget(ctx, canonical.Fold(user))
 		n += more
 	}
 	if n > 0 {
 		d.saveForgotten() // or a crash would bring them back
-		d.log.Info("approvals: forgotten", "user", canonical, "approvals", n)
+		d.log.Info("approvals: forgotten", "user", name, "approvals", n)
 	}
 	return n, err
 }

@@ -9,6 +9,7 @@ import (
 
 	"duoradiusd/conf"
 	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 	"duoradiusd/radiusd"
 	"duoradiusd/radiusd/wire"
 )
@@ -143,7 +144,7 @@ func (p *parts) client(c *conf.Client) (*radiusd.Client, error) {
 
 func settings(c *conf.Config) policy.Settings {
 	s := policy.Settings{
-		Names:    policy.Names{Case: c.Username.Case, StripDomain: c.Username.StripDomain, Domains: domains(c)},
+		Names:    canonical.Names{Case: c.Username.Case, StripDomain: c.Username.StripDomain, Domains: domains(c)},
 		Unlisted: c.Username.Unlisted,
 		Unproven: c.Username.Unproven,
 		BindTo:   c.Remember.BindTo,

@@ -10,6 +10,7 @@ import (
 
 	"duoradiusd/conf"
 	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 	"duoradiusd/policy/memory"
 )
 
@@ -71,7 +72,7 @@ func (p *parts) lookup(ctx context.Context, firstFactor string, rules *policy.Po
 	}
 	name, ok := rules.Canonical(user)
 	if ok {
-		name, ok = policy.AccountName(name, f.config.Domains)
+		name, ok = canonical.Account(name, f.config.Domains)
 	}
 	if !ok {
 		return policy.Account{}, nil

@@ -9,6 +9,7 @@ import (
 
 	"duoradiusd/conf"
 	"duoradiusd/policy"
+	"duoradiusd/policy/canonical"
 	"duoradiusd/policy/fileauth"
 	"duoradiusd/policy/ldapauth"
 	"duoradiusd/policy/radiusauth"
@@ -18,12 +19,12 @@ import (
 type firstFactor struct {
 	policy.FirstFactor
 	config conf.FirstFactor
-	names  policy.Names
+	names  canonical.Names
 	close  func() // ends its idle connections; logins that are being checked go on
 }
 
 // firstFactors makes those of c, and takes over from before what c leaves as it was, with its connections.
-func firstFactors(c *conf.Config, names policy.Names, before *parts, log *slog.Logger) (map[string]*firstFactor, error) {
+func firstFactors(c *conf.Config, names canonical.Names, before *parts, log *slog.Logger) (map[string]*firstFactor, error) {
 	m := make(map[string]*firstFactor)
 	for _, f := range c.FirstFactors {
 		if before != nil {
@@ -43,12 +44,12 @@ func firstFactors(c *conf.Config, names policy.Names, before *parts, log *slog.L
 }
 
 // same reports whether f would be made into the same. A file may have changed under its name.
-func (old *firstFactor) same(f conf.FirstFactor, names policy.Names) bool {
+func (old *firstFactor) same(f conf.FirstFactor, names canonical.Names) bool {
 	return f.Type != conf.TypeFile && f.CAFile == "" && f.Certificate == "" &&
 		reflect.DeepEqual(old.names, names) && reflect.DeepEqual(old.config, f)
 }
 
-func newFirstFactor(f conf.FirstFactor, names policy.Names, log *slog.Logger) (*firstFactor, error) {
+func newFirstFactor(f conf.FirstFactor, names canonical.Names, log *slog.Logger) (*firstFactor, error) {
 	switch f.Type {
 	case conf.TypeFile:
 		return newFile(f, names, log)
@@ -60,7 +61,7 @@ func newFirstFactor(f conf.FirstFactor, names policy.Names, log *slog.Logger) (*
 	return nil, fmt.Errorf("type %q is not known", f.Type)
 }
 
-func newFile(f conf.FirstFactor, names policy.Names, log *slog.Logger) (*firstFactor, error) {
+func newFile(f conf.FirstFactor, names canonical.Names, log *slog.Logger) (*firstFactor, error) {
 	file, err := fileauth.Open(f.Path, func(name string) string {
 		if canonical, ok := names.Canonical(name); ok {
 			return canonical
@@ -80,7 +81,7 @@ func newFile(f conf.FirstFactor, names policy.Names, log *slog.Logger) (*firstFa
 	return &firstFactor{FirstFactor: file, close: func() {}}, nil
 }
 
-func newDirectory(f conf.FirstFactor, names policy.Names, log *slog.Logger) (*firstFactor, error) {
+func newDirectory(f conf.FirstFactor, names canonical.Names, log *slog.Logger) (*firstFactor, error) {
 	ca := conf.CASystem
 	if f.CAFile != "" {
 		ca = f.CAFile
@@ -134,7 +135,7 @@ func logHealth(log *slog.Logger) func(server string, err error) {
 }
 
 // accountNames returns how a first factor that has domains compares names: without them, as it is asked.
-func accountNames(f conf.FirstFactor, names policy.Names) policy.Names {
+func accountNames(f conf.FirstFactor, names canonical.Names) canonical.Names {
 	if len(f.Domains) == 0 || len(names.Domains) == 0 {
 		return names
 	}

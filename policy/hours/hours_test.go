@@ -1,10 +1,8 @@
-package policy_test
+package hours
 
 import (
 	"testing"
 	"time"
-
-	. "duoradiusd/policy"
 )
 
 func TestHours(t *testing.T) {
@@ -68,7 +66,7 @@ func TestHours(t *testing.T) {
 		{"sun 23:00-01:00 Europe/Vienna", "2026-10-25T23:30:00Z", true},
 		{"sun 23:00-01:00 Europe/Vienna", "2026-10-26T00:00:00Z", false},
 	} {
-		h, err := ParseHours(tt.hours)
+		h, err := Parse(tt.hours)
 		if err != nil {
 			t.Errorf("%s: %v", tt.hours, err)
 			continue
@@ -88,7 +86,7 @@ func TestHours(t *testing.T) {
 
 // TestHoursLocal: without a zone it is the machine's.
 func TestHoursLocal(t *testing.T) {
-	h, err := ParseHours("mon 08:00-18:00")
+	h, err := Parse("mon 08:00-18:00")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,20 +97,20 @@ func TestHoursLocal(t *testing.T) {
 }
 
 func TestHoursText(t *testing.T) {
-	h, err := ParseHours(" mon-fri\t08:00-18:00  Europe/Vienna")
+	h, err := Parse(" mon-fri\t08:00-18:00  Europe/Vienna")
 	if got, want := h.String(), "mon-fri 08:00-18:00 Europe/Vienna"; err != nil || got != want {
 		t.Errorf("%q, %v; want %q", got, err, want)
 	}
 	if (Hours{}).Contain(time.Now()) {
 		t.Error("the zero Hours contain now")
 	}
-	again, _ := ParseHours("mon-fri 08:00-18:00 Europe/Vienna")
+	again, _ := Parse("mon-fri 08:00-18:00 Europe/Vienna")
 	if again != h {
 		t.Error("the same hours differ: their zone was loaded twice")
 	}
 }
 
-func TestParseHoursErrors(t *testing.T) {
+func TestParseErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                 "no hours; want HH:MM-HH:MM",
 		"mon-fri 8-18":                     "no hours; want HH:MM-HH:MM",
@@ -134,7 +132,7 @@ func TestParseHoursErrors(t *testing.T) {
 		"mon 08:00-18:00 Local":            `"Local" is no time zone that this machine knows; want a name such as Europe/Vienna`,
 		"mon 08:00-18:00 ../../etc/passwd": `"../../etc/passwd" is no time zone that this machine knows; want a name such as Europe/Vienna`,
 	} {
-		h, err := ParseHours(text)
+		h, err := Parse(text)
 		if err == nil || err.Error() != want {
 			t.Errorf("%q: %v; want %s", text, err, want)
 		}
@@ -145,7 +143,7 @@ func TestParseHoursErrors(t *testing.T) {
 }
 
 func TestHoursAllocate(t *testing.T) {
-	h, err := ParseHours("sat-mon 22:00-06:00 Europe/Vienna")
+	h, err := Parse("sat-mon 22:00-06:00 Europe/Vienna")
 	if err != nil {
 		t.Fatal(err)
 	}

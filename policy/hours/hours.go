@@ -1,4 +1,5 @@
-package policy
+// Package hours has the hours of a rule, such as "mon-fri 08:00-18:00 Europe/Vienna", and says whether a moment is in them.
+package hours
 
 import (
 	"errors"
@@ -20,10 +21,10 @@ const wholeDay = 24 * 60
 
 var weekdays = [...]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
-// ParseHours reads hours such as "mon-fri 08:00-18:00 Europe/Vienna". Without days they are every day's, without a zone
+// Parse reads hours such as "mon-fri 08:00-18:00 Europe/Vienna". Without days they are every day's, without a zone
 // the machine's. Hours that cross midnight belong to the day on which they begin. The error says what was found and what
 // is wanted, with a semicolon between.
-func ParseHours(s string) (Hours, error) {
+func Parse(s string) (Hours, error) {
 	words := strings.Fields(s)
 	h := Hours{days: 1<<len(weekdays) - 1, zone: time.Local, text: strings.Join(words, " ")}
 	span := 0

@@ -1,4 +1,4 @@
-package policy
+package canonical
 
 import (
 	"slices"
@@ -8,22 +8,22 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// foldGroups returns the names of groups in the form in which they are compared.
-func foldGroups(groups []string) []string {
+// Groups returns the names of groups in the form in which they are compared.
+func Groups(groups []string) []string {
 	if len(groups) == 0 {
 		return nil
 	}
 	folded := make([]string, len(groups))
 	for i, g := range groups {
-		folded[i] = foldGroup(g)
+		folded[i] = Group(g)
 	}
 	return folded
 }
 
-// foldGroup folds what directories take for one: case, composed characters, runs of spaces and, in a DN, spaces around
+// Group folds what directories take for one: case, composed characters, runs of spaces and, in a DN, spaces around
 // its separators, the ways to escape a character, and the order of an RDN's parts (RFC 4514, RFC 4518). A rule that
 // denies by group must not fail for a spelling. Nothing else is alike: no suffix of a DN stands for it.
-func foldGroup(group string) string {
+func Group(group string) string {
 	if !strings.Contains(group, "=") {
 		return foldValue(group)
 	}

@@ -1,9 +1,7 @@
-package policy_test
+package canonical
 
 import (
 	"testing"
-
-	. "duoradiusd/policy"
 )
 
 // TestFold: all spellings of one account fold to one name.

@@ -1,0 +1,62 @@
+package canonical
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Fold returns what different spellings of one person's name have in common: without a domain before the last backslash
+// or from the first @ on, without marks, case, compatible forms of characters (Unicode NFKD and full case folding), and
+// what directories ignore: characters that show nothing (RFC 4518 §2.2) and spaces but one between words (§2.6.1). Two
+// persons may share it, so it may only restrict: it denies, counts guesses, keeps phones from ringing and forgets. Of a name
+// that is all domain it folds the whole.
+func Fold(name string) string {
+	name = withoutMarks(name) // a fullwidth @ is one too
+	account := name[strings.LastIndexByte(name, '\\')+1:]
+	if at := strings.IndexByte(account, '@'); at >= 0 {
+		account = account[:at]
+	}
+	if account = oneSpace(account); account == "" {
+		account = oneSpace(name)
+	}
+	account = cases.Fold().String(account)
+	return norm.NFC.String(withoutMarks(account)) // some characters fold to ones with marks
+}
+
+// withoutMarks returns s decomposed, without marks and characters that show nothing.
+func withoutMarks(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.M, r) || r >= utf8.RuneSelf && ignored(r) {
+			return -1
+		}
+		return r
+	}, norm.NFKD.String(s))
+}
+
+// ignored reports whether a directory maps a character to nothing, or a reader can't see it.
+func ignored(r rune) bool {
+	return r == '\u1806' || r == '\ufffc' || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
+}
+
+// oneSpace leaves one space between words, and none outside.
+func oneSpace(s string) string {
+	if !strings.Contains(s, " ") {
+		return s
+	}
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r == ' ' }), " ")
+}
+
+// FoldAll returns the folded names, each once, in order.
+func FoldAll(names []string) []string {
+	folded := make([]string, len(names))
+	for i, name := range names {
+		folded[i] = Fold(name)
+	}
+	slices.Sort(folded)
+	return slices.Compact(folded)
+}
