@@ -113,7 +113,9 @@ func (c *claiming) met(ctx context.Context, kind, sealed string) (t policy.Trans
 	}
 	joins, late := s.answers(ts.toStore(c.n.LoginBegan), ts.now())
 	if joins && late {
-		joins, err = ts.giveLate(ctx, s)
+		times := 0
+		times, err = ts.giveLate(ctx, s)
+		joins = times == 1
 	}
 	if !joins || err != nil {
 		return t, 0, err

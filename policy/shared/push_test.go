@@ -73,6 +73,42 @@ func testDeny(t *testing.T, m *server) {
 	}
 }
 
+// TestK17_LostReply: a client that has lost the reply of one daemon is given the same allow again by the other one, once, and
+// also by a third one that knew nothing of the push. After that the phone rings again. A no is given to all who ask soon.
+func TestK17_LostReply(t *testing.T) { onEachStore(t, testLostReply) }
+
+func testLostReply(t *testing.T, m *server) {
+	for _, follows := range []bool{true, false} {
+		m.do("FLUSHALL")
+		duo := newDuo()
+		a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
+		a.client.Remember, b.client.Remember = 0, 0
+		first := a.login("alice")
+		eventually(t, "the phone rings", func() bool { return duo.rings() == 1 })
+		if follows {
+			second := b.login("alice")
+			eventually(t, "b follows", func() bool { return b.memory.Counts().Transactions == 1 })
+			duo.allows()
+			wants(t, "b", second, policy.OutcomeAccept, policy.ReasonApproved)
+		} else {
+			duo.allows()
+		}
+		wants(t, "a", first, policy.OutcomeAccept, policy.ReasonApproved)
+		duo.again()
+		wants(t, "b again", b.login("alice"), policy.OutcomeAccept, policy.ReasonRepeated)
+		if n := duo.rings(); n != 1 {
+			t.Errorf("the phone rang %d times", n)
+		}
+		duo.answer <- policy.AuthResult{Status: "deny"}
+		for _, d := range []*daemon{a, b, a} {
+			wants(t, "after the repetition", d.login("alice"), policy.OutcomeReject, policy.ReasonDenied)
+			if n := duo.rings(); n != 2 {
+				t.Errorf("the phone rang %d times, want 2", n)
+			}
+		}
+	}
+}
+
 // TestK81_OwnerGone: the daemon that began a push ends. The other one asks Duo for its answer.
 func TestK81_OwnerGone(t *testing.T) { onEachStore(t, testOwnerGone) }
 

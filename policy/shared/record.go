@@ -28,7 +28,7 @@ const (
 //
 //	o  the token of the owner, which the scripts compare
 //	v  the record, sealed
-//	g  1 once somebody was given the answer
+//	g  how often the answer was given: 1 to all who waited for it, and each later login counts
 type record struct {
 	policy.Transaction        // its times are by the store's clock
 	Failure            string // instead of Result; "" for none
@@ -39,8 +39,8 @@ type record struct {
 type stored struct {
 	record
 	token  string
-	given  bool
 	leased bool // its owner lives
+	here   bool // this daemon knows of its end: the local store gives the answer
 }
 
 // pointer leads from a join key, or from a phone, to a transaction.
@@ -79,15 +79,31 @@ func (r *record) failure() error {
 func (r *record) over() bool { return !r.Ended.IsZero() }
 
 // answers reports whether a login that began at began joins the transaction, as in a single daemon; late, that it does so
-// after its end, for which nobody else may have been given the answer. The end is sealed, so that nobody makes that longer.
+// after its end, if the answer is still to be given (give). The end is sealed, so that nobody makes that longer.
 func (s *stored) answers(began, now time.Time) (joins, late bool) {
 	switch {
 	case !s.over() || began.Before(s.Ended):
 		return true, false
-	case now.Sub(s.Ended) >= doneLife || s.given || s.Failure != "" || s.Result.Status == "timeout":
+	case now.Sub(s.Ended) >= doneLife || s.here || s.Failure != "" || s.Result.Status == "timeout":
 		return false, false
 	}
 	return true, true
+}
+
+// anyNumber is for an answer that all are given who ask soon.
+const anyNumber = 0
+
+// timesGiven is how often the answer of a transaction that is over may be given, as in a single daemon: an allow once more,
+// because the reply to the first may be lost; the user's no to all.
+func timesGiven(t policy.Transaction) int {
+	switch {
+	case !t.Factor.Rings() || !t.Fresh:
+	case t.Result.Status == "allow" && t.Result.Allowed:
+		return 2
+	case (t.Result.Status == "deny" || t.Result.Status == "fraud") && !t.Result.Allowed:
+		return anyNumber
+	}
+	return 1
 }
 
 // rings reports whether the phone rings, or rang when the login that asks had begun already.
@@ -177,17 +193,17 @@ func (l *link) fetch(ctx context.Context, id policy.TransactionID) (s *stored, e
 	}
 	key := l.txKey(id)
 	err = l.call(ctx, func(ctx context.Context, c valkey.Client) error {
-		r := c.DoMulti(ctx, c.B().Hmget().Key(key).Field("o", "v", "g").Build(), c.B().Exists().Key(l.leaseKey(id)).Build())
+		r := c.DoMulti(ctx, c.B().Hmget().Key(key).Field("o", "v").Build(), c.B().Exists().Key(l.leaseKey(id)).Build())
 		values, err := valuesOf(r[0])
 		if err != nil {
 			return err
 		}
 		leased, err := r[1].AsInt64()
-		if err != nil || len(values) != 3 {
+		if err != nil || len(values) != 2 {
 			return err
 		}
 		b, ok := l.open(key, values[1])
-		got := &stored{token: values[0], given: values[2] == "1", leased: leased == 1}
+		got := &stored{token: values[0], leased: leased == 1}
 		if ok && decode(b, &got.record) == nil && got.ID == id {
 			s = got
 		}

@@ -66,13 +66,15 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[4])
 return 1`)
 
-// giveScript notes that somebody is given the answer. It returns 0 where somebody was before.
+// giveScript counts that the answer is given, and returns how often it was; 0 where it may not be given again.
 //
 //	KEYS  the transaction
+//	ARGV  how often at most; 0: any number
 var giveScript = valkey.NewLuaScript(`
-if redis.call('EXISTS', KEYS[1]) == 0 or redis.call('HGET', KEYS[1], 'g') == '1' then return 0 end
-redis.call('HSET', KEYS[1], 'g', '1')
-return 1`)
+local given, most = tonumber(redis.call('HGET', KEYS[1], 'g') or 0) or 0, tonumber(ARGV[1])
+if redis.call('EXISTS', KEYS[1]) == 0 or most > 0 and given >= most then return 0 end
+redis.call('HSET', KEYS[1], 'g', given + 1)
+return given + 1`)
 
 // scripts are all of them, for a check of the server.
 var scripts = map[string]*valkey.Lua{

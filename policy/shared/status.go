@@ -148,5 +148,5 @@ func (s *Cluster) Probe(ctx context.Context) (Server, time.Duration, error) {
 // scriptKeys and scriptArgs are how many of each a script takes.
 var (
 	scriptKeys = map[string]int{"claim": 4, "person": 1, "publish": 2, "take": 2, "give": 1, "add": 1, "replace": 1, "forget": 1, "admit": 1, "settle": 1, "wrong": 1, "know": 1, "push": 2, "clear": 1}
-	scriptArgs = map[string]int{"claim": 9, "person": 3, "publish": 4, "take": 4, "give": 0, "add": 5, "replace": 3, "forget": 3, "admit": 7, "settle": 4, "wrong": 2, "know": 3, "push": 7, "clear": 0}
+	scriptArgs = map[string]int{"claim": 9, "person": 3, "publish": 4, "take": 4, "give": 1, "add": 5, "replace": 3, "forget": 3, "admit": 7, "settle": 4, "wrong": 2, "know": 3, "push": 7, "clear": 0}
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -81,15 +82,17 @@ func (ts *transactions) Find(ctx context.Context, key policy.JoinKey, began time
 		return policy.Join{}, false, err
 	}
 	joins, late := s.answers(ts.toStore(began), ts.now())
+	times := 0
 	if joins && late {
-		joins, err = ts.giveLate(ctx, s)
+		times, err = ts.giveLate(ctx, s)
+		joins = times > 0
 	}
 	if !joins || err != nil {
 		return policy.Join{}, false, err
 	}
 	defer ts.lock(ts.duoTag(s.Phone.Duo)).Unlock()
 	t, ok, err := ts.copied(ctx, s, policy.NewTransaction{Key: key, Account: p.Account, LoginBegan: began})
-	return policy.Join{Transaction: t, Account: p.Account}, ok, err
+	return policy.Join{Transaction: t, Account: p.Account, Repeated: times > 1}, ok, err
 }
 
 // findHere is Find among the transactions that concern this daemon.
@@ -101,8 +104,9 @@ func (ts *transactions) findHere(ctx context.Context, key policy.JoinKey, began 
 	if revoked, err := ts.revoked(ctx, ts.there(join.Transaction)); revoked || err != nil {
 		return policy.Join{}, false, err
 	}
-	ok, err = ts.give(ctx, join.ID) // a late answer is for one login of all daemons
-	return join, ok, err
+	times, err := ts.give(ctx, join.Transaction) // the local store knows only whom this daemon has given it
+	join.Repeated = join.Repeated || times > 1
+	return join, times > 0, err
 }
 
 // alone returns nil where this daemon may go on without the store.
@@ -137,7 +141,7 @@ func (ts *transactions) fetch(ctx context.Context, id policy.TransactionID) (*st
 	}
 	known, ok, err := ts.local.Get(ctx, id)
 	if ok && !known.Ended.IsZero() && known.Result.Status != "" {
-		s.Transaction, s.given = ts.there(known), true
+		s.Transaction, s.here = ts.there(known), true
 	}
 	return s, err
 }
@@ -164,11 +168,11 @@ func (ts *transactions) pointed(ctx context.Context, key string) (s *stored, p p
 }
 
 // giveLate is give for what only the store knows.
-func (ts *transactions) giveLate(ctx context.Context, s *stored) (first bool, err error) {
+func (ts *transactions) giveLate(ctx context.Context, s *stored) (times int, err error) {
 	if revoked, err := ts.revoked(ctx, s.Transaction); revoked || err != nil {
-		return false, err
+		return 0, err
 	}
-	return ts.give(ctx, s.ID)
+	return ts.give(ctx, s.Transaction)
 }
 
 // revoked reports whether the approvals of the person were forgotten, at whichever daemon, since a transaction of the store
@@ -184,21 +188,30 @@ func (ts *transactions) revoked(ctx context.Context, t policy.Transaction) (revo
 	return !at.Before(t.Ended), err
 }
 
-// give reports whether this login is the first to be given the answer after the end. Where the store can't be asked, the
-// local store has decided.
-func (ts *transactions) give(ctx context.Context, id policy.TransactionID) (first bool, err error) {
+// give has all daemons count that the answer is given once more, and returns how often it was, this time included; 0 where
+// it may not be. Where the store can't be asked, the local store has decided.
+func (ts *transactions) give(ctx context.Context, t policy.Transaction) (times int, err error) {
+	return ts.giveAtMost(ctx, t.ID, timesGiven(t))
+}
+
+// markGiven notes that those who waited were given the answer.
+func (ts *transactions) markGiven(ctx context.Context, id policy.TransactionID) {
+	ts.giveAtMost(ctx, id, 1) // where it can't be noted, one more login is given the answer
+}
+
+func (ts *transactions) giveAtMost(ctx context.Context, id policy.TransactionID, most int) (times int, err error) {
 	if !isShared(id) {
-		return true, nil
+		return 1, nil
 	}
 	err = ts.call(ctx, func(ctx context.Context, c valkey.Client) error {
-		n, err := giveScript.Exec(ctx, c, []string{ts.txKey(id)}, nil).AsInt64()
-		first = n == 1
+		n, err := giveScript.Exec(ctx, c, []string{ts.txKey(id)}, []string{strconv.Itoa(most)}).AsInt64()
+		times = int(n)
 		return err
 	})
 	if errors.Is(err, ErrDown) {
-		return true, ts.alone()
+		return 1, ts.alone()
 	}
-	return first, err
+	return times, err
 }
 
 // copied returns a transaction of the store, for a login of n's key. While it is live this daemon follows it. The lock of
@@ -273,7 +286,9 @@ func (ts *transactions) Wait(ctx context.Context, id policy.TransactionID, given
 		case err != nil && !errors.Is(err, ErrDown):
 			return policy.AuthResult{}, err
 		case s != nil && s.over():
-			ts.give(ctx, id)
+			if givenUp == nil || !givenUp() {
+				ts.markGiven(ctx, id)
+			}
 			return s.Result, s.failure()
 		case s != nil:
 			if err := ts.copyLive(ctx, s); err != nil {
@@ -283,7 +298,7 @@ func (ts *transactions) Wait(ctx context.Context, id policy.TransactionID, given
 	}
 	result, err := ts.local.Wait(ctx, id, givenUp)
 	if err == nil && (givenUp == nil || !givenUp()) {
-		ts.give(context.WithoutCancel(ctx), id) // whoever comes later has to be asked anew
+		ts.markGiven(context.WithoutCancel(ctx), id) // whoever comes later has to be asked anew
 	}
 	return result, err
 }
