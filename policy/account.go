@@ -9,8 +9,8 @@ import (
 
 // A first factor's answers that are no yes. Any other error means that it could not ask.
 var (
-	ErrRejected    = errors.New("policy: wrong user or password")
-	ErrUnsupported = errors.New("policy: this first factor can't check this method") // it has asked nobody
+	ErrRejected    = errors.New("wrong user or password")
+	ErrUnsupported = errors.New("this first factor can't check this method") // it has asked nobody
 )
 
 // FirstFactor checks that users are who they say. Authenticate returns nil for yes; ErrRejected, or a Refusal, for no;
@@ -81,7 +81,7 @@ type AskBack struct {
 }
 
 // Error implements error: a first factor that asks back has not said yes.
-func (*AskBack) Error() string { return "policy: the first factor asks back" }
+func (*AskBack) Error() string { return "the first factor asks back" }
 
 // Refusal is a no that says more than ErrRejected, which it wraps.
 type Refusal struct {
@@ -96,7 +96,7 @@ type Refusal struct {
 }
 
 // Error returns why, for the log.
-func (r *Refusal) Error() string { return "policy: " + r.Why }
+func (r *Refusal) Error() string { return r.Why }
 
 // Unwrap returns ErrRejected: a Refusal is a no.
 func (r *Refusal) Unwrap() error { return ErrRejected }

@@ -7,7 +7,7 @@ import (
 )
 
 // ErrAbandoned is the cause of a login's context when its client no longer listens for the answer.
-var ErrAbandoned = errors.New("policy: the client no longer waits for this answer")
+var ErrAbandoned = errors.New("the client no longer waits for this answer")
 
 // Attempt is one user's login at one RADIUS client, as the client's Access-Request tells it.
 type Attempt struct {

@@ -124,7 +124,7 @@ func (f *fakeDuo) Preauth(ctx context.Context, r PreauthRequest) (Preauth, error
 		if time.Since(start) < 2*time.Second {
 			kind = ErrCutShort
 		}
-		return Preauth{}, fmt.Errorf("duo: /auth/v2/preauth: %w: %w", kind, err)
+		return Preauth{}, fmt.Errorf("Duo preauth: %w: %w", kind, err)
 	}
 	if pre.Code != "" && !r.VerifiedPush { // without the flag such a policy leaves nothing to push to
 		pre.Txid, pre.Code, pre.Devices = "", "", withoutPush(pre.Devices)
@@ -136,7 +136,7 @@ func (f *fakeDuo) Outage(context.Context) error {
 	if f.pings {
 		return nil
 	}
-	return fmt.Errorf("duo: /auth/v2/ping: dial tcp: refused: %w", ErrUnavailable)
+	return fmt.Errorf("Duo ping: dial tcp: refused: %w", ErrUnavailable)
 }
 
 func withoutPush(devices []Device) []Device {
@@ -260,9 +260,9 @@ var (
 	cafe  = netip.MustParseAddr("203.0.113.9")
 	nowIP = netip.Addr{}
 
-	errDown   = fmt.Errorf("duo: /auth/v2/preauth: dial tcp: refused: %w", ErrUnavailable)
-	errKeys   = fmt.Errorf("duo: /auth/v2/preauth: 401 (40103): %w", ErrMisconfigured)
-	errNo     = fmt.Errorf("duo: /auth/v2/preauth: 400 (40002): %w", ErrRefused)
-	errOdd    = errors.New("duo: /auth/v2/preauth: invalid character '<'")
-	errNoBind = errors.New("ldapauth: dial ldaps://dc1: refused")
+	errDown   = fmt.Errorf("Duo preauth: dial tcp: refused: %w", ErrUnavailable)
+	errKeys   = fmt.Errorf("Duo preauth: 401 (40103): %w", ErrMisconfigured)
+	errNo     = fmt.Errorf("Duo preauth: 400 (40002): %w", ErrRefused)
+	errOdd    = errors.New("Duo preauth: invalid character '<'")
+	errNoBind = errors.New("directory: dial ldaps://dc1: refused")
 )

@@ -89,10 +89,10 @@ type NewTransaction struct {
 
 var (
 	// ErrTakenOver says that another process asks Duo for the answer of this transaction now.
-	ErrTakenOver = errors.New("policy: another process has taken this transaction over")
+	ErrTakenOver = errors.New("another process has taken this transaction over")
 	// ErrPushLost says that the process which began a transaction ended before it could say whether Duo did. The phone may
 	// ring: nothing else is begun, and nobody is let in.
-	ErrPushLost = errors.New("policy: the daemon that began this push has ended, and only it knew its txid")
+	ErrPushLost = errors.New("the daemon that began this push has ended, and only it knew its txid")
 )
 
 // Claim is the answer to who may begin a transaction.

@@ -41,7 +41,7 @@ func TestUnsupported(t *testing.T) {
 	for _, m := range append(noPassword, MethodPassword) {
 		inRelay(t, func(w *world, u *upstream) {
 			u.scripts = func(r FirstRequest) said {
-				return said{err: fmt.Errorf("ldapauth: %v: %w", r.Method, ErrUnsupported)}
+				return said{err: fmt.Errorf("directory: %v: %w", r.Method, ErrUnsupported)}
 			}
 			field := map[bool]string{true: "pw"}[m == MethodPassword]
 			for range 2 * wrongPerAddress {

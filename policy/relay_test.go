@@ -34,20 +34,20 @@ type said struct {
 }
 
 func yes(a Account) said { return said{account: a} }
-func no(r Refusal) said  { return said{err: fmt.Errorf("radiusauth: nps1: %w", &r)} }
+func no(r Refusal) said  { return said{err: fmt.Errorf("upstream: nps1: %w", &r)} }
 
 // back asks for more, by the words of the upstream's server.
 func back(a AskBack) said {
 	if a.Wait == 0 {
 		a.Wait = 30 * time.Second
 	}
-	return said{err: fmt.Errorf("radiusauth: nps1: %w", &a)}
+	return said{err: fmt.Errorf("upstream: nps1: %w", &a)}
 }
 
 func (u *upstream) Authenticate(ctx context.Context, r FirstRequest) (Account, error) {
 	s := u.take(r)
 	if err := pause(ctx, s.after); err != nil {
-		return Account{}, fmt.Errorf("radiusauth: nps1: %w", err)
+		return Account{}, fmt.Errorf("upstream: nps1: %w", err)
 	}
 	return s.account, s.err
 }

@@ -33,7 +33,7 @@ func replyCode(o policy.Outcome) byte {
 
 // errTooLong says that a reply would be longer than a packet can be. A part of the attributes is no substitute for them:
 // the one left out may be the one that restricts.
-var errTooLong = errors.New("radiusd: the reply's attributes are longer than a packet")
+var errTooLong = errors.New("the reply's attributes are longer than a packet")
 
 // answer builds the signed reply to an Access-Request: Message-Authenticator first, so that no chosen prefix can be
 // put before it (CVE-2024-3596), then what the Verdict says, then every Proxy-State as it came and in order
@@ -138,7 +138,7 @@ func (p *packet) appendAttributes(b []byte, c *Client, list []policy.Attribute) 
 		}
 		value, err := p.encrypt(c, a, &salts)
 		if err != nil {
-			return nil, fmt.Errorf("radiusd: attribute %d of vendor %d: %w", a.Type, a.Vendor, err)
+			return nil, fmt.Errorf("attribute %d of vendor %d: %w", a.Type, a.Vendor, err)
 		}
 		switch {
 		case value == "": // RFC 2865 §5
@@ -198,7 +198,7 @@ const (
 	eapFailure = 4
 )
 
-var errNoEAP = errors.New("radiusd: the EAP conversation has no packet that fits this reply")
+var errNoEAP = errors.New("the EAP conversation has no packet that fits this reply")
 
 // appendEAP appends the EAP packet of a reply, cut into EAP-Messages (RFC 3579 §3.1). Its code must say the same as the
 // reply's (§2.6.3); no Reply-Message stands beside it (§2.6.5).

@@ -92,7 +92,7 @@ func TestReadyz(t *testing.T) {
 		if want := map[bool]int{true: 200, false: 503}[ready]; status != want {
 			t.Errorf("failmode %s: %d, want %d", failmode, status, want)
 		}
-		if !ready && !strings.HasPrefix(body, "no login can be answered: duo: /auth/v2/ping: dial tcp 127.0.0.1:9: ") {
+		if !ready && !strings.HasPrefix(body, "no login can be answered: Duo ping: dial tcp 127.0.0.1:9: ") {
 			t.Errorf("it says %q", body)
 		}
 		if status, _ := d.fetch("healthz"); status != 200 {

@@ -67,7 +67,7 @@ func New(c Config) (*Client, error) {
 		host, port = c.Host, "443"
 	}
 	if host == "" {
-		return nil, errors.New("duo: api_host is empty")
+		return nil, errors.New("api_host is empty")
 	}
 	c.APITimeout = cmp.Or(c.APITimeout, 10*time.Second)
 	c.PushTimeout = cmp.Or(c.PushTimeout, 60*time.Second)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"path"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -120,7 +121,7 @@ func TestErrors(t *testing.T) {
 				if got.allow || kind(got.err) != tt.kind {
 					t.Errorf("%s: got %v, %s; want %s", call.name, got, kind(got.err), tt.kind)
 				}
-				if want := "duo: " + call.path + tt.text; tt.text != "" && (got.err == nil || got.err.Error() != want) {
+				if want := "Duo " + path.Base(call.path) + tt.text; tt.text != "" && (got.err == nil || got.err.Error() != want) {
 					t.Errorf("%s:\n got %v\nwant %s", call.name, got.err, want)
 				}
 				s.Heal()
@@ -208,7 +209,7 @@ func TestNoAnswer(t *testing.T) {
 						s.Inject(call.path, tt.fault)
 					}
 					got := call.do(t.Context(), c)
-					if got.allow || kind(got.err) != tt.kind || !strings.HasPrefix(got.err.Error(), "duo: "+call.path+": ") ||
+					if got.allow || kind(got.err) != tt.kind || !strings.HasPrefix(got.err.Error(), "Duo "+path.Base(call.path)+": ") ||
 						!strings.HasSuffix(got.err.Error(), tt.text) {
 						t.Errorf("%s, %s: got %v, want %s with %q", tt.name, call.name, got, tt.kind, tt.text)
 					}

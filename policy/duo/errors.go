@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path"
 	"slices"
 	"strings"
 	"syscall"
@@ -39,7 +40,7 @@ type Error struct {
 // Error never holds the parameters of the call: a passcode may be among them.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "duo: %s", e.Path)
+	fmt.Fprintf(&b, "Duo %s", path.Base(e.Path))
 	if e.Status != 0 {
 		fmt.Fprintf(&b, ": %d", e.Status)
 	}

@@ -80,7 +80,7 @@ func wantSignedAnew(t *testing.T, s *fakeduo.Server, n int) {
 
 // A wait that the deadline or reason forbids is not begun.
 func TestRateLimitGivesUp(t *testing.T) {
-	const full = "duo: /auth/v2/auth: 429 (42901): Too many requests: slow down, jo"
+	const full = "Duo auth: 429 (42901): Too many requests: slow down, jo"
 	for _, tt := range []struct {
 		name     string
 		fault    fakeduo.Fault
@@ -129,7 +129,7 @@ func TestRateLimitCancelled(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(2*time.Second, cancel)
 		_, err := w.Preauth(ctx, policy.PreauthRequest{User: jo})
-		if kind(err) != "unknown" || err.Error() != "duo: /auth/v2/preauth: context canceled" || w.took() != 2*time.Second {
+		if kind(err) != "unknown" || err.Error() != "Duo preauth: context canceled" || w.took() != 2*time.Second {
 			t.Errorf("got %v after %v", err, w.took())
 		}
 	})

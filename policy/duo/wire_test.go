@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -187,7 +188,7 @@ func TestRedirect(t *testing.T) {
 		})
 		for _, call := range calls {
 			got := call.do(t.Context(), c)
-			if want := fmt.Sprintf("duo: %s: %d: not an answer of the Auth API", call.path, status); got.allow ||
+			if want := fmt.Sprintf("Duo %s: %d: not an answer of the Auth API", path.Base(call.path), status); got.allow ||
 				kind(got.err) != "unknown" || got.err.Error() != want {
 				t.Errorf("%d: got %+v, want unknown, %s", status, got, want)
 			}
@@ -224,7 +225,7 @@ func TestEndlessAnswer(t *testing.T) {
 		}
 	})
 	got := calls[0].do(t.Context(), c)
-	if got.allow || kind(got.err) != "unknown" || got.err.Error() != "duo: /auth/v2/preauth: the answer is longer than 1048576 octets" {
+	if got.allow || kind(got.err) != "unknown" || got.err.Error() != "Duo preauth: the answer is longer than 1048576 octets" {
 		t.Errorf("got %+v, %s", got, kind(got.err))
 	}
 	if sent.Load() > 16<<20 {
@@ -307,7 +308,7 @@ func connectProxy(t *testing.T) (addr string, seen func() string) {
 
 func TestNew(t *testing.T) {
 	for host, want := range map[string]string{
-		"": "duo: api_host is empty", ":443": "duo: api_host is empty",
+		"": "api_host is empty", ":443": "api_host is empty",
 		"api-xxxxxxxx.duosecurity.com": "", "api-xxxxxxxx.duosecurity.com:8443": "",
 	} {
 		c, err := duo.New(duo.Config{Host: host})

@@ -69,7 +69,7 @@ func (f *File) Authenticate(ctx context.Context, r policy.FirstRequest) (policy.
 		defer func() { <-f.turns }()
 	}
 	if err := ctx.Err(); err != nil {
-		return policy.Account{}, fmt.Errorf("fileauth: wait for a turn: %w", err)
+		return policy.Account{}, fmt.Errorf("password file: wait for a turn: %w", err)
 	}
 	if r.Password == "" {
 		return policy.Account{}, policy.ErrRejected
@@ -119,7 +119,7 @@ func (f *File) read() error {
 	f.seen = nil
 	content, info, err := readFile(f.path)
 	if err != nil {
-		return fmt.Errorf("fileauth: %w", err)
+		return fmt.Errorf("password file: %w", err)
 	}
 	f.seen = info // bad content is not parsed again each second
 	t, err := parse(f.path, content, f.canonical)

@@ -127,7 +127,7 @@ func TestReloadMissing(t *testing.T) {
 	}
 	w.want(t, time.Second, "jo", "yes")
 	w.want(t, time.Second, "jo", "yes")
-	w.wantTold(t, "fileauth: stat staff.htpasswd: no such file or directory")
+	w.wantTold(t, "password file: stat staff.htpasswd: no such file or directory")
 
 	if err := os.Rename(w.path+".away", w.path); err != nil {
 		t.Fatal(err)

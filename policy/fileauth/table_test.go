@@ -16,7 +16,7 @@ func TestOpenErrors(t *testing.T) {
 	if _, err := Open(filepath.Join(dir, "none"), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing file: got %v, want one that is fs.ErrNotExist", err)
 	}
-	want := "fileauth: read " + dir + ": not a regular file"
+	want := "password file: read " + dir + ": not a regular file"
 	if _, err := Open(dir, nil); err == nil || err.Error() != want {
 		t.Errorf("a directory: got %v, want %s", err, want)
 	}
@@ -25,7 +25,7 @@ func TestOpenErrors(t *testing.T) {
 	if err := os.Truncate(big, maxFile+1); err != nil {
 		t.Fatal(err)
 	}
-	want = "fileauth: read " + big + ": more than 64 MiB"
+	want = "password file: read " + big + ": more than 64 MiB"
 	if _, err := Open(big, nil); err == nil || err.Error() != want {
 		t.Errorf("a large file: got %v, want %s", err, want)
 	}

@@ -134,7 +134,7 @@ func TestSearchCodes(t *testing.T) {
 		d := opened(t, config(s))
 		s.Inject("search", tt.fault)
 		got := answer(t, d, "jo", "right")
-		wantIn(t, got, append(tt.want, "ldapauth: "+s.URL()+": search")...)
+		wantIn(t, got, append(tt.want, "directory: "+s.URL()+": search")...)
 		if len(got) > 400 || strings.Contains(got, "\n") || len(userBinds(s)) > 0 {
 			t.Errorf("%v: got %q, %d binds", tt.fault, got, len(userBinds(s)))
 		}
@@ -161,7 +161,7 @@ func TestServiceAccount(t *testing.T) {
 	c.BindPassword = "secret-but-wrong"
 	d := opened(t, c)
 	got := answer(t, d, "jo", "right")
-	wantIn(t, got, "ldapauth: "+s.URL()+": search", "bind "+service+": invalid credentials (49)", "data 52e")
+	wantIn(t, got, "directory: "+s.URL()+": search", "bind "+service+": invalid credentials (49)", "data 52e")
 	if strings.Contains(got, "secret") || len(userBinds(s)) > 0 {
 		t.Errorf("got %q, %d binds as a user", got, len(userBinds(s)))
 	}

@@ -29,7 +29,7 @@ type Step struct {
 // Err returns the error of the step that went wrong, nil if none did.
 func (c *ServerCheck) Err() error {
 	if last := len(c.Steps) - 1; last >= 0 && c.Steps[last].Err != nil {
-		return fmt.Errorf("ldapauth: %s: %s: %w", c.URL, c.Steps[last].Name, c.Steps[last].Err)
+		return fmt.Errorf("directory: %s: %s: %w", c.URL, c.Steps[last].Name, c.Steps[last].Err)
 	}
 	return nil
 }

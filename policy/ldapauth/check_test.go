@@ -58,7 +58,7 @@ func TestCheck(t *testing.T) {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
 			fine := !strings.Contains(tt.want, ":")
-			if err := list[0].Err(); (err == nil) != fine || err != nil && !strings.HasPrefix(err.Error(), "ldapauth: "+c.URLs[0]+": ") {
+			if err := list[0].Err(); (err == nil) != fine || err != nil && !strings.HasPrefix(err.Error(), "directory: "+c.URLs[0]+": ") {
 				t.Errorf("Err: %v", err)
 			}
 			if secure := tt.fake.TLS || c.StartTLS; fine && secure == list[0].Expires.Before(time.Now()) {

@@ -53,10 +53,10 @@ const defaultTimeout = 5 * time.Second
 func New(c Config) (*Directory, error) {
 	d, err := newDirectory(c)
 	if err != nil && c.Name != "" {
-		return nil, fmt.Errorf("ldapauth: %s: %w", c.Name, err)
+		return nil, fmt.Errorf("directory: %s: %w", c.Name, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("ldapauth: %w", err)
+		return nil, fmt.Errorf("directory: %w", err)
 	}
 	return d, nil
 }

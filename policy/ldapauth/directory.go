@@ -90,7 +90,7 @@ func (d *Directory) ask(ctx context.Context, only int, ask func(context.Context,
 	if err == nil || errors.Is(err, policy.ErrRejected) {
 		return err
 	}
-	return fmt.Errorf("ldapauth: %w", err)
+	return fmt.Errorf("directory: %w", err)
 }
 
 // serverError names the server that could not be asked. Whoever knows the server already needs the cause only.

@@ -12,6 +12,17 @@ import (
 	"duoradiusd/test/fakeldap"
 )
 
+// TestNobody: the refusal says where and how the name was looked for.
+func TestNobody(t *testing.T) {
+	c := config(fake(t, fakeldap.Config{}))
+	c.UserFilter = "(&(objectClass=*)(uid={username}))"
+	_, err := opened(t, c).Authenticate(t.Context(), policy.FirstRequest{User: "a*", Password: "x"})
+	const want = `no such user in the directory: nothing below dc=example,dc=com matches (&(objectClass=*)(uid=a\2a))`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestAuthenticate(t *testing.T) {
 	s := fake(t, fakeldap.Config{TLS: true})
 	s.Set(fakeldap.Entry{DN: "uid=zoë,dc=example,dc=com", Password: "pässwört", Attributes: map[string][]string{"uid": {"zoë müller"}}})
@@ -191,8 +202,8 @@ func TestNew(t *testing.T) {
 		{func(c *Config) { c.BindDN, c.BindPassword = "", "" }, ""},
 		{func(c *Config) { c.BaseDN = nil }, ""},
 		{func(c *Config) { c.URLs = []string{"ldap://[::1]:3268/", "ldaps://b"} }, ""},
-		{func(c *Config) { c.URLs = nil }, "ldapauth: directory: urls: none"},
-		{func(c *Config) { c.Name, c.URLs = "", nil }, "ldapauth: urls: none"},
+		{func(c *Config) { c.URLs = nil }, "directory: directory: urls: none"},
+		{func(c *Config) { c.Name, c.URLs = "", nil }, "directory: urls: none"},
 		{func(c *Config) { c.URLs = []string{"dc1.example.com"} }, "want ldaps:// or ldap://"},
 		{func(c *Config) { c.URLs = []string{"ldapi:///var/run/x"} }, "want ldaps:// or ldap://"},
 		{func(c *Config) { c.URLs = []string{"ldap://"} }, "want ldap://host or ldap://host:port"},

@@ -42,7 +42,7 @@ func TestAllDown(t *testing.T) {
 		w.down(1)
 		for range 2 {
 			got := answer(t, w.Directory, "jo", "right")
-			wantIn(t, got, "ldapauth: ldap://a: search", "; ldap://b: search")
+			wantIn(t, got, "directory: ldap://a: search", "; ldap://b: search")
 		}
 		w.fakes[1].Heal()
 		w.want("jo", "right", "yes")
@@ -131,7 +131,7 @@ func TestNoTime(t *testing.T) {
 		// The client goes away: that is not the server's doing.
 		w.told = nil
 		time.Sleep(avoidFor)
-		w.want("nobody", "right", "ldapauth: ldap://a: search \"dc=example,dc=com\": context deadline exceeded")
+		w.want("nobody", "right", "directory: ldap://a: search \"dc=example,dc=com\": context deadline exceeded")
 		w.fakes[0].Heal()
 		w.want("jo", "right", "yes")
 		w.told = nil

@@ -137,7 +137,7 @@ func TestNestedFails(t *testing.T) {
 	d := opened(t, config(s))
 	e := jo()
 	s.Set(e)
-	wantIn(t, membership(t, d), "ldapauth: "+s.URL()+": look up the nested groups of", "no tokenGroups can be read", "Windows Authorization Access Group")
+	wantIn(t, membership(t, d), "directory: "+s.URL()+": look up the nested groups of", "no tokenGroups can be read", "Windows Authorization Access Group")
 	for i := range 4 { // the user's entry, the root DSE, the names of groups, tokenGroups
 		d = opened(t, config(s))
 		addGroups(s, true)

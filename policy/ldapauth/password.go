@@ -21,7 +21,7 @@ func (s *server) changeState(dn string) string { return s.url + "\x00" + dn }
 func (d *Directory) ChangePassword(ctx context.Context, r policy.PasswordChange) error {
 	url, dn, ok := strings.Cut(r.State, "\x00")
 	if !ok || dn == "" || r.Old == "" || r.New == "" {
-		return errors.New("ldapauth: change a password: no account, or an empty password")
+		return errors.New("directory: change a password: no account, or an empty password")
 	}
 	for _, s := range d.servers {
 		if s.url == url {
@@ -30,7 +30,7 @@ func (d *Directory) ChangePassword(ctx context.Context, r policy.PasswordChange)
 			})
 		}
 	}
-	return fmt.Errorf("ldapauth: change a password at %s, which is asked no more", url)
+	return fmt.Errorf("directory: change a password at %s, which is asked no more", url)
 }
 
 func (s *server) changePassword(ctx context.Context, dn string, r policy.PasswordChange) error {

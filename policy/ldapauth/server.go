@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -118,7 +119,8 @@ func (s *server) findEntry(ctx context.Context, user string) (*ldap.Entry, error
 	}
 	switch {
 	case found == nil:
-		return nil, &policy.Refusal{Why: "no such user in the directory"}
+		return nil, &policy.Refusal{Why: fmt.Sprintf("no such user in the directory: nothing below %s matches %.500s",
+			strings.Join(s.config.BaseDN, " or "), s.filter.of(user))}
 	case !s.filter.belongs(found, user, s.config.Names):
 		return nil, &policy.Refusal{Why: otherName}
 	}

@@ -81,7 +81,8 @@ func word(err error) string {
 	case refused && refusal.Proven:
 		return "no, proven: " + refusal.Why
 	case refused:
-		return "no: " + refusal.Why
+		why, _, _ := strings.Cut(refusal.Why, ": nothing below ") // see TestNobody
+		return "no: " + why
 	case errors.Is(err, policy.ErrRejected):
 		return "no"
 	}

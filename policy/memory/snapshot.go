@@ -60,7 +60,7 @@ const clockSlack = time.Minute
 // next try may join. It holds secrets: w must encrypt.
 func (m *Memory) Save(w io.Writer) error {
 	if err := m.snapshot().Encode(w); err != nil {
-		return fmt.Errorf("memory: encode what is remembered: %w", err)
+		return fmt.Errorf("encode what is remembered: %w", err)
 	}
 	return nil
 }
@@ -83,12 +83,12 @@ func (m *Memory) snapshot() *Snapshot {
 func (m *Memory) Restore(r io.Reader, canResume func(policy.Transaction) bool, limits policy.PushLimits) (live []policy.Transaction, err error) {
 	s, err := Decode(r)
 	if err != nil {
-		return nil, fmt.Errorf("memory: decode what was remembered: %w", err)
+		return nil, fmt.Errorf("decode what was remembered: %w", err)
 	}
 	now := time.Now()
 	m.guard.restore(&s.head, limits, now)
 	if s.Written.After(now.Add(clockSlack)) {
-		return nil, errors.New("memory: what was remembered is of a later time than now")
+		return nil, errors.New("what was remembered is of a later time than now")
 	}
 	if !m.shared {
 		m.key = s.DigestKey

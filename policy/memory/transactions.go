@@ -22,7 +22,7 @@ const (
 
 var (
 	errTooMany         = fmt.Errorf("%w: too many transactions are live", policy.ErrUnavailable)
-	errTransactionGone = errors.New("policy: nothing is known of this transaction any more")
+	errTransactionGone = errors.New("nothing is known of this transaction any more")
 )
 
 // transactions is Transactions inside this process.

@@ -36,11 +36,11 @@ func TestU7Check(t *testing.T) {
 			t.Fatalf("%d after %v", len(list), time.Since(begun))
 		}
 		for i, want := range []string{"", "",
-			"radiusauth: check " + three + ": no answer to Status-Server, which not every server knows (RFC 5997)",
-			"radiusauth: check 192.0.2.4:1812: no answer; there came a reply with a wrong authenticator: is the secret right?",
-			"radiusauth: check 192.0.2.5:1812: it answers, and the secret is right, but its answer to Status-Server is Access-Reject",
-			"radiusauth: check 192.0.2.6:1812: no answer; there came a reply with the wrong code",
-			"radiusauth: check nps.example:1812: look up nps.example: no name service here",
+			"upstream: check " + three + ": no answer to Status-Server, which not every server knows (RFC 5997)",
+			"upstream: check 192.0.2.4:1812: no answer; there came a reply with a wrong authenticator: is the secret right?",
+			"upstream: check 192.0.2.5:1812: it answers, and the secret is right, but its answer to Status-Server is Access-Reject",
+			"upstream: check 192.0.2.6:1812: no answer; there came a reply with the wrong code",
+			"upstream: check nps.example:1812: look up nps.example: no name service here",
 		} {
 			got := ""
 			if list[i].Err != nil {

@@ -188,15 +188,15 @@ func TestEAPIdentity(t *testing.T) {
 // TestEAPRefused: what no upstream need see.
 func TestEAPRefused(t *testing.T) {
 	for _, tt := range []struct{ name, packet, want string }{
-		{"another's identity", eapOf(2, 0, "\x01", "ann"), "policy: the EAP identity is not the User-Name"},
-		{"no identity", eapOf(2, 0, "\x01"), "policy: the EAP identity is not the User-Name"},
-		{"case", eapOf(2, 0, "\x01", "Jo"), "policy: the EAP identity is not the User-Name"},
-		{"roles reversed", eapOf(1, 0, "\x01"), "policy: the EAP packet is no response"},
-		{"success", eapOf(3, 0), "policy: the EAP packet is no response"},
-		{"short", "\x02\x00\x00", "policy: the EAP packet is no response"},
-		{"truncated", eapOf(2, 0, "\x01jo")[:6], "policy: the EAP packet is no response"},
-		{"Length under 4", "\x02\x00\x00\x03\x01jo", "policy: the EAP packet is no response"},
-		{"no type", eapOf(2, 0), "policy: the EAP response has no type"},
+		{"another's identity", eapOf(2, 0, "\x01", "ann"), "the EAP identity is not the User-Name"},
+		{"no identity", eapOf(2, 0, "\x01"), "the EAP identity is not the User-Name"},
+		{"case", eapOf(2, 0, "\x01", "Jo"), "the EAP identity is not the User-Name"},
+		{"roles reversed", eapOf(1, 0, "\x01"), "the EAP packet is no response"},
+		{"success", eapOf(3, 0), "the EAP packet is no response"},
+		{"short", "\x02\x00\x00", "the EAP packet is no response"},
+		{"truncated", eapOf(2, 0, "\x01jo")[:6], "the EAP packet is no response"},
+		{"Length under 4", "\x02\x00\x00\x03\x01jo", "the EAP packet is no response"},
+		{"no type", eapOf(2, 0), "the EAP response has no type"},
 	} {
 		q, _ := handedOn(t, eapRequestOf("jo", tt.packet, ""))
 		_, err := answered(t, eapRequestOf("jo", tt.packet, ""), mute)

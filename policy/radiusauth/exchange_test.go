@@ -240,7 +240,7 @@ func TestGuard(t *testing.T) {
 			all.Go(func() { u.Authenticate(t.Context(), pap("jo", "hunter2")) })
 		}
 		synctest.Wait()
-		if got := said(u.Authenticate(t.Context(), pap("jo", "hunter2"))); got != "radiusauth: 4096 requests are under way already" {
+		if got := said(u.Authenticate(t.Context(), pap("jo", "hunter2"))); got != "upstream: 4096 requests are under way already" {
 			t.Errorf("got %q", got)
 		}
 		close(release)
@@ -294,7 +294,7 @@ func TestClose(t *testing.T) {
 		if synctest.Wait(); !ended.Load() {
 			t.Error("a login under way never ends")
 		}
-		if got := said(u.Authenticate(t.Context(), pap("jo", "hunter2"))); got != "radiusauth: closed" {
+		if got := said(u.Authenticate(t.Context(), pap("jo", "hunter2"))); got != "upstream: closed" {
 			t.Errorf("got %q", got)
 		}
 		if c := u.Check(t.Context()); c[0].Err == nil {
@@ -309,13 +309,13 @@ func TestNew(t *testing.T) {
 		c    Config
 		want string
 	}{
-		{Config{Secret: "s"}, "radiusauth: no server"},
-		{Config{Servers: []string{one}}, "radiusauth: no secret"},
-		{Config{Secret: "s", Servers: []string{"nps1"}}, `radiusauth: server "nps1": want host:port`},
-		{Config{Secret: "s", Servers: []string{":1812"}}, `radiusauth: server ":1812": want host:port`},
-		{Config{Secret: "s", Servers: []string{"nps1:0"}}, `radiusauth: server "nps1:0": want host:port`},
-		{Config{Secret: "s", Servers: []string{"nps1:65536"}}, `radiusauth: server "nps1:65536": want host:port`},
-		{Config{Secret: "s", Servers: []string{one, one}}, "radiusauth: server " + one + " twice"},
+		{Config{Secret: "s"}, "upstream: no server"},
+		{Config{Servers: []string{one}}, "upstream: no secret"},
+		{Config{Secret: "s", Servers: []string{"nps1"}}, `upstream: server "nps1": want host:port`},
+		{Config{Secret: "s", Servers: []string{":1812"}}, `upstream: server ":1812": want host:port`},
+		{Config{Secret: "s", Servers: []string{"nps1:0"}}, `upstream: server "nps1:0": want host:port`},
+		{Config{Secret: "s", Servers: []string{"nps1:65536"}}, `upstream: server "nps1:65536": want host:port`},
+		{Config{Secret: "s", Servers: []string{one, one}}, "upstream: server " + one + " twice"},
 	} {
 		if _, err := New(tt.c); err == nil || err.Error() != tt.want {
 			t.Errorf("got %v, want %s", err, tt.want)
@@ -337,7 +337,7 @@ func TestNoSecretShown(t *testing.T) {
 		w.serve(one).does(mute)
 		u := w.upstream(Config{Name: "nps"}, one)
 		_, err := u.Authenticate(t.Context(), pap("jo", "hunter2"))
-		if s := fmt.Sprint(err); strings.Contains(s, shared) || strings.Contains(s, "hunter2") || !strings.HasPrefix(s, "radiusauth: nps: ask") {
+		if s := fmt.Sprint(err); strings.Contains(s, shared) || strings.Contains(s, "hunter2") || !strings.HasPrefix(s, "upstream: nps: ask") {
 			t.Error(s)
 		}
 		u.Close()

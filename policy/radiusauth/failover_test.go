@@ -81,7 +81,7 @@ func TestFailoverAllSilent(t *testing.T) {
 		u := w.upstream(Config{}, one, two)
 		defer u.Close()
 		got := said(u.Authenticate(t.Context(), pap("jo", "hunter2")))
-		want := "radiusauth: ask " + one + " for 5s: no answer; ask " + two +
+		want := "upstream: ask " + one + " for 5s: no answer; ask " + two +
 			" for 5s: no answer; there came a reply with a wrong authenticator: is the secret right?"
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
@@ -226,12 +226,12 @@ func TestStateGoesBack(t *testing.T) {
 		}
 		second.does(mute)
 		got := said(u.Authenticate(t.Context(), r))
-		if want := "radiusauth: ask " + two + " for 5s: no answer"; got != want || len(first.queries()) != before {
+		if want := "upstream: ask " + two + " for 5s: no answer"; got != want || len(first.queries()) != before {
 			t.Errorf("got %s, want %s", got, want)
 		}
 		fewer := w.upstream(Config{}, one)
 		defer fewer.Close()
-		if got := said(fewer.Authenticate(t.Context(), r)); got != "radiusauth: a State of "+two+", which is asked no more" {
+		if got := said(fewer.Authenticate(t.Context(), r)); got != "upstream: a State of "+two+", which is asked no more" {
 			t.Error(got)
 		}
 		w.serve(two).does(ask)

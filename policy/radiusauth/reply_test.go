@@ -190,7 +190,7 @@ func TestImpossible(t *testing.T) {
 		{"accept with two names", eap, replying(2, at{1, "jo"}, at{1, "ann"}, at{79, "\x03\x01\x00\x04"}), "an Access-Accept with more than one User-Name"},
 	} {
 		_, err := answered(t, tt.r, tt.does)
-		if want := "radiusauth: ask " + one + ": " + tt.want; err == nil || err.Error() != want {
+		if want := "upstream: ask " + one + ": " + tt.want; err == nil || err.Error() != want {
 			t.Errorf("%s: got %v, want %s", tt.name, err, want)
 		}
 	}

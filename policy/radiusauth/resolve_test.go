@@ -100,7 +100,7 @@ func TestNameUnknown(t *testing.T) {
 		n := &nameService{}
 		u := named(w, n, Config{})
 		defer u.Close()
-		want := "radiusauth: ask nps.example:1812 for 0s: look up nps.example: no such host"
+		want := "upstream: ask nps.example:1812 for 0s: look up nps.example: no such host"
 		for range 3 {
 			if got := said(u.Authenticate(t.Context(), pap("jo", "x"))); got != want {
 				t.Errorf("got %s", got)

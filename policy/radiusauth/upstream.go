@@ -63,10 +63,10 @@ var (
 // New returns an Upstream. It opens no socket and looks up no name.
 func New(c Config) (*Upstream, error) {
 	if len(c.Servers) == 0 {
-		return nil, errors.New("radiusauth: no server")
+		return nil, errors.New("upstream: no server")
 	}
 	if c.Secret == "" {
-		return nil, errors.New("radiusauth: no secret")
+		return nil, errors.New("upstream: no secret")
 	}
 	if c.Timeout <= 0 {
 		c.Timeout = 5 * time.Second
@@ -85,7 +85,7 @@ func New(c Config) (*Upstream, error) {
 			return nil, err
 		}
 		if u.find(name) >= 0 {
-			return nil, fmt.Errorf("radiusauth: server %s twice", name)
+			return nil, fmt.Errorf("upstream: server %s twice", name)
 		}
 		u.servers = append(u.servers, s)
 	}
@@ -97,7 +97,7 @@ func newServer(u *Upstream, name string) (*server, error) {
 	host, text, err := net.SplitHostPort(name)
 	port, portErr := strconv.ParseUint(text, 10, 16)
 	if err != nil || host == "" || portErr != nil || port == 0 {
-		return nil, fmt.Errorf("radiusauth: server %q: want host:port", name)
+		return nil, fmt.Errorf("upstream: server %q: want host:port", name)
 	}
 	s := &server{upstream: u, number: len(u.servers), name: name, host: host, port: uint16(port)}
 	if addr, err := netip.ParseAddr(host); err == nil {
@@ -158,9 +158,9 @@ func (u *Upstream) Authenticate(ctx context.Context, r policy.FirstRequest) (pol
 // failed adds to an error where it comes from.
 func (u *Upstream) failed(err error) error {
 	if u.config.Name == "" {
-		return fmt.Errorf("radiusauth: %w", err)
+		return fmt.Errorf("upstream: %w", err)
 	}
-	return fmt.Errorf("radiusauth: %s: %w", u.config.Name, err)
+	return fmt.Errorf("upstream: %s: %w", u.config.Name, err)
 }
 
 // isAnswer reports whether err is an answer to the login: a yes, a no, or a challenge. Any other error means that no server

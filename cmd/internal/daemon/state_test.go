@@ -210,7 +210,7 @@ func TestStateUnfit(t *testing.T) {
 	v.put(t, memoryFile, "no gob at all")
 	v.close()
 	k := run(t, c)
-	k.wantLog(notTakenUp + v.path(memoryFile) + ": memory: decode what was remembered: ")
+	k.wantLog(notTakenUp + v.path(memoryFile) + ": decode what was remembered: ")
 	if _, err := os.Stat(v.path(memoryFile + badSuffix)); err != nil {
 		t.Error(err)
 	}

@@ -114,7 +114,7 @@ func (d *Daemon) Alive(ctx context.Context) error {
 	case <-answered:
 		return nil
 	case <-ctx.Done():
-		return errors.Join(errors.New("policy: the tables of approvals, challenges and pushes"), ctx.Err())
+		return errors.Join(errors.New("the tables of approvals, challenges and pushes"), ctx.Err())
 	}
 }
 
