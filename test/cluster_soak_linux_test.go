@@ -1,0 +1,157 @@
+package test
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"duoradiusd/test/fakeduo"
+	"duoradiusd/test/nas"
+)
+
+// fleet is two daemons of which one is killed, or ended, and started again all the time.
+type fleet struct {
+	t   *testing.T
+	duo *fakeduo.Server
+
+	mu      sync.RWMutex // guards what follows
+	daemons []*daemon
+	kills   int
+	ends    int
+}
+
+func (f *fleet) at(i int) *daemon {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.daemons[i%len(f.daemons)]
+}
+
+// disturb takes the daemons away, one after the other, until ctx ends.
+func (f *fleet) disturb(ctx context.Context, every time.Duration) {
+	for i := 0; ; i++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(every):
+		}
+		gone := f.at(i)
+		if i%4 == 3 {
+			gone.Signal(syscall.SIGTERM) // in good order
+			f.ends++
+		} else {
+			gone.Signal(syscall.SIGKILL)
+			f.kills++
+		}
+		gone.Wait()
+		fresh := launch(f.t, f.duo, gone.dir)
+		f.mu.Lock()
+		f.daemons[i%len(f.daemons)] = fresh
+		f.mu.Unlock()
+	}
+}
+
+// soaked is what became of the logins.
+type soaked struct {
+	mu                                            sync.Mutex // guards all
+	logins, tries, accepts, rejects, gaveUp, lost int
+}
+
+// failOver is one login of a client that asks the daemons in turn, a new request each time, until one answers. Of its
+// replies the first may get lost.
+func (f *fleet) failOver(dice *rand.Rand, user string, got *soaked) (accepted bool, err error) {
+	patient, cancel := context.WithTimeout(f.t.Context(), 25*time.Second)
+	defer cancel()
+	start, loses := dice.IntN(2), dice.IntN(3) == 0
+	tries, lost := 0, 0
+	var reply *nas.Response
+	for ; patient.Err() == nil && reply == nil; tries++ {
+		d := f.at(start + tries)
+		n, err := newAttempt(nil).dial(d)
+		if err != nil {
+			return false, err
+		}
+		within, cancel := context.WithTimeout(patient, time.Duration(300+dice.IntN(1200))*time.Millisecond)
+		r, err := n.Exchange(within, newAttempt(nil).request(user, "push"), nas.Retransmit{Every: 200 * time.Millisecond, Copies: 10})
+		cancel()
+		n.Close()
+		switch {
+		case err != nil: // no answer in time, or the daemon is gone
+			time.Sleep(10 * time.Millisecond)
+		case loses && lost == 0:
+			lost++
+		default:
+			reply = r
+		}
+	}
+	got.mu.Lock()
+	defer got.mu.Unlock()
+	got.logins, got.tries, got.lost = got.logins+1, got.tries+tries, got.lost+lost
+	switch {
+	case reply == nil:
+		got.gaveUp++
+	case reply.Code == nas.CodeAccessAccept:
+		got.accepts++
+		return true, nil
+	default:
+		got.rejects++
+	}
+	return false, nil
+}
+
+// TestSoakCluster: two daemons are killed and started again, replies are lost, and clients fail over. No login rings twice,
+// and only those get in whom Duo allowed. SOAK says for how long.
+func TestSoakCluster(t *testing.T) {
+	slow(t, "it kills daemons for seconds")
+	duo := startDuoWith(t, fakeduo.Config{Memory: 1_000_000})
+	r := startRedis(t)
+	f := &fleet{t: t, duo: duo, daemons: startCluster(t, duo, r, 2, clusterClient)}
+	took := soakFor(t, 8*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), took)
+	defer stop()
+	var disturbing sync.WaitGroup
+	disturbing.Go(func() { f.disturb(ctx, 1500*time.Millisecond) })
+	got := new(soaked)
+	var mu sync.Mutex
+	accepted := make(map[string]bool)
+	crowd(t, 16, took, func(dice *rand.Rand, name string) error {
+		tap := fakeduo.Approve
+		if dice.IntN(5) == 0 {
+			tap = fakeduo.Deny
+		}
+		duo.SetUser(fakeduo.User{Username: name, Tap: tap, Delay: time.Duration(200+dice.IntN(2000)) * time.Millisecond})
+		ok, err := f.failOver(dice, name, got)
+		mu.Lock()
+		defer mu.Unlock()
+		accepted[name] = ok
+		return err
+	})
+	disturbing.Wait()
+	pushes, most := make(map[string]int), 0
+	for _, q := range duo.Requests() {
+		if q.Path == "/auth/v2/auth" && q.Params != nil {
+			user := q.Params.Get("username")
+			pushes[user]++
+			most = max(most, pushes[user])
+		}
+	}
+	allowed := make(map[string]bool)
+	for _, a := range duo.Allows() {
+		allowed[a.Username] = true
+	}
+	for user, ok := range accepted {
+		if pushes[user] > 1 {
+			t.Errorf("the phone of %s rang %d times", user, pushes[user])
+		}
+		if ok && !allowed[user] {
+			t.Errorf("%s was let in, whom Duo did not allow", user)
+		}
+	}
+	if got.accepts == 0 || f.kills == 0 {
+		t.Error("nobody got in, or nothing was killed: this test proves nothing")
+	}
+	t.Logf("%v: %d logins in %d tries, %d replies lost, %d daemons killed and %d ended; %d pushes, at most %d a login; %d accepts of %d allows, %d rejects, %d given up",
+		took, got.logins, got.tries, got.lost, f.kills, f.ends, len(pushes), most, got.accepts, len(allowed), got.rejects, got.gaveUp)
+}
