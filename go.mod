@@ -16,6 +16,7 @@ require (
 	github.com/spf13/cobra v1.10.2 // commands, help, shell completion
 	github.com/spf13/pflag v1.0.9 // the flags of cobra's commands, for their manual
 	github.com/valkey-io/valkey-go v1.0.79 // Redis and Valkey: pipelines by itself, repeats no writes, one module of its own
+	go.yaml.in/yaml/v3 v3.0.5 // reads the compose files of conf/container, for tests
 	golang.org/x/crypto v0.58.0 // bcrypt, argon2id; XChaCha20-Poly1305
 	golang.org/x/net v0.62.0 // the address that a datagram was sent to; HTTP/2 frames to Duo
 	golang.org/x/sys v0.49.0 // recvmmsg and sendmmsg; the Windows service; network namespaces, in tests
