@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -48,7 +49,7 @@ func (l *login) log(v *policy.Verdict, code string, now time.Time) {
 		e.User = display.Visible(string(l.user))
 	}
 	if v.Err != nil {
-		e.Err = display.Visible(fmt.Sprint(v.Err))
+		e.Err = display.Visible(strings.ReplaceAll(fmt.Sprint(v.Err), "\n", "; ")) // several errors are a line each
 	}
 	e.Trace = visibleTrace(v.Trace)
 	if e.Hint = l.hint; e.Hint == "" {

@@ -13,9 +13,12 @@ import (
 // Message-Authenticator (CVE-2024-3596).
 type ClientReport struct {
 	Name                 string          `json:"name"`
-	Packets              uint64          `json:"packets"`         // Access-Requests of right form
-	Authenticated        uint64          `json:"authenticated"`   // with a valid Message-Authenticator
-	Unauthenticated      uint64          `json:"unauthenticated"` // without any
+	Listen               []string        `json:"listen,omitempty"`            // what tells clients of one address apart
+	NASIdentifiers       []string        `json:"nas_identifier,omitempty"`    // the same
+	CalledStationIDs     []string        `json:"called_station_id,omitempty"` // the same
+	Packets              uint64          `json:"packets"`                     // Access-Requests of right form
+	Authenticated        uint64          `json:"authenticated"`               // with a valid Message-Authenticator
+	Unauthenticated      uint64          `json:"unauthenticated"`             // without any
 	Wrong                uint64          `json:"wrong"`
 	EAP                  uint64          `json:"eap"`
 	ProxyStateUnguarded  uint64          `json:"proxy_state_unguarded"` // Proxy-State without a Message-Authenticator
@@ -62,6 +65,11 @@ func (c *Client) report() ClientReport {
 		Accounting:           t.Accounting.Load(),
 		Anonymous:            t.Anonymous.Load(),
 		MessageAuthenticator: c.MessageAuthenticator,
+		NASIdentifiers:       c.NASIdentifiers,
+		CalledStationIDs:     c.CalledStationIDs,
+	}
+	for _, listener := range c.Listen {
+		r.Listen = append(r.Listen, listener.String())
 	}
 	if r.MessageAuthenticator == "" {
 		r.MessageAuthenticator = Auto

@@ -70,7 +70,7 @@ type manner struct {
 // manner reads the options:
 //
 //	-secret S  -ip ADDRESS|none  -from 127.0.0.2  -ma first|last|none|wrong  -state S  -proxy-state S (also twice)
-//	-method chap|mschap|eap      -as NAME  -least 1s  -timeout 2s  -until-pushes N  -until-log REGEXP
+//	-nas-identifier NAME  -method chap|mschap|eap  -as NAME  -least 1s  -timeout 2s  -until-pushes N  -until-log REGEXP
 func (s *stage) manner(args []string) (m manner, rest []string) {
 	m = manner{timeout: patience}
 	for len(args) > 0 && strings.HasPrefix(args[0], "-") && args[0] != "->" {
@@ -91,6 +91,8 @@ func (s *stage) manner(args []string) (m manner, rest []string) {
 			m.options = append(m.options, with(func(r *nas.Request) { r.State([]byte(value)) }))
 		case "-proxy-state":
 			m.options = append(m.options, with(func(r *nas.Request) { r.ProxyState(value) }))
+		case "-nas-identifier":
+			m.options = append(m.options, with(func(r *nas.Request) { r.AddString(nas.NASIdentifier, value) }))
 		case "-method":
 			m.options = append(m.options, with(methods[value]))
 		case "-as":

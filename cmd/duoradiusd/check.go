@@ -198,8 +198,8 @@ func describe(w io.Writer, c *conf.Config) {
 		if cl.IgnorePassword {
 			ignores = ", does not look at passwords"
 		}
-		fmt.Fprintf(w, "client %q from %s: service %q, first factor %q%s, mode %s, answers within %s, remembers %s\n",
-			cl.Name, addressList(cl.Address), cl.Service, cl.FirstFactor, ignores, cl.Mode, duration(cl.Timeout),
+		fmt.Fprintf(w, "client %q from %s%s: service %q, first factor %q%s, mode %s, answers within %s, remembers %s\n",
+			cl.Name, addressList(cl.Address), toldApart(cl.Listen, cl.NASIdentifier, cl.CalledStationID), cl.Service, cl.FirstFactor, ignores, cl.Mode, duration(cl.Timeout),
 			cmp.Or(duration(cl.Remember), "nothing"))
 	}
 	fmt.Fprintf(w, "%s; users that are not listed: %s\n\n", daemon.Summary(c), c.Username.Unlisted)

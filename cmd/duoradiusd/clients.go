@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,6 +40,9 @@ func printClients(out io.Writer, list []radiusd.ClientReport) error {
 		return err
 	}
 	for _, r := range list {
+		if by := toldApart(r.Listen, r.NASIdentifiers, r.CalledStationIDs); by != "" {
+			fmt.Fprintf(out, "\n%s: takes only requests%s\n", r.Name, by)
+		}
 		if r.Accounting > 0 {
 			fmt.Fprintf(out, "\n%s: sends accounting, which nobody takes here (%s): have it sent to another server, or switch it off there\n", r.Name, display.Count(int(r.Accounting), "Accounting-Request"))
 		}
@@ -51,6 +56,31 @@ func printClients(out io.Writer, list []radiusd.ClientReport) error {
 		}
 	}
 	return nil
+}
+
+// toldApart says which requests of an address are a client's; "" for all.
+func toldApart[T any](listeners []T, nasIdentifiers, calledStationIDs []string) (by string) {
+	if len(listeners) > 0 {
+		by += " at " + list(listeners)
+	}
+	with := " with"
+	if len(nasIdentifiers) > 0 {
+		by += with + " NAS-Identifier " + quoted(nasIdentifiers)
+		with = " and"
+	}
+	if len(calledStationIDs) > 0 {
+		by += with + " Called-Station-Id " + quoted(calledStationIDs)
+	}
+	return by
+}
+
+// quoted joins values, any of which fits.
+func quoted(values []string) string {
+	words := make([]string, len(values))
+	for i, value := range values {
+		words[i] = strconv.Quote(value)
+	}
+	return strings.Join(words, " or ")
 }
 
 func share(r radiusd.ClientReport) string {

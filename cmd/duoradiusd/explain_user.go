@@ -362,7 +362,22 @@ func (t *told) reply() {
 		}
 		t.line(step, "%s = %s", conf.AttributeName(a.AttributeID), conf.AttributeValue(a))
 	}
+	if t.AttributesErr != nil {
+		t.leftOut()
+	}
 	if relays(t.config, t.client) {
 		t.line("and of upstream's", "%s", passed(t.client))
+	}
+}
+
+// leftOut names the attributes that have no value, or none that they can have, a line each.
+func (t *told) leftOut() {
+	step, ask := "left out", ""
+	if !t.question.Ask {
+		ask = " (--directory asks it)"
+	}
+	for why := range strings.Lines(t.AttributesErr.Error()) {
+		t.line(step, "%s%s", strings.TrimSuffix(why, "\n"), ask)
+		step = ""
 	}
 }
