@@ -80,7 +80,7 @@ func (p *process) use(stores Stores) {
 
 // restore takes up what was saved, and asks for the answers of what is live.
 func (p *process) restore(r io.Reader, second func(application string) SecondFactor, limits PushLimits) error {
-	live, err := p.Restore(r, func(t Transaction) bool { return CanResume(t, second(t.Application)) }, limits)
+	live, err := p.Restore(r, nil, func(t Transaction) bool { return CanResume(t, second(t.Application)) }, limits)
 	p.use(p.Memory.Stores())
 	for _, t := range live {
 		p.Resume(t, second(t.Application), limits)

@@ -187,7 +187,7 @@ func TestUpgrade(t *testing.T) {
 			}
 		}
 		m := newProcess(10)
-		_, err := m.Restore(&b, nil, PushLimits{})
+		_, err := m.Restore(&b, nil, nil, PushLimits{})
 		return m.Counts().Approvals, err
 	}
 	head := struct {

@@ -16,12 +16,17 @@ import (
 // approvals is Approvals inside this process. The LRU bounds its size; the expiry stands in the value, because
 // approvals differ in lifetime and a lifetime of 0 must mean none.
 type approvals struct {
-	changes      *atomic.Uint64
-	transactions *transactions // whose allow is given again for a while; nil in some tests
+	changes      *atomic.Uint64 // of anything
+	urgent       *atomic.Uint64 // of added
+	transactions *transactions  // whose allow is given again for a while; nil in some tests
 
-	mu  sync.Mutex // guards lru and the approvals in it
-	lru *simplelru.LRU[policy.ApprovalKey, *approval]
+	mu    sync.Mutex // guards all below, and the approvals in lru
+	lru   *simplelru.LRU[policy.ApprovalKey, *approval]
+	added map[policy.ApprovalKey]struct{} // since the last save; nil where nobody saves
 }
+
+// maxAdded bounds what a disk on which nothing can be saved leaves behind.
+const maxAdded = 1 << 16
 
 type approval struct {
 	person   string        // folded
@@ -32,8 +37,8 @@ type approval struct {
 	uses     int
 }
 
-func newApprovals(entries int, changes *atomic.Uint64) *approvals {
-	return &approvals{changes: changes, lru: mustLRU[policy.ApprovalKey, *approval](max(entries, 1))}
+func newApprovals(entries int, changes, urgent *atomic.Uint64) *approvals {
+	return &approvals{changes: changes, urgent: urgent, lru: mustLRU[policy.ApprovalKey, *approval](max(entries, 1))}
 }
 
 // Use implements Approvals.
@@ -72,6 +77,10 @@ func (a *approvals) add(key policy.ApprovalKey, factor policy.Factor, now time.T
 	defer a.mu.Unlock()
 	a.lru.Add(key, &approval{person: canonical.Fold(key.User), factor: factor, at: now, lifetime: lifetime, used: now})
 	a.changes.Add(1)
+	if a.added != nil && len(a.added) < maxAdded {
+		a.added[key] = struct{}{}
+		a.urgent.Add(1)
+	}
 }
 
 // listedAtOnce bounds how long a list holds up logins.

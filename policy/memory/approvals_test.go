@@ -24,7 +24,7 @@ func shownOf(list []policy.Approval) string {
 
 // remembering returns Approvals with alice's at the VPN and at mail, and bob's, which ends first.
 func remembering() *approvals {
-	a := newApprovals(10, new(atomic.Uint64))
+	a := newApprovals(10, new(atomic.Uint64), new(atomic.Uint64))
 	a.add(policy.ApprovalKey{User: "alice", Duo: policy.Identity{UserID: "DU1"}, Service: "vpn", Client: "fw", IP: home}, policy.FactorPush, time.Now(), time.Hour)
 	a.add(policy.ApprovalKey{User: "bob", Duo: policy.Identity{Username: "bob"}, Service: "vpn"}, policy.FactorPush, time.Now(), time.Minute)
 	a.add(policy.ApprovalKey{User: "alice", Duo: policy.Identity{UserID: "DU1"}, Service: "mail"}, policy.FactorPush, time.Now(), time.Hour)
@@ -96,7 +96,7 @@ func TestApprovalsForget(t *testing.T) {
 // TestApprovalsListMany: what comes and goes meanwhile is no harm, and each is listed once at most.
 func TestApprovalsListMany(t *testing.T) {
 	const users = 5 * listedAtOnce / 2
-	a := newApprovals(users, new(atomic.Uint64))
+	a := newApprovals(users, new(atomic.Uint64), new(atomic.Uint64))
 	key := func(i int) policy.ApprovalKey { return policy.ApprovalKey{User: fmt.Sprint(i)} }
 	for i := range users {
 		a.add(key(i), policy.FactorPush, time.Now(), time.Hour)
@@ -144,7 +144,7 @@ func TestPassed(t *testing.T) {
 }
 
 func TestApprovalsResize(t *testing.T) {
-	a := newApprovals(3, new(atomic.Uint64))
+	a := newApprovals(3, new(atomic.Uint64), new(atomic.Uint64))
 	now := time.Now()
 	key := func(user string) policy.ApprovalKey { return policy.ApprovalKey{User: user} }
 	for _, user := range []string{"a", "b", "c"} {

@@ -17,20 +17,23 @@ type Memory struct {
 	replays      *replays
 
 	key     [32]byte
-	shared  bool // key is that of all processes
-	changes *atomic.Uint64
+	shared  bool           // key is that of all processes
+	changes *atomic.Uint64 // of anything that Save writes
+	urgent  *atomic.Uint64 // of anything that SaveChanges writes
+	number  uint64         // of the latest Snapshot that is whole; saves come one after the other
 }
 
 // New returns a Memory that is empty. It remembers at most entries approvals.
 func New(entries int) *Memory {
-	changes := new(atomic.Uint64)
+	changes, urgent := new(atomic.Uint64), new(atomic.Uint64)
 	m := &Memory{
-		approvals:    newApprovals(entries, changes),
-		transactions: newTransactions(changes),
-		challenges:   newChallenges(changes),
-		guard:        newGuard(changes),
-		replays:      newReplays(changes),
+		approvals:    newApprovals(entries, changes, urgent),
+		transactions: newTransactions(urgent),
+		challenges:   newChallenges(urgent),
+		guard:        newGuard(urgent),
+		replays:      newReplays(urgent),
 		changes:      changes,
+		urgent:       urgent,
 	}
 	m.approvals.transactions = m.transactions
 	rand.Read(m.key[:])
@@ -54,7 +57,10 @@ func (m *Memory) UseKey(key [32]byte) { m.key, m.shared = key, true }
 func (m *Memory) Runtime() *policy.Runtime { return policy.NewRuntime(m.Stores(), m.key) }
 
 // Changes returns a number that is another whenever something may have changed since that Save writes.
-func (m *Memory) Changes() uint64 { return m.changes.Load() }
+func (m *Memory) Changes() uint64 { return m.changes.Load() + m.urgent.Load() }
+
+// UrgentChanges is Changes for what SaveChanges writes.
+func (m *Memory) UrgentChanges() uint64 { return m.urgent.Load() }
 
 // Resize changes how many approvals this process keeps at most; the least recently used go first.
 func (m *Memory) Resize(entries int) { m.approvals.resize(entries) }

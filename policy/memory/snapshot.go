@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"time"
 
@@ -22,6 +23,7 @@ type Snapshot struct {
 // head is what a snapshot begins with.
 type head struct {
 	Written      time.Time
+	Number       uint64 // of a Snapshot that is whole, or of the one that this one goes with
 	DigestKey    [32]byte
 	Transactions []savedTransaction
 	Challenges   []savedChallenge
@@ -59,32 +61,63 @@ const clockSlack = time.Minute
 // Save writes what survives a restart: approvals, challenges, what the guard counted, and the transactions that a user's
 // next try may join. It holds secrets: w must encrypt.
 func (m *Memory) Save(w io.Writer) error {
-	if err := m.snapshot().Encode(w); err != nil {
+	m.number++
+	s := m.snapshot()
+	s.Approvals = m.approvals.save()
+	return encode(s, w)
+}
+
+// SaveChanges writes, for a file beside that of Save, all that Save writes but the approvals that the last Save wrote: these
+// are many and change little. What it writes goes with that Save alone. It must encrypt too.
+func (m *Memory) SaveChanges(w io.Writer) error {
+	s := m.snapshot()
+	s.Approvals = m.approvals.saveAdded()
+	return encode(s, w)
+}
+
+func encode(s *Snapshot, w io.Writer) error {
+	if err := s.Encode(w); err != nil {
 		return fmt.Errorf("encode what is remembered: %w", err)
 	}
 	return nil
 }
 
-// snapshot takes the transactions first: one that ends meanwhile is asked again after a restart, and no approval is saved
-// that a report of fraud has taken away.
+// snapshot takes the transactions first, and the approvals come behind: one that ends meanwhile is asked again after a
+// restart, and no approval is saved that a report of fraud has taken away.
 func (m *Memory) snapshot() *Snapshot {
-	s := &Snapshot{head: head{Written: time.Now(), DigestKey: m.key}}
+	s := &Snapshot{head: head{Written: time.Now(), Number: m.number, DigestKey: m.key}}
 	s.Transactions = m.transactions.save()
 	s.Challenges = m.challenges.save()
 	s.Replays = m.replays.save()
 	m.guard.save(&s.head)
-	s.Approvals = m.approvals.save()
 	return s
 }
 
-// Restore puts what Save wrote into m, which nobody uses yet. It returns the transactions that are still live: those of the
-// run before that canResume says can be asked for their answers. After an error nobody is remembered. What lies in the
-// future was written by a clock that was wrong: it counts against a user, but for none.
-func (m *Memory) Restore(r io.Reader, canResume func(policy.Transaction) bool, limits policy.PushLimits) (live []policy.Transaction, err error) {
+// ErrChanges says that what SaveChanges wrote can't be read. What Save wrote has been taken up then.
+var ErrChanges = errors.New("the latest changes are not taken up")
+
+// Restore puts what Save wrote into m, which nobody uses yet, and what SaveChanges wrote after it, which may be nil. It
+// returns the transactions that are still live: those of the run before that canResume says can be asked for their answers.
+// After an error that is not ErrChanges nobody is remembered. What lies in the future was written by a clock that was wrong:
+// it counts against a user, but for none.
+func (m *Memory) Restore(r, changes io.Reader, canResume func(policy.Transaction) bool, limits policy.PushLimits) (live []policy.Transaction, err error) {
 	s, err := Decode(r)
 	if err != nil {
 		return nil, fmt.Errorf("decode what was remembered: %w", err)
 	}
+	if changes != nil {
+		newer, unfit := Decode(changes)
+		if unfit != nil {
+			err = fmt.Errorf("%w: %w", ErrChanges, unfit)
+		} else if newer.Number == s.Number { // else a later Save has it all
+			s.head, s.Approvals = newer.head, append(s.Approvals, newer.Approvals...)
+		}
+	}
+	live, unfit := m.restore(s, canResume, limits)
+	return live, errors.Join(unfit, err)
+}
+
+func (m *Memory) restore(s *Snapshot, canResume func(policy.Transaction) bool, limits policy.PushLimits) (live []policy.Transaction, err error) {
 	now := time.Now()
 	m.guard.restore(&s.head, limits, now)
 	if s.Written.After(now.Add(clockSlack)) {
@@ -93,6 +126,7 @@ func (m *Memory) Restore(r io.Reader, canResume func(policy.Transaction) bool, l
 	if !m.shared {
 		m.key = s.DigestKey
 	}
+	m.number = s.Number
 	for _, list := range s.Approvals {
 		m.approvals.restore(list, now)
 	}
@@ -153,6 +187,7 @@ func earlier(t, limit time.Time) time.Time {
 func (a *approvals) save() (lists [][]savedApproval) {
 	a.mu.Lock()
 	keys := a.lru.Keys()
+	a.added = make(map[policy.ApprovalKey]struct{})
 	a.mu.Unlock()
 	now, from := time.Now(), len(keys)
 	for room := maxSaved; from > 0; from-- {
@@ -160,7 +195,19 @@ func (a *approvals) save() (lists [][]savedApproval) {
 			break
 		}
 	}
-	for some := range slices.Chunk(keys[from:], listedAtOnce) {
+	return a.saveLists(keys[from:], now)
+}
+
+// saveAdded returns the approvals that were added since the last save.
+func (a *approvals) saveAdded() [][]savedApproval {
+	a.mu.Lock()
+	keys := slices.Collect(maps.Keys(a.added))
+	a.mu.Unlock()
+	return a.saveLists(keys, time.Now())
+}
+
+func (a *approvals) saveLists(keys []policy.ApprovalKey, now time.Time) (lists [][]savedApproval) {
+	for some := range slices.Chunk(keys, listedAtOnce) {
 		if list := a.saveSome(some, now); len(list) > 0 {
 			lists = append(lists, list)
 		}

@@ -75,7 +75,7 @@ func BenchmarkRestore(b *testing.B) {
 	}
 	for b.Loop() {
 		m := New(n)
-		if _, err := m.Restore(bytes.NewReader(saved.Bytes()), nothing, policy.PushLimits{}); err != nil || m.approvals.len() != n {
+		if _, err := m.Restore(bytes.NewReader(saved.Bytes()), nil, nothing, policy.PushLimits{}); err != nil || m.approvals.len() != n {
 			b.Fatal(err)
 		}
 	}

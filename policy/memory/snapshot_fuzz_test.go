@@ -35,7 +35,7 @@ func FuzzRestore(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{0xff}, 64))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m := New(10)
-		_, err := m.Restore(bytes.NewReader(b), nothing, policy.PushLimits{Cooldown: time.Hour})
+		_, err := m.Restore(bytes.NewReader(b), nil, nothing, policy.PushLimits{Cooldown: time.Hour})
 		if n := m.approvals.len(); err != nil && n != 0 {
 			t.Errorf("%v, and yet %d approvals", err, n)
 		}
@@ -53,7 +53,7 @@ func TestRestoreDamaged(t *testing.T) {
 	whole := b.Bytes()
 	restore := func(b []byte) (int, error) {
 		m := New(10)
-		_, err := m.Restore(bytes.NewReader(b), nothing, policy.PushLimits{})
+		_, err := m.Restore(bytes.NewReader(b), nil, nothing, policy.PushLimits{})
 		return m.approvals.len(), err
 	}
 	for i := range whole {

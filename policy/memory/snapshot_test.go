@@ -22,7 +22,7 @@ func TestFewerEntries(t *testing.T) {
 	if err := m.Save(&b); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := less.Restore(&b, nothing, policy.PushLimits{}); err != nil {
+	if _, err := less.Restore(&b, nil, nothing, policy.PushLimits{}); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
@@ -36,7 +36,7 @@ func TestFewerEntries(t *testing.T) {
 
 // TestBoundedSave: where approvals are too many for a file that is read again, those used last are saved.
 func TestBoundedSave(t *testing.T) {
-	a, long := newApprovals(10, new(atomic.Uint64)), string(make([]byte, maxSaved/4))
+	a, long := newApprovals(10, new(atomic.Uint64), new(atomic.Uint64)), string(make([]byte, maxSaved/4))
 	for i := range 5 {
 		a.add(policy.ApprovalKey{User: fmt.Sprint(i), Service: long}, policy.FactorPush, time.Now(), time.Hour)
 	}

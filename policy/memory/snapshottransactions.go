@@ -2,6 +2,8 @@ package memory
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"duoradiusd/policy"
@@ -27,10 +29,21 @@ var errRestarted = fmt.Errorf("%w: the daemon was restarted before Duo named the
 // save returns each transaction that a login of the next run could join or that keeps a phone ringing.
 func (ts *transactions) save() []savedTransaction {
 	ts.mu.Lock()
+	all := slices.Collect(maps.Values(ts.byID))
+	ts.mu.Unlock()
+	list := make([]savedTransaction, 0, len(all))
+	for some := range slices.Chunk(all, listedAtOnce) {
+		list = ts.appendSaved(list, some)
+	}
+	return list
+}
+
+// appendSaved takes some at a time: it holds up no login for long.
+func (ts *transactions) appendSaved(list []savedTransaction, some []*transaction) []savedTransaction {
+	ts.mu.Lock()
 	defer ts.mu.Unlock()
-	list := make([]savedTransaction, 0, len(ts.byID))
 	now := time.Now()
-	for _, t := range ts.byID {
+	for _, t := range some {
 		if t.over() && !now.Before(t.Quiet) && (t.failure != nil || !t.given.IsZero() && !ts.repeatable(t, now)) {
 			continue
 		}

@@ -5,22 +5,32 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/memory"
 )
 
 // The files of the state directory.
 const (
-	clientsFile = "clients.state" // what each RADIUS client was seen to send
+	clientsFile = "clients.state" // what each RADIUS client was seen to send, and what it was answered
 	memoryFile  = "memory.state"  // approvals, challenges, the guard's counts, live transactions
+	changesFile = "changes.state" // the same without the approvals that are in memoryFile already
 )
 
-// saveEvery is how much of what is remembered a crash may cost: users are asked once more.
-const saveEvery = 15 * time.Second
+// saveEvery is how much a crash may cost: users are asked once more about what came after the last save. A hundred thousand
+// approvals take most of a second to save, so those that have not changed are saved less often.
+const (
+	saveEvery    = time.Second
+	saveAllEvery = 15 * time.Second
+)
 
-// saveShare bounds the time that goes into it: one part in so many.
-const saveShare = 50
+// The time that goes into saving is bounded: one part in so many.
+const (
+	saveShare    = 4
+	saveAllShare = 50
+)
 
 // stored is one file of a vault, as radiusd.Store.
 type stored struct {
@@ -62,8 +72,11 @@ func (d *Daemon) restore(p *parts) (live []policy.Transaction) {
 	b, err := d.vault.load(memoryFile)
 	if b != nil {
 		var unfit error
-		live, unfit = d.memory.Restore(bytes.NewReader(b), p.canResume, p.settings.Guard)
-		if unfit != nil {
+		live, unfit = d.memory.Restore(bytes.NewReader(b), d.changes(), p.canResume, p.settings.Guard)
+		switch {
+		case errors.Is(unfit, memory.ErrChanges):
+			err = d.vault.refuse(changesFile, unfit)
+		case unfit != nil:
 			err = d.vault.refuse(memoryFile, unfit)
 		}
 	}
@@ -74,6 +87,18 @@ func (d *Daemon) restore(p *parts) (live []policy.Transaction) {
 		d.memory.Stores().Approvals.ForgetAll(context.Background())
 	}
 	return live
+}
+
+// changes returns what was saved last; nil where there is nothing that can be read.
+func (d *Daemon) changes() io.Reader {
+	b, err := d.vault.load(changesFile)
+	if err != nil {
+		d.log.Warn("state: the latest changes are not taken up", "error", err)
+	}
+	if b == nil {
+		return nil
+	}
+	return bytes.NewReader(b)
 }
 
 func (p *parts) canResume(t policy.Transaction) bool {
@@ -91,17 +116,23 @@ func (p *parts) second(integrationKey string) policy.SecondFactor {
 }
 
 // saveMemory keeps what is remembered for the next run: one at a time, or what was forgotten could be written again by
-// one that began before. A disk that stays full is said once.
-func (d *Daemon) saveMemory() error {
+// one that began before.
+func (d *Daemon) saveMemory() error { return d.saveTo(memoryFile, d.memory.Save) }
+
+// saveChanges keeps what can't wait for saveMemory.
+func (d *Daemon) saveChanges() error { return d.saveTo(changesFile, d.memory.SaveChanges) }
+
+// saveTo writes a file. A disk that stays full is said once.
+func (d *Daemon) saveTo(name string, save func(io.Writer) error) error {
 	if d.vault == nil {
 		return nil
 	}
 	d.saving.Lock()
 	defer d.saving.Unlock()
 	var b bytes.Buffer
-	err := d.memory.Save(&b)
+	err := save(&b)
 	if err == nil {
-		err = d.vault.save(memoryFile, b.Bytes())
+		err = d.vault.save(name, b.Bytes())
 	}
 	switch {
 	case err != nil && !d.unsaved:
@@ -132,21 +163,48 @@ func (d *Daemon) saveForgotten() error {
 func (d *Daemon) keep() {
 	timer := time.NewTimer(saveEvery)
 	defer timer.Stop()
-	saved := d.memory.Changes()
+	var k saved
 	for {
-		save, due := d.saveMemory, false
+		forgotten := false
 		select {
 		case <-d.running.Done():
 			return
 		case <-timer.C:
 		case <-d.saveNow:
-			save, due = d.saveForgotten, true
+			forgotten = true
 		}
 		began := time.Now()
-		if now := d.memory.Changes(); (due || now != saved) && save() == nil {
-			saved = now
-		}
+		d.keepNow(&k, forgotten)
 		timer.Reset(max(saveEvery, saveShare*time.Since(began)))
+	}
+}
+
+// saved is what has been saved already.
+type saved struct {
+	all, urgent uint64    // Changes and UrgentChanges of the memory
+	allDue      time.Time // when all may be saved again
+}
+
+// keepNow saves what has changed: all, when it is time for that or somebody was forgotten, or what can't wait.
+func (d *Daemon) keepNow(k *saved, forgotten bool) {
+	began, all, urgent := time.Now(), d.memory.Changes(), d.memory.UrgentChanges()
+	save := d.saveMemory
+	switch {
+	case forgotten:
+		save = d.saveForgotten
+	case all == k.all:
+		return
+	case began.Before(k.allDue) && urgent == k.urgent:
+		return
+	case began.Before(k.allDue):
+		if d.saveChanges() == nil {
+			k.urgent = urgent
+		}
+		return
+	}
+	if save() == nil {
+		k.all, k.urgent = all, urgent
+		k.allDue = began.Add(max(saveAllEvery, saveAllShare*time.Since(began)))
 	}
 }
 

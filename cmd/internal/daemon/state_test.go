@@ -455,7 +455,7 @@ func TestSaveAndForget(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := memory.New(100)
-		if _, err := m.Restore(bytes.NewReader(b), k.parts.Load().canResume, policy.PushLimits{}); err != nil {
+		if _, err := m.Restore(bytes.NewReader(b), nil, k.parts.Load().canResume, policy.PushLimits{}); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := m.Stores().Approvals.List(t.Context(), "alice", 0); err != nil || len(got) != 0 {

@@ -88,7 +88,7 @@ func (u unsafeState) Error() string { return u.why }
 // inOtherHands returns an unsafeState when others can write the directory or one of its files: whoever can choose the
 // approvals of the run before.
 func (v *vault) inOtherHands() error {
-	for _, name := range []string{"", keyFile, lockFile, clientsFile, memoryFile} {
+	for _, name := range []string{"", keyFile, lockFile, clientsFile, memoryFile, changesFile} {
 		path := v.path(name)
 		who, cure, err := system.InOtherHands(path)
 		switch {
