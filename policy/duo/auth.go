@@ -22,12 +22,12 @@ const (
 	pollPath    = "/auth/v2/auth_status"
 )
 
-// Ping asks for Duo's time without signing: whether Duo can be reached and what this machine's clock should say.
+// Ping asks Duo for its time, unsigned. It shows whether Duo can be reached and what this machine's clock should say.
 func (c *Client) Ping(ctx context.Context) (time.Time, error) {
 	return c.time(exchange{ctx: ctx}, c.config.APITimeout, pingPath)
 }
 
-// Check asks for Duo's time with a signature: whether keys and clock are right.
+// Check asks Duo for its time, signed. It shows whether the keys and this machine's clock are right.
 func (c *Client) Check(ctx context.Context) (time.Time, error) {
 	now, err := c.time(exchange{ctx: ctx}, c.config.APITimeout, checkPath)
 	if errors.Is(err, policy.ErrUnavailable) {
@@ -36,7 +36,7 @@ func (c *Client) Check(ctx context.Context) (time.Time, error) {
 	return now, err
 }
 
-// time asks for what /ping and /check answer, within limit.
+// time calls /ping or /check within limit, and returns the time in the answer.
 func (c *Client) time(x exchange, limit time.Duration, path string) (time.Time, error) {
 	out, err := insist[struct {
 		Time int64 `json:"time"`
@@ -50,8 +50,8 @@ func (c *Client) time(x exchange, limit time.Duration, path string) (time.Time, 
 	return time.Unix(out.Time, 0), nil
 }
 
-// insist is call for what does no harm when Duo hears it twice: it asks again when the connection broke before anything
-// came back. One broken connection is no outage.
+// insist makes a call that does no harm if Duo gets it twice. It calls again, once, if the connection broke before an answer
+// came, because one broken connection is no outage.
 func insist[T any](c *Client, x exchange, limit time.Duration, method, path string, params url.Values) (*T, error) {
 	ctx, cancel := context.WithTimeout(x.ctx, limit)
 	defer cancel()
@@ -95,7 +95,7 @@ func (c *Client) Preauth(ctx context.Context, r policy.PreauthRequest) (policy.P
 		p.Set("client_supports_verified_push", "1")
 	}
 	start := time.Now()
-	late := time.AfterFunc(fairChance, func() { c.suspect() }) // a ping beside it tells whether it is Duo, or this call
+	late := time.AfterFunc(fairChance, func() { c.suspect() }) // the ping shows whether Duo is silent or only this call
 	defer late.Stop()
 	out, err := insist[preauth](c, exchange{ctx: ctx}, c.config.APITimeout, http.MethodPost, preauthPath, p)
 	c.note(err, time.Since(start))
@@ -129,8 +129,8 @@ var preauthResults = map[string]policy.PreauthResult{
 	"enroll": policy.PreauthEnroll,
 }
 
-// Auth implements policy.SecondFactor. A push or call is begun asynchronously and then polled for; a passcode and a
-// batch of SMS codes are one synchronous call.
+// Auth implements policy.SecondFactor. It begins a push or a phone call asynchronously and then polls for the answer. A passcode
+// and a batch of SMS codes take one synchronous call.
 func (c *Client) Auth(ctx context.Context, r *policy.AuthRequest) (policy.AuthResult, error) {
 	if r.Began != "" {
 		return c.poll(ctx, r.Began)
@@ -162,7 +162,7 @@ func (s *status) result() policy.AuthResult {
 	}
 }
 
-// begin makes the call of /auth: it returns a transaction, or the answer without one.
+// begin calls /auth. The result has a Txid if the answer has to be polled for, and is final otherwise.
 func (c *Client) begin(ctx context.Context, r *policy.AuthRequest) (policy.AuthResult, error) {
 	limited, cancel := context.WithTimeout(ctx, c.config.APITimeout)
 	defer cancel()
@@ -205,14 +205,14 @@ func (c *Client) authParams(r *policy.AuthRequest) url.Values {
 	return p
 }
 
-// set adds a parameter that has a value.
+// set adds a parameter if its value is not empty.
 func set(p url.Values, name, value string) {
 	if value != "" {
 		p.Set(name, value)
 	}
 }
 
-// identify says whom a call is about: by ID where there is one, else by name, never both.
+// identify adds the parameter that names the user: the ID if there is one, otherwise the name, and never both.
 func identify(p url.Values, user policy.Identity) {
 	if user.UserID != "" {
 		p.Set("user_id", user.UserID)
@@ -221,7 +221,7 @@ func identify(p url.Values, user policy.Identity) {
 	set(p, "username", user.Username)
 }
 
-// maxPushInfo is what Duo takes less than, in octets as encoded.
+// maxPushInfo bounds pushinfo: Duo accepts fewer octets than this, counted as encoded.
 const maxPushInfo = 20000
 
 func pushInfo(info [][2]string) string {

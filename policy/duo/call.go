@@ -19,20 +19,20 @@ import (
 )
 
 const (
-	maxBody     = 1 << 20 // octets of an answer; real ones have a few hundred
-	firstDelay  = time.Second
-	longestWait = 32 * time.Second // what Duo's own clients wait at most
+	maxBody     = 1 << 20          // octets of an answer at most; real answers have a few hundred
+	firstDelay  = time.Second      // first wait after a 429
+	longestWait = 32 * time.Second // longest wait after a 429, as in Duo's own clients
 )
 
-// answer is what came back, whole.
+// answer is a complete HTTP response.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// call makes one API call, signed by Duo's SDK, and returns what is in the answer. It repeats only what Duo refused with 429,
-// each time signed anew, as long as ctx allows the wait that Duo asks for.
+// call makes one API call, signed by Duo's SDK, and returns the decoded answer. It repeats a call only after a 429, signed
+// anew, and only if ctx lasts longer than the wait that Duo asks for.
 func call[T any](c *Client, x exchange, method, path string, params url.Values) (*T, error) {
 	ctx := x.ctx
 	x.pool, x.poll = c.pool, path == pollPath
@@ -51,7 +51,7 @@ func call[T any](c *Client, x exchange, method, path string, params url.Values) 
 	}
 }
 
-// ask makes one request by the SDK.
+// ask makes one request with the SDK.
 func (c *Client) ask(x *exchange, method, path string, params url.Values) (*answer, error) {
 	api := *c.api // SetCustomHTTPClient changes its receiver
 	api.SetCustomHTTPClient(&http.Client{Transport: x, CheckRedirect: followNone})
@@ -64,27 +64,28 @@ func (c *Client) ask(x *exchange, method, path string, params url.Values) (*answ
 	if x.answer != nil {
 		return x.answer, nil
 	}
-	if atURL, ok := errors.AsType[*url.Error](err); ok { // its text has the URL, and a poll's has the transaction
+	if atURL, ok := errors.AsType[*url.Error](err); ok { // drop the URL from the text: that of a poll holds the transaction
 		err = atURL.Err
 	}
 	return nil, err
 }
 
-// followNone: a redirect is an answer like any other. What is signed for Duo goes nowhere else.
+// followNone returns a redirect as the answer, so that no signed request goes to another host.
 func followNone(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// exchange carries one call's requests from the SDK, which knows no context, to the pool. It is used by one goroutine.
+// exchange is the RoundTripper of one call. It gives the SDK's requests to the pool with the call's context, because the SDK
+// takes none. One goroutine uses it.
 type exchange struct {
 	ctx  context.Context
 	pool *pool
 	poll bool
-	own  bool          // over a connection of its own
-	wire time.Duration // how long the call had a connection, or one that was being made
+	own  bool          // whether it uses a connection of its own in place of the pool's
+	wire time.Duration // how long the call had a connection, including the time to make it
 
-	answer *answer // to the last request; nil = none
+	answer *answer // of the last request; nil = none
 }
 
-// errLimited is a 429: as an error it ends the SDK's own repetition, which would send an empty body.
+// errLimited stands for a 429. An error ends the SDK's own repetition, which would send an empty body.
 var errLimited = errors.New("429")
 
 // RoundTrip implements http.RoundTripper.
@@ -112,13 +113,14 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)), Request: r}, nil
 }
 
-// repeat says whether to make the call again, and when: after a 429, where ctx and reason allow the wait.
+// repeat reports whether to make the call again, and after which delay: after a 429, if the delay is at most longestWait and
+// ends before ctx does.
 func (a *answer) repeat(ctx context.Context, try int) (time.Duration, bool) {
 	if a.status != http.StatusTooManyRequests {
 		return 0, false
 	}
 	delay := a.wait(time.Now(), try)
-	if delay > longestWait { // nothing can be added to a date at the end of time
+	if delay > longestWait { // checked before jitter is added, because delay may be the largest Duration
 		return 0, false
 	}
 	delay += jitter()
@@ -126,8 +128,8 @@ func (a *answer) repeat(ctx context.Context, try int) (time.Duration, bool) {
 	return delay, !bounded || time.Until(deadline) > delay
 }
 
-// wait is how long to wait before the try-th repetition: what Duo says, in seconds or as a date, but never less than a
-// second; else 1 s doubled each time.
+// wait returns how long to wait before the try-th repetition. If Duo says so in seconds or as a date, it is that, but at least a
+// second. Otherwise it is 1 s, doubled each time.
 func (a *answer) wait(now time.Time, try int) time.Duration {
 	for _, name := range []string{"Retry-After", "X-Retry-After"} {
 		value := a.header.Get(name)
@@ -138,17 +140,17 @@ func (a *answer) wait(now time.Time, try int) time.Duration {
 			return max(at.Sub(now), firstDelay)
 		}
 	}
-	return firstDelay << min(try, 6) // the last of them is more than longestWait
+	return firstDelay << min(try, 6) // 64 s, which is more than longestWait
 }
 
-// jitter keeps those who were refused together from coming again together.
+// jitter spreads the repetitions of calls that were refused at the same time.
 func jitter() time.Duration {
 	var b [1]byte
 	rand.Read(b[:])
 	return time.Duration(b[0]) * time.Millisecond
 }
 
-// sleep waits for d and reports false when ctx ends first.
+// sleep waits for d. It reports false if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	if ctx.Err() != nil || d <= 0 {
 		return ctx.Err() == nil
@@ -161,7 +163,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// envelope is what every answer comes in.
+// envelope is the outer JSON object of every answer.
 type envelope[T any] struct {
 	Stat     string          `json:"stat"`
 	Response *T              `json:"response"`
@@ -170,8 +172,8 @@ type envelope[T any] struct {
 	Detail   string          `json:"message_detail"`
 }
 
-// decode reads an answer and judges it: HTTP status first, then stat, then what is in it. Fields that nobody asks for are
-// passed over.
+// decode returns the response in an answer, or an error: it looks at the HTTP status first, then at stat, then at the response.
+// Unknown fields are ignored.
 func decode[T any](path string, a *answer) (*T, error) {
 	var got envelope[T]
 	err := json.Unmarshal(a.body, &got)
@@ -202,7 +204,7 @@ func decode[T any](path string, a *answer) (*T, error) {
 	return nil, e
 }
 
-// malformed words an error of encoding/json without the names of our types.
+// malformed returns an error of encoding/json without the names of Go types.
 func malformed(err error) error {
 	if other, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		return fmt.Errorf("%s in place of %s", other.Value, cmp.Or(other.Field, "an object"))
@@ -210,13 +212,13 @@ func malformed(err error) error {
 	return err
 }
 
-// clockError says how far this machine's clock is from the one that wrote date; nil when date is none.
+// clockError says how far this machine's clock is from Duo's, which wrote date; nil if date is no HTTP date.
 func clockError(date string) error {
 	at, err := http.ParseTime(date)
 	if err != nil {
 		return nil
 	}
-	off := time.Since(at.Add(time.Second / 2)).Round(time.Second) // at is cut down to the second
+	off := time.Since(at.Add(time.Second / 2)).Round(time.Second) // at lacks the fraction of its second
 	if off < 0 {
 		return fmt.Errorf("it is %v behind Duo's", -off)
 	}

@@ -20,44 +20,44 @@ import (
 // Config is one Duo application.
 type Config struct {
 	Host           string         // api-xxxxxxxx.duosecurity.com; a port may follow
-	IntegrationKey string         //
-	SecretKey      string         //
-	APITimeout     time.Duration  // one API call, the wait for the user's answer apart; 0 = 10 s
-	PushTimeout    time.Duration  // the wait for the user's answer; 0 = 60 s
-	Proxy          *url.URL       // an HTTP CONNECT proxy, with user name and password where it wants them; nil = none, the environment is not read
+	IntegrationKey string         // DI...
+	SecretKey      string         // signs the calls
+	APITimeout     time.Duration  // limit of one API call, without the wait for the user's answer; 0 = 10 s
+	PushTimeout    time.Duration  // limit of the wait for the user's answer; 0 = 60 s
+	Proxy          *url.URL       // an HTTP CONNECT proxy, with user name and password if it wants them; nil = none (the environment is not read)
 	Roots          *x509.CertPool // nil = the list that Duo's SDK carries
-	Trusts         string         // what Roots are, for the text of errors; "" = Duo's list
-	MaxConnections int            // open at once, over either HTTP; over HTTP/1.1 each waiting push holds one; 0 = 2048
+	Trusts         string         // describes Roots in the text of errors; "" = Duo's list
+	MaxConnections int            // most connections open at once; over HTTP/1.1 each waiting push holds one; 0 = 2048
 	UserAgent      string
 	UserIP         UserIP // which user addresses Duo is told; "" = UserIPPublic
 
-	OnHealth func(Health, error) // told of its changes, one after the other; may be nil
+	OnHealth func(Health, error) // called for each change of health, one call at a time; may be nil
 }
 
-// PinnedRoots is the day of the list of roots that Duo's SDK carries.
+// PinnedRoots is the date of the list of roots that Duo's SDK carries.
 const PinnedRoots = "2025-04-30"
 
-// Client asks Duo on behalf of one application. It is safe for concurrent use.
+// Client calls Duo for one application. It is safe for concurrent use.
 type Client struct {
 	config Config
-	api    *duoapi.DuoApi // signs; never changed, see ask
+	api    *duoapi.DuoApi // signs the calls; ask works on a copy
 	pool   *pool
 	health health
 	front  atomic.Pointer[Front]
 
-	ctx  context.Context // of the pings
+	ctx  context.Context // ends the pings
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 }
 
-// Front is what the last TLS handshake has shown of Duo's front end.
+// Front describes Duo's front end as the last TLS handshake showed it.
 type Front struct {
-	HTTP  string            // "HTTP/2" or "HTTP/1.1": what it chose of these two (ALPN, RFC 7301)
-	Root  *x509.Certificate // vouches for its certificate
+	HTTP  string            // "HTTP/2" or "HTTP/1.1": which of the two it chose (ALPN, RFC 7301)
+	Root  *x509.Certificate // the root of its certificate's chain
 	Proxy string            // host:port; "" = none
 }
 
-// Front returns what the last TLS handshake has shown; nil where there was none.
+// Front returns what the last TLS handshake showed; nil if there was none.
 func (c *Client) Front() *Front { return c.front.Load() }
 
 // New returns a Client. It opens no connection.
@@ -83,7 +83,8 @@ func New(c Config) (*Client, error) {
 		p.proxy = c.Proxy.Host
 	}
 	client.pool = p
-	// Signed is the host alone: Duo verifies without the port. The hook gets the SDK's own transport, the only way to its roots.
+	// The SDK gets the host without the port, because Duo verifies the signature without it. The hook gets the SDK's own
+	// transport, which is the only way to the SDK's roots.
 	client.api = duoapi.NewDuoApi(c.IntegrationKey, c.SecretKey, host, c.UserAgent, duoapi.SetTransport(func(t *http.Transport) {
 		client.tune(t)
 		p.transport = t
@@ -106,17 +107,17 @@ func (c *Client) tune(t *http.Transport) {
 	t.Protocols.SetHTTP1(true)
 	t.Protocols.SetHTTP2(true)
 	t.HTTP2 = &http.HTTP2Config{
-		SendPingTimeout:               5 * time.Second,  // of silence
-		PingTimeout:                   3 * time.Second,  // then the connection is dead, and what waits on it is asked again in time
-		WriteByteTimeout:              10 * time.Second, // also of the first words, which no context bounds (golang/go#79253)
-		MaxReceiveBufferPerStream:     maxBody + 16<<10, // an answer that is too long shows itself
+		SendPingTimeout:               5 * time.Second,  // a ping is sent after this time of silence
+		PingTimeout:                   3 * time.Second,  // a connection without an answer to the ping is closed, and polls are made again
+		WriteByteTimeout:              10 * time.Second, // bounds also the connection's first frames, which no context does (golang/go#79253)
+		MaxReceiveBufferPerStream:     maxBody + 16<<10, // more than maxBody, so that a longer answer is noticed
 		MaxReceiveBufferPerConnection: 4 << 20,
 	}
 	t.MaxResponseHeaderBytes = 64 << 10
 	t.DisableCompression = true
 }
 
-// see keeps what a handshake has shown. It is called after the certificate has been verified.
+// see stores what a handshake shows. It is called after the certificate has been verified.
 func (c *Client) see(s tls.ConnectionState) error {
 	f := &Front{HTTP: "HTTP/1.1", Proxy: c.pool.proxy}
 	if s.NegotiatedProtocol == "h2" {
@@ -130,27 +131,27 @@ func (c *Client) see(s tls.ConnectionState) error {
 	return nil
 }
 
-// Close ends the pings and drops the connections: those with calls under way when these are over.
+// Close ends the pings and closes the connections. A connection with calls under way is closed when these have ended.
 func (c *Client) Close() {
 	c.health.mu.Lock()
-	c.stop() // under the lock: no ping begins from now on
+	c.stop() // under the lock, so that no ping begins after it
 	c.health.mu.Unlock()
 	c.wg.Wait()
 	c.pool.close()
 }
 
-// UserIP says which user addresses Duo is told. Duo's policies by place and network have no effect where it is told none.
+// UserIP says which user addresses Duo is told. Duo's policies by location and network need an address to have an effect.
 type UserIP string
 
 const (
-	UserIPPublic UserIP = "public" // IPv4 that says where on the Internet the user is
-	UserIPAll    UserIP = "all"    // whatever the client says, private addresses and IPv6 too
-	UserIPNone   UserIP = "none"   // none at all
+	UserIPPublic UserIP = "public" // public IPv4 addresses
+	UserIPAll    UserIP = "all"    // every address, also private and IPv6
+	UserIPNone   UserIP = "none"   // no address
 )
 
-var sharedSpace = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598: private to a provider
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598: addresses inside a provider's network
 
-// text returns an address as Duo is told it; "" for one that it is not told.
+// text returns an address in the form that Duo is told; "" if Duo is not told this address.
 func (u UserIP) text(ip netip.Addr) string {
 	ip = ip.Unmap().WithZone("")
 	public := ip.Is4() && ip.IsGlobalUnicast() && !ip.IsPrivate() && !sharedSpace.Contains(ip)

@@ -13,19 +13,19 @@ import (
 )
 
 const (
-	beforeKnown   = 100 // what net/http takes for the limit of requests until Duo's SETTINGS have come
-	settleTimeout = time.Second
+	beforeKnown   = 100         // how many requests net/http lets share a connection before Duo's SETTINGS come
+	settleTimeout = time.Second // how long to wait for Duo's SETTINGS
 )
 
-// dialError is a connection that could not be made. (http.Client rewords a bare error of TLS.)
+// dialError says why a connection could not be made. It wraps an error of TLS, because http.Client rewords a bare one.
 type dialError struct {
 	error
-	took time.Duration
+	took time.Duration // how long the attempt took
 }
 
 func (e *dialError) Unwrap() error { return e.error }
 
-// dial makes a connection. It is bounded by a time of its own, and not by a caller's: others may have joined.
+// dial makes a connection. Its time limit does not depend on the caller, because other requests may wait for the connection.
 func (p *pool) dial(c *conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.timeout)
 	defer cancel()
@@ -46,7 +46,7 @@ func (p *pool) dial(c *conn) {
 	p.admit()
 }
 
-// begin takes a new connection into use. One of HTTP/1.1 takes one request at a time.
+// begin puts a new connection into use. An HTTP/1.1 connection takes one request at a time.
 func (p *pool) begin(c *conn, available int) {
 	if available <= 1 {
 		p.width, c.room, c.settled = 1, 1, true
@@ -56,13 +56,13 @@ func (p *pool) begin(c *conn, available int) {
 	if p.width <= 1 {
 		p.width = min(available, beforeKnown)
 	}
-	// The hook may run under the locks of its caller, ours among them, so it only starts a goroutine (golang/go#80680).
+	// The hook may run while its caller holds locks, also p.mu, so it only starts a goroutine (golang/go#80680).
 	c.client.SetStateHook(func(*http.ClientConn) { go p.settle(c) })
 	time.AfterFunc(settleTimeout, func() { p.settle(c) })
 }
 
-// settle opens a connection over HTTP/2 to all: Duo has said how many requests it takes at once, has answered one, or has had
-// time enough to say it.
+// settle lets all requests use an HTTP/2 connection. It is called when Duo's SETTINGS have come, when Duo has answered a request,
+// or after settleTimeout.
 func (p *pool) settle(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,12 +81,12 @@ func (p *pool) settle(c *conn) {
 	p.admit()
 }
 
-// proxyError is an error that the proxy has caused, or the way to it.
+// proxyError is an error that the proxy, or the way to the proxy, has caused.
 type proxyError struct {
 	host   string // and port
-	status int    // of its answer to CONNECT (RFC 9110, 9.3.6) where that is what is wrong; else 0
-	what   string
-	err    error // nil with a status
+	status int    // HTTP status of its answer to CONNECT (RFC 9110, 9.3.6); 0 if the answer is not the cause
+	what   string // what the proxy did
+	err    error  // the cause; nil with a status
 }
 
 func (e *proxyError) Error() string {
@@ -99,7 +99,7 @@ func (e *proxyError) Error() string {
 
 func (e *proxyError) Unwrap() error { return e.err }
 
-// kind is that of an answer to CONNECT: only a proxy that can't reach Duo tells an outage.
+// kind sorts an answer to CONNECT. Only an answer that says that the proxy can't reach Duo is an outage.
 func (e *proxyError) kind() error {
 	switch {
 	case e.status == http.StatusBadGateway, e.status == http.StatusServiceUnavailable, e.status == http.StatusGatewayTimeout:
@@ -110,12 +110,12 @@ func (e *proxyError) kind() error {
 	return nil
 }
 
-// tunnel is how far a proxy has let a connection come. It travels in the context of a dial.
+// tunnel records whether the proxy has accepted CONNECT. It is in the context of a dial.
 type tunnel struct{ opened bool }
 
 type tunnelKey struct{}
 
-// connect makes a connection, through the proxy where there is one.
+// connect makes a connection, through the proxy if there is one.
 func (p *pool) connect(ctx context.Context) (*http.ClientConn, error) {
 	t := new(tunnel)
 	client, err := p.transport.NewClientConn(context.WithValue(ctx, tunnelKey{}, t), "https", p.address)
@@ -134,7 +134,7 @@ func (p *pool) connect(ctx context.Context) (*http.ClientConn, error) {
 	return nil, p.through(err)
 }
 
-// through says of an error that it came about on a way that has a proxy on it.
+// through adds to an error that the connection goes through the proxy.
 func (p *pool) through(err error) error {
 	if p.proxy == "" {
 		return err
@@ -142,7 +142,7 @@ func (p *pool) through(err error) error {
 	return fmt.Errorf("through the proxy %s: %w", p.proxy, err)
 }
 
-// tunnelOpened implements http.Transport's OnProxyConnectResponse.
+// tunnelOpened checks the proxy's answer to CONNECT. It is http.Transport's OnProxyConnectResponse.
 func tunnelOpened(ctx context.Context, proxy *url.URL, _ *http.Request, resp *http.Response) error {
 	if n := resp.Header.Get("Content-Length"); resp.StatusCode == http.StatusOK && n != "" && n != "0" { // RFC 9110, 9.3.6
 		return &proxyError{host: proxy.Host, status: resp.StatusCode, what: "answers CONNECT with a page"}

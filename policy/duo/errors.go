@@ -20,24 +20,23 @@ import (
 	"duoradiusd/policy"
 )
 
-// fairChance is how long Duo must have had for an answer before its silence says that it can't be asked.
+// fairChance is how long Duo must have had for an answer before its silence counts as an outage.
 const fairChance = 2 * time.Second
 
-// Error is a call that brought no answer to its question. It matches one of policy's errors for a SecondFactor
-// (policy.ErrUnavailable and those beside it). It matches none where the answer can't be understood, the caller gave up, or the
-// cause stands on no list.
+// Error is the error of an API call. It matches one of policy's errors for a SecondFactor, such as policy.ErrUnavailable. It
+// matches none of them if the answer can't be understood, the caller gave up, or kindOf does not know the cause.
 type Error struct {
 	Path    string
-	Status  int    // HTTP; 0 when there was none
-	Code    int    // Duo's, such as 40103; 0 when there was none
-	Message string // Duo's words
-	Detail  string
-	Err     error
+	Status  int    // HTTP status; 0 if there was no answer
+	Code    int    // Duo's error code, such as 40103; 0 if there was none
+	Message string // Duo's message
+	Detail  string // Duo's message_detail
+	Err     error  // the cause; nil if Duo's answer is the cause
 
-	kind error // which of policy's errors it matches; nil = none
+	kind error // the error of package policy that it matches; nil = none
 }
 
-// Error never holds the parameters of the call: a passcode may be among them.
+// Error returns what failed and why. It never holds the parameters of the call, which may include a passcode.
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Duo %s", path.Base(e.Path))
@@ -61,10 +60,10 @@ func (e *Error) Error() string {
 // Is matches policy's errors for a SecondFactor.
 func (e *Error) Is(target error) bool { return e.kind != nil && e.kind == target }
 
-// Unwrap returns the cause; nil where Duo's answer is the cause.
+// Unwrap returns the cause; nil if Duo's answer is the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// broke reports whether Duo could not be asked because a connection could not be made or broke before anything came back.
+// broke reports whether a call failed because a connection could not be made, or broke before an answer came.
 func broke(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.kind == policy.ErrUnavailable && e.Status == 0 && !isSilence(err)
@@ -72,7 +71,7 @@ func broke(err error) bool {
 
 const badTimestamp = 40105
 
-// hint says what an administrator can do about it (https://duo.com/docs/authapi, "Response format").
+// hint says what an administrator can do about the error (https://duo.com/docs/authapi, "Response format").
 func (e *Error) hint() string {
 	switch e.Code {
 	case 40101, 40106:
@@ -92,7 +91,7 @@ func (e *Error) hint() string {
 	return ""
 }
 
-// broken is the error of a call that ended without an answer. wire is how long Duo, or the way to it, has had for one.
+// broken returns the error of a call that ended without an answer. wire is how long Duo, or the way to Duo, had for an answer.
 func broken(ctx context.Context, path string, err error, wire time.Duration) error {
 	if errors.Is(ctx.Err(), context.Canceled) {
 		return &Error{Path: path, Err: context.Cause(ctx)}
@@ -110,8 +109,8 @@ func broken(ctx context.Context, path string, err error, wire time.Duration) err
 	return &Error{Path: path, Err: err, kind: k}
 }
 
-// kindOf sorts the errors of the way to Duo. Only policy.ErrUnavailable is an outage of Duo's, and it is a list: what does not
-// stand on it is none.
+// kindOf sorts the errors of the way to Duo. Only policy.ErrUnavailable is an outage. The causes of an outage are a list; an
+// error that is not on it is no outage.
 func kindOf(err error, wire time.Duration) error {
 	var queue *queueError
 	var proxy *proxyError
@@ -131,13 +130,14 @@ func kindOf(err error, wire time.Duration) error {
 	return nil
 }
 
-// isSilence reports whether an error is that time was up.
+// isSilence reports whether an error says that a time limit has passed.
 func isSilence(err error) bool {
 	e, ok := errors.AsType[net.Error](err)
 	return errors.Is(err, context.DeadlineExceeded) || ok && e.Timeout()
 }
 
-// isUntrusted reports whether what answered is not proven to be Duo: a wrong certificate, clock or ca, or no TLS at all.
+// isUntrusted reports whether the other side has not proven to be Duo: its certificate, our clock or ca is wrong, or it speaks
+// no TLS.
 func isUntrusted(err error) bool {
 	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
 	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
@@ -145,7 +145,7 @@ func isUntrusted(err error) bool {
 	return certificate || noTLS || ok && (op.Op == "remote error" || op.Op == "local error")
 }
 
-// outOfFiles reports whether this process, or this machine, may open no more files. The resolver tells it as text only.
+// outOfFiles reports whether this process or this machine can open no more files. The resolver reports this as text only.
 func outOfFiles(err error) bool {
 	name, ok := errors.AsType[*net.DNSError](err)
 	return slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE}, func(full error) bool {
@@ -153,7 +153,7 @@ func outOfFiles(err error) bool {
 	})
 }
 
-// isReset reports whether a connection was refused, broke, or was ended by the other side.
+// isReset reports whether a connection was refused, broke, or was closed by the other side.
 func isReset(err error) bool {
 	_, ok := streamReset(err)
 	if ok || slices.ContainsFunc(resets, func(target error) bool { return errors.Is(err, target) }) {
@@ -167,22 +167,22 @@ func isReset(err error) bool {
 	return false
 }
 
-// resets are the errors of a connection that can't be made or has ended. errors_windows.go adds Windows' own.
+// resets are the errors of a connection that can't be made or has ended. errors_windows.go adds those of Windows.
 var resets = []error{
-	io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, // the last: net/http closes what has broken
+	io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, // net.ErrClosed: net/http closes a connection that has broken
 	syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE,
 	syscall.EHOSTUNREACH, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.ENETDOWN,
 }
 
-// net/http has errors that it tells by their text only. TestErrorTexts holds that they are still these.
+// These errors of net/http can be recognized by their text only. TestErrorTexts checks that the texts are still these.
 const (
-	textGoAway     = "http2: Transport received Server's graceful shutdown GOAWAY" // to a stream above the last that Duo names
-	textGoneAway   = "http2: server sent GOAWAY and closed the connection"         // to the others
-	textLost       = "http2: client connection lost"                               // a ping was not answered
+	textGoAway     = "http2: Transport received Server's graceful shutdown GOAWAY" // of a stream above the last that GOAWAY names
+	textGoneAway   = "http2: server sent GOAWAY and closed the connection"         // of the other streams
+	textLost       = "http2: client connection lost"                               // an HTTP/2 ping was not answered
 	textUnusable   = "http2: client conn not usable"
 	textNeverBegan = "http2: client conn could not be established"
 	textIdleClosed = "http: server closed idle connection"
-	textFromPeer   = "received from peer" // the cause of a stream's reset
+	textFromPeer   = "received from peer" // the cause in the error of a stream that Duo has reset
 )
 
 var resetTexts = []string{textGoAway, textGoneAway, textLost, textUnusable, textNeverBegan, textIdleClosed}
@@ -193,19 +193,19 @@ func streamReset(err error) (http2.ErrCode, bool) {
 	return reset.Code, ok && reset.Cause != nil && reset.Cause.Error() == textFromPeer
 }
 
-// untouched reports whether Duo says that it has not looked at a request: REFUSED_STREAM, or a stream above the last of
-// GOAWAY (RFC 9113, 6.8 and 8.7).
+// untouched reports whether Duo says that it has not looked at a request: by REFUSED_STREAM, or because the stream is above the
+// last one that GOAWAY names (RFC 9113, 6.8 and 8.7).
 func untouched(err error) bool {
 	code, ok := streamReset(err)
 	return ok && code == http2.ErrCodeRefusedStream || err.Error() == textGoAway
 }
 
-// neverBegan reports whether a connection was found to have ended before a request began on it, as net/http says.
+// neverBegan reports whether net/http says that the connection had ended before the request began.
 func neverBegan(err error) bool {
 	return slices.Contains([]string{textUnusable, textNeverBegan, textIdleClosed}, err.Error())
 }
 
-// explainTrust adds to a failed verification what there is to look at.
+// explainTrust adds to the error of a failed verification what an administrator should look at.
 func explainTrust(err error, ca string) error {
 	failed, ok := errors.AsType[*tls.CertificateVerificationError](err)
 	if !ok || len(failed.UnverifiedCertificates) == 0 {

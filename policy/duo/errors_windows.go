@@ -2,7 +2,7 @@ package duo
 
 import "golang.org/x/sys/windows"
 
-// syscall.ECONNREFUSED and its like are not the numbers that Windows gives.
+// Windows reports other numbers than syscall.ECONNREFUSED and its like.
 func init() {
 	resets = append(resets,
 		windows.WSAECONNREFUSED, windows.WSAECONNRESET, windows.WSAECONNABORTED,

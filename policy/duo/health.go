@@ -11,55 +11,55 @@ import (
 	"duoradiusd/policy/failover"
 )
 
-// Health is what the last calls say of Duo.
+// Health says how Duo has answered lately.
 type Health int
 
 const (
-	Up   Health = iota // it answers in time
-	Slow               // it answers, but so late that clients may have given up
-	Down               // it can't be asked: the last ping failed
+	Up   Health = iota // Duo answers in time
+	Slow               // Duo answers, but so late that clients may have given up
+	Down               // Duo can't be asked: the last ping failed
 )
 
 // String returns "up", "slow" or "down".
 func (h Health) String() string { return [...]string{"up", "slow", "down"}[h] }
 
 const (
-	pingTimeout = 2200 * time.Millisecond // more than fairChance: a ping that hangs is a proof
-	failureLife = 5 * time.Second         // so long a failed ping says that Duo is down
-	pingPause   = failureLife - pingTimeout
-	slowPreauth = 3 * time.Second // 95 of 100 preauths take less when all is well
-	slowSample  = 40              // preauths that are looked at
+	pingTimeout = 2200 * time.Millisecond   // more than fairChance, so that silence counts as an outage
+	failureLife = 5 * time.Second           // Duo counts as down for this time after a failed ping
+	pingPause   = failureLife - pingTimeout // pause between pings while Duo is down
+	slowPreauth = 3 * time.Second           // a preauth that takes longer is late
+	slowSample  = 40                        // how many of the last preauths are looked at
 )
 
-// health is a circuit breaker: in an outage a ping waits for Duo, and not every login. A call that fails is no outage yet, for
-// it may be one user's name that Duo's front end can't take: only when a ping fails too, Duo is down.
+// health is a circuit breaker: in an outage one ping waits for Duo, and logins fail at once. A failed call alone is no outage,
+// because the cause may be this call, such as a user name that Duo's front end can't process. Duo is down if a ping fails too.
 type health struct {
 	changed func(Health, error)
 	reports failover.Reports
 
 	mu     sync.Mutex // guards all below
 	state  Health
-	err    error            // of Down
+	err    error            // why Duo is down
 	failed time.Time        // when the last ping failed
-	ping   *ping            // under way, or to come while Duo is down; nil = none, and no probe runs
-	late   [slowSample]bool // whether the last preauths took long, in a ring
-	seen   int              // preauths since the start
+	ping   *ping            // the ping under way, or the next one while Duo is down; nil = probe does not run
+	late   [slowSample]bool // ring: whether each of the last preauths was late
+	seen   int              // number of preauths since the start
 }
 
-// ping is one that is under way. All who want to know share it.
+// ping is a ping under way. All logins share it.
 type ping struct {
 	done chan struct{}
 	err  error // valid when done is closed
 }
 
-// Health returns what is known, and for Down the error that says why.
+// Health returns Duo's health and, for Down, the error that says why.
 func (c *Client) Health() (Health, error) {
 	c.health.mu.Lock()
 	defer c.health.mu.Unlock()
 	return c.health.state, c.health.err
 }
 
-// down returns the error of a ping that failed not long ago; nil where there was none. mu is held.
+// down returns the error of a ping that failed within failureLife; nil if there was none. mu is held.
 func (h *health) down() error {
 	if h.state != Down || time.Since(h.failed) > failureLife {
 		return nil
@@ -67,7 +67,7 @@ func (h *health) down() error {
 	return h.err
 }
 
-// spared returns an error while Duo is known to be down.
+// spared returns an error if Duo is known to be down, so that a login need not wait for it.
 func (c *Client) spared() error {
 	c.health.mu.Lock()
 	defer c.health.mu.Unlock()
@@ -77,8 +77,8 @@ func (c *Client) spared() error {
 	return nil
 }
 
-// Outage implements policy.SecondFactor: nil where Duo answers a ping, an error that matches policy.ErrUnavailable where it
-// does not, and another where that can't be told before ctx ends.
+// Outage implements policy.SecondFactor. It returns nil if Duo answers a ping, an error that matches policy.ErrUnavailable if
+// the ping fails with an error of the list of outages, and another error if neither is known before ctx ends.
 func (c *Client) Outage(ctx context.Context) error {
 	p, err := c.suspect()
 	if err != nil {
@@ -95,8 +95,8 @@ func (c *Client) Outage(ctx context.Context) error {
 	}
 }
 
-// note takes in how a call ended, and notices when Duo becomes slow, and when it is fast again. A call that could not be made
-// in time is late all the same.
+// note records how a call ended and how long it took, and so finds out whether Duo is slow. A call that failed with an outage
+// after a long time counts as late. A failed call starts a ping.
 func (c *Client) note(err error, took time.Duration) {
 	failed := errors.Is(err, policy.ErrUnavailable)
 	if failed {
@@ -115,8 +115,8 @@ func (c *Client) note(err error, took time.Duration) {
 	})
 }
 
-// suspect returns the error of a ping that failed not long ago, else the ping that is under way. It begins one where there is
-// none; a closed Client has none.
+// suspect returns the error of a ping that failed within failureLife. Otherwise it returns the ping under way, and begins one if
+// there is none. A closed Client has no ping.
 func (c *Client) suspect() (*ping, error) {
 	h := &c.health
 	h.mu.Lock()
@@ -131,8 +131,8 @@ func (c *Client) suspect() (*ping, error) {
 	return h.ping, nil
 }
 
-// probe pings until Duo answers or the Client is closed. What it answers does not matter; what is wrong then is for the call
-// to say.
+// probe pings until Duo answers or the Client is closed. Any answer ends it, also an error: then the calls themselves report
+// what is wrong.
 func (c *Client) probe() {
 	h := &c.health
 	for {
@@ -156,12 +156,12 @@ func (c *Client) probe() {
 		if !down {
 			return
 		}
-		sleep(c.ctx, pingPause) // when it ends early, the Client is closed, and so does the next ping
+		sleep(c.ctx, pingPause) // ends early if the Client is closed; the next ping then fails at once
 	}
 }
 
-// change does to, and reports the state that comes of it if that is another one. changed gets one report after the other, in
-// their order, and nobody else waits for it.
+// change calls to, and reports the new state if it differs. changed is called once at a time, in order, and without mu, so that
+// no login waits for it.
 func (h *health) change(to func()) {
 	h.mu.Lock()
 	was := h.state
@@ -173,7 +173,7 @@ func (h *health) change(to func()) {
 	h.reports.Flush()
 }
 
-// pace is Slow when more than 5 in 100 of the last preauths were late. A ping says nothing of that. mu is held.
+// pace returns Slow if more than 5 in 100 of the last preauths were late, otherwise Up. Pings do not count. mu is held.
 func (h *health) pace() Health {
 	late := 0
 	for _, l := range h.late {

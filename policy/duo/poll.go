@@ -13,8 +13,8 @@ import (
 // longPoll bounds one auth_status call. Duo answers a poll without news after about half a minute.
 const longPoll = 45 * time.Second
 
-// poll asks for a transaction's answer until there is one, or the push timeout has passed. Whatever happens to a connection,
-// the same transaction is asked for again: it is the phone's, not the connection's.
+// poll asks for a transaction's answer until there is one or the push timeout has passed. If a connection breaks, it asks about
+// the same transaction over another one, because the phone still rings.
 func (c *Client) poll(ctx context.Context, txid string) (policy.AuthResult, error) {
 	end := time.Now().Add(c.config.PushTimeout)
 	quick := 0 // polls in a row that came back at once
@@ -50,10 +50,11 @@ func (c *Client) pollOnce(ctx context.Context, txid string, limit time.Duration)
 	return call[status](c, exchange{ctx: ctx}, http.MethodGet, pollPath, url.Values{"txid": {txid}})
 }
 
-// slowestPoll is the number of quick polls after which the pause between them grows no more.
+// slowestPoll is the number of quick polls after which the pause no longer grows.
 const slowestPoll = 10
 
-// pause keeps polls that come back at once from becoming a storm. The first few are free: Duo has news at the start.
+// pause returns the pause after a number of quick polls, so that they do not load Duo. There is none after the first three,
+// because Duo has news at the start of a push.
 func pause(quick int) time.Duration {
 	if quick <= 3 {
 		return 0
@@ -61,7 +62,8 @@ func pause(quick int) time.Duration {
 	return min(50*time.Millisecond<<(min(quick, slowestPoll)-4), 2*time.Second)
 }
 
-// timedOut tells the end of the push timeout, which is an answer of its own, from an outage that lasted until then.
+// timedOut returns the result of a poll whose time is over: "timeout" if the user did not answer, or an error if Duo could not be
+// asked until the end.
 func timedOut(ctx context.Context, txid string, last error) (policy.AuthResult, error) {
 	if err := ctx.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return policy.AuthResult{Txid: txid}, err
@@ -72,15 +74,15 @@ func timedOut(ctx context.Context, txid string, last error) (policy.AuthResult, 
 	return policy.AuthResult{Txid: txid, Status: "timeout"}, nil
 }
 
-// pollAgain tells the errors after which the transaction may still be answered: none came back, it was not asked, or the poll
-// had no news (40002 is how an empty long poll ends).
+// pollAgain reports whether the transaction may still be answered after an error: there was no answer, Duo was not asked, or
+// there was no news (a long poll without news may end with code 40002).
 func pollAgain(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return errors.Is(err, policy.ErrUnavailable) || errors.Is(err, policy.ErrOverloaded) || errors.Is(err, policy.ErrCutShort) ||
 		limited(err) || ok && e.Code == 40002
 }
 
-// limited reports a 429 that call could not wait for.
+// limited reports whether err is a 429 whose delay was too long for call.
 func limited(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Status == http.StatusTooManyRequests

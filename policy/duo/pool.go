@@ -12,55 +12,55 @@ import (
 )
 
 const (
-	mostStreams = 250 // requests that share a connection over HTTP/2, where Duo lets them
-	dialsAtOnce = 32  // connections being made at once
-	firstDials  = 4   // the same while it is not known which HTTP Duo speaks, hence how many are needed
-	idleTimeout = 90 * time.Second
+	mostStreams = 250              // most requests that share an HTTP/2 connection, if Duo permits so many
+	dialsAtOnce = 32               // most connections that are being made at once
+	firstDials  = 4                // the same before the first connection shows whether Duo speaks HTTP/2
+	idleTimeout = 90 * time.Second // an unused connection is closed after this time
 )
 
-// pool shares out connections to Duo, over HTTP/2 or HTTP/1.1. Requests wait in line for a connection: calls before polls, which
-// leave an eighth of the room to the calls, so that logins get through however many pushes are pending.
+// pool holds the connections to Duo, over HTTP/2 or HTTP/1.1. Requests wait in two queues for a connection: calls are served
+// before polls, and polls use at most seven eighths of the room, so that logins begin however many pushes are pending.
 type pool struct {
 	transport *http.Transport // makes the connections
 	proxy     string          // host:port; "" = none
 	address   string          // Duo's host:port
-	max       int             // connections
-	timeout   time.Duration   // of a dial
+	max       int             // most connections
+	timeout   time.Duration   // limit of a dial
 
-	mu      sync.Mutex // guards all below, and every conn
-	conns   []*conn    // that take requests, or are being made
-	width   int        // requests to a connection at once; 0 = not known yet
-	dialing int
-	polls   int          // requests under way that are polls
-	leaving int          // connections that take no more requests, and still have some
-	waiting [2]list.List // of chan *conn, each served once: calls, polls
+	mu      sync.Mutex   // guards all below, and every conn
+	conns   []*conn      // connections that take requests, or are being made
+	width   int          // how many requests a connection takes at once; 0 = not known yet
+	dialing int          // connections that are being made
+	polls   int          // polls under way
+	leaving int          // connections that take no more requests and still have some under way
+	waiting [2]list.List // queues of chan *conn, each served once: calls, polls
 	closed  bool
 }
 
 // conn is one connection, or one that is being made.
 type conn struct {
-	dialed chan struct{} // closed when client or err is there
-	client *http.ClientConn
-	err    error
-	open   chan struct{} // closed when it is known how many requests it takes; before that it is lent to one only
-	lent   atomic.Bool
+	dialed chan struct{}    // closed when client or err is set
+	client *http.ClientConn // the connection
+	err    error            // why it could not be made
+	open   chan struct{}    // closed when it is known how many requests it takes; before that one request has it
+	lent   atomic.Bool      // whether that one request has it
 
-	busy    int // requests that have it, or wait for it to be made
-	room    int // how many there may be, once it is settled
-	settled bool
-	gone    bool        // it takes no more
+	busy    int         // requests that have it, or wait for it to be made
+	room    int         // how many requests it takes, once it is settled
+	settled bool        // whether room is known
+	gone    bool        // it takes no more requests
 	idle    *time.Timer // closes it; nil while it is busy
 }
 
-// queueError is the end of the wait in line.
+// queueError is the error of a request whose time ended while it waited for a connection.
 type queueError struct{ error }
 
 func (e *queueError) Unwrap() error { return e.error }
 
-// errMoved: the connection takes no more requests. The next one may.
+// errMoved says that this connection takes no more requests. Another connection may take the request.
 var errMoved = errors.New("the connection takes no more requests")
 
-// enter waits until the connection is made and takes the request.
+// enter waits until the connection is made, and reserves a place for the request on it.
 func (p *pool) enter(ctx context.Context, c *conn) error {
 	select {
 	case <-c.dialed:
@@ -70,8 +70,8 @@ func (p *pool) enter(ctx context.Context, c *conn) error {
 	if c.err != nil {
 		return c.err
 	}
-	// The first that asks has it until it is open. Requests beyond what Duo's SETTINGS allow, reserved before these have come,
-	// would stop net/http's HTTP/2 connection for good (golang/go#70809).
+	// Only the first request may use the connection before Duo's SETTINGS come. If more places were reserved than SETTINGS then
+	// permit, net/http's HTTP/2 connection would stop for good (golang/go#70809).
 	if c.lent.Swap(true) {
 		select {
 		case <-c.open:
@@ -79,7 +79,7 @@ func (p *pool) enter(ctx context.Context, c *conn) error {
 			return context.Cause(ctx)
 		}
 	}
-	if ctx.Err() != nil { // what is late does not begin: a phone would ring for nobody
+	if ctx.Err() != nil { // a request that is too late is not sent: a phone would ring for a login that is over
 		return context.Cause(ctx)
 	}
 	p.mu.Lock()
@@ -87,14 +87,14 @@ func (p *pool) enter(ctx context.Context, c *conn) error {
 	if c.busy > p.roomOf(c) {
 		return errMoved
 	}
-	if err := c.client.Reserve(); err != nil { // ended, or Duo has said GOAWAY
+	if err := c.client.Reserve(); err != nil { // the connection has ended, or Duo has sent GOAWAY
 		p.strike(c)
 		return errMoved
 	}
 	return nil
 }
 
-// acquire returns a connection with room, after waiting in line for it where there is none.
+// acquire returns a connection with room for the request. It waits in the queue if there is none.
 func (p *pool) acquire(ctx context.Context, poll bool) (*conn, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -116,7 +116,7 @@ func (p *pool) acquire(ctx context.Context, poll bool) (*conn, error) {
 	case <-ctx.Done():
 	}
 	p.mu.Lock()
-	line.Remove(place) // nothing happens where it was served meanwhile
+	line.Remove(place) // does nothing if the request has been served meanwhile
 	p.mu.Unlock()
 	select {
 	case c := <-w:
@@ -126,7 +126,7 @@ func (p *pool) acquire(ctx context.Context, poll bool) (*conn, error) {
 	return nil, context.Cause(ctx)
 }
 
-// release ends a request.
+// release gives back the place of a request that has ended.
 func (p *pool) release(c *conn, poll bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -147,7 +147,7 @@ func (p *pool) release(c *conn, poll bool) {
 	p.admit()
 }
 
-// close lets the connections go that are idle, and the others as soon as they are.
+// close closes the idle connections now, and the others when their requests have ended.
 func (p *pool) close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -159,14 +159,14 @@ func (p *pool) close() {
 
 // The methods below are called with p.mu held.
 
-// retire takes a connection out of use that has nothing to do.
+// retire takes a connection out of use if it is idle.
 func (p *pool) retire(c *conn) {
 	if c.busy == 0 {
 		p.strike(c)
 	}
 }
 
-// rest looks after a connection that may have nothing to do: it is closed after a while, or now where the pool is closed.
+// rest starts the idle timer of a connection that has become idle. If the pool is closed, it closes the connection.
 func (p *pool) rest(c *conn) {
 	switch {
 	case c.busy > 0 || c.gone:
@@ -181,7 +181,8 @@ func (p *pool) rest(c *conn) {
 	}
 }
 
-// take returns a connection with one request more on it, or one that is being made for it; nil when there is no room.
+// take finds a connection for one more request, and counts the request on it. The connection may still have to be made. It
+// returns nil if there is no room.
 func (p *pool) take(poll bool) *conn {
 	width, dials := p.width, dialsAtOnce
 	if width == 0 {
@@ -193,7 +194,7 @@ func (p *pool) take(poll bool) *conn {
 	}
 	var c *conn
 	if i := slices.IndexFunc(p.conns, func(c *conn) bool { return c.busy < p.roomOf(c) }); i >= 0 {
-		c = p.conns[i] // the first, so that few are in use
+		c = p.conns[i] // the first with room, so that few connections are in use
 	} else if p.dialing < dials && len(p.conns) < p.max && len(p.conns)+p.leaving < 2*p.max {
 		c = &conn{dialed: make(chan struct{}), open: make(chan struct{})}
 		p.conns = append(p.conns, c)
@@ -213,7 +214,7 @@ func (p *pool) take(poll bool) *conn {
 	return c
 }
 
-// roomOf is how many requests a connection takes at once, as far as is known.
+// roomOf returns how many requests a connection takes at once, as far as is known.
 func (p *pool) roomOf(c *conn) int {
 	if c.settled {
 		return c.room
@@ -221,7 +222,7 @@ func (p *pool) roomOf(c *conn) int {
 	return max(p.width, 1)
 }
 
-// admit lets those in for whom there is room.
+// admit serves waiting requests while there is room.
 func (p *pool) admit() {
 	for _, poll := range []bool{false, true} {
 		for line := p.line(poll); line.Len() > 0; {
@@ -241,8 +242,8 @@ func (p *pool) line(poll bool) *list.List {
 	return &p.waiting[0]
 }
 
-// strike takes a connection out of use. Its requests go on; it is closed when they are over, and does not count against the
-// maximum until then.
+// strike takes a connection out of use. Its requests go on, and it is closed when they have ended. Until then it does not
+// count for the maximum.
 func (p *pool) strike(c *conn) {
 	if c.gone {
 		return
@@ -261,6 +262,6 @@ func (c *conn) close() {
 		c.idle.Stop()
 	}
 	if c.client != nil {
-		go c.client.Close() // it runs the state hook, and writes to a connection that may be stuck
+		go c.client.Close() // in a goroutine: it runs the state hook, and its write may block
 	}
 }

@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// untouchedMost is how often a request is tried that Duo has certainly not looked at.
+// untouchedMost is how often a request is sent at most, if Duo has certainly not looked at it.
 const untouchedMost = 6
 
-// unseenError is why a request failed that Duo has certainly not got, or not looked at: to send it again is no second push.
+// unseenError is the error of a request that Duo has certainly not looked at. Sending it again can't ring a phone twice.
 type unseenError struct{ error }
 
 func (e *unseenError) Unwrap() error { return e.error }
 
-// body is a request's parameters. Of a request whose body was not read Duo can't have them (net/http does not say whether it
-// has written a request).
+// body is the body of a request and records whether net/http has read it. Duo can't have a request whose body was not read;
+// net/http does not say whether it has sent a request.
 type body struct {
 	mu         sync.Mutex // guards all below
 	parameters *bytes.Reader
@@ -51,7 +51,7 @@ func (b *body) spend() bool {
 	return b.read
 }
 
-// do makes one request. What Duo has certainly not looked at is sent again.
+// do makes one request over a connection of the pool. It sends the request again if Duo has certainly not looked at it.
 func (p *pool) do(x *exchange, r *http.Request, params []byte) (*answer, error) {
 	for try := 1; ; {
 		c, err := p.acquire(x.ctx, x.poll)
@@ -68,7 +68,7 @@ func (p *pool) do(x *exchange, r *http.Request, params []byte) (*answer, error) 
 		if errors.Is(err, errMoved) && x.ctx.Err() == nil {
 			continue
 		}
-		// There is no pause at first: a connection was just ending. More of them are a server that takes nothing.
+		// The first repetition comes at once: the connection had just ended. Later ones wait: the server accepts nothing now.
 		pause := 5*time.Millisecond<<try - 10*time.Millisecond
 		if _, unseen := errors.AsType[*unseenError](err); !unseen || try == untouchedMost || !sleep(x.ctx, pause) {
 			return a, err
@@ -77,8 +77,8 @@ func (p *pool) do(x *exchange, r *http.Request, params []byte) (*answer, error) 
 	}
 }
 
-// alone makes one request over a connection of its own, which counts for nothing: a ping is to tell whether Duo can be asked,
-// and not whether a connection is dead or all are in use.
+// alone makes one request over a connection of its own, which does not count for max_connections. A ping uses it, so that its
+// result does not depend on dead or busy connections of the pool.
 func (p *pool) alone(x *exchange, r *http.Request, params []byte) (*answer, error) {
 	start := time.Now()
 	defer func() { x.wire += time.Since(start) }()

@@ -78,7 +78,7 @@ func (d *Daemon) ServeAdmin(c conf.Admin, reload func() error, profiles bool) (*
 	return s, nil
 }
 
-// clearHeld takes away what [guard] counts against a user, or where none is named, against everybody at a source.
+// clearHeld clears the counts of [guard] against a user. If user is "", it clears those against everybody at a source.
 func (d *Daemon) clearHeld(ctx context.Context, user, source string) (int, error) {
 	if user == "" {
 		cleared, err := d.ClearAddress(ctx, source)
@@ -88,8 +88,8 @@ func (d *Daemon) clearHeld(ctx context.Context, user, source string) (int, error
 	return cleared.Cleared, err
 }
 
-// certificates lists those that the configuration in force names, and when they end. One that can't be read is left out:
-// duoradiusd check names it.
+// certificates lists the certificates of the configuration in force, and when they end. It leaves out a certificate that
+// can't be read, which duoradiusd check reports.
 func (d *Daemon) certificates() (list []admin.Certificate) {
 	for _, path := range d.parts.Load().certificates {
 		ends, err := certificateEnd(path)
@@ -117,7 +117,7 @@ func certificateEnd(path string) (time.Time, error) {
 	return c.NotAfter, nil
 }
 
-// ready says why no login can be answered now; nil when they can.
+// ready returns why no login can be answered now; nil when logins can be answered.
 func (d *Daemon) ready() error {
 	if len(d.Addresses()) == 0 {
 		return errors.New("no address is listened on")
@@ -161,7 +161,7 @@ func (d *Daemon) adminFirstFactors() (list []admin.FirstFactor) {
 	return list
 }
 
-// serverHealth is one server's. err is its last trouble, which may be over.
+// serverHealth returns the health of one server. err is its last failure, which may be over.
 func serverHealth(name, server string, up bool, err error) admin.FirstFactor {
 	f := admin.FirstFactor{Name: name, Server: server, Up: up}
 	if err != nil && !up {

@@ -23,7 +23,7 @@ type application struct {
 	failmode policy.Failmode
 	client   *duo.Client
 	degraded *atomic.Uint64         // how often Duo became slow or could not be asked
-	refused  atomic.Pointer[string] // why Duo does not accept the keys; nil: it does, or has not been asked
+	refused  atomic.Pointer[string] // why Duo does not accept the keys; nil: Duo accepts them, or has not been asked
 }
 
 func applications(c *conf.Config, before *parts, log *slog.Logger) (map[string]*application, error) {
@@ -49,7 +49,8 @@ func applications(c *conf.Config, before *parts, log *slog.Logger) (map[string]*
 	return m, nil
 }
 
-// sameApplication reports whether b's calls are made as a's are. A file of roots may have changed under its name.
+// sameApplication reports whether a client of a can make the calls of b. It is false if ca is a file, whose content may have
+// changed.
 func sameApplication(a, b conf.Duo) bool {
 	return a.APIHost == b.APIHost && a.IntegrationKey == b.IntegrationKey &&
 		a.SecretKey.Reveal() == b.SecretKey.Reveal() &&
@@ -59,7 +60,7 @@ func sameApplication(a, b conf.Duo) bool {
 		a.CA == b.CA && (a.CA == conf.CAPinned || a.CA == conf.CASystem)
 }
 
-// logFor says in each line which application it is about.
+// logFor returns a logger whose lines name the application.
 func logFor(log *slog.Logger, a conf.Application) *slog.Logger {
 	log = log.With("api_host", a.APIHost)
 	if a.Name != "" {
@@ -68,11 +69,11 @@ func logFor(log *slog.Logger, a conf.Application) *slog.Logger {
 	return log
 }
 
-// pushLife is how long a phone rings: so long Duo is asked for the answer, however soon push_timeout ends the wait of a
-// login, because the user's next try may still be answered by it.
+// pushLife is how long a phone rings. Duo is asked for the answer this long, even if push_timeout ends the wait of the login
+// earlier, because a late answer can decide the user's next try.
 const pushLife = time.Minute
 
-// withoutDuo says what an outage of Duo means for users, by failmode.
+// withoutDuo says, for each failmode, what an outage of Duo means for users.
 var withoutDuo = map[policy.Failmode]string{
 	policy.FailmodeSecure: `users who need a second factor are rejected until it answers again (failmode = "secure")`,
 	policy.FailmodeSafe:   `users get in with the first factor alone until it answers again (failmode = "safe")`,
@@ -113,7 +114,7 @@ func newClient(a conf.Application, degraded *atomic.Uint64, log *slog.Logger) (*
 	})
 }
 
-// proxyURL is the proxy with the name and the password that it wants; nil where there is none.
+// proxyURL returns the proxy's URL with user name and password; nil where there is no proxy.
 func proxyURL(d conf.Duo) *url.URL {
 	if d.Proxy == nil || d.ProxyUsername == "" {
 		return d.Proxy
@@ -123,7 +124,7 @@ func proxyURL(d conf.Duo) *url.URL {
 	return &u
 }
 
-// trusts says in an error what ca stands for.
+// trusts describes ca for the text of errors.
 func trusts(ca string) string {
 	switch ca {
 	case conf.CAPinned:
@@ -152,13 +153,14 @@ func roots(ca string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// able reports whether logins through this application can end well now.
+// able reports whether logins through this application can be accepted now.
 func (a *application) able() bool {
 	health, _ := a.client.Health()
 	return (health != duo.Down || a.failmode == policy.FailmodeSafe) && a.refused.Load() == nil
 }
 
-// clockLimit is how far off this machine's clock may be before it is said; Duo refuses at five minutes.
+// clockLimit is how far this machine's clock may differ from Duo's before it is logged. Duo refuses a difference of five
+// minutes.
 const clockLimit = time.Minute
 
 // check asks Duo whether it accepts the keys and this machine's clock, logs the answer and keeps it for the status.
@@ -183,7 +185,7 @@ func (a *application) check(ctx context.Context, log *slog.Logger) {
 	log.Info("Duo accepts this application")
 }
 
-// refusal says in one sentence what is wrong with an application that does not work as it is configured.
+// refusal returns one sentence about an error that means that the application can't work as it is configured.
 func refusal(err error) string {
 	var e *duo.Error
 	switch {
@@ -195,7 +197,7 @@ func refusal(err error) string {
 	return "Duo refuses our keys: " + err.Error()
 }
 
-// refusal is why Duo does not accept this application; "" when it does.
+// refusal returns why Duo does not accept this application; "" when Duo accepts it.
 func (a *application) refusal() string {
 	if why := a.refused.Load(); why != nil {
 		return *why

@@ -9,7 +9,8 @@ import (
 	"duoradiusd/policy/canonical"
 )
 
-// integrationKey returns that of a client's Duo application, "" for a client that the configuration no longer has.
+// integrationKey returns the integration key of a client's Duo application; "" for a client that the configuration no longer
+// has.
 func (d *Daemon) integrationKey(client string) string {
 	if a := d.parts.Load().asks[client]; a != nil {
 		return a.config.IntegrationKey
@@ -17,8 +18,8 @@ func (d *Daemon) integrationKey(client string) string {
 	return ""
 }
 
-// Approvals returns what is remembered of a user, under whichever of its names, or of everybody for "": the most
-// recently used first, at most so many; 0 is all. What [remember] no longer lets count is not among it.
+// Approvals returns the remembered approvals of a user, or of everybody for "", the most recently used first. user may be any
+// of the user's names. most bounds their number; 0 = all. Approvals that [remember] no longer permits are left out.
 func (d *Daemon) Approvals(ctx context.Context, user string, most int) ([]policy.Approval, error) {
 	if user != "" {
 		user = d.canonical(user)
@@ -37,9 +38,8 @@ func (d *Daemon) Approvals(ctx context.Context, user string, most int) ([]policy
 	}), nil
 }
 
-// Forget takes away what is remembered of a user, under whichever of its names, and returns how many approvals that
-// were. An earlier configuration may have known the user by the very name that is given: what was remembered by that
-// goes too.
+// Forget removes the remembered approvals of a user and returns their number. user may be any of the user's names. Forget also
+// removes approvals under the given name itself, because an earlier configuration may have known the user by that name.
 func (d *Daemon) Forget(ctx context.Context, user string) (int, error) {
 	name := d.canonical(user)
 	n, err := d.runtime.Approvals.Forget(ctx, canonical.Fold(name))
@@ -49,13 +49,13 @@ func (d *Daemon) Forget(ctx context.Context, user string) (int, error) {
 		n += more
 	}
 	if n > 0 {
-		d.saveForgotten() // or a crash would bring them back
+		d.saveForgotten() // otherwise a crash would bring the approvals back
 		d.log.Info("approvals: forgotten", "user", name, "approvals", n)
 	}
 	return n, err
 }
 
-// ForgetAll takes away what is remembered of everybody, and returns how many approvals that were.
+// ForgetAll removes the remembered approvals of everybody and returns their number.
 func (d *Daemon) ForgetAll(ctx context.Context) (int, error) {
 	n, err := d.runtime.Approvals.ForgetAll(ctx)
 	d.saveForgotten()
@@ -63,7 +63,7 @@ func (d *Daemon) ForgetAll(ctx context.Context) (int, error) {
 	return n, err
 }
 
-// canonical returns the name by which the user of name is remembered. A name that no login can have stays as it is.
+// canonical returns the name under which a user's approvals are remembered. A name that no login can have stays as it is.
 func (d *Daemon) canonical(name string) string {
 	if canonical, ok := d.policy.Load().Canonical(name); ok {
 		return canonical

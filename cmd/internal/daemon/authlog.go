@@ -17,13 +17,13 @@ import (
 
 const (
 	authLogQueue = 8192             // lines that wait for the disk
-	authLogLook  = time.Second      // between two looks whether the file is still the one of its name
-	authLogCalm  = 10 * time.Second // without a loss, and the trouble is over
-	authLogFlush = 3 * time.Second  // what Close waits for the disk
+	authLogLook  = time.Second      // how often it is checked whether the path still leads to the open file
+	authLogCalm  = 10 * time.Second // the trouble is over after this time without a lost line
+	authLogFlush = 3 * time.Second  // how long Close waits for the disk
 )
 
-// AuthLog is [log] auth_log: a line of JSON for each login, in a file of its own. No login ever waits for it: a line
-// that the disk does not take in time is lost, and counted.
+// AuthLog is [log] auth_log: a file with a line of JSON for each login. No login waits for the disk: a line that can't be
+// written in time is lost, and counted.
 //
 //	Add ─▶ queue ─▶ write ─▶ file, opened again when another one has its name (logrotate), or on Reopen
 type AuthLog struct {
@@ -38,24 +38,24 @@ type AuthLog struct {
 	closed  chan struct{}
 	lost    atomic.Uint64
 
-	// Of the writing goroutine alone:
-	file  *os.File // nil: can't be opened
-	torn  bool     // its last line has no end
-	cause error    // of the last loss; nil: the disk is too slow
+	// Only the writing goroutine uses the following:
+	file  *os.File // nil: the file can't be opened
+	torn  bool     // the last line in the file has no line end
+	cause error    // why the last line was lost; nil: the disk is too slow
 	said  said
 }
 
-// said is what the log has been told about lost lines, so that it is told once.
+// said holds what has been logged about lost lines, so that it is logged once.
 type said struct {
-	lost  bool      // that lines are lost, and not yet that they are written again
-	from  uint64    // how many were lost before
-	seen  uint64    // how many were lost at the last look...
-	grew  time.Time // ...and when that grew
+	lost  bool      // the loss has been logged, and its end has not
+	from  uint64    // how many lines had been lost before this loss
+	seen  uint64    // how many lines had been lost at the last look
+	grew  time.Time // when that number grew last
 	wrote bool      // a line has been written since the last loss
 }
 
-// NewAuthLog opens the file at path, and makes its folder where there is none yet. Run writes to it. One that can't be opened is tried again each second. key returns
-// the integration key of a client's Duo application.
+// NewAuthLog opens the file at path, and makes its folder if there is none. If the file can't be opened, Run tries again each
+// second. key returns the integration key of a client's Duo application.
 func NewAuthLog(path string, key func(client string) string, log *slog.Logger) *AuthLog {
 	host, _ := os.Hostname()
 	l := &AuthLog{path: path, host: host, key: key, log: log,
@@ -84,7 +84,7 @@ func (l *AuthLog) Add(e radiusd.Event) {
 // Lost returns how many lines could not be queued or written.
 func (l *AuthLog) Lost() uint64 { return l.lost.Load() }
 
-// Reopen has the file opened again, by its name.
+// Reopen makes Run close the file and open the path again.
 func (l *AuthLog) Reopen() {
 	select {
 	case l.reopen <- struct{}{}:
@@ -92,7 +92,7 @@ func (l *AuthLog) Reopen() {
 	}
 }
 
-// Close writes what is queued, as far as the disk takes it in a few seconds. Nothing may be added any more.
+// Close waits up to a few seconds until the queued lines are written, and ends Run. Add must not be called any more.
 func (l *AuthLog) Close() {
 	l.close()
 	select {
@@ -127,7 +127,7 @@ func (l *AuthLog) Run() {
 	}
 }
 
-// open takes the file that has the name now. Without one, lines are lost.
+// open opens the path. Lines are lost while it can't be opened.
 func (l *AuthLog) open() {
 	l.file.Close()
 	// O_NONBLOCK is for a pipe that nobody reads: opening it would wait.
@@ -135,7 +135,7 @@ func (l *AuthLog) open() {
 	l.torn = false
 }
 
-// follow opens the file again when it is no longer the one of its name.
+// follow opens the path again when it leads to another file.
 func (l *AuthLog) follow() {
 	if l.file != nil {
 		named, err := os.Stat(l.path)
@@ -147,7 +147,7 @@ func (l *AuthLog) follow() {
 	l.open()
 }
 
-// write appends the line of one login by one call, so that lines of several writers do not mix.
+// write appends the line of one login with one system call, so that the lines of several writers do not mix.
 func (l *AuthLog) write(e radiusd.Event) {
 	line, err := json.Marshal(l.record(e))
 	if err == nil && l.file == nil {
@@ -175,7 +175,7 @@ func (l *AuthLog) append(line []byte) error {
 	return err
 }
 
-// say tells the log when lines begin to be lost, and when they are written again.
+// say logs when lines begin to be lost, and when lines are written again.
 func (l *AuthLog) say(now time.Time) {
 	s, lost := &l.said, l.Lost()
 	switch {

@@ -10,13 +10,14 @@ import (
 	"duoradiusd/radiusd"
 )
 
-// authRecord is a line of auth_log: first the fields that rules for Duo's authevents.log know, in its words, then ours.
+// authRecord is a line of auth_log. First come the fields of Duo's authevents.log, in its words, so that rules written for
+// that log work; then our own fields.
 type authRecord struct {
 	Timestamp         string     `json:"timestamp"`
 	Username          string     `json:"username"`
 	Status            string     `json:"status"`
 	AuthStage         string     `json:"auth_stage"`
-	ClientIP          netip.Addr `json:"client_ip,omitzero"` // the user's, as there
+	ClientIP          netip.Addr `json:"client_ip,omitzero"` // the user's address, as in authevents.log
 	Msg               string     `json:"msg"`
 	ServerSection     string     `json:"server_section"`
 	ServerSectionIkey string     `json:"server_section_ikey"`
@@ -79,8 +80,8 @@ func (l *AuthLog) record(e radiusd.Event) authRecord {
 	}
 }
 
-// authStatus is Allow, Reject or Error: the words that rules count. What is no end of a login, a challenge or an answer
-// that nobody waited for, must count as none of them.
+// authStatus returns Allow, Reject or Error, which are the words that such rules count. An event that does not end a login,
+// such as a challenge or an answer for which nobody waited, gets another word.
 func authStatus(e radiusd.Event) string {
 	switch {
 	case e.Code == "Access-Accept":
@@ -95,7 +96,7 @@ func authStatus(e radiusd.Event) string {
 	return "Discard"
 }
 
-// settled reports whether somebody who could tell was asked: the others say nothing about the user.
+// settled reports whether a reason is an answer about the user. Other reasons say that nobody could be asked.
 func settled(why policy.Reason) bool {
 	switch why {
 	case policy.ReasonNoFirstFactor, policy.ReasonDuoUnavailable, policy.ReasonDuoConfig, policy.ReasonDuoRefused, policy.ReasonDuoUnknown,
@@ -105,7 +106,7 @@ func settled(why policy.Reason) bool {
 	return true
 }
 
-// authStage tells what decided: the second factor, or what is remembered of it, or what comes before.
+// authStage says what decided: the second factor, a remembered approval, or an earlier step.
 func authStage(why policy.Reason, code string) string {
 	if why == policy.ReasonBadField && code == "Access-Challenge" { // the answer to a menu
 		return "Secondary authentication"
@@ -129,7 +130,7 @@ func authLevel(why policy.Reason, status string) string {
 	return "info"
 }
 
-// ParseAuthRecord reads a line of auth_log. It reports false for one that is torn or none of a login.
+// ParseAuthRecord reads a line of auth_log. It reports false for a line that is incomplete or not about a login.
 func ParseAuthRecord(line []byte) (history.Record, bool) {
 	var a authRecord
 	if json.Unmarshal(line, &a) != nil || a.Reason == "" {

@@ -14,7 +14,7 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// parts is what a configuration is made into.
+// parts holds what is built of a configuration.
 type parts struct {
 	applications map[string]*application // by name; "" is [duo]
 	firstFactors map[string]*firstFactor
@@ -28,8 +28,8 @@ type parts struct {
 	certificates []string // the paths of PEM files with certificates
 }
 
-// Check returns why c can't be put into force although it was read without a problem, such as a line of a password file.
-// It opens files, and sends nothing.
+// Check returns why c can't be put into force although it was read without a problem, for example because of a line in a
+// password file. It opens files and sends nothing.
 func Check(c *conf.Config) error {
 	log := slog.New(slog.DiscardHandler)
 	if _, err := build(c, nil, log); err != nil || c.Cluster.Network == "" {
@@ -39,8 +39,8 @@ func Check(c *conf.Config) error {
 	return err
 }
 
-// build makes parts of c. What c shares with the configuration in force before (nil: none) is used again, so that its
-// connections stay open.
+// build makes the parts of c. It uses parts of the configuration before (nil: none) again where c does not change them, so
+// that their connections stay open.
 func build(c *conf.Config, before *parts, log *slog.Logger) (*parts, error) {
 	p := &parts{rejectDelay: c.Guard.RejectDelay, entries: c.Remember.Entries, summary: Summary(c), settings: settings(c), certificates: CertificateFiles(c)}
 	p.asks = make(map[string]*application, len(c.Clients))
@@ -66,7 +66,7 @@ func build(c *conf.Config, before *parts, log *slog.Logger) (*parts, error) {
 	return p, err
 }
 
-// drop closes what the parts that are used do not share.
+// drop closes what the parts in use do not share with p.
 func (p *parts) drop(used *parts) {
 	for name, a := range p.applications {
 		if now := used.applications[name]; now == nil || now.client != a.client {
@@ -159,7 +159,7 @@ func settings(c *conf.Config) policy.Settings {
 	for _, u := range c.Users {
 		services := u.Services
 		if u.ServicesGiven && services == nil {
-			services = []string{} // listed for no service; nil would be every one
+			services = []string{} // no service; nil would mean every service
 		}
 		s.Users = append(s.Users, policy.User{
 			Name: u.Name, Aliases: u.Aliases, Services: services, Elsewhere: u.Elsewhere, Remember: u.Remember,
@@ -173,8 +173,8 @@ func settings(c *conf.Config) policy.Settings {
 	return s
 }
 
-// domainFactors returns the first factors of a client whose user names say which is asked: those of a list, or one that has
-// domains. It returns nil for any other client.
+// domainFactors returns the first factors of a client where the domain in the user name says which one is asked: the client
+// lists several, or its only one has domains. It returns nil for any other client.
 func (p *parts) domainFactors(c *conf.Client) (list []policy.DomainFactor, err error) {
 	for _, name := range c.FirstFactors {
 		f := p.firstFactors[name]
@@ -191,7 +191,7 @@ func (p *parts) domainFactors(c *conf.Client) (list []policy.DomainFactor, err e
 	return list, nil
 }
 
-// domains returns the domains that user names keep: those of first factors, where some client lists several.
+// domains returns the domains of first factors, which user names keep where some client lists several first factors.
 func domains(c *conf.Config) (list [][]string) {
 	if !slices.ContainsFunc(c.Clients, func(c conf.Client) bool { return len(c.FirstFactors) > 1 }) {
 		return nil

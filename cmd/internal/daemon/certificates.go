@@ -6,7 +6,7 @@ import (
 	"duoradiusd/conf"
 )
 
-// CertificateFiles returns the paths of the PEM files with certificates that c names, each once.
+// CertificateFiles returns the paths of the certificate files that c names, each once.
 func CertificateFiles(c *conf.Config) (paths []string) {
 	add := func(path string) {
 		if path != "" && path != conf.CAPinned && path != conf.CASystem && !slices.Contains(paths, path) {

@@ -20,7 +20,7 @@ import (
 // ErrNoCluster says that the configuration has no [cluster] url.
 var ErrNoCluster = errors.New("no [cluster] url in the configuration: this daemon is alone")
 
-// joinCluster returns the stores of the logins: this daemon's own, or, with [cluster] url, those that several daemons share.
+// joinCluster returns the stores of the logins. With [cluster] url, several daemons share them.
 func (d *Daemon) joinCluster(c *conf.Config) (policy.Stores, error) {
 	d.clustered = c.Cluster
 	if c.Cluster.Network == "" {
@@ -37,7 +37,8 @@ func (d *Daemon) joinCluster(c *conf.Config) (policy.Stores, error) {
 	return d.cluster.Stores(), nil
 }
 
-// keepCluster tells the peers which clients a new configuration has. [cluster] itself stays as it was at the start.
+// keepCluster tells the other daemons which clients a new configuration has. A changed [cluster] takes effect at the next
+// start.
 func (d *Daemon) keepCluster(c *conf.Config) {
 	if d.cluster != nil {
 		d.cluster.Use(clientNames(c))
@@ -60,7 +61,7 @@ func clientNames(c *conf.Config) (names []string) {
 	return names
 }
 
-// takeOver has Duo asked for the answer of a push that another daemon began.
+// takeOver returns a function that asks Duo for the answer to a push that another daemon began; nil if that can't be done.
 func (d *Daemon) takeOver(t policy.Transaction) (ask func()) {
 	p := d.parts.Load()
 	if p == nil { // not before the configuration is in force
@@ -73,7 +74,7 @@ func (d *Daemon) takeOver(t policy.Transaction) (ask func()) {
 	return func() { d.runtime.TakeOver(t, second, p.settings.Guard) }
 }
 
-// clusterConfig is [cluster] with all its files read.
+// clusterConfig turns [cluster] into the configuration of package shared, and reads its files.
 func clusterConfig(c *conf.Config, log *slog.Logger) (shared.Config, error) {
 	k := c.Cluster
 	keys, err := shared.ParseKeys([]byte(k.KeyFile.Reveal()))
@@ -113,10 +114,10 @@ func clusterTLS(k conf.Cluster) (*tls.Config, error) {
 	return t, nil
 }
 
-// Cluster is this daemon's part of a cluster; nil where it is alone.
+// Cluster returns this daemon's part of the cluster; nil if the daemon is alone.
 func (d *Daemon) Cluster() *shared.Cluster { return d.cluster }
 
-// ClusterStatus asks the cluster's store how it is.
+// ClusterStatus asks the cluster's store for its state.
 func (d *Daemon) ClusterStatus(ctx context.Context) (shared.Status, error) {
 	if d.cluster == nil {
 		return shared.Status{}, ErrNoCluster

@@ -25,7 +25,7 @@ import (
 //	DELETE /guard?user=NAME        a Cleared: what is counted against that user
 //	DELETE /guard?address=ADDRESS  a Cleared: what is counted against everybody there
 //
-// Every answer is JSON, but for that to a wrong question.
+// Every answer is JSON, except an error, which is text.
 type Control struct {
 	server *http.Server
 	path   string
@@ -34,9 +34,9 @@ type Control struct {
 // Reloaded is what became of a request to read the configuration again.
 type Reloaded struct {
 	Reloaded bool     `json:"reloaded"`
-	Serves   string   `json:"serves"`             // what is in force now, the new configuration or the old one
-	Problems []string `json:"problems,omitempty"` // of the new one
-	Warnings []string `json:"warnings,omitempty"` // what does not work although the new one is in force
+	Serves   string   `json:"serves"`             // summary of the configuration in force now, the new one or the old one
+	Problems []string `json:"problems,omitempty"` // why the new configuration is not in force
+	Warnings []string `json:"warnings,omitempty"` // what does not work although the new configuration is in force
 }
 
 // Forgotten is what became of a request to forget approvals.
@@ -116,7 +116,7 @@ func (d *Daemon) clearGuard(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answerOrFail answers v, or the error of a store that can't be asked.
+// answerOrFail writes v, or the error of a store that can't be asked.
 func answerOrFail(w http.ResponseWriter, v any, err error) {
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)

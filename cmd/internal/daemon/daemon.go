@@ -1,9 +1,9 @@
-// Package daemon puts the parts together: configuration, policy, Duo, first factors and the RADIUS door. It is the only
-// package that names them all.
+// Package daemon puts the parts together: configuration, policy, Duo, first factors and the RADIUS server. It is the only
+// package that imports all of them.
 //
 //	conf.Config ─▶ build ─▶ duo.Client, fileauth.File ─▶ policy.Policy ─▶ radiusd.Settings ─▶ radiusd.Server
 //
-// Its one rule: a configuration takes over whole or not at all.
+// Its one rule: a configuration is put into force as a whole or not at all.
 package daemon
 
 import (
@@ -34,13 +34,13 @@ type Daemon struct {
 	memory    *memory.Memory
 	runtime   *policy.Runtime
 	cluster   *shared.Cluster       // nil: this daemon is alone
-	clustered conf.Cluster          // as it was at the start
+	clustered conf.Cluster          // [cluster] at the start
 	authLog   *AuthLog              // nil: none
-	observers []func(radiusd.Event) // told of the end of each login; complete before Listen
-	frauds    atomic.Uint64         // pushes that their users reported
-	logins    history.Logins        // the last ones
+	observers []func(radiusd.Event) // called at the end of each login; not changed after Listen
+	frauds    atomic.Uint64         // number of pushes that users reported as fraud
+	logins    history.Logins        // the last logins
 
-	reloads atomic.Uint64 // that were asked for
+	reloads atomic.Uint64 // number of reloads that were asked for
 
 	mu       sync.Mutex            // held while the configuration changes
 	reloaded uint64                // the number of the reload that is in force
@@ -86,8 +86,8 @@ func New(c *conf.Config, log *slog.Logger) (*Daemon, error) {
 	return d, nil
 }
 
-// start begins what outlives a change of configuration: with what the run before remembered, whose live pushes are asked for
-// their answers.
+// start begins what outlives a change of configuration. It takes up what the run before remembered, and asks Duo for the
+// answers to the pushes that were live then.
 func (d *Daemon) start(p *parts, stores policy.Stores) {
 	live := d.restore(p)
 	d.runtime = policy.NewRuntime(stores, d.memory.Key())
@@ -101,10 +101,10 @@ func (d *Daemon) start(p *parts, stores policy.Stores) {
 	}
 }
 
-// WriteLogins has lines write the logins, past the logger. It is called before Listen.
+// WriteLogins sets the log that writes the line of each login, without the slog logger. It is called before Listen.
 func (d *Daemon) WriteLogins(lines *radiusd.LoginLog) { d.server.LoginLog = lines }
 
-// tell tells the observers of a login.
+// tell calls the observers at the end of a login.
 func (d *Daemon) tell(e radiusd.Event) {
 	for _, observe := range d.observers {
 		observe(e)
@@ -138,19 +138,18 @@ func (d *Daemon) Listen() error {
 	return nil
 }
 
-// Addresses returns the addresses that are listened on.
+// Addresses returns the addresses at which the daemon listens.
 func (d *Daemon) Addresses() []netip.AddrPort { return d.server.Addresses() }
 
-// ErrLaterReload is the error of a reload that was overtaken.
+// ErrLaterReload is the error of a reload that ended after a later reload.
 var ErrLaterReload = errors.New("a reload that was asked for later is in force already; this one changes nothing")
 
-// ReloadNumber numbers a reload that is asked for now. It is taken before the configuration is read: of two reloads the one
-// that was asked for later has the newer files.
+// ReloadNumber returns the number of a reload that begins now. The caller takes it before it reads the configuration, because
+// the reload that begins later has the newer files.
 func (d *Daemon) ReloadNumber() uint64 { return d.reloads.Add(1) }
 
-// Reload puts c into force, or returns why it can't and leaves everything as it was: one reason is that a reload of a higher
-// number is in force. Pending logins, approvals, challenges and what is known of clients stay; listeners that c keeps are
-// not closed.
+// Reload puts c into force. If it can't, it returns why and changes nothing; one reason is that a reload with a higher number
+// is in force. Pending logins, approvals, challenges and what is known of clients stay. Listeners that c keeps stay open.
 func (d *Daemon) Reload(number uint64, c *conf.Config) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -179,14 +178,14 @@ func (d *Daemon) Reload(number uint64, c *conf.Config) error {
 	return nil
 }
 
-// longestLogin is the most that a client's timeout may be.
+// longestLogin is the longest timeout that a client may have.
 const longestLogin = 10 * time.Minute
 
-// recheck is the pause before Duo is asked again about keys that it has refused: an administrator may have changed them there.
+// recheck is the pause before Duo is asked again about keys that it has refused. An administrator may have changed them at Duo.
 const recheck = time.Minute
 
-// CheckKeys asks Duo whether it accepts each application's keys and this machine's clock, and tells log what is wrong. Until ctx
-// ends or another configuration takes over, it asks again about keys that were refused.
+// CheckKeys asks Duo whether it accepts each application's keys and this machine's clock, and logs what is wrong. It asks again
+// about keys that were refused, until ctx ends or another configuration is in force.
 func (d *Daemon) CheckKeys(ctx context.Context, log *slog.Logger) {
 	var wg sync.WaitGroup
 	for name, a := range d.parts.Load().applications {
@@ -210,7 +209,7 @@ func (d *Daemon) CheckKeys(ctx context.Context, log *slog.Logger) {
 	wg.Wait()
 }
 
-// checkTime bounds how long a reload waits for Duo's word on the keys.
+// checkTime bounds how long a reload waits for Duo's answer about the keys.
 const checkTime = 10 * time.Second
 
 // keyWarnings asks Duo about the keys of each application now, and returns what is wrong with them.
@@ -231,7 +230,7 @@ func (d *Daemon) keyWarnings(ctx context.Context) (warnings []string) {
 	return warnings
 }
 
-// able reports whether any login can be answered now; Status-Server says so to clients.
+// able reports whether any login can be answered now. Replies to Status-Server depend on it.
 func (d *Daemon) able() bool {
 	for _, a := range d.parts.Load().applications {
 		if a.able() {
@@ -241,12 +240,12 @@ func (d *Daemon) able() bool {
 	return false
 }
 
-// Shutdown answers what is pending, at the latest when ctx ends, and closes everything.
+// Shutdown waits until the pending logins are answered, but not longer than ctx, and closes everything.
 func (d *Daemon) Shutdown(ctx context.Context) {
 	d.server.Shutdown(ctx)
 	d.end()
 	d.keeping.Wait()
-	d.saveMemory() // with the pushes that are on a phone now: the user's next try joins them
+	d.saveMemory() // includes the live pushes, so that the user's next try joins them
 	d.vault.close()
 	d.runtime.Close()
 	d.leaveCluster()
@@ -261,10 +260,10 @@ func (d *Daemon) Shutdown(ctx context.Context) {
 	}
 }
 
-// Summary says in one line what is served.
+// Summary describes the configuration in force in one line.
 func (d *Daemon) Summary() string { return d.parts.Load().summary }
 
-// Summary says in one line what c holds.
+// Summary describes c in one line: how many clients, users and so on it has.
 func Summary(c *conf.Config) string {
 	applications := len(c.Applications)
 	if c.Duo != nil {

@@ -14,9 +14,9 @@ import (
 	"duoradiusd/policy/memory"
 )
 
-// Question is a login that is to be explained.
+// Question describes a login for Explain.
 type Question struct {
-	Client string // its name
+	Client string // name of the client
 	User   string // as typed
 	IP     netip.Addr
 	Groups []string // as the first factor would tell them
@@ -56,7 +56,7 @@ func Explain(ctx context.Context, c *conf.Config, q Question) (e policy.Explanat
 	return e, known, fmt.Errorf("no [[client]] is named %q", q.Client)
 }
 
-// directory is a first factor that knows users whose password it was not told.
+// directory is a first factor that can describe a user without a password.
 type directory interface {
 	Lookup(ctx context.Context, user string, groups []string) (policy.Account, error)
 }
@@ -84,7 +84,7 @@ func (p *parts) lookup(ctx context.Context, firstFactor string, rules *policy.Po
 	return account, err
 }
 
-// close ends what was built for a look only.
+// close closes parts that were built to look at them.
 func (p *parts) close() {
 	for _, a := range p.applications {
 		a.client.Close()

@@ -20,10 +20,10 @@ type firstFactor struct {
 	policy.FirstFactor
 	config conf.FirstFactor
 	names  canonical.Names
-	close  func() // ends its idle connections; logins that are being checked go on
+	close  func() // closes idle connections; checks that are under way go on
 }
 
-// firstFactors makes those of c, and takes over from before what c leaves as it was, with its connections.
+// firstFactors makes the first factors of c. It takes over those of before that c does not change, with their connections.
 func firstFactors(c *conf.Config, names canonical.Names, before *parts, log *slog.Logger) (map[string]*firstFactor, error) {
 	m := make(map[string]*firstFactor)
 	for _, f := range c.FirstFactors {
@@ -43,7 +43,7 @@ func firstFactors(c *conf.Config, names canonical.Names, before *parts, log *slo
 	return m, nil
 }
 
-// same reports whether f would be made into the same. A file may have changed under its name.
+// same reports whether old does what a new first factor of f would do. It is false if a certificate file may have changed.
 func (old *firstFactor) same(f conf.FirstFactor, names canonical.Names) bool {
 	return f.Type != conf.TypeFile && f.CAFile == "" && f.Certificate == "" &&
 		reflect.DeepEqual(old.names, names) && reflect.DeepEqual(old.config, f)
@@ -134,7 +134,7 @@ func logHealth(log *slog.Logger) func(server string, err error) {
 	}
 }
 
-// accountNames returns how a first factor that has domains compares names: without them, as it is asked.
+// accountNames returns how a first factor compares names. One with domains is asked without the domain, and compares so.
 func accountNames(f conf.FirstFactor, names canonical.Names) canonical.Names {
 	if len(f.Domains) == 0 || len(names.Domains) == 0 {
 		return names

@@ -10,21 +10,22 @@ import (
 	"duoradiusd/policy"
 )
 
-// Cleared is what became of a request to clear counts of the guard.
+// Cleared is the answer to a request to clear counts of the guard.
 type Cleared struct {
-	User    string `json:"user,omitempty"`    // by the one name of whoever was named
-	Address string `json:"address,omitempty"` // as the guard counts it
-	Cleared int    `json:"cleared"`           // counts
+	User    string `json:"user,omitempty"`    // canonical name of the user
+	Address string `json:"address,omitempty"` // the address as the guard counts it
+	Cleared int    `json:"cleared"`           // number of counts that were cleared
 }
 
-// GuardCounts returns what the guard counts: first who is held back, for the longest time first, then the highest counts.
+// GuardCounts returns the counts of the guard. First come the persons and sources that are held back, the longest time first;
+// then the others, the highest count first.
 func (d *Daemon) GuardCounts(ctx context.Context) ([]policy.GuardCount, error) {
 	list, err := d.runtime.Guard.List(ctx, d.parts.Load().settings.Guesses)
 	if err != nil {
 		return nil, err
 	}
 	if list == nil {
-		list = []policy.GuardCount{} // which is [] in JSON
+		list = []policy.GuardCount{} // [] in JSON, where nil would be null
 	}
 	slices.SortFunc(list, func(a, b policy.GuardCount) int {
 		return cmp.Or(b.HeldUntil.Compare(a.HeldUntil), cmp.Compare(b.Count, a.Count), strings.Compare(a.Person, b.Person),
@@ -33,7 +34,7 @@ func (d *Daemon) GuardCounts(ctx context.Context) ([]policy.GuardCount, error) {
 	return list, nil
 }
 
-// ClearUser takes away what the guard counts against a user, in whichever form the name is written.
+// ClearUser clears the counts of the guard against a user. user may be any form of the name.
 func (d *Daemon) ClearUser(ctx context.Context, user string) (Cleared, error) {
 	what := d.policy.Load().ClearOf(user)
 	n, err := d.runtime.Guard.Clear(ctx, what)
@@ -43,8 +44,8 @@ func (d *Daemon) ClearUser(ctx context.Context, user string) (Cleared, error) {
 	return Cleared{User: what.Person, Cleared: n}, err
 }
 
-// ClearAddress takes away what the guard counts against everybody at an address, or at another source as the list of
-// counts shows it.
+// ClearAddress clears the counts of the guard against everybody at an address, or at another source in the form that the list
+// of counts shows.
 func (d *Daemon) ClearAddress(ctx context.Context, address string) (Cleared, error) {
 	source := address
 	if ip, err := netip.ParseAddr(address); err == nil {

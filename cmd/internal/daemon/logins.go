@@ -13,14 +13,14 @@ import (
 type LoginsPage struct {
 	Logins []history.Record `json:"logins"`
 	Last   uint64           `json:"last"`           // the number of the newest login of all
-	User   string           `json:"user,omitempty"` // the one name of the user that was asked for
+	User   string           `json:"user,omitempty"` // canonical name of the user that was asked for
 }
 
-// maxWait bounds how long a question for logins to come waits; who follows asks again.
+// maxWait bounds how long a request for new logins waits. A client that follows the logins asks again.
 const maxWait = 30 * time.Second
 
-// loginsPage answers a question for logins. Its query may hold user, client and reason, of which all must fit, most for how
-// many, and after=NUMBER for those with a greater number; with wait=true it answers when there is one.
+// loginsPage answers a request for logins. The query may hold user, client and reason, which must all fit; most, the number of
+// logins; and after=NUMBER, for logins with a greater number. With wait=true it waits until there is such a login.
 func (d *Daemon) loginsPage(w http.ResponseWriter, r *http.Request) {
 	v := r.URL.Query()
 	q := history.Query{Client: v.Get("client"), Reason: v.Get("reason")}

@@ -8,31 +8,31 @@ import (
 	"time"
 )
 
-// maxBacklog is how much of the log waits for a reader that has stopped reading, in octets; what comes then is lost.
+// maxBacklog is how much of the log, in octets, waits for a reader that has stopped reading. Lines beyond it are lost.
 const maxBacklog = 1 << 22
 
-// lull is the least time between two writes: what comes meanwhile leaves together.
+// lull is the shortest time between two writes. Lines that come between them are written together.
 const lull = 2 * time.Millisecond
 
-// LogWriter hands a log on in a goroutine of its own, many lines at once when there are many: neither the price of a
-// system call a line nor a reader that stands still is a login's.
+// LogWriter writes a log in a goroutine of its own, several lines with one system call. No login waits for the system call or
+// for a reader that has stopped reading.
 type LogWriter struct {
 	to    io.Writer
-	wake  chan struct{} // has a place for one
-	ended chan struct{} // closed by Run's end
+	wake  chan struct{} // wakes Run; buffer of one
+	ended chan struct{} // closed when Run ends
 
 	mu      sync.Mutex // guards all below
 	backlog []byte
-	lost    int // lines, since the last that was written
+	lost    int // lines lost since the last that was written
 	closed  bool
 }
 
-// NewLogWriter returns a LogWriter to to. Nothing is written until Run.
+// NewLogWriter returns a LogWriter that writes to the given writer. Nothing is written before Run.
 func NewLogWriter(to io.Writer) *LogWriter {
 	return &LogWriter{to: to, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
-// Write takes lines in; it never waits, and never fails.
+// Write queues lines. It never waits and never fails.
 func (w *LogWriter) Write(lines []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -62,7 +62,7 @@ func (w *LogWriter) Run() {
 		var lost int
 		var closed bool
 		lines, lost, closed = w.take(lines)
-		w.to.Write(lines) // there is nowhere to say that it failed
+		w.to.Write(lines) // an error can't be logged: this is the log
 		if lost > 0 {
 			fmt.Fprintf(w.to, "duoradiusd: %d lines of the log were lost: whoever reads it is too slow\n", lost)
 		}
@@ -73,7 +73,7 @@ func (w *LogWriter) Run() {
 	}
 }
 
-// take exchanges the backlog for an empty one.
+// take returns the backlog and leaves an empty one.
 func (w *LogWriter) take(spare []byte) (lines []byte, lost int, closed bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -82,7 +82,7 @@ func (w *LogWriter) take(spare []byte) (lines []byte, lost int, closed bool) {
 	return lines, lost, w.closed
 }
 
-// Close writes what is left, if the reader takes it within a second.
+// Close writes the rest of the log, but waits at most a second for the reader, and ends Run.
 func (w *LogWriter) Close() {
 	w.mu.Lock()
 	w.closed = true

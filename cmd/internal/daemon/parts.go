@@ -10,10 +10,10 @@ import (
 	"duoradiusd/policy/duo"
 )
 
-// Parts are what a configuration is made into, for whoever wants to look at them before a daemon uses them.
+// Parts holds what is built of a configuration, for commands that look at it without running a daemon.
 type Parts struct{ p *parts }
 
-// Assemble makes the parts of c, or returns why c can't be put into force. It opens files, and sends nothing.
+// Assemble builds the parts of c, or returns why c can't be put into force. It opens files and sends nothing.
 func Assemble(c *conf.Config, log *slog.Logger) (*Parts, error) {
 	p, err := build(c, nil, log)
 	if err != nil {
@@ -25,7 +25,7 @@ func Assemble(c *conf.Config, log *slog.Logger) (*Parts, error) {
 // DuoApplication is one Duo application; Name is "" for [duo].
 type DuoApplication struct {
 	Name, Host string
-	CA         string // conf.Duo's
+	CA         string // as in conf.Duo
 	Client     *duo.Client
 }
 
@@ -38,7 +38,7 @@ func (p *Parts) Applications() (list []DuoApplication) {
 	return list
 }
 
-// FirstFactor returns the one of that name, nil where there is none.
+// FirstFactor returns the first factor of that name; nil where there is none.
 func (p *Parts) FirstFactor(name string) policy.FirstFactor {
 	if f := p.p.firstFactors[name]; f != nil {
 		return f.FirstFactor
@@ -49,5 +49,5 @@ func (p *Parts) FirstFactor(name string) policy.FirstFactor {
 // Canonical returns the canonical form of a user name.
 func (p *Parts) Canonical(name string) (string, bool) { return p.p.settings.Names.Canonical(name) }
 
-// Close ends what was made.
+// Close closes what Assemble opened.
 func (p *Parts) Close() { p.p.close() }

@@ -15,9 +15,10 @@ const maxRepeats = 256
 // repeatInterval is how long the same line is counted before the count is written.
 const repeatInterval = time.Minute
 
-// Repeats is a slog.Handler that writes the same line once in a minute, and then how often it came meanwhile. Lines are the
-// same if their levels, messages and attributes are; durations and the digits in an error, such as a port, may differ. A
-// line about one person, or with a count of its own, always passes: it is a record, or its repetitions are counted already.
+// Repeats is a slog.Handler that writes a line once, counts its repetitions for a minute, and then writes the line with the
+// count. Two lines are the same if their levels, messages and attributes are; durations and digits in an error, such as a
+// port, may differ. A line about one person is always written, because it is a record. A line with a count of its own is
+// always written, because its repetitions are counted already.
 type Repeats struct {
 	next  slog.Handler
 	with  string // the key of the attributes and groups that a logger adds to each line
@@ -34,12 +35,12 @@ type repeatedLines struct {
 
 type repeatedLine struct {
 	to    slog.Handler
-	again slog.Record // the last that was not written
-	count int         // of those
+	again slog.Record // the last repetition, which was not written
+	count int         // number of repetitions
 	timer *time.Timer
 }
 
-// NewRepeats returns a Repeats in front of next. Close writes the counts that are left.
+// NewRepeats returns a Repeats that writes to next. Close writes the remaining counts.
 func NewRepeats(next slog.Handler) *Repeats {
 	return &Repeats{next: next, lines: &repeatedLines{byKey: make(map[string]*repeatedLine)}}
 }
@@ -81,7 +82,7 @@ func (h *Repeats) Handle(ctx context.Context, r slog.Record) error {
 	return h.next.Handle(ctx, r)
 }
 
-// Close writes the counts that are left. Lines that come later pass.
+// Close writes the remaining counts. Later lines are written as they come.
 func (h *Repeats) Close() {
 	h.lines.mu.Lock()
 	h.lines.closed = true
@@ -94,7 +95,7 @@ func (h *Repeats) Close() {
 	}
 }
 
-// count reports whether r repeats a line, and counts it then.
+// count reports whether r repeats a line of the last minute, and counts it if so.
 func (ls *repeatedLines) count(key string, to slog.Handler, r slog.Record) bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
@@ -109,11 +110,11 @@ func (ls *repeatedLines) count(key string, to slog.Handler, r slog.Record) bool 
 	return false
 }
 
-// due ends the minute of a line. One that was repeated is counted for another one.
+// due ends the minute of a line. If the line was repeated, its repetitions are written and counted for another minute.
 func (ls *repeatedLines) due(key string) {
 	ls.mu.Lock()
 	l := ls.byKey[key]
-	if l == nil { // Close has it
+	if l == nil { // Close has written it
 		ls.mu.Unlock()
 		return
 	}
@@ -134,10 +135,10 @@ func (l *repeatedLine) write() {
 		return
 	}
 	l.again.AddAttrs(slog.Int("repeated", l.count))
-	l.to.Handle(context.Background(), l.again) // there is nowhere to say that it failed
+	l.to.Handle(context.Background(), l.again) // an error can't be logged: this is the log
 }
 
-// keyOf is what of an attribute has to be the same in two lines.
+// keyOf returns the part of an attribute that two equal lines must share.
 func keyOf(a slog.Attr) string {
 	text := a.Value.Resolve().String()
 	switch a.Value.Kind() {
@@ -155,7 +156,7 @@ func keyOf(a slog.Attr) string {
 	return "\x00" + a.Key + "=" + text
 }
 
-// passes reports whether a line with the attribute is never held back.
+// passes reports whether a line with this attribute is always written.
 func passes(a slog.Attr) bool {
 	switch a.Key {
 	case "user", "by", "login_id", "txid", "count", "outage":

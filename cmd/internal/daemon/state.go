@@ -32,7 +32,7 @@ const (
 	saveAllShare = 50
 )
 
-// stored is one file of a vault, as radiusd.Store.
+// stored is one file of a vault. It implements radiusd.Store.
 type stored struct {
 	vault *vault
 	name  string
@@ -41,8 +41,8 @@ type stored struct {
 func (s stored) Load() ([]byte, error) { return s.vault.load(s.name) }
 func (s stored) Save(b []byte) error   { return s.vault.save(s.name, b) }
 
-// openState opens the state directory. Without one the daemon works, and forgets at its end. It returns an error for one
-// that others may have written to.
+// openState opens the state directory. If it can't be opened, the daemon works, but nothing survives its end. openState returns
+// an error for a directory to which other users can write.
 func (d *Daemon) openState(directory string) error {
 	if directory == "" {
 		return nil
@@ -63,8 +63,8 @@ func (d *Daemon) openState(directory string) error {
 	return nil
 }
 
-// restore takes up what the run before remembered. What is of no use costs its users one more push, and nobody is let in
-// by it. It returns the pushes that are still live.
+// restore takes up what the run before remembered. State that can't be read costs users one more push and never lets anybody
+// in. It returns the pushes that are still live.
 func (d *Daemon) restore(p *parts) (live []policy.Transaction) {
 	if d.vault == nil {
 		return nil
@@ -83,7 +83,7 @@ func (d *Daemon) restore(p *parts) (live []policy.Transaction) {
 	if err != nil {
 		d.log.Warn("state: approvals are not taken up", "error", err)
 	}
-	if d.cluster != nil { // they may have been revoked at another daemon since
+	if d.cluster != nil { // another daemon may have revoked approvals since
 		d.memory.Stores().Approvals.ForgetAll(context.Background())
 	}
 	return live
@@ -105,7 +105,7 @@ func (p *parts) canResume(t policy.Transaction) bool {
 	return policy.CanResume(t, p.second(t.Application))
 }
 
-// second returns the Duo application of an integration key; nil when there is no such any more.
+// second returns the Duo application with this integration key; nil if the configuration has none any more.
 func (p *parts) second(integrationKey string) policy.SecondFactor {
 	for _, a := range p.applications {
 		if a.config.IntegrationKey == integrationKey {
@@ -144,8 +144,8 @@ func (d *Daemon) saveTo(name string, save func(io.Writer) error) error {
 	return err
 }
 
-// saveForgotten saves what is remembered because somebody was forgotten. Where that can't be, what was saved before goes
-// too: it would bring them back.
+// saveForgotten saves the memory after approvals were forgotten. If that fails, it removes what was saved before, because that
+// would bring the approvals back.
 func (d *Daemon) saveForgotten() error {
 	err := d.saveMemory()
 	if err == nil {
@@ -159,7 +159,7 @@ func (d *Daemon) saveForgotten() error {
 	return err
 }
 
-// keep saves what is remembered whenever it has changed, until Shutdown.
+// keep saves the memory whenever it has changed, until Shutdown.
 func (d *Daemon) keep() {
 	timer := time.NewTimer(saveEvery)
 	defer timer.Stop()

@@ -10,16 +10,16 @@ import (
 	"duoradiusd/radiusd"
 )
 
-// Status is how the daemon is.
+// Status describes the running daemon.
 type Status struct {
 	Version      string                   `json:"version"`
 	StartedAt    time.Time                `json:"started_at"`
 	Listens      []string                 `json:"listens"`
 	Serves       string                   `json:"serves"`
 	Pending      int                      `json:"pending"`             // logins in progress
-	Replies      int                      `json:"replies"`             // kept for repetitions
-	Approvals    int                      `json:"approvals"`           // remembered, expired ones that nobody asked for included
-	NotReady     string                   `json:"not_ready,omitempty"` // why no login can be answered now; "" when they can
+	Replies      int                      `json:"replies"`             // replies that are kept for retransmissions
+	Approvals    int                      `json:"approvals"`           // remembered approvals; some may have expired
+	NotReady     string                   `json:"not_ready,omitempty"` // why no login can be answered now; "" = logins can be answered
 	Duo          []DuoStatus              `json:"duo"`
 	FirstFactors []FirstFactorStatus      `json:"first_factors"`
 	Logins       map[policy.Reason]uint64 `json:"logins"` // ended since the start, by reason
@@ -29,16 +29,16 @@ type Status struct {
 	Unknown      []radiusd.UnknownSource  `json:"unknown_sources,omitempty"` // the latest that packets came from
 }
 
-// ClusterStatus is how the store of [cluster] is. Its counts are since the start.
+// ClusterStatus describes the store of [cluster]. The counts are since the start.
 type ClusterStatus struct {
 	Up        bool   `json:"up"`
-	Error     string `json:"error,omitempty"` // why it is not up
-	Failures  uint64 `json:"failures"`        // how often it could not be asked
-	TakenOver uint64 `json:"taken_over"`      // pushes of daemons that were gone
-	Lost      uint64 `json:"lost"`            // pushes of which nobody knows whether they rang
+	Error     string `json:"error,omitempty"` // why the store is not up
+	Failures  uint64 `json:"failures"`        // how often the store could not be asked
+	TakenOver uint64 `json:"taken_over"`      // pushes taken over from daemons that had ended
+	Lost      uint64 `json:"lost"`            // pushes that may have rung, without a transaction to ask about
 }
 
-// AuthLogStatus is how [log] auth_log is.
+// AuthLogStatus describes [log] auth_log.
 type AuthLogStatus struct {
 	Path string `json:"path"`
 	Lost uint64 `json:"lost"` // lines that could not be written
@@ -47,7 +47,7 @@ type AuthLogStatus struct {
 // started is when this process began.
 var started = time.Now()
 
-// DuoStatus is how one Duo application is.
+// DuoStatus describes one Duo application.
 type DuoStatus struct {
 	Application string `json:"application"` // "" is [duo]
 	APIHost     string `json:"api_host"`
@@ -56,7 +56,7 @@ type DuoStatus struct {
 	Error       string `json:"error,omitempty"`
 }
 
-// FirstFactorStatus is how one server of a first factor is, or a first factor that has no servers.
+// FirstFactorStatus describes one server of a first factor, or a first factor that has no servers.
 type FirstFactorStatus struct {
 	Name   string `json:"name"`
 	Server string `json:"server,omitempty"`
@@ -64,7 +64,7 @@ type FirstFactorStatus struct {
 	Error  string `json:"error,omitempty"`
 }
 
-// Status reports how the daemon is.
+// Status returns the present state of the daemon.
 func (d *Daemon) Status() Status {
 	p := d.parts.Load()
 	s := Status{

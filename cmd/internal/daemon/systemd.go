@@ -15,16 +15,16 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 )
 
-// Manager is the service manager that started the daemon, when it is one that is to be told how the daemon is, by
-// sd_notify(3). Without one nothing is told.
+// Manager is the service manager that started the daemon, if it wants to be told of the daemon's state by sd_notify(3). Without
+// such a manager the methods do nothing.
 type Manager struct {
 	daemon   *Daemon
-	watchdog time.Duration // without a sign of life for so long, it restarts the daemon; 0: it does not
-	beat     time.Duration // how often it hears of the daemon
+	watchdog time.Duration // the manager restarts the daemon after this time without a sign of life; 0: never
+	beat     time.Duration // how often Watch sends something
 	stopping atomic.Bool
 }
 
-// statusEvery is how old STATUS may get.
+// statusEvery is how often STATUS is sent.
 const statusEvery = 10 * time.Second
 
 // NewManager returns the manager of d.
@@ -41,23 +41,22 @@ func NewManager(d *Daemon) *Manager {
 	return m
 }
 
-// Ready tells that the daemon listens and its configuration is in force, at the start and after Reloading.
+// Ready tells the manager that the daemon listens and its configuration is in force, at the start and after Reloading.
 func (m *Manager) Ready() { m.tell(sd.SdNotifyReady, "STATUS="+m.daemon.statusLine()) }
 
-// Reloading tells that a new configuration is being read. Ready has to follow, whatever becomes of it.
+// Reloading tells the manager that a new configuration is being read. Ready must follow, whether or not it is put into force.
 func (m *Manager) Reloading() {
 	m.tell(sd.SdNotifyReloading, strings.TrimSpace(sd.SdNotifyMonotonicUsec()))
 }
 
-// Stopping tells that the end has begun.
+// Stopping tells the manager that the daemon is ending.
 func (m *Manager) Stopping() {
 	m.stopping.Store(true)
 	m.tell(sd.SdNotifyStopping, "STATUS=ending: pending logins get their answer first")
 }
 
-// Watch tells how the daemon is, until ctx ends: what it serves and how Duo is, and, for a manager that restarts what has
-// died, that a login would be answered. Nothing but that is a sign of life: the end of the work must not be hidden by a
-// loop that goes on.
+// Watch tells the manager the daemon's status until ctx ends. To a manager with a watchdog it sends a sign of life, but only
+// if Alive says that a login would be answered: a loop that merely goes on would hide that the daemon no longer works.
 func (m *Manager) Watch(ctx context.Context) {
 	if os.Getenv("NOTIFY_SOCKET") == "" {
 		return
@@ -92,15 +91,15 @@ func (m *Manager) signOfLife(ctx context.Context) {
 	}
 }
 
-// tell sends variables.
+// tell sends variables to the manager.
 func (m *Manager) tell(variables ...string) {
 	if _, err := sd.SdNotify(false, strings.Join(variables, "\n")); err != nil {
 		m.daemon.log.Warn("systemd: not told", "what", variables[0], "error", err)
 	}
 }
 
-// Alive returns nil when everything that a login passes on its way to Duo has answered, or at the end of ctx what has
-// not.
+// Alive returns nil when everything that a login passes on its way to Duo has answered. If ctx ends first, it returns what has
+// not answered.
 func (d *Daemon) Alive(ctx context.Context) error {
 	if err := d.server.Alive(ctx); err != nil {
 		return err
@@ -118,7 +117,7 @@ func (d *Daemon) Alive(ctx context.Context) error {
 	}
 }
 
-// statusLine says what is served and how Duo is. It holds nothing that came from the network.
+// statusLine describes what is served and Duo's health. It holds nothing that came from the network.
 func (d *Daemon) statusLine() string {
 	s := d.Status()
 	parts := []string{s.Serves + " on " + strings.Join(s.Listens, ", ")}
@@ -128,10 +127,10 @@ func (d *Daemon) statusLine() string {
 	return strings.Join(parts, "; ")
 }
 
-// inherit has the server use the sockets that systemd has opened for us (sd_listen_fds(3)).
+// inherit gives the server the sockets that systemd has opened for this process (sd_listen_fds(3)).
 func (d *Daemon) inherit() { d.server.Sockets = activation.Files(true) }
 
-// warnUnused names the sockets that systemd has opened and nobody reads: their packets are lost without a word.
+// warnUnused logs the sockets that systemd has opened and nobody reads. Their packets are lost.
 func (d *Daemon) warnUnused() {
 	listens := d.Addresses()
 	for _, f := range d.server.Sockets {

@@ -18,16 +18,16 @@ import (
 	"duoradiusd/internal/system"
 )
 
-// vault keeps files encrypted and authenticated (AES-256-GCM) in the state directory. Its key lies beside them, in a
-// file of its own: what is copied without it, or put back from an older day, is of no use. Each write of a file has a
-// higher number than the one before; the key's file knows the numbers, so that an older file is noticed. Of a whole
-// directory that is put back, key and all, nobody could know.
+// vault keeps files encrypted and authenticated (AES-256-GCM) in the state directory. The key is in a file of its own beside
+// them. A file that is copied without the key can't be read. Each write of a file has a higher number than the one before, and
+// the key's file holds the newest number of each, so that an older copy of a file is refused. The vault can't notice that the
+// whole directory, with the key's file, is replaced by an older copy.
 type vault struct {
 	directory string
-	at        func(step string) error // tests break a write at its steps; nil: nobody does
+	at        func(step string) error // called at the steps of a write, so that tests can break it there; nil in the daemon
 
 	mu   sync.Mutex // guards ring, and is held while a file is written
-	lock io.Closer  // held, so that no other daemon writes here; nil once closed
+	lock io.Closer  // keeps other daemons out of the directory; nil once closed
 	ring keyRing
 }
 
@@ -46,13 +46,13 @@ const (
 )
 
 var (
-	errUseless = errors.New("damaged, foreign or from an older day") // the file lies there under another name then
+	errUseless = errors.New("damaged, foreign or from an older day") // the file is then renamed
 	errGone    = errors.New("it is gone")
 	errClosed  = errors.New("the state directory is closed")
 )
 
-// openVault opens the vault in a directory, which it makes, for this daemon alone. A key's file that can't be read is set
-// aside, and with it all that it opened: the error says so, and the vault is good.
+// openVault opens the vault in a directory for this daemon alone. It makes the directory if there is none. If the key's file
+// can't be read, it is renamed and the files that it encrypted are lost: the error says so, and the vault can be used.
 func openVault(directory string) (v *vault, err error) {
 	if err := os.MkdirAll(directory, 0o750); err != nil {
 		return nil, err
@@ -71,7 +71,7 @@ func openVault(directory string) (v *vault, err error) {
 	return v, err
 }
 
-// lock takes a lock that ends with the process at the latest.
+// lock takes a lock, which ends with the process at the latest.
 func lock(name string) (io.Closer, error) {
 	held, err := system.Lock(name)
 	if errors.Is(err, system.ErrLocked) {
@@ -80,13 +80,13 @@ func lock(name string) (io.Closer, error) {
 	return held, err
 }
 
-// unsafeState says why a state directory must not be used: what it holds may be another's.
+// unsafeState says why a state directory must not be used: another user may have written what it holds.
 type unsafeState struct{ why string }
 
 func (u unsafeState) Error() string { return u.why }
 
-// inOtherHands returns an unsafeState when others can write the directory or one of its files: whoever can choose the
-// approvals of the run before.
+// inOtherHands returns an unsafeState if other users can write the directory or one of its files, because they could write
+// approvals.
 func (v *vault) inOtherHands() error {
 	for _, name := range []string{"", keyFile, lockFile, clientsFile, memoryFile, changesFile} {
 		path := v.path(name)
@@ -102,7 +102,7 @@ func (v *vault) inOtherHands() error {
 	return nil
 }
 
-// close lets another daemon use the directory. Nothing is saved any more.
+// close ends the use of the directory, so that another daemon can use it. Nothing is saved any more.
 func (v *vault) close() {
 	if v == nil {
 		return
@@ -155,13 +155,13 @@ func (v *vault) seal() (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// bound is what a sealed file can't be taken out of: its name and its number.
+// bound returns the additional data of a file's encryption: the file can be opened only with its name and number.
 func bound(name string, number uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte(vaultMark+name+"\n"), number)
 }
 
-// save writes a file whole or not at all. Its number counts once the file is there: a crash between the two leaves a
-// file that is newer than the key's file knows, which is none that somebody put back.
+// save writes a file as a whole or not at all. It writes the file first and the key's file, with the new number, after it. A
+// crash between the two leaves a file with a higher number than the key's file has, which load accepts: it is no older copy.
 func (v *vault) save(name string, plain []byte) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -184,7 +184,7 @@ func (v *vault) save(name string, plain []byte) error {
 	return v.writeRing()
 }
 
-// load reads a file; nil where there never was one. One that is of no use is set aside, and the error says so.
+// load reads a file; nil where there never was one. It renames a file that can't be used, and the error says so.
 func (v *vault) load(name string) ([]byte, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -222,14 +222,14 @@ func (v *vault) open(name string, b []byte) (plain []byte, number uint64, ok boo
 	return plain, number, err == nil
 }
 
-// refuse sets a file aside that was authentic, and yet can't be used because of err.
+// refuse renames a file that is authentic but can't be used because of err.
 func (v *vault) refuse(name string, err error) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.setAside(name, err)
 }
 
-// remove takes a file away, even where nothing can be written.
+// remove removes a file, even if nothing can be written.
 func (v *vault) remove(name string) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -247,7 +247,7 @@ const (
 	newSuffix = ".new"
 )
 
-// setAside keeps the newest useless file of a name for whoever wants to know, and returns why.
+// setAside renames a file that can't be used, so that an administrator can look at it. It returns an error with the reason.
 func (v *vault) setAside(name string, why error) error {
 	if err := system.Rename(v.path(name), v.path(name+badSuffix)); err != nil {
 		return fmt.Errorf("%s: %w; it can't be set aside: %w", v.path(name), why, err)
@@ -255,7 +255,7 @@ func (v *vault) setAside(name string, why error) error {
 	return fmt.Errorf("%s: %w; it lies there as %s now", v.path(name), why, name+badSuffix)
 }
 
-// read reads a file whole. A longer one than most was not written here: nothing in it is of use, and nothing is read.
+// read reads a whole file of at most most octets. The vault writes no longer file, so a longer one is refused.
 func (v *vault) read(name string, most int64) ([]byte, error) {
 	f, err := os.Open(v.path(name))
 	if err != nil {
@@ -271,12 +271,12 @@ func (v *vault) read(name string, most int64) ([]byte, error) {
 	return b, err
 }
 
-// write leaves the old file or the new one, whatever happens. Only this user may read it. What a crash leaves of the new
-// one goes with the next write.
+// write replaces a file: whatever happens, the old file or the new one is there. Only this user may read it. The next write
+// removes what a crash has left of a new file.
 func (v *vault) write(name string, b []byte) error {
 	name = v.path(name)
 	var f *os.File
-	defer func() { f.Close() }() // once more does no harm, nor does none
+	defer func() { f.Close() }() // a second Close does no harm
 	for _, step := range []struct {
 		name string
 		take func() error

@@ -5,10 +5,10 @@ import (
 	"runtime/debug"
 )
 
-// version is what a package says it is, set by -ldflags -X; "" leaves it to what the build recorded.
+// version is the version of a package, set by -ldflags -X; "" = the version that the build recorded.
 var version string
 
-// Version is the package's version or the module's as the build recorded it, "devel" for a build from a checkout.
+// Version returns the package's version, or else the module's as the build recorded it; "devel" for a build from a checkout.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "(devel)" {
@@ -17,8 +17,7 @@ func Version() string {
 	return cmp.Or(version, info.Main.Version, "devel")
 }
 
-// Commit is the commit that the build was made of, with "+changes" where it was more than that; "" where the build
-// does not know.
+// Commit returns the commit of the build, with "+changes" if files had changed since; "" if the build does not know it.
 func Commit() string {
 	info, _ := debug.ReadBuildInfo()
 	if info == nil {

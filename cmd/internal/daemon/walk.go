@@ -14,24 +14,24 @@ import (
 	"duoradiusd/policy/memory"
 )
 
-// Walk takes logins through a configuration without a RADIUS client, and tells each step. It shares nothing with a
-// running daemon: no approval is used or kept there.
+// Walk takes logins through a configuration without a RADIUS client, and reports each step. It shares nothing with a running
+// daemon, so no approval is used or kept there.
 type Walk struct {
 	policy  *policy.Policy
 	runtime *policy.Runtime
 	parts   *parts
 	client  *policy.Client
-	timeout time.Duration // for the decision, as the door gives it
+	timeout time.Duration // how long a decision may take, as in radiusd
 }
 
-// Step is one question that was asked on the way.
+// Step is one question that was asked during a login.
 type Step struct {
-	Asked  string // whom or what
+	Asked  string // who was asked what
 	Answer string
 	Took   time.Duration
 }
 
-// NewWalk returns a Walk through c as logins by its client take it. tell is called for each step as it ends.
+// NewWalk returns a Walk for logins at a client of c. tell is called at the end of each step.
 func NewWalk(c *conf.Config, client string, tell func(Step)) (*Walk, error) {
 	p, err := build(c, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -56,7 +56,7 @@ func NewWalk(c *conf.Config, client string, tell func(Step)) (*Walk, error) {
 	return nil, fmt.Errorf("no [[client]] is named %q", client)
 }
 
-// Decide takes one login, or the answer to a challenge, to its Verdict.
+// Decide decides one login, or the answer to a challenge.
 func (w *Walk) Decide(ctx context.Context, user, password, state string, ip netip.Addr) policy.Verdict {
 	ctx, cancel := context.WithTimeout(ctx, w.timeout)
 	defer cancel()
@@ -66,7 +66,7 @@ func (w *Walk) Decide(ctx context.Context, user, password, state string, ip neti
 	})
 }
 
-// Close ends what is still ringing.
+// Close ends the pushes that are still live.
 func (w *Walk) Close() {
 	w.runtime.Close()
 	w.parts.close()
