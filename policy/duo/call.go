@@ -73,8 +73,7 @@ func (c *Client) ask(x *exchange, method, path string, params url.Values) (*answ
 // followNone returns a redirect as the answer, so that no signed request goes to another host.
 func followNone(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// exchange is the RoundTripper of one call. It gives the SDK's requests to the pool with the call's context, because the SDK
-// takes none. One goroutine uses it.
+// exchange is the RoundTripper of one call. It adds the call's context to the SDK's requests. One goroutine uses it.
 type exchange struct {
 	ctx  context.Context
 	pool *pool
@@ -113,8 +112,7 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: a.status, Header: a.header, Body: io.NopCloser(bytes.NewReader(a.body)), Request: r}, nil
 }
 
-// repeat reports whether to make the call again, and after which delay: after a 429, if the delay is at most longestWait and
-// ends before ctx does.
+// repeat reports whether to repeat the call, and after which delay: after a 429, if ctx and longestWait allow the delay.
 func (a *answer) repeat(ctx context.Context, try int) (time.Duration, bool) {
 	if a.status != http.StatusTooManyRequests {
 		return 0, false
@@ -172,8 +170,7 @@ type envelope[T any] struct {
 	Detail   string          `json:"message_detail"`
 }
 
-// decode returns the response in an answer, or an error: it looks at the HTTP status first, then at stat, then at the response.
-// Unknown fields are ignored.
+// decode returns the response in an answer, or an error. It checks HTTP status, stat and response; it ignores unknown fields.
 func decode[T any](path string, a *answer) (*T, error) {
 	var got envelope[T]
 	err := json.Unmarshal(a.body, &got)

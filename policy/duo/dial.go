@@ -61,8 +61,7 @@ func (p *pool) begin(c *conn, available int) {
 	time.AfterFunc(settleTimeout, func() { p.settle(c) })
 }
 
-// settle lets all requests use an HTTP/2 connection. It is called when Duo's SETTINGS have come, when Duo has answered a request,
-// or after settleTimeout.
+// settle lets all requests use an HTTP/2 connection: when Duo's SETTINGS or a first answer have come, or after settleTimeout.
 func (p *pool) settle(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -136,8 +136,7 @@ func isSilence(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || ok && e.Timeout()
 }
 
-// isUntrusted reports whether the other side has not proven to be Duo: its certificate, our clock or ca is wrong, or it speaks
-// no TLS.
+// isUntrusted reports whether the other side has not proven to be Duo: its certificate, our clock or ca is wrong, or no TLS.
 func isUntrusted(err error) bool {
 	_, certificate := errors.AsType[*tls.CertificateVerificationError](err)
 	_, noTLS := errors.AsType[tls.RecordHeaderError](err)

@@ -160,8 +160,7 @@ func (c *Client) probe() {
 	}
 }
 
-// change calls to, and reports the new state if it differs. changed is called once at a time, in order, and without mu, so that
-// no login waits for it.
+// change calls to, and reports a new state. changed is called once at a time, in order, and without mu: no login waits for it.
 func (h *health) change(to func()) {
 	h.mu.Lock()
 	was := h.state

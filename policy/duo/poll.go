@@ -62,8 +62,7 @@ func pause(quick int) time.Duration {
 	return min(50*time.Millisecond<<(min(quick, slowestPoll)-4), 2*time.Second)
 }
 
-// timedOut returns the result of a poll whose time is over: "timeout" if the user did not answer, or an error if Duo could not be
-// asked until the end.
+// timedOut returns the result of a poll whose time is over: "timeout", or an error if Duo could not be asked until the end.
 func timedOut(ctx context.Context, txid string, last error) (policy.AuthResult, error) {
 	if err := ctx.Err(); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 		return policy.AuthResult{Txid: txid}, err

@@ -242,8 +242,7 @@ func (p *pool) line(poll bool) *list.List {
 	return &p.waiting[0]
 }
 
-// strike takes a connection out of use. Its requests go on, and it is closed when they have ended. Until then it does not
-// count for the maximum.
+// strike takes a connection out of use. It is closed when its requests have ended, and does not count for the maximum.
 func (p *pool) strike(c *conn) {
 	if c.gone {
 		return
