@@ -22,15 +22,19 @@ type requestKey uint64
 var keySeed = maphash.MakeSeed()
 
 func (d *datagram) requestKey() requestKey {
+	return requestKeyOf(d.client.Name, d.from.Addr(), d.packet.b)
+}
+
+func requestKeyOf(client string, from netip.Addr, packet []byte) requestKey {
 	var h maphash.Hash
 	h.SetSeed(keySeed)
-	h.WriteString(d.client.Name)
+	h.WriteString(client)
 	h.WriteByte(0)
-	from := d.from.Addr().As16()
-	h.Write(from[:])
-	h.WriteString(d.from.Addr().Zone())
+	octets := from.As16()
+	h.Write(octets[:])
+	h.WriteString(from.Zone())
 	h.WriteByte(0)
-	h.Write(d.packet.b)
+	h.Write(packet)
 	return requestKey(h.Sum64())
 }
 
@@ -46,8 +50,8 @@ type request struct {
 	key           requestKey
 	slot          slot
 	authenticator [16]byte
-	client        *Client
-	authentic     bool // the packet had a valid Message-Authenticator
+	client        *Client // nil in a reply of the run before, until its request comes again
+	authentic     bool    // the packet had a valid Message-Authenticator
 
 	reusesAuthenticator bool // of a request under another Identifier
 
@@ -57,6 +61,8 @@ type request struct {
 	waiting    *waiting // the login that answers it; nil for a request that is answered at once
 	copiesFrom []asker  // other askers of a request in progress
 	reply      []byte
+	octets     []byte    // of the request, for a restart; nil where its login took no time
+	owner      string    // the client's name, where octets are kept
 	expires    time.Time // of the reply
 	nextKept   *request  // the reply that was kept next
 
@@ -132,11 +138,20 @@ func (t *duplicates) known(x *request, now time.Time) *request {
 	if y == nil || y.authenticator != x.authenticator {
 		return nil
 	}
-	if y.state == answered && (!now.Before(y.expires) || !y.client.sameSecret(x.client)) {
+	if y.state == answered && (!now.Before(y.expires) || !y.answers(x.client)) {
 		t.forget(y)
 		return nil
 	}
+	y.client = x.client
 	return y
+}
+
+// answers reports whether the reply is one for c, which may have another secret since.
+func (x *request) answers(c *Client) bool {
+	if x.client == nil {
+		return c.Secret.Answers(x.reply, x.authenticator)
+	}
+	return x.client.sameSecret(c)
 }
 
 // copied is called with duplicates.mu held, when a copy of x has come.
@@ -204,6 +219,10 @@ func (t *duplicates) finish(x *request, reply []byte, now time.Time) (others []a
 		return nil, false
 	}
 	t.leaveFlight(x)
+	if x.waiting != nil && x.datagram != nil {
+		x.octets, x.owner = x.datagram.packet.b, x.client.Name
+		x.client.traffic.replays.answered(x.authenticator, x.slot.identifier, x.reusesAuthenticator)
+	}
 	x.state, x.reply, x.datagram = answered, reply, nil
 	t.keep(x, now)
 	t.expire(now)
@@ -213,6 +232,11 @@ func (t *duplicates) finish(x *request, reply []byte, now time.Time) (others []a
 // keep is called with mu held.
 func (t *duplicates) keep(x *request, now time.Time) {
 	x.expires = now.Add(max(keepReply, x.client.Timeout))
+	t.append(x)
+}
+
+// append is called with mu held.
+func (t *duplicates) append(x *request) {
 	if t.newest == nil {
 		t.oldest = x
 	} else {

@@ -190,6 +190,9 @@ func (l *login) answer(x *request, v *policy.Verdict) (*policy.Verdict, string) 
 		if v.Outcome != policy.OutcomeReject {
 			l.server.noteUnsignedLogin(d, v)
 		}
+		if x.waiting != nil {
+			l.server.saveSoon()
+		}
 	}
 	return v, radius.Code(b[0]).String()
 }

@@ -1,9 +1,6 @@
 package radiusd
 
-import (
-	"hash/maphash"
-	"time"
-)
+import "time"
 
 const (
 	replayLife   = time.Hour
@@ -12,44 +9,56 @@ const (
 
 // replays remembers the Request Authenticators of a client's requests, because a valid Message-Authenticator does not say
 // that a packet is fresh (RFC 3579 §4.3.5). It remembers the newest 65 536 at least, or those of the last hour, whichever
-// is less. Of each it keeps a keyed hash of 64 bits: nobody can make one request look like another.
+// is less.
 //
 // Some clients use an authenticator again (PHP's Dapphp\Radius has one for each object), under another Identifier. Nobody
 // but the client can make such a packet with a valid Message-Authenticator, so that one is no replay.
 type replays struct {
-	young, old map[uint64]byte // to the Identifier
-	since      time.Time       // when young began; zero: it is empty
+	young, old map[replayMark]seenRequest
+	since      time.Time // when young began; zero: it is empty
 }
 
-var replaySeed = maphash.MakeSeed()
+// replayMark is what a request is known by: its authenticator, and where that was used before under another Identifier, its
+// Identifier as well.
+type replayMark struct {
+	authenticator [16]byte
+	identifier    byte
+	reused        bool
+}
 
-func replayMark(authenticator [16]byte) uint64 { return maphash.Bytes(replaySeed, authenticator[:]) }
+// seenRequest is what is known of a request.
+type seenRequest struct {
+	identifier byte
+	answered   bool // it is of a login that took time and has its reply: this is known after a restart as well
+}
 
-// markOfReuse is the mark of an authenticator that was used before under another Identifier.
-func markOfReuse(authenticator [16]byte, identifier byte) uint64 {
-	return maphash.Bytes(replaySeed, append(authenticator[:], identifier))
+func markOf(authenticator [16]byte, identifier byte, reused bool) replayMark {
+	if !reused {
+		identifier = 0
+	}
+	return replayMark{authenticator, identifier, reused}
 }
 
 // seen reports whether a request is a replay, and whether the authenticator was seen under another Identifier.
 func (r *replays) seen(authenticator [16]byte, identifier byte, authentic bool, now time.Time) (replay, reused bool) {
 	r.startGeneration(now)
-	first, known := r.get(replayMark(authenticator))
+	first, known := r.get(markOf(authenticator, 0, false))
 	if !known {
 		return false, false
 	}
-	if reused = first != identifier; !reused || !authentic {
+	if reused = first.identifier != identifier; !reused || !authentic {
 		return true, reused
 	}
-	_, replay = r.get(markOfReuse(authenticator, identifier))
+	_, replay = r.get(markOf(authenticator, identifier, true))
 	return replay, reused
 }
 
-func (r *replays) get(mark uint64) (identifier byte, ok bool) {
-	if identifier, ok = r.young[mark]; ok {
-		return identifier, true
+func (r *replays) get(mark replayMark) (seen seenRequest, ok bool) {
+	if seen, ok = r.young[mark]; ok {
+		return seen, true
 	}
-	identifier, ok = r.old[mark]
-	return identifier, ok
+	seen, ok = r.old[mark]
+	return seen, ok
 }
 
 // add reports whether the authenticator was known before.
@@ -58,22 +67,29 @@ func (r *replays) add(authenticator [16]byte, identifier byte, now time.Time) (r
 		r.since = now
 	}
 	if r.young == nil {
-		r.young = make(map[uint64]byte)
+		r.young = make(map[replayMark]seenRequest)
 	}
-	mark := replayMark(authenticator)
+	mark := markOf(authenticator, 0, false)
 	if _, reused = r.get(mark); reused {
-		mark = markOfReuse(authenticator, identifier)
+		mark = markOf(authenticator, identifier, true)
 	}
-	r.young[mark] = identifier
+	r.young[mark] = seenRequest{identifier: identifier}
 	return reused
+}
+
+// answered notes that the login of a request, which took time, has its reply.
+func (r *replays) answered(authenticator [16]byte, identifier byte, reused bool) {
+	mark := markOf(authenticator, identifier, reused)
+	for _, marks := range []map[replayMark]seenRequest{r.young, r.old} {
+		if _, ok := marks[mark]; ok {
+			marks[mark] = seenRequest{identifier, true}
+		}
+	}
 }
 
 // forget undoes add.
 func (r *replays) forget(authenticator [16]byte, identifier byte, reused bool) {
-	mark := replayMark(authenticator)
-	if reused {
-		mark = markOfReuse(authenticator, identifier)
-	}
+	mark := markOf(authenticator, identifier, reused)
 	delete(r.young, mark)
 	delete(r.old, mark)
 }

@@ -40,7 +40,7 @@ type Server struct {
 	LoginLog    *LoginLog    // writes the lines of logins; nil: Logger does
 	Able        func() bool  // whether logins can be answered now: Status-Server is silent otherwise; nil: always
 	OnLogin     func(Event)  // told of the end of each login, from many goroutines at once; nil: nobody
-	State       Store        // where ratchets are kept over a restart; nil: nowhere
+	State       Store        // where ratchets, replies and what captured requests are known by are kept over a restart; nil: nowhere
 	Sockets     []*os.File   // UDP sockets that are open already, for Listen to use where an address is theirs; they stay open
 
 	settings   atomic.Pointer[Settings]
@@ -59,6 +59,7 @@ type Server struct {
 	listeners map[netip.AddrPort]*listener
 	traffic   map[string]*traffic // by the client's name
 	saving    bool                // State will be written in a moment
+	saveAgain time.Time           // when State may be written again
 	closed    bool
 }
 

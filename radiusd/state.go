@@ -10,7 +10,15 @@ import (
 // savedState is what is kept over a restart, by client name and address.
 type savedState struct {
 	Ratchets map[string]map[netip.Addr]Ratchet `json:"ratchets"`
+	Replays  map[string]savedReplays           `json:"replays,omitempty"`
+	Replies  []savedReply                      `json:"replies,omitempty"`
 }
+
+// saveEvery is how often State is written at most: a crash may cost what came since.
+const saveEvery = time.Second
+
+// saveShare bounds the time that goes into it: one part in so many.
+const saveShare = 4
 
 // Store keeps a file over a restart, so that nobody else can read it, change it or put an older one back.
 type Store interface {
@@ -37,14 +45,22 @@ func (s *Server) LoadState() {
 		s.log().Warn("state: not read, ratchets start anew", "error", err)
 		return
 	}
+	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, byAddress := range saved.Ratchets {
-		s.trafficOf(name).ratchets.load(byAddress, time.Now())
+		s.trafficOf(name).ratchets.load(byAddress, now)
 	}
+	for name, marks := range saved.Replays {
+		s.duplicates.loadReplays(s.trafficOf(name), marks, now)
+	}
+	s.duplicates.loadReplies(saved.Replies, longestReply, now)
 }
 
-// saveSoon writes State in a moment, once for all that happens until then.
+// longestReply is longer than any client's timeout.
+const longestReply = 5 * time.Minute
+
+// saveSoon writes State in a moment, once for all that happens until then, and once a second at most.
 func (s *Server) saveSoon() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,16 +68,21 @@ func (s *Server) saveSoon() {
 		return
 	}
 	s.saving = true
-	time.AfterFunc(100*time.Millisecond, func() {
+	time.AfterFunc(max(100*time.Millisecond, time.Until(s.saveAgain)), func() {
 		s.writing.Lock()
 		defer s.writing.Unlock()
 		s.mu.Lock()
 		s.saving = false
 		closed := s.closed
 		s.mu.Unlock()
-		if !closed { // Shutdown saves, and is the last
-			s.write()
+		if closed { // Shutdown saves, and is the last
+			return
 		}
+		began := time.Now()
+		s.write()
+		s.mu.Lock()
+		s.saveAgain = began.Add(max(saveEvery, saveShare*time.Since(began)))
+		s.mu.Unlock()
 	})
 }
 
@@ -76,7 +97,7 @@ func (s *Server) write() {
 	if s.State == nil {
 		return
 	}
-	saved := savedState{Ratchets: make(map[string]map[netip.Addr]Ratchet)}
+	saved := savedState{Ratchets: make(map[string]map[netip.Addr]Ratchet), Replays: make(map[string]savedReplays)}
 	s.mu.Lock()
 	traffics := maps.Clone(s.traffic)
 	s.mu.Unlock()
@@ -84,7 +105,11 @@ func (s *Server) write() {
 		if copied := t.ratchets.copy(); len(copied) > 0 {
 			saved.Ratchets[name] = copied
 		}
+		if marks := s.duplicates.saveReplays(t); len(marks.Young)+len(marks.Old) > 0 {
+			saved.Replays[name] = marks
+		}
 	}
+	saved.Replies = s.duplicates.saveReplies(time.Now())
 	b, err := json.Marshal(saved)
 	if err == nil {
 		err = s.State.Save(b)

@@ -10,10 +10,7 @@ import (
 
 // TestReplayAfterARestart: who has captured an Access-Request sends it again after the daemon was restarted. Alice's phone
 // must not ring once more. Another user logs in as ever.
-//
-// Issue 18 mends it.
 func TestReplayAfterARestart(t *testing.T) {
-	t.Skip("not mended yet: issue 18 saves which requests have rung a phone")
 	t.Parallel()
 	duo := startDuo(t, fakeduo.User{Username: "alice"}, fakeduo.User{Username: "bob"})
 	d := startDaemon(t, duo, "[[client]]\nmessage_authenticator = \"require\"\n")

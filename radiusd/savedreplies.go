@@ -1,0 +1,114 @@
+package radiusd
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"duoradiusd/radiusd/wire"
+)
+
+// What a restart must not forget of logins that took time: their replies, for copies of their requests (RFC 5080 §2.2.2), and
+// the Request Authenticators of those that are answered, because a captured request must ring no phone afterwards either
+// (RFC 3579 §4.3.5). A request that was in progress is a new one after a crash: its copy joins the push that it began. What
+// is decided at once rings nobody and is not saved.
+
+// savedReply is a request and its reply.
+type savedReply struct {
+	Client  string         `json:"client"`
+	From    netip.AddrPort `json:"from"`
+	Request []byte         `json:"request"`
+	Reply   []byte         `json:"reply"`
+	Expires time.Time      `json:"expires"`
+}
+
+// savedReplays are the Request Authenticators of one client, those of each generation one behind the other.
+type savedReplays struct {
+	Since time.Time `json:"since"`
+	Young []byte    `json:"young,omitempty"`
+	Old   []byte    `json:"old,omitempty"`
+}
+
+// saveReplies returns the replies that are kept, the oldest first.
+func (t *duplicates) saveReplies(now time.Time) (list []savedReply) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for x := t.oldest; x != nil; x = x.nextKept {
+		if x.state == answered && x.octets != nil && now.Before(x.expires) {
+			list = append(list, savedReply{x.owner, x.slot.from, x.octets, x.reply, x.expires})
+		}
+	}
+	return list
+}
+
+// loadReplies keeps replies of the run before, no longer than longest from now.
+func (t *duplicates) loadReplies(list []savedReply, longest time.Duration, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, s := range list {
+		p, why := walk(s.Request)
+		if why != notDropped || len(s.Reply) < wire.HeaderLength || !now.Before(s.Expires) {
+			continue
+		}
+		x := &request{
+			key: requestKeyOf(s.Client, s.From.Addr(), p.b), slot: slot{asker{from: s.From}, p.identifier()}, authenticator: p.authenticator(),
+			octets: p.b, owner: s.Client, state: answered, reply: s.Reply, expires: s.Expires,
+		}
+		if latest := now.Add(longest); x.expires.After(latest) {
+			x.expires = latest
+		}
+		t.byKey[x.key] = x
+		t.append(x)
+	}
+}
+
+// saveReplays returns a client's Request Authenticators.
+func (t *duplicates) saveReplays(c *traffic) savedReplays {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return savedReplays{c.replays.since, appendMarks(c.replays.young), appendMarks(c.replays.old)}
+}
+
+// loadReplays takes up a client's Request Authenticators of the run before.
+func (t *duplicates) loadReplays(c *traffic, s savedReplays, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s.Since.After(now) {
+		s.Since = now
+	}
+	c.replays = replays{young: marksOf(s.Young), old: marksOf(s.Old), since: s.Since}
+}
+
+// markLength is that of a mark as it is saved: the Request Authenticator, whether it was used before, the Identifier.
+const markLength = 16 + 1 + 1
+
+// appendMarks returns those whose login took time and is answered.
+func appendMarks(marks map[replayMark]seenRequest) (b []byte) {
+	for mark, seen := range marks {
+		if !seen.answered {
+			continue
+		}
+		b = append(b, mark.authenticator[:]...)
+		if mark.reused {
+			b = append(b, 1, mark.identifier)
+		} else {
+			b = append(b, 0, seen.identifier)
+		}
+	}
+	return b
+}
+
+func marksOf(b []byte) map[replayMark]seenRequest {
+	marks := make(map[replayMark]seenRequest, len(b)/markLength)
+	for one := range slices.Chunk(b, markLength) {
+		if len(one) < markLength || len(marks) >= replayMemory {
+			break
+		}
+		mark, identifier := replayMark{authenticator: [16]byte(one)}, one[17]
+		if one[16] == 1 {
+			mark.reused, mark.identifier = true, identifier
+		}
+		marks[mark] = seenRequest{identifier, true}
+	}
+	return marks
+}
