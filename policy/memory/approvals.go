@@ -1,7 +1,10 @@
 package memory
 
 import (
+	"cmp"
+	"container/list"
 	"context"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -9,36 +12,39 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/canonical"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// approvals is Approvals inside this process. The LRU bounds its size; the expiry stands in the value, because
-// approvals differ in lifetime and a lifetime of 0 must mean none.
+// approvals is Approvals inside this process. The least recently used is dropped when there are too many. The expiry stands in
+// the value, because approvals differ in lifetime and a lifetime of 0 must mean none.
 type approvals struct {
 	changes      *atomic.Uint64 // of anything
 	urgent       *atomic.Uint64 // of added
 	transactions *transactions  // whose allow is given again for a while; nil in some tests
 
-	mu    sync.Mutex // guards all below, and the approvals in lru
-	lru   *simplelru.LRU[policy.ApprovalKey, *approval]
-	added map[policy.ApprovalKey]struct{} // since the last save; nil where nobody saves
+	mu      sync.Mutex // guards all below and the approvals in it
+	entries int        // at most
+	byKey   map[policy.ApprovalKey]*list.Element
+	recent  list.List                       // of *approval, the most recently used first
+	turn    uint64                          // counts the uses
+	added   map[policy.ApprovalKey]struct{} // since the last save; nil where nobody saves
 }
 
 // maxAdded bounds what a disk on which nothing can be saved leaves behind.
 const maxAdded = 1 << 16
 
 type approval struct {
+	key      policy.ApprovalKey
 	person   string        // folded
 	factor   policy.Factor // that earned it
 	at       time.Time
 	lifetime time.Duration
 	used     time.Time
 	uses     int
+	turn     uint64 // of the last use: their order, whatever the clock says
 }
 
 func newApprovals(entries int, changes, urgent *atomic.Uint64) *approvals {
-	return &approvals{changes: changes, urgent: urgent, lru: mustLRU[policy.ApprovalKey, *approval](max(entries, 1))}
+	return &approvals{changes: changes, urgent: urgent, entries: max(entries, 1), byKey: make(map[policy.ApprovalKey]*list.Element)}
 }
 
 // Use implements Approvals.
@@ -50,15 +56,19 @@ func (a *approvals) Use(_ context.Context, key policy.ApprovalKey, limits policy
 func (a *approvals) UseAtOnce(key policy.ApprovalKey, now time.Time, limits policy.ApprovalLimits) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	got, ok := a.lru.Get(key)
-	if !ok || !slices.Contains(limits.Factors, got.factor) {
+	e := a.byKey[key]
+	if e == nil {
+		return false
+	}
+	got := a.touch(e)
+	if !slices.Contains(limits.Factors, got.factor) {
 		return false
 	}
 	a.changes.Add(1)
 	if passed(got.at, now, min(limits.Lifetime, got.lifetime)) ||
 		limits.Idle > 0 && passed(got.used, now, limits.Idle) ||
 		limits.Uses > 0 && got.uses >= limits.Uses {
-		a.lru.Remove(key)
+		a.remove(e)
 		return false
 	}
 	got.used = now
@@ -75,7 +85,7 @@ func (a *approvals) Add(_ context.Context, key policy.ApprovalKey, factor policy
 func (a *approvals) add(key policy.ApprovalKey, factor policy.Factor, now time.Time, lifetime time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.lru.Add(key, &approval{person: canonical.Fold(key.User), factor: factor, at: now, lifetime: lifetime, used: now})
+	a.put(&approval{key: key, person: canonical.Fold(key.User), factor: factor, at: now, lifetime: lifetime, used: now})
 	a.changes.Add(1)
 	if a.added != nil && len(a.added) < maxAdded {
 		a.added[key] = struct{}{}
@@ -83,49 +93,89 @@ func (a *approvals) add(key policy.ApprovalKey, factor policy.Factor, now time.T
 	}
 }
 
-// listedAtOnce bounds how long a list holds up logins.
-const listedAtOnce = 1000
+// put is called with mu held.
+func (a *approvals) put(got *approval) {
+	if e := a.byKey[got.key]; e != nil {
+		e.Value = got
+		a.touch(e)
+		return
+	}
+	e := a.recent.PushFront(got)
+	a.byKey[got.key] = e
+	a.touch(e)
+	a.shrink()
+}
+
+// touch is called with mu held.
+func (a *approvals) touch(e *list.Element) *approval {
+	got := e.Value.(*approval)
+	a.turn++
+	got.turn = a.turn
+	a.recent.MoveToFront(e)
+	return got
+}
+
+// remove is called with mu held.
+func (a *approvals) remove(e *list.Element) {
+	delete(a.byKey, e.Value.(*approval).key)
+	a.recent.Remove(e)
+}
+
+// shrink is called with mu held.
+func (a *approvals) shrink() {
+	for a.recent.Len() > a.entries {
+		a.remove(a.recent.Back())
+	}
+}
+
+// atOnce bounds how many approvals are looked at while logins wait.
+const atOnce = 256
+
+// each calls do with mu held for each approval, in no order. It lets logins in now and then: an approval that comes or goes
+// meanwhile may be left out.
+func (a *approvals) each(do func(*list.Element, *approval)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	n := 0
+	for _, e := range a.byKey { // the map may change between two rounds, as its specification allows
+		do(e, e.Value.(*approval))
+		if n++; n%atOnce == 0 {
+			a.mu.Unlock()
+			runtime.Gosched()
+			a.mu.Lock()
+		}
+	}
+}
+
+// copies returns copies of the approvals that fit and are not over, in no order.
+func (a *approvals) copies(fits func(*approval) bool) []approval {
+	now, found := time.Now(), make([]approval, 0, a.len())
+	a.each(func(_ *list.Element, got *approval) {
+		if fits(got) && !passed(got.at, now, got.lifetime) {
+			found = append(found, *got)
+		}
+	})
+	return found
+}
 
 // List implements Approvals.
 func (a *approvals) List(_ context.Context, user string, most int) ([]policy.Approval, error) {
-	a.mu.Lock()
-	keys := a.lru.Keys()
-	a.mu.Unlock()
-	slices.Reverse(keys)
-	if user != "" {
-		keys = slices.DeleteFunc(keys, func(key policy.ApprovalKey) bool { return key.User != user })
+	found := a.copies(func(got *approval) bool { return user == "" || got.key.User == user })
+	slices.SortFunc(found, func(a, b approval) int { return cmp.Compare(b.turn, a.turn) })
+	if most > 0 && most < len(found) {
+		found = found[:most]
 	}
-	if most <= 0 {
-		most = len(keys)
+	public := make([]policy.Approval, len(found))
+	for i := range found {
+		public[i] = found[i].public()
 	}
-	list := make([]policy.Approval, 0, min(most, len(keys)))
-	now := time.Now()
-	for some := range slices.Chunk(keys, listedAtOnce) {
-		list = a.appendSome(list, some, now)
-		if len(list) >= most {
-			return list[:most], nil
-		}
-	}
-	return list, nil
+	return public, nil
 }
 
-func (a *approvals) appendSome(list []policy.Approval, keys []policy.ApprovalKey, now time.Time) []policy.Approval {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, key := range keys {
-		got, ok := a.lru.Peek(key)
-		if !ok || passed(got.at, now, got.lifetime) {
-			continue
-		}
-		list = append(list, got.public(key))
-	}
-	return list
-}
-
-func (got *approval) public(key policy.ApprovalKey) policy.Approval {
+func (got *approval) public() policy.Approval {
 	p := policy.Approval{
-		User: key.User, DuoUserID: key.Duo.UserID, DuoUsername: key.Duo.Username,
-		Service: key.Service, Client: key.Client, Factor: got.factor, UserIP: key.IP,
+		User: got.key.User, DuoUserID: got.key.Duo.UserID, DuoUsername: got.key.Duo.Username,
+		Service: got.key.Service, Client: got.key.Client, Factor: got.factor, UserIP: got.key.IP,
 		ApprovedAt: got.at.UTC().Round(0), EndsAt: got.at.UTC().Round(0).Add(got.lifetime), Uses: got.uses,
 	}
 	if got.uses > 0 {
@@ -136,9 +186,7 @@ func (got *approval) public(key policy.ApprovalKey) policy.Approval {
 
 // ForgetPhone implements Approvals.
 func (a *approvals) ForgetPhone(_ context.Context, phone policy.Phone) error {
-	a.forgetWhere(func(key policy.ApprovalKey, got *approval) bool {
-		return key.Duo == phone.Duo || got.person == phone.Person
-	})
+	a.forgetWhere(func(got *approval) bool { return got.key.Duo == phone.Duo || got.person == phone.Person })
 	a.transactions.endRepeats(func(p policy.Phone) bool { return p.Duo == phone.Duo || p.Person == phone.Person })
 	return nil
 }
@@ -146,43 +194,42 @@ func (a *approvals) ForgetPhone(_ context.Context, phone policy.Phone) error {
 // Forget implements Approvals.
 func (a *approvals) Forget(_ context.Context, person string) (int, error) {
 	a.transactions.endRepeats(func(p policy.Phone) bool { return p.Person == person })
-	return a.forgetWhere(func(_ policy.ApprovalKey, got *approval) bool { return got.person == person }), nil
+	return a.forgetWhere(func(got *approval) bool { return got.person == person }), nil
 }
 
 // ForgetAll implements Approvals.
 func (a *approvals) ForgetAll(context.Context) (int, error) {
 	a.transactions.endRepeats(func(policy.Phone) bool { return true })
-	return a.forgetWhere(func(policy.ApprovalKey, *approval) bool { return true }), nil
+	return a.forgetWhere(func(*approval) bool { return true }), nil
 }
 
-func (a *approvals) forgetWhere(which func(policy.ApprovalKey, *approval) bool) (counted int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+func (a *approvals) forgetWhere(which func(*approval) bool) (counted int) {
 	a.changes.Add(1)
 	now := time.Now()
-	for _, key := range a.lru.Keys() {
-		got, ok := a.lru.Peek(key)
-		if !ok || !which(key, got) {
-			continue
+	a.each(func(e *list.Element, got *approval) {
+		if !which(got) {
+			return
 		}
 		if !passed(got.at, now, got.lifetime) {
 			counted++
 		}
-		a.lru.Remove(key)
-	}
+		a.remove(e)
+	})
+	a.changes.Add(1)
 	return counted
 }
 
 func (a *approvals) resize(entries int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.lru.Resize(max(entries, 1))
+	a.entries = max(entries, 1)
+	a.shrink()
 }
 
 func (a *approvals) len() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.lru.Len()
+	return a.recent.Len()
 }
 
 // passed reports whether limit has passed since t, by the monotonic clock or by the wall clock: the first stands

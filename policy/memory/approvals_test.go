@@ -95,7 +95,7 @@ func TestApprovalsForget(t *testing.T) {
 
 // TestApprovalsListMany: what comes and goes meanwhile is no harm, and each is listed once at most.
 func TestApprovalsListMany(t *testing.T) {
-	const users = 5 * listedAtOnce / 2
+	const users = 10 * atOnce / 2
 	a := newApprovals(users, new(atomic.Uint64), new(atomic.Uint64))
 	key := func(i int) policy.ApprovalKey { return policy.ApprovalKey{User: fmt.Sprint(i)} }
 	for i := range users {

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -182,20 +183,21 @@ func earlier(t, limit time.Time) time.Time {
 	return t
 }
 
-// save returns the approvals, some at a time so that it holds up no login for long, the least recently used first. Of too
-// many it leaves those out.
-func (a *approvals) save() (lists [][]savedApproval) {
+// save returns the approvals in lists, the least recently used first. Of too many it leaves those out. It holds up no login for
+// long.
+func (a *approvals) save() [][]savedApproval {
 	a.mu.Lock()
-	keys := a.lru.Keys()
 	a.added = make(map[policy.ApprovalKey]struct{})
 	a.mu.Unlock()
-	now, from := time.Now(), len(keys)
+	found := a.copies(func(*approval) bool { return true })
+	slices.SortFunc(found, func(a, b approval) int { return cmp.Compare(a.turn, b.turn) })
+	from := len(found)
 	for room := maxSaved; from > 0; from-- {
-		if room -= sizeOf(keys[from-1]); room < 0 {
+		if room -= sizeOf(found[from-1].key); room < 0 {
 			break
 		}
 	}
-	return a.saveLists(keys[from:], now)
+	return saved(found[from:])
 }
 
 // saveAdded returns the approvals that were added since the last save.
@@ -203,14 +205,33 @@ func (a *approvals) saveAdded() [][]savedApproval {
 	a.mu.Lock()
 	keys := slices.Collect(maps.Keys(a.added))
 	a.mu.Unlock()
-	return a.saveLists(keys, time.Now())
+	now := time.Now()
+	found := make([]approval, 0, len(keys))
+	for some := range slices.Chunk(keys, atOnce) {
+		a.mu.Lock()
+		for _, key := range some {
+			if e := a.byKey[key]; e != nil {
+				if got := e.Value.(*approval); !passed(got.at, now, got.lifetime) {
+					found = append(found, *got)
+				}
+			}
+		}
+		a.mu.Unlock()
+	}
+	return saved(found)
 }
 
-func (a *approvals) saveLists(keys []policy.ApprovalKey, now time.Time) (lists [][]savedApproval) {
-	for some := range slices.Chunk(keys, listedAtOnce) {
-		if list := a.saveSome(some, now); len(list) > 0 {
-			lists = append(lists, list)
+// savedAtOnce is how many approvals stand in one list of a snapshot.
+const savedAtOnce = 1000
+
+// saved returns approvals as they are saved.
+func saved(list []approval) (lists [][]savedApproval) {
+	for some := range slices.Chunk(list, savedAtOnce) {
+		saved := make([]savedApproval, len(some))
+		for i, got := range some {
+			saved[i] = savedApproval{got.key, got.factor, got.at.UnixNano(), got.used.UnixNano(), got.lifetime, got.uses}
 		}
+		lists = append(lists, saved)
 	}
 	return lists
 }
@@ -218,19 +239,6 @@ func (a *approvals) saveLists(keys []policy.ApprovalKey, now time.Time) (lists [
 // sizeOf is what an approval takes in a snapshot, more or less.
 func sizeOf(k policy.ApprovalKey) int {
 	return 80 + len(k.User) + len(k.Duo.UserID) + len(k.Duo.Username) + len(k.Application) + len(k.Service) + len(k.Client)
-}
-
-func (a *approvals) saveSome(keys []policy.ApprovalKey, now time.Time) (list []savedApproval) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, key := range keys {
-		got, ok := a.lru.Peek(key)
-		if !ok || passed(got.at, now, got.lifetime) {
-			continue
-		}
-		list = append(list, savedApproval{key, got.factor, got.at.UnixNano(), got.used.UnixNano(), got.lifetime, got.uses})
-	}
-	return list
 }
 
 func (a *approvals) restore(list []savedApproval, now time.Time) {
@@ -243,7 +251,7 @@ func (a *approvals) restore(list []savedApproval, now time.Time) {
 		}
 		// From now on they age by the monotonic clock too, which nobody sets.
 		at, used = now.Add(-max(now.Sub(at), 0)), now.Add(-max(now.Sub(used), 0))
-		a.lru.Add(s.ApprovalKey, &approval{person: canonical.Fold(s.User), factor: s.Factor, at: at, lifetime: s.Lifetime, used: used, uses: s.Uses})
+		a.put(&approval{key: s.ApprovalKey, person: canonical.Fold(s.User), factor: s.Factor, at: at, lifetime: s.Lifetime, used: used, uses: s.Uses})
 	}
 }
 

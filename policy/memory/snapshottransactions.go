@@ -32,7 +32,7 @@ func (ts *transactions) save() []savedTransaction {
 	all := slices.Collect(maps.Values(ts.byID))
 	ts.mu.Unlock()
 	list := make([]savedTransaction, 0, len(all))
-	for some := range slices.Chunk(all, listedAtOnce) {
+	for some := range slices.Chunk(all, atOnce) {
 		list = ts.appendSaved(list, some)
 	}
 	return list
