@@ -21,6 +21,7 @@ type upstreamUser struct {
 	accept           radius.Attributes
 	sendKey, recvKey []byte
 	tunnelPassword   string
+	expired          bool // the password
 }
 
 // prompt is a question to the user, and the only right answer.
@@ -45,8 +46,11 @@ func (u *fakeUpstream) answer(p *radius.Packet) *radius.Packet {
 		return u.further(p, &question{name, q.user, q.left[1:]})
 	}
 	user := u.users[name]
-	if user == nil || !user.proven(p, name) {
+	if user == nil || !user.changed(p, name) && !user.proven(p, name) {
 		return u.refuse(p)
+	}
+	if user.expired {
+		return u.refuseExpired(p)
 	}
 	return u.further(p, &question{name, user, user.prompts})
 }
@@ -86,6 +90,9 @@ func (u *fakeUpstream) acceptance(p *radius.Packet, q *question) *radius.Packet 
 	reply := p.Response(radius.CodeAccessAccept)
 	reply.Attributes = slices.Clone(q.user.accept)
 	proof, ok := readMSCHAPv2(vendorValues(p, vendorMicrosoft, msCHAPChallenge), vendorValues(p, vendorMicrosoft, msCHAP2Response))
+	if change, changes := readPasswordChange(p); changes {
+		proof, ok = change.msCHAPv2, true
+	}
 	if ok {
 		addVendor(reply, vendorMicrosoft, msCHAP2Success, []byte(proof.success(q.name, q.user.password)))
 	}

@@ -127,7 +127,8 @@ func (u *fakeUpstream) mustBeSound(p *radius.Packet) {
 		u.t.Errorf("upstream: %d User-Names", n)
 	}
 	proofs := count(rfc2865.UserPassword_Type, rfc2865.CHAPPassword_Type, rfc2869.EAPMessage_Type)
-	if proofs += len(vendorValues(p, vendorMicrosoft, msCHAP2Response)); proofs != 1 {
+	proofs += len(vendorValues(p, vendorMicrosoft, msCHAP2Response)) + len(vendorValues(p, vendorMicrosoft, msCHAP2CPW))
+	if proofs != 1 {
 		u.t.Errorf("upstream: %d ways to prove a password in %s", proofs, describe(p))
 	}
 	if count(rfc2865.NASIPAddress_Type, rfc2865.NASIdentifier_Type, 95) == 0 { // RFC 2865 §4.1

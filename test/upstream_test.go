@@ -31,6 +31,7 @@ alice	Cleartext-Password := "wonderland"
 	Tunnel-Password:1 := "vlan-password",
 	Service-Type := Administrative-User
 dora	Cleartext-Password := "explorer"
+eve	Cleartext-Password := "old-password", SMB-Account-CTRL := 131088
 `
 
 // upstream is a FreeRADIUS behind the daemon.
@@ -138,6 +139,7 @@ func TestUpstream(t *testing.T) {
 		})
 	}
 	t.Run("MS-CHAPv2", func(t *testing.T) { msCHAPv2Through(t, d, duo) })
+	t.Run("MS-CHAPv2, expired", func(t *testing.T) { expiredThrough(t, d, duo) })
 	t.Run("challenge", func(t *testing.T) { challengeThrough(t, d, duo) })
 	t.Run("Status-Server", func(t *testing.T) {
 		out, errs, status := run(t, "", daemonProgram(t), "check", "--config", d.config())
@@ -182,6 +184,17 @@ func msCHAPv2Through(t *testing.T, d *daemon, duo *fakeduo.Server) {
 		if len(r.VSA(microsoft, 16)) != 1 || len(r.VSA(microsoft, 17)) != 1 {
 			t.Errorf("no keys in %v", r)
 		}
+	}
+}
+
+// expiredThrough: that the password has expired reaches the client, which asks its user for a new one then.
+func expiredThrough(t *testing.T, d *daemon, duo *fakeduo.Server) {
+	duo.Forget()
+	r := login(t, d, "eve", "old-password", with(proveByMSCHAPv2))
+	e := r.VSA(vendorMicrosoft, msCHAPError)
+	if r.Code != nas.CodeAccessReject || len(e) != 1 || !strings.HasPrefix(string(e[0]), "\x01E=648 R=0 ") || !strings.Contains(string(e[0]), " V=3 ") ||
+		duo.Pushes() != 0 {
+		t.Errorf("got %v, MS-CHAP-Error %q, %d pushes", r, e, duo.Pushes())
 	}
 }
 
