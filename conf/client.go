@@ -9,6 +9,7 @@ import (
 
 	"duoradiusd/internal/display"
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 // Client is a RADIUS client: a VPN, a gateway, a proxy; RFC 2865's NAS.
@@ -29,7 +30,7 @@ type Client struct {
 	FirstFactors         []string // all of them
 	IgnorePassword       bool     // with NoFirstFactor: what the password field holds has no effect
 	Mode                 policy.Mode
-	Factors              []policy.Factor      // allowed; the order is auto's order of preference
+	Factors              []factor.Factor      // allowed; the order is auto's order of preference
 	Delimiter            string               // between password and factor; "" turns append mode off
 	Timeout              time.Duration        // an answer leaves within this
 	UserIP               []string             // the attributes to look for the user's address in, in order
@@ -65,7 +66,7 @@ var UserIPAttributes = []string{
 }
 
 var (
-	allFactors = []policy.Factor{policy.FactorPush, policy.FactorPhone, policy.FactorPasscode, policy.FactorSMS}
+	allFactors = []factor.Factor{factor.Push, factor.Phone, factor.Passcode, factor.SMS}
 	allModes   = []policy.Mode{policy.ModeAuto, policy.ModeChallenge, policy.ModePasscode}
 )
 
@@ -160,8 +161,8 @@ func (t *table) checkIgnorePassword(c Client) {
 }
 
 // ringable reports whether a login can use a factor that needs no input from the user: push or phone.
-func ringable(factors []policy.Factor) bool {
-	return slices.Contains(factors, policy.FactorPush) || slices.Contains(factors, policy.FactorPhone)
+func ringable(factors []factor.Factor) bool {
+	return slices.Contains(factors, factor.Push) || slices.Contains(factors, factor.Phone)
 }
 
 // orNone returns nil for an empty list.
@@ -219,19 +220,19 @@ func (t *table) clientAddress(key string) []netip.Prefix {
 	return list
 }
 
-func (t *table) factors(key string, def []policy.Factor) []policy.Factor {
+func (t *table) factors(key string, def []factor.Factor) []factor.Factor {
 	list := someOf(t, key, def, allFactors...)
 	if list != nil && len(list) == 0 {
 		t.bad(key, "empty; want one of %s at least", join(allFactors))
 	}
-	if len(list) == 1 && list[0] == policy.FactorSMS {
+	if len(list) == 1 && list[0] == factor.SMS {
 		t.warn(key, `"sms" alone, which sends codes that do not count; want "passcode" beside it`)
 	}
 	return list
 }
 
 // modeFits refuses a mode that no factor can serve, and warns of one that leaves only what users type of themselves.
-func (t *table) modeFits(mode policy.Mode, factors []policy.Factor) {
+func (t *table) modeFits(mode policy.Mode, factors []factor.Factor) {
 	switch {
 	case lockedOut(mode, factors):
 		t.bad("factors", `no "passcode", beside mode = "passcode"; want it among them`)
@@ -240,13 +241,13 @@ func (t *table) modeFits(mode policy.Mode, factors []policy.Factor) {
 	}
 }
 
-func lockedOut(mode policy.Mode, factors []policy.Factor) bool {
-	return mode == policy.ModePasscode && len(factors) > 0 && !slices.Contains(factors, policy.FactorPasscode)
+func lockedOut(mode policy.Mode, factors []factor.Factor) bool {
+	return mode == policy.ModePasscode && len(factors) > 0 && !slices.Contains(factors, factor.Passcode)
 }
 
-func onlyTyped(mode policy.Mode, factors []policy.Factor) bool {
-	return mode == policy.ModeAuto && slices.Contains(factors, policy.FactorPasscode) &&
-		!slices.Contains(factors, policy.FactorPush) && !slices.Contains(factors, policy.FactorPhone)
+func onlyTyped(mode policy.Mode, factors []factor.Factor) bool {
+	return mode == policy.ModeAuto && slices.Contains(factors, factor.Passcode) &&
+		!slices.Contains(factors, factor.Push) && !slices.Contains(factors, factor.Phone)
 }
 
 func (t *table) delimiter(key, def string) string {

@@ -16,6 +16,8 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/canonical"
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
 )
 
 // files writes a configuration and what it refers to into a folder of its own, and returns that folder.
@@ -212,7 +214,7 @@ func TestDefaults(t *testing.T) {
 		FirstFactor:          NoFirstFactor,
 		FirstFactors:         []string{NoFirstFactor},
 		Mode:                 policy.ModeAuto,
-		Factors:              []policy.Factor{policy.FactorPush, policy.FactorPhone, policy.FactorPasscode, policy.FactorSMS},
+		Factors:              []factor.Factor{factor.Push, factor.Phone, factor.Passcode, factor.SMS},
 		Delimiter:            ",",
 		Timeout:              55 * time.Second,
 		UserIP:               []string{"Tunnel-Client-Endpoint", "Calling-Station-Id"},
@@ -228,7 +230,7 @@ func TestDefaults(t *testing.T) {
 	if c.Username.Case != canonical.CaseFold || c.Username.Unlisted != policy.UnlistedAsk {
 		t.Errorf("username: %+v", c.Username)
 	}
-	wantGuard := Guard{3, 10 * time.Minute, 10 * time.Minute, time.Second, policy.GuessLimits{WrongPasswords: 10, WrongPasscodes: 10, WrongPerSource: 50, Refill: 30 * time.Second}}
+	wantGuard := Guard{3, 10 * time.Minute, 10 * time.Minute, time.Second, guard.GuessLimits{WrongPasswords: 10, WrongPasscodes: 10, WrongPerSource: 50, Refill: 30 * time.Second}}
 	if c.Guard != wantGuard {
 		t.Errorf("guard: %+v", c.Guard)
 	}
@@ -272,7 +274,7 @@ directory = "state"
 	if got, want := p.Address[0].String()+" "+p.Address[1].String(), "203.0.113.0/24 2001:db8::1/128"; got != want {
 		t.Errorf("address %s, want %s", got, want)
 	}
-	if !slices.Equal(p.Factors, []policy.Factor{policy.FactorSMS, policy.FactorPush}) || p.Service != "gateway" {
+	if !slices.Equal(p.Factors, []factor.Factor{factor.SMS, factor.Push}) || p.Service != "gateway" {
 		t.Errorf("client: %+v", p)
 	}
 	u := c.Users[0]

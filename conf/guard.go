@@ -3,7 +3,7 @@ package conf
 import (
 	"time"
 
-	"duoradiusd/policy"
+	"duoradiusd/policy/guard"
 )
 
 // Guard holds the limits against push bombing and guessing.
@@ -13,7 +13,7 @@ type Guard struct {
 	Cooldown    time.Duration // ... for this long
 	RejectDelay time.Duration // how long an Access-Reject is held back
 
-	Guesses policy.GuessLimits // a limit of 0 is turned off
+	Guesses guard.GuessLimits // a limit of 0 is turned off
 }
 
 func readGuard(t *table) Guard {
@@ -22,7 +22,7 @@ func readGuard(t *table) Guard {
 		Window:      t.duration("window", 10*time.Minute, time.Second, 24*time.Hour),
 		Cooldown:    t.duration("cooldown", 10*time.Minute, time.Second, 24*time.Hour),
 		RejectDelay: t.duration("reject_delay", time.Second, 0, 5*time.Second),
-		Guesses: policy.GuessLimits{
+		Guesses: guard.GuessLimits{
 			WrongPasswords: t.int("wrong_passwords", 10, 0, 1000),
 			WrongPasscodes: t.int("wrong_passcodes", 10, 0, 1000),
 			WrongPerSource: t.int("wrong_per_source", 50, 0, 1_000_000),

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/netip"
 	"time"
+
+	"duoradiusd/policy/factor"
 )
 
 // ErrAbandoned is the cause of a login's context when its client no longer listens for the answer.
@@ -47,17 +49,17 @@ type Client struct {
 	// FirstFactors are the first factors of a client that has several; the name says which. FirstFactor is NoFactorForName then.
 	FirstFactors []DomainFactor
 
-	Second      SecondFactor  // the Duo application
-	Application string        // its name at Duo: what one application allowed counts at no other
-	Mode        Mode          // zero: ModeAuto
-	Factors     []Factor      // allowed; the order is auto's order of preference
-	Delimiter   string        // between password and factor in append mode; "" turns append mode off
-	Remember    time.Duration // how long an approval counts where neither user nor rule says otherwise; 0 = not at all
-	ProbeUsers  []string      // health checks: answered at once, nothing asked
-	Probe       ProbeAnswer   // zero: ProbeReject
-	ProbeSecret string        // the password of ProbeAccept
-	Failmode    Failmode      // zero: FailSecure
-	PushTimeout time.Duration // how long a login waits for the user's answer; 0 = as long as its context lets it
+	Second      SecondFactor    // the Duo application
+	Application string          // its name at Duo: what one application allowed counts at no other
+	Mode        Mode            // zero: ModeAuto
+	Factors     []factor.Factor // allowed; the order is auto's order of preference
+	Delimiter   string          // between password and factor in append mode; "" turns append mode off
+	Remember    time.Duration   // how long an approval counts where neither user nor rule says otherwise; 0 = not at all
+	ProbeUsers  []string        // health checks: answered at once, nothing asked
+	Probe       ProbeAnswer     // zero: ProbeReject
+	ProbeSecret string          // the password of ProbeAccept
+	Failmode    Failmode        // zero: FailSecure
+	PushTimeout time.Duration   // how long a login waits for the user's answer; 0 = as long as its context lets it
 
 	Pass    []AttributeID // of the attributes that the first factor knows, those for the Access-Accept...
 	PassAll bool          // ...or all but the dangerous ones
@@ -89,7 +91,7 @@ type Verdict struct {
 	EAP        string      // the EAP packet for the client; "" for none: a Reject of EAP then carries an EAP-Failure
 
 	User        string        // canonical name; "" when there is none
-	Factor      Factor        // the second factor that was used; "" for none
+	Factor      factor.Factor // the second factor that was used; "" for none
 	Txid        string        // Duo's transaction; "" for none
 	FirstFactor time.Duration // time spent in the first factor
 	Duo         time.Duration // time spent in Duo
@@ -149,3 +151,7 @@ const (
 	ReasonPanicked         Reason = "panic"                    // a fault in the program; the log has where
 	ReasonUnanswerable     Reason = "unanswerable"             // the reply does not fit into a packet, or into an EAP conversation
 )
+
+// ignoresPassword reports whether nobody looks at the password field of a fresh login: the client has checked the password,
+// and users have no way to choose a factor.
+func (c *Client) ignoresPassword() bool { return c.IgnorePassword && c.FirstFactor == nil }

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	"duoradiusd/policy/messages"
 )
 
@@ -199,7 +201,7 @@ func (l *login) answerChallenge(ctx context.Context, c *OpenChallenge) Verdict {
 	case v.Reason == ReasonCodesSent:
 		c.Options = nil
 		return l.challenge(ctx, c, l.say(messages.CodesSent)+"\n"+l.say(messages.Passcode))
-	case v.Reason == ReasonDenied && v.Factor == FactorPasscode:
+	case v.Reason == ReasonDenied && v.Factor == factor.Passcode:
 		v = l.askAgain(ctx, c, v.Reason, v.Message)
 		v.Delayed = true
 	case v.Reason == ReasonNoDevice, v.Reason == ReasonCooldown, v.Reason == ReasonPending:

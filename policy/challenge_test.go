@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	. "duoradiusd/policy"
 )
 
@@ -52,24 +54,24 @@ func TestMenu(t *testing.T) {
 	second.ID, second.Number, second.NextCode = "D9", "XXX-XXX-7777", ""
 	for _, tt := range []struct {
 		name    string
-		factors []Factor
+		factors []factor.Factor
 		devices []Device
 		want    string
 	}{
 		{"two phones and a token", allFactors, []Device{smartphone, landline, token}, menuText},
-		{"by the order of factors", []Factor{FactorSMS, FactorPasscode, FactorPhone, FactorPush}, []Device{smartphone, token},
+		{"by the order of factors", []factor.Factor{factor.SMS, factor.Passcode, factor.Phone, factor.Push}, []Device{smartphone, token},
 			"1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\n2. Phone call to XXX-XXX-4508\n" +
 				"3. Duo Push to XXX-XXX-4508\nPasscode or option (1-3):"},
-		{"push only", []Factor{FactorPush, FactorPasscode}, []Device{smartphone, second}, "1. Duo Push to XXX-XXX-4508\n" +
+		{"push only", []factor.Factor{factor.Push, factor.Passcode}, []Device{smartphone, second}, "1. Duo Push to XXX-XXX-4508\n" +
 			"2. Duo Push to XXX-XXX-7777\nPasscode or option (1-2):"},
-		{"one option", []Factor{FactorPush, FactorPasscode}, []Device{tablet}, "1. Duo Push to Tablet (iOS)\nPasscode or option (1):"},
-		{"no code starts anywhere", []Factor{FactorSMS, FactorPasscode}, []Device{second}, "1. SMS passcodes to XXX-XXX-7777\nPasscode or option (1):"},
-		{"without a name", []Factor{FactorPhone, FactorPasscode}, []Device{{ID: "D", Capabilities: []string{"phone"}}},
+		{"one option", []factor.Factor{factor.Push, factor.Passcode}, []Device{tablet}, "1. Duo Push to Tablet (iOS)\nPasscode or option (1):"},
+		{"no code starts anywhere", []factor.Factor{factor.SMS, factor.Passcode}, []Device{second}, "1. SMS passcodes to XXX-XXX-7777\nPasscode or option (1):"},
+		{"without a name", []factor.Factor{factor.Phone, factor.Passcode}, []Device{{ID: "D", Capabilities: []string{"phone"}}},
 			"1. Phone call to your phone\nPasscode or option (1):"},
 		{"a token only", allFactors, []Device{token}, "Passcode:"},
 		{"no device", allFactors, nil, "Passcode:"},
-		{"no codes", []Factor{FactorPush, FactorPhone}, []Device{smartphone}, "1. Duo Push to XXX-XXX-4508\n2. Phone call to XXX-XXX-4508\nOption (1-2):"},
-		{"no codes, one option", []Factor{FactorPush}, []Device{smartphone}, "1. Duo Push to XXX-XXX-4508\nOption (1):"},
+		{"no codes", []factor.Factor{factor.Push, factor.Phone}, []Device{smartphone}, "1. Duo Push to XXX-XXX-4508\n2. Phone call to XXX-XXX-4508\nOption (1-2):"},
+		{"no codes, one option", []factor.Factor{factor.Push}, []Device{smartphone}, "1. Duo Push to XXX-XXX-4508\nOption (1):"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inChallenge(t, func(w *world) {
@@ -140,7 +142,7 @@ func TestNothingToOffer(t *testing.T) {
 		{[]Device{token}, "reject no-device: Duo can't reach a device of yours that way from here."},
 	} {
 		inChallenge(t, func(w *world) {
-			w.client.Factors, w.duo.pre.Devices = []Factor{FactorPush}, tt.devices
+			w.client.Factors, w.duo.pre.Devices = []factor.Factor{factor.Push}, tt.devices
 			w.wants(w.login("pw"), tt.want)
 		})
 	}
@@ -213,7 +215,7 @@ func TestThreeTries(t *testing.T) {
 		w.answer(w.answer(s, "y", "challenge bad-factor: "+odd+"\n"+menuText), "z", "reject bad-factor: "+odd)
 	})
 	inChallenge(t, func(w *world) { // and what is not allowed
-		w.client.Factors = []Factor{FactorPush}
+		w.client.Factors = []factor.Factor{factor.Push}
 		v := w.login("pw")
 		w.answer(v.State, "123456", "challenge factor-not-allowed: This factor is not allowed here.\n1. Duo Push to XXX-XXX-4508\nOption (1):")
 	})
@@ -290,7 +292,7 @@ func TestStateOnce(t *testing.T) {
 func TestAnswerAddress(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.client.Remember = time.Hour
-		w.settings.Rules = []Rule{{Networks: []netip.Prefix{netip.PrefixFrom(home, 24)}, Factors: []Factor{FactorPasscode}}}
+		w.settings.Rules = []Rule{{Networks: []netip.Prefix{netip.PrefixFrom(home, 24)}, Factors: []factor.Factor{factor.Passcode}}}
 		w.load()
 		v := w.login("pw")
 		w.wants(v, "challenge challenged: Duo login for alice\nPasscode:")
@@ -411,7 +413,7 @@ func TestPushInChallenge(t *testing.T) {
 		w.wants(v, "challenge push-pending: "+elsewhere+"\n1. SMS passcodes to XXX-XXX-4508 (next code starts with 1)\nPasscode or option (1):")
 		w.wants(w.login("123456", state(v.State), from(cafe)), "accept approved passcode")
 		first.wants("accept approved push T1")
-		w.client.Factors = []Factor{FactorPush}
+		w.client.Factors = []factor.Factor{factor.Push}
 		w.answers(allows(20 * time.Second))
 		first = w.start("push", state(w.login("pw").State))
 		w.wants(w.login("pw", from(cafe)), "reject push-pending: "+elsewhere)

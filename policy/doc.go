@@ -8,7 +8,7 @@
 //	   │  identify               the canonical name, the [[user]], the identity at Duo
 //	   │  answerProbe            health checks: nobody is asked
 //	   │  applyRulesByName       rules that need no groups may deny (terms.go)
-//	   │  splitPasswordField     password, and a factor or passcode behind it (passwordfield.go)
+//	   │  splitPasswordField     password, and a factor or passcode behind it (factor/passwordfield.go)
 //	   │  checkFirstFactor       yes, no, could not ask, or asks back (firstfactor.go)
 //	   │  applyRules             the rule, now that the groups are known (terms.go)
 //	   │  acceptExempt           no second factor is needed here

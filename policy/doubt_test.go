@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"testing"
 
+	"duoradiusd/policy/factor"
+
 	. "duoradiusd/policy"
 )
 
@@ -51,7 +53,7 @@ func TestUnprovenNameGetsNobodysAttributes(t *testing.T) {
 
 // TestSpellingOfAnAlias: a rule that denies a user, or asks them for a code, holds for all spellings of all their names.
 func TestSpellingOfAnAlias(t *testing.T) {
-	for _, rule := range []Rule{{Need: NeedDeny}, {Factors: []Factor{FactorPasscode}}} {
+	for _, rule := range []Rule{{Need: NeedDeny}, {Factors: []factor.Factor{factor.Passcode}}} {
 		inRelay(t, func(w *world, u *upstream) {
 			u.scripts = func(FirstRequest) said { return yes(Account{}) }
 			w.settings.Names.StripDomain = nil
@@ -74,7 +76,7 @@ func TestUnsignedMayNotLoosen(t *testing.T) {
 	for name, rules := range map[string][]Rule{
 		"exempt":             {{Networks: office, Need: NeedExempt}},
 		"exempt elsewhere":   {{Networks: []netip.Prefix{netip.PrefixFrom(cafe, 24)}, Need: NeedDeny}, {Networks: office, Need: NeedExempt}},
-		"weaker factor":      {{Networks: office, Factors: []Factor{FactorPush}}, {Factors: []Factor{FactorPasscode}}},
+		"weaker factor":      {{Networks: office, Factors: []factor.Factor{factor.Push}}, {Factors: []factor.Factor{factor.Passcode}}},
 		"weaker mode":        {{Networks: office, Mode: ModeAuto}, {Mode: ModePasscode}},
 		"exempt before deny": {{Networks: office, Need: NeedExempt}, {Need: NeedDeny}},
 	} {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
 )
 
 // A SecondFactor's errors, told apart; wrapped by those that it returns. Any other error is an answer that could not
@@ -88,16 +91,16 @@ type AuthRequest struct {
 	User     Identity
 	Name     string // display_username
 	IP       netip.Addr
-	Factor   Factor // push, phone, sms or passcode
-	Device   string // a Device's ID or "auto"; ignored with passcode
+	Factor   factor.Factor // push, phone, sms or passcode
+	Device   string        // a Device's ID or "auto"; ignored with passcode
 	Passcode string
 	Txid     string            // of a Verified Push, from Preauth
 	Info     [][2]string       // pushinfo: what the phone shows beside the request, in this order
 	Began    string            // the txid of a push or call that an earlier run began: nothing is sent, its answer is awaited
 	Started  func(txid string) // called once when Duo has begun a transaction; may be nil
 
-	code  string     // of a Verified Push, which its user sees beside the challenge
-	guess *Admission // of a passcode, which the guard is told Duo's answer to; nil for none
+	code  string           // of a Verified Push, which its user sees beside the challenge
+	guess *guard.Admission // of a passcode, which the guard is told Duo's answer to; nil for none
 }
 
 // AuthResult is Duo's final word on an AuthRequest.

@@ -9,6 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
+
 	. "duoradiusd/policy"
 	"duoradiusd/policy/memory"
 )
@@ -29,7 +32,7 @@ func (d *lasting) Auth(ctx context.Context, r *AuthRequest) (AuthResult, error) 
 	a, ok := d.script[r.Began]
 	d.polled = append(d.polled, r.Began)
 	d.mu.Unlock()
-	if !ok || r.Passcode != "" || r.Device != "" || r.Factor == FactorPasscode || r.Name == "" {
+	if !ok || r.Passcode != "" || r.Device != "" || r.Factor == factor.Passcode || r.Name == "" {
 		d.t.Errorf("Duo is asked for the answer of what it did not begin: %+v", r)
 	}
 	if err := pause(ctx, a.after); err != nil {
@@ -67,7 +70,7 @@ func inEnduring(t *testing.T, f func(w *enduring)) {
 		e := &enduring{w, &lasting{fakeDuo: w.duo, script: make(map[string]reply)}}
 		w.client.Second, w.client.Application = e.duo, "DI1"
 		w.client.Remember = time.Hour
-		w.settings.Guard = PushLimits{Pushes: 3, Window: 10 * time.Minute, Cooldown: 10 * time.Minute}
+		w.settings.Guard = guard.PushLimits{Pushes: 3, Window: 10 * time.Minute, Cooldown: 10 * time.Minute}
 		w.load()
 		f(e)
 	})

@@ -2,22 +2,6 @@ package policy
 
 // The enumerations that the configuration uses, by the words that it uses.
 
-// Factor is a second factor.
-type Factor string
-
-const (
-	FactorPush     Factor = "push"     // a notification in Duo Mobile
-	FactorPhone    Factor = "phone"    // a phone call
-	FactorSMS      Factor = "sms"      // passcodes by text message, to be typed at the next login
-	FactorPasscode Factor = "passcode" // a code from Duo Mobile, a token, a text message or an administrator
-)
-
-// Rings reports whether a phone rings for it.
-func (f Factor) Rings() bool { return f == FactorPush || f == FactorPhone }
-
-// ReachesPhone reports whether it reaches the user's phone, so that too much of it is an attack.
-func (f Factor) ReachesPhone() bool { return f.Rings() || f == FactorSMS }
-
 // Mode says how a client's users are asked.
 type Mode string
 

@@ -3,6 +3,8 @@ package policy
 import (
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	"duoradiusd/policy/messages"
 )
 
@@ -19,7 +21,7 @@ type Explanation struct {
 	Early   bool    // it ends before the first factor is asked
 
 	Mode     Mode
-	Factors  []Factor
+	Factors  []factor.Factor
 	Failmode Failmode
 	Lifetime time.Duration // of an approval; 0: none is kept
 	Uses     int           // of it; 0: no limit

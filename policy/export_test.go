@@ -3,6 +3,8 @@ package policy
 import (
 	"context"
 	"time"
+
+	"duoradiusd/policy/factor"
 )
 
 // The tests of logins stand outside of this package, because they use policy/memory, which imports it. They see these of
@@ -18,11 +20,6 @@ const (
 
 type PanicError = panicError
 
-var (
-	ParseField = parseField
-	SplitField = splitField
-)
-
 // KeysOf returns the keys of an attempt.
 func (p *Policy) KeysOf(a Attempt) (JoinKey, ApprovalKey) {
 	l := &login{Policy: p, Attempt: a}
@@ -35,7 +32,7 @@ func (p *Policy) Remember(ctx context.Context, a Attempt) {
 	l := login{Policy: p, Attempt: a}
 	l.setName(a.User)
 	l.applyRules()
-	l.remember(ctx, FactorPush)
+	l.remember(ctx, factor.Push)
 }
 
 // AttributesOf returns what an Access-Accept of an attempt carries, after a first factor that says this of the person.

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	. "duoradiusd/policy"
 )
 
@@ -150,7 +152,7 @@ func withoutPush(devices []Device) []Device {
 
 func (f *fakeDuo) Auth(ctx context.Context, r *AuthRequest) (AuthResult, error) {
 	a, txid := f.take(*r)
-	rings := r.Factor == FactorPush || r.Factor == FactorPhone
+	rings := r.Factor == factor.Push || r.Factor == factor.Phone
 	if rings {
 		defer func() {
 			f.mu.Lock()
@@ -185,7 +187,7 @@ func (f *fakeDuo) take(r AuthRequest) (reply, string) {
 	f.identified(r.User)
 	f.check(r)
 	txid := r.Txid
-	if r.Factor == FactorPush || r.Factor == FactorPhone {
+	if r.Factor == factor.Push || r.Factor == factor.Phone {
 		if f.rings[r.User]++; f.rings[r.User] > 1 {
 			f.t.Errorf("a second push to %v while the first one rings", r.User)
 		}
@@ -215,11 +217,11 @@ func (f *fakeDuo) identified(i Identity) {
 func (f *fakeDuo) check(r AuthRequest) {
 	can := slices.ContainsFunc(f.pre.Devices, func(d Device) bool { return d.ID == r.Device && d.Can(string(r.Factor)) })
 	switch {
-	case r.Factor == FactorPasscode && (r.Passcode == "" || r.Device != "" || r.Txid != ""):
+	case r.Factor == factor.Passcode && (r.Passcode == "" || r.Device != "" || r.Txid != ""):
 		f.t.Errorf("a passcode's request: %+v", r)
-	case r.Factor != FactorPasscode && (r.Passcode != "" || !can):
+	case r.Factor != factor.Passcode && (r.Passcode != "" || !can):
 		f.t.Errorf("a request to a device that can't: %+v", r)
-	case r.Factor != FactorPush && r.Txid != "":
+	case r.Factor != factor.Push && r.Txid != "":
 		f.t.Errorf("a verified push that is none: %+v", r)
 	case r.Name == "" || len(r.Info) < 2 || r.Info[0][0] != "Service" || r.Info[1][0] != "Client":
 		f.t.Errorf("the phone would not show what it is about: %+v", r)

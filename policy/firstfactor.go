@@ -5,6 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
+
 	"duoradiusd/policy/messages"
 )
 
@@ -17,9 +20,9 @@ const (
 // Dialogue is where a login stands with a first factor that asks back.
 type Dialogue struct {
 	Method Method
-	State  string // of the AskBack that the login answers
-	Chosen Chosen // the second factor that stood beside the password
-	Rounds int    // asked back so far
+	State  string        // of the AskBack that the login answers
+	Chosen factor.Chosen // the second factor that stood beside the password
+	Rounds int           // asked back so far
 
 	Answered AnswerDigest // the first factor has said yes to this answer, and is not asked again; zero: it has not
 }
@@ -47,26 +50,26 @@ func (l *login) checkFirstFactor(ctx context.Context) *Verdict {
 	var back *AskBack
 	switch {
 	case err == nil:
-		l.settle(ctx, admission, GuessRight)
+		l.settle(ctx, admission, guard.GuessRight)
 		if !l.setAccount(account) {
 			return end(l.reject(ReasonBadName, l.say(messages.WrongPassword)))
 		}
 		return nil
 	case errors.As(err, &back):
-		l.settle(ctx, admission, GuessAskedBack)
+		l.settle(ctx, admission, guard.GuessAskedBack)
 		return end(l.relay(ctx, back))
 	case expiredAccount(err) != nil:
-		l.settle(ctx, admission, GuessRight)
+		l.settle(ctx, admission, guard.GuessRight)
 		l.oldPassword = l.password
 		if !l.setAccount(*expiredAccount(err)) {
 			return end(l.reject(ReasonBadName, l.say(messages.WrongPassword)))
 		}
 		return nil
 	case errors.Is(err, ErrRejected):
-		l.settle(ctx, admission, GuessWrong)
+		l.settle(ctx, admission, guard.GuessWrong)
 		return end(l.refuse(err))
 	}
-	l.settle(ctx, admission, GuessNotAsked)
+	l.settle(ctx, admission, guard.GuessNotAsked)
 	if errors.Is(err, ErrUnsupported) {
 		return end(l.unsupported())
 	}
@@ -104,9 +107,9 @@ func (l *login) firstRequest() FirstRequest {
 
 // admitPassword holds back a password of a person of whom too many wrong ones came. Of a dialogue the first request alone is
 // admitted.
-func (l *login) admitPassword(ctx context.Context) (Admission, *Verdict) {
+func (l *login) admitPassword(ctx context.Context) (guard.Admission, *Verdict) {
 	if l.dialogue != nil {
-		return Admission{Guess: l.guessOfPassword()}, nil
+		return guard.Admission{Guess: l.guessOfPassword()}, nil
 	}
 	return l.admit(ctx, l.guessOfPassword())
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"unicode"
 
+	"duoradiusd/policy/factor"
+
 	. "duoradiusd/policy"
 )
 
@@ -17,8 +19,8 @@ func FuzzSplitField(f *testing.F) {
 	f.Add("pw push", "")
 	f.Add("aaaaaa123456", "aaa")
 	f.Fuzz(func(t *testing.T, field, delimiter string) {
-		password, tail := SplitField(field, delimiter)
-		if tail == (Chosen{}) {
+		password, tail := factor.SplitField(field, delimiter)
+		if tail == (factor.Chosen{}) {
 			if password != field {
 				t.Fatalf("nothing Chosen, but the password is %q", password)
 			}
@@ -28,11 +30,11 @@ func FuzzSplitField(f *testing.F) {
 				t.Fatalf("split at %q", password)
 			}
 			wantTyped(t, rest, tail)
-			if again, ok := ParseField(rest); !ok || again != tail {
+			if again, ok := factor.ParseField(rest); !ok || again != tail {
 				t.Fatalf("%q alone is %+v, behind a password %+v", rest, again, tail)
 			}
 		}
-		if alone, ok := ParseField(field); ok && alone != (Chosen{}) {
+		if alone, ok := factor.ParseField(field); ok && alone != (factor.Chosen{}) {
 			wantTyped(t, field, alone)
 		} else if ok && field != "" && !strings.EqualFold(field, "auto") {
 			t.Fatalf("%q means nothing, and yet is taken", field)
@@ -41,15 +43,15 @@ func FuzzSplitField(f *testing.F) {
 }
 
 // wantTyped holds that text can't be anything but a factor, and t is that.
-func wantTyped(t *testing.T, text string, Chosen Chosen) {
+func wantTyped(t *testing.T, text string, Chosen factor.Chosen) {
 	t.Helper()
 	ascii := strings.IndexFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) < 0
 	word := strings.TrimRight(strings.ToLower(text), "123456789")
 	switch {
 	case !ascii, Chosen.DeviceID != "", Chosen.Device < 0 || Chosen.Device > 9:
-	case Chosen.Factor == FactorPasscode && Chosen.Code == text && Chosen.Device == 0 && (len(text) == 44 || len(text) >= 6 && len(text) <= 9):
+	case Chosen.Factor == factor.Passcode && Chosen.Code == text && Chosen.Device == 0 && (len(text) == 44 || len(text) >= 6 && len(text) <= 9):
 		return
-	case Chosen.Factor != FactorPasscode && Chosen.Code == "" && word == string(Chosen.Factor) && len(text)-len(word) <= 1:
+	case Chosen.Factor != factor.Passcode && Chosen.Code == "" && word == string(Chosen.Factor) && len(text)-len(word) <= 1:
 		return
 	}
 	t.Fatalf("%q is taken for %+v", text, Chosen)

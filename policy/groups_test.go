@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	. "duoradiusd/policy"
 )
 
@@ -259,7 +261,7 @@ func TestGroupsInChallenge(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.ldap.accounts = map[string]Account{"alice": {Groups: []string{"Staff"}}}
 		w.settings.Replies = []Reply{{Groups: []string{"staff"}, Attributes: given(attr(class, "staff"))}}
-		w.rules(Rule{Groups: []string{"staff"}, Factors: []Factor{FactorPush, FactorPasscode}}, Rule{Need: NeedDeny})
+		w.rules(Rule{Groups: []string{"staff"}, Factors: []factor.Factor{factor.Push, factor.Passcode}}, Rule{Need: NeedDeny})
 		const menu = "1. Duo Push to XXX-XXX-4508\nPasscode or option (1):"
 		v := w.login("pw")
 		w.wants(v, "challenge challenged: Duo login for alice\n"+menu)
@@ -284,7 +286,7 @@ func TestGroupsReloadInChallenge(t *testing.T) {
 		"denied by group": {[]Rule{{Groups: []string{"staff"}, Need: NeedDeny}}, deniedNow},
 		"denied":          {[]Rule{{Need: NeedDeny}}, deniedNow},
 		"denied behind":   {[]Rule{{Groups: []string{"nobody"}}, {Need: NeedDeny}}, deniedNow},
-		"factors":         {[]Rule{{Groups: []string{"staff"}, Factors: []Factor{FactorPush}}}, "challenge factor-not-allowed: This factor is not allowed here.\n" + menuText},
+		"factors":         {[]Rule{{Groups: []string{"staff"}, Factors: []factor.Factor{factor.Push}}}, "challenge factor-not-allowed: This factor is not allowed here.\n" + menuText},
 		"another group":   {[]Rule{{Groups: []string{"nobody"}, Need: NeedDeny}}, "accept approved passcode"},
 	} {
 		t.Run(name, func(t *testing.T) {

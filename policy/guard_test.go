@@ -6,6 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
+
 	. "duoradiusd/policy"
 )
 
@@ -15,7 +18,7 @@ const cooling = "reject cooldown: Too many requests to your phone went without a
 func inGuarded(t *testing.T, f func(w *world)) {
 	t.Helper()
 	inWorld(t, func(w *world) {
-		w.settings.Guard = PushLimits{Pushes: 3, Window: 10 * time.Minute, Cooldown: 10 * time.Minute}
+		w.settings.Guard = guard.PushLimits{Pushes: 3, Window: 10 * time.Minute, Cooldown: 10 * time.Minute}
 		w.load()
 		f(w)
 	})
@@ -110,7 +113,7 @@ func TestWindow(t *testing.T) {
 		w.rung(allows(0), ReasonApproved)
 	})
 	inWorld(t, func(w *world) { // what led to a cooldown leads to no second one
-		w.settings.Guard = PushLimits{Pushes: 3, Window: time.Hour, Cooldown: time.Minute}
+		w.settings.Guard = guard.PushLimits{Pushes: 3, Window: time.Hour, Cooldown: time.Minute}
 		w.load()
 		for range 3 {
 			w.rung(denied, ReasonDenied)
@@ -120,7 +123,7 @@ func TestWindow(t *testing.T) {
 			time.Sleep(time.Minute)
 		}
 	})
-	for _, off := range []PushLimits{{}, {Pushes: 3, Window: time.Hour}, {Window: time.Hour, Cooldown: time.Hour}} {
+	for _, off := range []guard.PushLimits{{}, {Pushes: 3, Window: time.Hour}, {Window: time.Hour, Cooldown: time.Hour}} {
 		inWorld(t, func(w *world) {
 			w.settings.Guard = off
 			w.load()
@@ -228,7 +231,7 @@ func TestCooldownInChallenge(t *testing.T) {
 			}
 			w.answers(allows(0))
 			w.wants(w.login("123456", state(v.State)), "accept approved passcode")
-			w.client.Factors = []Factor{FactorPush}
+			w.client.Factors = []factor.Factor{factor.Push}
 			w.wants(w.login("pw"), "reject cooldown: Too many requests to your phone went without a yes.")
 		})
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/guard"
+
 	. "duoradiusd/policy"
 	"duoradiusd/policy/canonical"
 )
@@ -124,7 +126,7 @@ func TestWrongPasscodes(t *testing.T) {
 func TestGuessLimitsOff(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.duo.scripts = func(r AuthRequest) reply { return denies("deny", "", 0) }
-		w.settings.Guesses = GuessLimits{Refill: wrongRefill}
+		w.settings.Guesses = guard.GuessLimits{Refill: wrongRefill}
 		w.load()
 		begun := time.Now()
 		for n := range 3 * wrongPerAddress {
@@ -135,7 +137,7 @@ func TestGuessLimitsOff(t *testing.T) {
 		if took := time.Since(begun); took != 0 {
 			t.Errorf("they waited %v", took)
 		}
-		w.settings.Guesses = GuessLimits{WrongPasswords: 2, Refill: time.Minute}
+		w.settings.Guesses = guard.GuessLimits{WrongPasswords: 2, Refill: time.Minute}
 		w.load()
 		w.wantReason(w.wrongs(2), ReasonBadPassword)
 		w.wants(w.login("pw"), "reject throttled: Too many wrong passwords. Try again in 60 seconds.")
@@ -154,7 +156,7 @@ func TestCredits(t *testing.T) {
 		w.load()
 		source := func() (n int) {
 			for _, c := range w.counts() {
-				if c.Limit == LimitPerSource {
+				if c.Limit == guard.LimitPerSource {
 					n = c.Count
 				}
 			}
@@ -178,7 +180,7 @@ func TestCredits(t *testing.T) {
 	})
 }
 
-func (w *world) counts() []GuardCount {
+func (w *world) counts() []guard.Count {
 	w.Helper()
 	list, err := w.process.Guard.List(w.Context(), w.settings.Guesses)
 	if err != nil {
@@ -191,18 +193,18 @@ func (w *world) counts() []GuardCount {
 func TestGuardClear(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.duo.scripts = func(r AuthRequest) reply { return denies("deny", "", 0) }
-		w.settings.Guard = PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}
+		w.settings.Guard = guard.PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}
 		w.load()
 		w.wantReason(w.login("pw", as("bob")).Reason, ReasonDenied)
 		w.wrongs(11)
 		w.wrongs(50, as("carol"), from(cafe))
 		until := time.Now().Add(wrongRefill)
-		want := []GuardCount{
-			{"wrong_passwords", "alice", "", 10, until},
-			{"wrong_passwords", "carol", "", 10, until},
-			{"wrong_per_source", "", "198.51.100.7", 10, time.Time{}},
-			{"wrong_per_source", "", "203.0.113.9", 10, time.Time{}},
-			{"pushes", "bob", "", 0, time.Now().Add(time.Hour)},
+		want := []guard.Count{
+			{Limit: "wrong_passwords", Person: "alice", Source: "", Count: 10, HeldUntil: until},
+			{Limit: "wrong_passwords", Person: "carol", Source: "", Count: 10, HeldUntil: until},
+			{Limit: "wrong_per_source", Person: "", Source: "198.51.100.7", Count: 10, HeldUntil: time.Time{}},
+			{Limit: "wrong_per_source", Person: "", Source: "203.0.113.9", Count: 10, HeldUntil: time.Time{}},
+			{Limit: "pushes", Person: "bob", Source: "", Count: 0, HeldUntil: time.Now().Add(time.Hour)},
 		}
 		if got := w.counts(); !slices.Equal(got, want) {
 			t.Errorf("\n got %+v\nwant %+v", got, want)

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/guard"
+
 	. "duoradiusd/policy"
 	"duoradiusd/policy/memory"
 )
@@ -79,7 +81,7 @@ func (p *process) use(stores Stores) {
 }
 
 // restore takes up what was saved, and asks for the answers of what is live.
-func (p *process) restore(r io.Reader, second func(application string) SecondFactor, limits PushLimits) error {
+func (p *process) restore(r io.Reader, second func(application string) SecondFactor, limits guard.PushLimits) error {
 	live, err := p.Restore(r, nil, func(t Transaction) bool { return CanResume(t, second(t.Application)) }, limits)
 	p.use(p.Memory.Stores())
 	for _, t := range live {

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"time"
 
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
+
 	"duoradiusd/policy/canonical"
 )
 
@@ -53,7 +56,7 @@ type Transaction struct {
 	Phone       Phone // that it may reach
 	Application string
 	Name        string // the user's canonical name
-	Factor      Factor
+	Factor      factor.Factor
 	Code        string     // of a Verified Push, for the phone
 	Txid        string     // "" until Duo has named it
 	Signed      bool       // the request of the login that began it was signed
@@ -258,7 +261,7 @@ func (l *login) begin(ctx context.Context, r *AuthRequest) (Transaction, Claim, 
 		LoginBegan: l.began,
 	})
 	if r.guess != nil && (err != nil || claim != ClaimOwned) {
-		l.settle(ctx, *r.guess, GuessNotAsked)
+		l.settle(ctx, *r.guess, guard.GuessNotAsked)
 	}
 	if err != nil {
 		l.facts.Factor = r.Factor

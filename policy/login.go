@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	"duoradiusd/policy/canonical"
 	"duoradiusd/policy/messages"
 )
@@ -77,15 +79,15 @@ type login struct {
 
 	id        string // see Trace
 	began     time.Time
-	user      *User     // nil: no [[user]] names this one
-	terms     terms     // what the rules come to
-	typedName string    // canonical name of User-Name
-	name      string    // canonical name of who it is: the same, except inside an EAP tunnel
-	fold      string    // of name, once person was asked for it
-	duo       Identity  // whom Duo is asked about
-	password  string    // for the first factor
-	chosen    Chosen    // the second factor that the user typed
-	dialogue  *Dialogue // with the first factor; nil: it is asked for the first time
+	user      *User         // nil: no [[user]] names this one
+	terms     terms         // what the rules come to
+	typedName string        // canonical name of User-Name
+	name      string        // canonical name of who it is: the same, except inside an EAP tunnel
+	fold      string        // of name, once person was asked for it
+	duo       Identity      // whom Duo is asked about
+	password  string        // for the first factor
+	chosen    factor.Chosen // the second factor that the user typed
+	dialogue  *Dialogue     // with the first factor; nil: it is asked for the first time
 	account   Account
 	groups    membership // of account
 	proof     Proof      // of name
@@ -260,16 +262,16 @@ func (l *login) isProbe() bool {
 // first factor it may hold anything: only who needs a second factor is told so.
 func (l *login) splitPasswordField() *Verdict {
 	if l.Client.ignoresPassword() {
-		l.password, l.chosen = "", Chosen{}
+		l.password, l.chosen = "", factor.Chosen{}
 		return nil
 	}
 	if l.Client.FirstFactor == nil {
-		chosen, ok := parseField(l.Password)
+		chosen, ok := factor.ParseField(l.Password)
 		chosen.Bad = !ok
 		l.password, l.chosen = "", chosen
 		return nil
 	}
-	l.password, l.chosen = splitField(l.Password, l.Client.Delimiter)
+	l.password, l.chosen = factor.SplitField(l.Password, l.Client.Delimiter)
 	l.facts.Tail = l.chosen.Factor
 	return nil
 }
@@ -306,7 +308,7 @@ func (l *login) useApproval(ctx context.Context) *Verdict {
 	return end(l.accept(acceptRemembered))
 }
 
-func (l *login) remember(ctx context.Context, factor Factor) {
+func (l *login) remember(ctx context.Context, factor factor.Factor) {
 	if !l.rememberable() {
 		return
 	}
@@ -319,8 +321,8 @@ func (l *login) remember(ctx context.Context, factor Factor) {
 func (l *login) checkChosenFactor() *Verdict {
 	f := l.chosen.Factor
 	switch {
-	case l.mode() == ModePasscode && f != FactorPasscode && f != FactorSMS,
-		f == "" && l.mode() != ModeChallenge && !slices.ContainsFunc(l.factors(), Factor.Rings):
+	case l.mode() == ModePasscode && f != factor.Passcode && f != factor.SMS,
+		f == "" && l.mode() != ModeChallenge && !slices.ContainsFunc(l.factors(), factor.Factor.Rings):
 		return end(l.reject(ReasonNeedsPasscode, l.sayAppend()))
 	case f != "" && !l.allowed(f):
 		return end(l.reject(ReasonNotAllowed, l.say(messages.NotAllowed)))

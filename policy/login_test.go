@@ -7,6 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"duoradiusd/policy/guard"
+
 	. "duoradiusd/policy"
 )
 
@@ -148,7 +150,7 @@ func TestPanics(t *testing.T) {
 // TestClose ends what is live, at once and with a reject; nothing begins any more.
 func TestClose(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.settings.Guard = PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}
+		w.settings.Guard = guard.PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}
 		w.load()
 		w.answers(never, never)
 		alice, bob := w.start("pw"), w.start("pw", as("bob"))

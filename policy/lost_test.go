@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	. "duoradiusd/policy"
 )
 
@@ -196,7 +198,7 @@ func TestMaxTransactions(t *testing.T) {
 			live = live[:last]
 		}
 		for len(live) < n {
-			t, claim, err := w.process.Transactions.Claim(w.Context(), NewTransaction{Transaction: Transaction{Factor: FactorPasscode}})
+			t, claim, err := w.process.Transactions.Claim(w.Context(), NewTransaction{Transaction: Transaction{Factor: factor.Passcode}})
 			if claim != ClaimOwned || err != nil {
 				w.Fatal(claim, err)
 			}

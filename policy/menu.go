@@ -5,21 +5,23 @@ import (
 	"fmt"
 	"strings"
 
+	"duoradiusd/policy/factor"
+
 	"duoradiusd/policy/messages"
 )
 
 // Option is one line of a challenge's menu.
 type Option struct {
-	Factor Factor
+	Factor factor.Factor
 	Device Device
 }
 
 const maxOptions = 9 // so that an option is one digit
 
 // optionsOf lists what a user can choose, by the order of factors.
-func optionsOf(factors []Factor, devices []Device) (list []Option) {
+func optionsOf(factors []factor.Factor, devices []Device) (list []Option) {
 	for _, f := range factors {
-		if f == FactorPasscode {
+		if f == factor.Passcode {
 			continue
 		}
 		for _, d := range devices {
@@ -51,7 +53,7 @@ func (l *login) lines(options []Option, label func(Option) string) string {
 		fmt.Fprintf(&b, "%d. %s\n", i+1, label(o))
 	}
 	choose, numbers := messages.Choose, "1"
-	if l.allowed(FactorPasscode) {
+	if l.allowed(factor.Passcode) {
 		choose = messages.ChooseOrPasscode
 	}
 	if len(options) > 1 {
@@ -67,7 +69,7 @@ func (l *login) shortOption(o Option) string {
 	if o.Device.Number != "" && len(where) > 4 {
 		where = where[len(where)-4:]
 	}
-	ids := map[Factor]messages.ID{FactorPush: messages.OptionPushShort, FactorPhone: messages.OptionCallShort, FactorSMS: messages.OptionSMSShort}
+	ids := map[factor.Factor]messages.ID{factor.Push: messages.OptionPushShort, factor.Phone: messages.OptionCallShort, factor.SMS: messages.OptionSMSShort}
 	return l.say(ids[o.Factor], "device", string(where[:min(len(where), 12)]))
 }
 
@@ -75,9 +77,9 @@ func (l *login) shortOption(o Option) string {
 func (l *login) option(o Option) string {
 	where := orElse(o.Device.Number, orElse(o.Device.Name, l.say(messages.YourPhone)))
 	switch o.Factor {
-	case FactorPush:
+	case factor.Push:
 		return l.say(messages.OptionPush, "device", where)
-	case FactorPhone:
+	case factor.Phone:
 		return l.say(messages.OptionCall, "device", where)
 	}
 	if o.Device.NextCode != "" {
@@ -87,14 +89,14 @@ func (l *login) option(o Option) string {
 }
 
 // chosen reads the answer to a challenge: the number of an option, a factor word, or a passcode.
-func (c *OpenChallenge) chosen(answer string) (Chosen, bool) {
+func (c *OpenChallenge) chosen(answer string) (factor.Chosen, bool) {
 	if len(answer) == 1 && answer[0] >= '1' && answer[0] <= '9' {
 		n := int(answer[0] - '0')
 		if n > len(c.Options) {
-			return Chosen{}, false
+			return factor.Chosen{}, false
 		}
 		o := c.Options[n-1]
-		return Chosen{Factor: o.Factor, DeviceID: o.Device.ID}, true
+		return factor.Chosen{Factor: o.Factor, DeviceID: o.Device.ID}, true
 	}
-	return parseField(answer)
+	return factor.ParseField(answer)
 }

@@ -3,6 +3,9 @@ package policy
 import (
 	"strings"
 
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
+
 	"duoradiusd/policy/messages"
 )
 
@@ -11,12 +14,12 @@ func (l *login) say(id messages.ID, pairs ...string) string {
 	return l.settings.Messages.Say(id, pairs...)
 }
 
-// message tells the user why the phone does not ring.
-func (h Hold) message() messages.ID {
+// holdMessage tells the user why the phone does not ring.
+func holdMessage(h guard.Hold) messages.ID {
 	switch h {
-	case HoldByDuo:
+	case guard.HoldByDuo:
 		return messages.HoldByDuo
-	case HoldTooQuick:
+	case guard.HoldTooQuick:
 		return messages.HoldTooQuick
 	}
 	return messages.HoldUnanswered
@@ -65,7 +68,7 @@ func (l *login) sayDelimiter() string {
 
 // orPasscode points to a passcode as the way out, where it is one.
 func (l *login) orPasscode(say string) string {
-	if !l.allowed(FactorPasscode) || l.Client.ignoresPassword() && l.State == "" {
+	if !l.allowed(factor.Passcode) || l.Client.ignoresPassword() && l.State == "" {
 		return say
 	}
 	return say + " " + l.sayAppend()
@@ -80,7 +83,7 @@ func (l *login) sayNoDevice(devices []Device) string {
 
 // sayAnswer asks to answer a push, by typing code on the phone where there is one.
 func (l *login) sayAnswer(code string) string {
-	switch passcode := l.allowed(FactorPasscode); {
+	switch passcode := l.allowed(factor.Passcode); {
 	case code != "" && passcode:
 		return l.say(messages.AnswerPushByCodeOrPasscode, "code", code)
 	case code != "":

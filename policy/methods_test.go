@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	. "duoradiusd/policy"
 )
 
@@ -67,7 +69,7 @@ func TestModes(t *testing.T) {
 	const push, needs = "accept approved push T1", "reject passcode-needed: " + typeIt
 	for _, tt := range []struct {
 		client, rule Mode
-		factors      []Factor
+		factors      []factor.Factor
 		want         string
 	}{
 		{"", "", nil, push},
@@ -78,8 +80,8 @@ func TestModes(t *testing.T) {
 		{"", ModePasscode, nil, needs},
 		{ModePasscode, ModeChallenge, nil, push},
 		{ModeChallenge, ModePasscode, nil, needs},
-		{ModeChallenge, "", []Factor{FactorPasscode, FactorSMS}, needs},
-		{ModeChallenge, "", []Factor{FactorPasscode, FactorPhone}, "accept approved phone T1"},
+		{ModeChallenge, "", []factor.Factor{factor.Passcode, factor.SMS}, needs},
+		{ModeChallenge, "", []factor.Factor{factor.Passcode, factor.Phone}, "accept approved phone T1"},
 	} {
 		for _, m := range noPassword {
 			inRelay(t, func(w *world, u *upstream) {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/guard"
+
 	. "duoradiusd/policy"
 )
 
@@ -47,7 +49,7 @@ func TestHeldPushes(t *testing.T) {
 		{"not at once", denies("deny", "Login request denied.", time.Second), "reject denied push T1: Login request denied.", ""},
 		{"a new word", denies("sunspots", "Login request denied.", 0), "reject denied push T1: Login request denied.", ""},
 	} {
-		for _, guard := range []PushLimits{{}, {Pushes: 3, Window: time.Hour, Cooldown: time.Hour}} {
+		for _, guard := range []guard.PushLimits{{}, {Pushes: 3, Window: time.Hour, Cooldown: time.Hour}} {
 			t.Run(tt.name, func(t *testing.T) {
 				inWorld(t, func(w *world) {
 					w.settings.Guard = guard
@@ -78,7 +80,7 @@ func TestHeldPushes(t *testing.T) {
 // TestHoldNeverShortens: what [guard] keeps silent for an hour stays so.
 func TestHoldNeverShortens(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.settings.Guard = PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}
+		w.settings.Guard = guard.PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}
 		w.load()
 		w.rung(denies("frequent_attempts", "", 0), ReasonDeniedByDuo)
 		time.Sleep(2 * time.Minute)

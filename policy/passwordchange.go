@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
+
 	"duoradiusd/policy/messages"
 )
 
@@ -35,7 +38,7 @@ type PasswordChanger interface {
 
 // NewPassword is where a login stands that changes its user's password: Duo has allowed it.
 type NewPassword struct {
-	Factor Factor // that Duo allowed
+	Factor factor.Factor // that Duo allowed
 	Txid   string
 	Wrong  int  // passwords that differed or that the directory did not accept
 	Again  bool // the password has been typed once, and is asked for again
@@ -114,18 +117,18 @@ func (l *login) changePassword(ctx context.Context, c *OpenChallenge) Verdict {
 	var no *Refusal
 	switch {
 	case err == nil:
-		l.settle(ctx, admission, GuessRight)
+		l.settle(ctx, admission, guard.GuessRight)
 		l.account.Expired = nil
 		return l.acceptAllowed(ctx, acceptApproved, c.NewPassword.Factor)
 	case errors.As(err, &no):
-		l.settle(ctx, admission, GuessWrong)
+		l.settle(ctx, admission, guard.GuessWrong)
 		l.facts.Err = no
 		return l.askNewPasswordAgain(ctx, c, orElse(no.Message, l.say(messages.PasswordRefused)))
 	case errors.Is(err, ErrRejected): // the old password counts no more
-		l.settle(ctx, admission, GuessWrong)
+		l.settle(ctx, admission, guard.GuessWrong)
 		return l.refuse(err)
 	}
-	l.settle(ctx, admission, GuessNotAsked)
+	l.settle(ctx, admission, guard.GuessNotAsked)
 	if v := l.noLongerWaited(ctx); v != nil {
 		return *v
 	}

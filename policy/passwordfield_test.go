@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
+
 	. "duoradiusd/policy"
 )
 
@@ -13,76 +16,76 @@ const otp = "cccccckdvvulgjvtkjdhtlrbjjctggdihuevikehtlil" // 44 letters of a Yu
 func TestSplitField(t *testing.T) {
 	for _, tt := range []struct {
 		field, password string
-		want            Chosen
+		want            factor.Chosen
 	}{
-		{"pw,push", "pw", Chosen{Factor: FactorPush}},
-		{"pw,PUSH", "pw", Chosen{Factor: FactorPush}},
-		{"pw,Push2", "pw", Chosen{Factor: FactorPush, Device: 2}},
-		{"pw,phone", "pw", Chosen{Factor: FactorPhone}},
-		{"pw,phone3", "pw", Chosen{Factor: FactorPhone, Device: 3}},
-		{"pw,sms", "pw", Chosen{Factor: FactorSMS}},
-		{"pw,sms9", "pw", Chosen{Factor: FactorSMS, Device: 9}},
-		{"pw,push1", "pw", Chosen{Factor: FactorPush, Device: 1}},
-		{"pw,123456", "pw", Chosen{Factor: FactorPasscode, Code: "123456"}},
-		{"pw,1234567", "pw", Chosen{Factor: FactorPasscode, Code: "1234567"}},
-		{"pw,00345678", "pw", Chosen{Factor: FactorPasscode, Code: "00345678"}},
-		{"pw," + otp, "pw", Chosen{Factor: FactorPasscode, Code: otp}},
-		{"pw," + strings.ToUpper(otp), "pw", Chosen{Factor: FactorPasscode, Code: strings.ToUpper(otp)}},
-		{"p,w,123456", "p,w", Chosen{Factor: FactorPasscode, Code: "123456"}},
-		{"push,push,push", "push,push", Chosen{Factor: FactorPush}},
-		{"pw,,push", "pw,", Chosen{Factor: FactorPush}},
-		{"123456,654321", "123456", Chosen{Factor: FactorPasscode, Code: "654321"}},
-		{",push", "", Chosen{Factor: FactorPush}},
+		{"pw,push", "pw", factor.Chosen{Factor: factor.Push}},
+		{"pw,PUSH", "pw", factor.Chosen{Factor: factor.Push}},
+		{"pw,Push2", "pw", factor.Chosen{Factor: factor.Push, Device: 2}},
+		{"pw,phone", "pw", factor.Chosen{Factor: factor.Phone}},
+		{"pw,phone3", "pw", factor.Chosen{Factor: factor.Phone, Device: 3}},
+		{"pw,sms", "pw", factor.Chosen{Factor: factor.SMS}},
+		{"pw,sms9", "pw", factor.Chosen{Factor: factor.SMS, Device: 9}},
+		{"pw,push1", "pw", factor.Chosen{Factor: factor.Push, Device: 1}},
+		{"pw,123456", "pw", factor.Chosen{Factor: factor.Passcode, Code: "123456"}},
+		{"pw,1234567", "pw", factor.Chosen{Factor: factor.Passcode, Code: "1234567"}},
+		{"pw,00345678", "pw", factor.Chosen{Factor: factor.Passcode, Code: "00345678"}},
+		{"pw," + otp, "pw", factor.Chosen{Factor: factor.Passcode, Code: otp}},
+		{"pw," + strings.ToUpper(otp), "pw", factor.Chosen{Factor: factor.Passcode, Code: strings.ToUpper(otp)}},
+		{"p,w,123456", "p,w", factor.Chosen{Factor: factor.Passcode, Code: "123456"}},
+		{"push,push,push", "push,push", factor.Chosen{Factor: factor.Push}},
+		{"pw,,push", "pw,", factor.Chosen{Factor: factor.Push}},
+		{"123456,654321", "123456", factor.Chosen{Factor: factor.Passcode, Code: "654321"}},
+		{",push", "", factor.Chosen{Factor: factor.Push}},
 
-		{"", "", Chosen{}},
-		{",", ",", Chosen{}},
-		{"pw", "pw", Chosen{}},
-		{"push", "push", Chosen{}},
-		{"123456", "123456", Chosen{}},
-		{"pw,", "pw,", Chosen{}},
-		{"pw,push,", "pw,push,", Chosen{}},
-		{"p,w", "p,w", Chosen{}},
-		{"pw,12345", "pw,12345", Chosen{}},
-		{"pw,123456789", "pw", Chosen{Factor: FactorPasscode, Code: "123456789"}}, // a bypass code
-		{"pw,123 456", "pw", Chosen{Factor: FactorPasscode, Code: "123456"}},
-		{"pw, 123 456 789  ", "pw", Chosen{Factor: FactorPasscode, Code: "123456789"}},
-		{"pw,1 2345 6", "pw", Chosen{Factor: FactorPasscode, Code: "123456"}},
-		{"pw, push", "pw", Chosen{Factor: FactorPush}},
-		{"pw,push ", "pw", Chosen{Factor: FactorPush}},
-		{"pw, phone2   ", "pw", Chosen{Factor: FactorPhone, Device: 2}},
-		{"pw, " + otp + " ", "pw", Chosen{Factor: FactorPasscode, Code: otp}},
-		{"pw ,push", "pw ", Chosen{Factor: FactorPush}}, // a blank before it is the password's
-		{" pw,push", " pw", Chosen{Factor: FactorPush}},
-		{"pw,  push", "pw,  push", Chosen{}},
-		{"pw,  123456", "pw,  123456", Chosen{}},
-		{"pw,123  456", "pw,123  456", Chosen{}},
-		{"pw,12 34 56 78", "pw,12 34 56 78", Chosen{}},
-		{"pw,12 345", "pw,12 345", Chosen{}},
-		{"pw,123 456 7890", "pw,123 456 7890", Chosen{}},
-		{"pw,1234567890", "pw,1234567890", Chosen{}},
-		{"pw,123 abc", "pw,123 abc", Chosen{}},
-		{"pw,123\t456", "pw,123\t456", Chosen{}},
-		{"pw,123\u00a0456", "pw,123\u00a0456", Chosen{}}, // a no-break space
-		{"pw,\tpush", "pw,\tpush", Chosen{}},
-		{"pw ", "pw ", Chosen{}},
-		{"pw, ", "pw, ", Chosen{}},
-		{"pw,12345a", "pw,12345a", Chosen{}},
-		{"pw,push0", "pw,push0", Chosen{}},
-		{"pw,push10", "pw,push10", Chosen{}},
-		{"pw,push01", "pw,push01", Chosen{}},
-		{"pw,push 2", "pw,push 2", Chosen{}},
-		{"pw,auto", "pw,auto", Chosen{}},
-		{"pw,passcode", "pw,passcode", Chosen{}},
-		{"pw,call", "pw,call", Chosen{}},
-		{"pw,2", "pw,2", Chosen{}},
-		{"pw,pu\u017fh", "pw,pu\u017fh", Chosen{}}, // the long s
-		{"pw," + otp[:43], "pw," + otp[:43], Chosen{}},
-		{"pw," + otp + "c", "pw," + otp + "c", Chosen{}},
-		{"pw," + otp[:43] + "a", "pw," + otp[:43] + "a", Chosen{}},
-		{"pw,\u212a" + otp[:41], "pw,\u212a" + otp[:41], Chosen{}}, // the Kelvin sign is no k
-		{"pw,١٢٣٤٥٦", "pw,١٢٣٤٥٦", Chosen{}},                       // nor these the digits
+		{"", "", factor.Chosen{}},
+		{",", ",", factor.Chosen{}},
+		{"pw", "pw", factor.Chosen{}},
+		{"push", "push", factor.Chosen{}},
+		{"123456", "123456", factor.Chosen{}},
+		{"pw,", "pw,", factor.Chosen{}},
+		{"pw,push,", "pw,push,", factor.Chosen{}},
+		{"p,w", "p,w", factor.Chosen{}},
+		{"pw,12345", "pw,12345", factor.Chosen{}},
+		{"pw,123456789", "pw", factor.Chosen{Factor: factor.Passcode, Code: "123456789"}}, // a bypass code
+		{"pw,123 456", "pw", factor.Chosen{Factor: factor.Passcode, Code: "123456"}},
+		{"pw, 123 456 789  ", "pw", factor.Chosen{Factor: factor.Passcode, Code: "123456789"}},
+		{"pw,1 2345 6", "pw", factor.Chosen{Factor: factor.Passcode, Code: "123456"}},
+		{"pw, push", "pw", factor.Chosen{Factor: factor.Push}},
+		{"pw,push ", "pw", factor.Chosen{Factor: factor.Push}},
+		{"pw, phone2   ", "pw", factor.Chosen{Factor: factor.Phone, Device: 2}},
+		{"pw, " + otp + " ", "pw", factor.Chosen{Factor: factor.Passcode, Code: otp}},
+		{"pw ,push", "pw ", factor.Chosen{Factor: factor.Push}}, // a blank before it is the password's
+		{" pw,push", " pw", factor.Chosen{Factor: factor.Push}},
+		{"pw,  push", "pw,  push", factor.Chosen{}},
+		{"pw,  123456", "pw,  123456", factor.Chosen{}},
+		{"pw,123  456", "pw,123  456", factor.Chosen{}},
+		{"pw,12 34 56 78", "pw,12 34 56 78", factor.Chosen{}},
+		{"pw,12 345", "pw,12 345", factor.Chosen{}},
+		{"pw,123 456 7890", "pw,123 456 7890", factor.Chosen{}},
+		{"pw,1234567890", "pw,1234567890", factor.Chosen{}},
+		{"pw,123 abc", "pw,123 abc", factor.Chosen{}},
+		{"pw,123\t456", "pw,123\t456", factor.Chosen{}},
+		{"pw,123\u00a0456", "pw,123\u00a0456", factor.Chosen{}}, // a no-break space
+		{"pw,\tpush", "pw,\tpush", factor.Chosen{}},
+		{"pw ", "pw ", factor.Chosen{}},
+		{"pw, ", "pw, ", factor.Chosen{}},
+		{"pw,12345a", "pw,12345a", factor.Chosen{}},
+		{"pw,push0", "pw,push0", factor.Chosen{}},
+		{"pw,push10", "pw,push10", factor.Chosen{}},
+		{"pw,push01", "pw,push01", factor.Chosen{}},
+		{"pw,push 2", "pw,push 2", factor.Chosen{}},
+		{"pw,auto", "pw,auto", factor.Chosen{}},
+		{"pw,passcode", "pw,passcode", factor.Chosen{}},
+		{"pw,call", "pw,call", factor.Chosen{}},
+		{"pw,2", "pw,2", factor.Chosen{}},
+		{"pw,pu\u017fh", "pw,pu\u017fh", factor.Chosen{}}, // the long s
+		{"pw," + otp[:43], "pw," + otp[:43], factor.Chosen{}},
+		{"pw," + otp + "c", "pw," + otp + "c", factor.Chosen{}},
+		{"pw," + otp[:43] + "a", "pw," + otp[:43] + "a", factor.Chosen{}},
+		{"pw,\u212a" + otp[:41], "pw,\u212a" + otp[:41], factor.Chosen{}}, // the Kelvin sign is no k
+		{"pw,١٢٣٤٥٦", "pw,١٢٣٤٥٦", factor.Chosen{}},                       // nor these the digits
 	} {
-		password, got := SplitField(tt.field, ",")
+		password, got := factor.SplitField(tt.field, ",")
 		if password != tt.password || got != tt.want {
 			t.Errorf("SplitField(%q): got %q and %+v, want %q and %+v", tt.field, password, got, tt.password, tt.want)
 		}
@@ -102,7 +105,7 @@ func TestSplitFieldDelimiters(t *testing.T) {
 		{"€", "p€w€123456", "p€w", "123456"},
 		{"123456", "pw123456654321", "pw", "654321"},
 	} {
-		password, got := SplitField(tt.field, tt.delimiter)
+		password, got := factor.SplitField(tt.field, tt.delimiter)
 		if password != tt.password || got.Code != tt.code {
 			t.Errorf("SplitField(%q, %q): got %q and %+v", tt.field, tt.delimiter, password, got)
 		}
@@ -112,32 +115,32 @@ func TestSplitFieldDelimiters(t *testing.T) {
 func TestParseField(t *testing.T) {
 	for _, tt := range []struct {
 		field string
-		want  Chosen
+		want  factor.Chosen
 		ok    bool
 	}{
-		{"", Chosen{}, true},
-		{"auto", Chosen{}, true},
-		{"AUTO", Chosen{}, true},
-		{"push", Chosen{Factor: FactorPush}, true},
-		{"Phone2", Chosen{Factor: FactorPhone, Device: 2}, true},
-		{"sms", Chosen{Factor: FactorSMS}, true},
-		{"123456", Chosen{Factor: FactorPasscode, Code: "123456"}, true},
-		{"123456789", Chosen{Factor: FactorPasscode, Code: "123456789"}, true}, // a bypass code
-		{otp, Chosen{Factor: FactorPasscode, Code: otp}, true},
-		{"12345", Chosen{}, false},
-		{"1234567890", Chosen{}, false},
-		{"passcode", Chosen{}, false},
-		{"auto1", Chosen{}, false},
-		{"push0", Chosen{}, false},
-		{"2", Chosen{}, false},
-		{"pw,push", Chosen{}, false},
-		{"hunter2", Chosen{}, false},
-		{" ", Chosen{}, true},
-		{"123 456", Chosen{Factor: FactorPasscode, Code: "123456"}, true},
-		{" push ", Chosen{Factor: FactorPush}, true},
-		{"12 34 56 78", Chosen{}, false},
+		{"", factor.Chosen{}, true},
+		{"auto", factor.Chosen{}, true},
+		{"AUTO", factor.Chosen{}, true},
+		{"push", factor.Chosen{Factor: factor.Push}, true},
+		{"Phone2", factor.Chosen{Factor: factor.Phone, Device: 2}, true},
+		{"sms", factor.Chosen{Factor: factor.SMS}, true},
+		{"123456", factor.Chosen{Factor: factor.Passcode, Code: "123456"}, true},
+		{"123456789", factor.Chosen{Factor: factor.Passcode, Code: "123456789"}, true}, // a bypass code
+		{otp, factor.Chosen{Factor: factor.Passcode, Code: otp}, true},
+		{"12345", factor.Chosen{}, false},
+		{"1234567890", factor.Chosen{}, false},
+		{"passcode", factor.Chosen{}, false},
+		{"auto1", factor.Chosen{}, false},
+		{"push0", factor.Chosen{}, false},
+		{"2", factor.Chosen{}, false},
+		{"pw,push", factor.Chosen{}, false},
+		{"hunter2", factor.Chosen{}, false},
+		{" ", factor.Chosen{}, true},
+		{"123 456", factor.Chosen{Factor: factor.Passcode, Code: "123456"}, true},
+		{" push ", factor.Chosen{Factor: factor.Push}, true},
+		{"12 34 56 78", factor.Chosen{}, false},
 	} {
-		if got, ok := ParseField(tt.field); got != tt.want || ok != tt.ok {
+		if got, ok := factor.ParseField(tt.field); got != tt.want || ok != tt.ok {
 			t.Errorf("ParseField(%q): got %+v, %v; want %+v, %v", tt.field, got, ok, tt.want, tt.ok)
 		}
 	}
@@ -214,12 +217,12 @@ func TestIgnoredPassword(t *testing.T) {
 	}
 	inWorld(t, func(w *world) {
 		w.client.FirstFactor, w.client.IgnorePassword = nil, true
-		w.client.Factors = []Factor{FactorPhone, FactorPush}
+		w.client.Factors = []factor.Factor{factor.Phone, factor.Push}
 		w.client.Remember = time.Hour
 		w.answers(allows(time3))
 		w.wants(w.login("123456"), "accept approved phone T1")
 		w.wants(w.login("654321"), "accept remembered")
-		w.settings.Guard = PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}
+		w.settings.Guard = guard.PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}
 		w.load()
 		w.answers(denied)
 		w.wants(w.login("pw", from(cafe)), "reject denied phone T2: Login request denied.")
@@ -240,7 +243,7 @@ func TestIgnoredPassword(t *testing.T) {
 // TestTail: the log says what was taken off the field.
 func TestTail(t *testing.T) {
 	inWorld(t, func(w *world) {
-		for field, want := range map[string]Factor{"pw": "", "no,123456": FactorPasscode, "no,push": FactorPush, "no,12345": "", "no, 123 456": FactorPasscode} {
+		for field, want := range map[string]factor.Factor{"pw": "", "no,123456": factor.Passcode, "no,push": factor.Push, "no,12345": "", "no, 123 456": factor.Passcode} {
 			if v := w.login(field, as("nobody")); v.Tail != want {
 				t.Errorf("%s: the log says %q", field, v.Tail)
 			}

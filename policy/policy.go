@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"duoradiusd/policy/guard"
+
 	"duoradiusd/policy/canonical"
 	"duoradiusd/policy/messages"
 )
@@ -23,8 +25,8 @@ type Settings struct {
 	Idle   time.Duration // an approval ends when unused this long; 0 = no such limit
 	Uses   int           // an approval may be used this often; 0 = no such limit
 
-	Guard   PushLimits
-	Guesses GuessLimits
+	Guard   guard.PushLimits
+	Guesses guard.GuessLimits
 }
 
 // Policy decides logins. It never changes: a new configuration is a new Policy over the same Runtime. It is safe for

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	. "duoradiusd/policy"
 )
 
@@ -30,7 +32,7 @@ func (s *storm) note(a Attempt, v Verdict) {
 	case v.Reason == ReasonRemembered && a.Authentic && a.UserIP.IsValid() && a.Client.Remember > 0:
 		s.reused[approval] = append(s.reused[approval], time.Now())
 		return
-	case v.Reason == ReasonApproved && v.Factor == FactorPasscode && strings.HasSuffix(a.Password, rightCode):
+	case v.Reason == ReasonApproved && v.Factor == factor.Passcode && strings.HasSuffix(a.Password, rightCode):
 	case v.Reason == ReasonApproved && v.Factor.Rings() && s.allowed(a, v.Txid):
 	case v.Reason == ReasonRepeated && v.Factor.Rings() && s.allowed(a, v.Txid) && s.repeated[v.Txid] == 0:
 		s.repeated[v.Txid]++

@@ -14,6 +14,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
+
 	. "duoradiusd/policy"
 )
 
@@ -120,7 +123,7 @@ func newStorm(w *world, seed uint64, lossy bool) *storm {
 	w.client.Remember = time.Duration(s.n(2)) * time.Minute
 	w.client.PushTimeout = time.Duration(s.n(2)) * 20 * time.Second
 	w.client.Failmode = []Failmode{FailmodeSecure, FailmodeSilent}[s.n(2)]
-	w.settings.Guard = PushLimits{Pushes: 3, Window: 5 * time.Minute, Cooldown: time.Duration(s.n(2)) * time.Minute}
+	w.settings.Guard = guard.PushLimits{Pushes: 3, Window: 5 * time.Minute, Cooldown: time.Duration(s.n(2)) * time.Minute}
 	w.load()
 	return s
 }
@@ -344,7 +347,7 @@ func (s *storm) answer(r AuthRequest) reply {
 	defer s.mu.Unlock()
 	if !r.Factor.Rings() {
 		switch {
-		case r.Factor == FactorSMS:
+		case r.Factor == factor.SMS:
 			return sent
 		case r.Passcode == rightCode:
 			return allows(time.Second)

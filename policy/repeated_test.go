@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	. "duoradiusd/policy"
 )
 
@@ -58,7 +60,7 @@ func TestRepeatedOnlyWhere(t *testing.T) {
 		{"neither signed", unsigned, func(*world) {}, unsigned, again},
 		{"signed, as the first was not", unsigned, func(*world) {}, same, again},
 		{"denied by now", same, func(w *world) { w.rules(Rule{Need: NeedDeny}) }, same, deniedNow},
-		{"a code is wanted by now", same, func(w *world) { w.client.Factors = []Factor{FactorPhone} }, same, "accept approved phone T2"},
+		{"a code is wanted by now", same, func(w *world) { w.client.Factors = []factor.Factor{factor.Phone} }, same, "accept approved phone T2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			repeating(t, allows(time3), tt.first, approved, func(w *world) {

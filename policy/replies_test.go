@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	. "duoradiusd/policy"
 )
 
@@ -259,7 +261,7 @@ func TestAttributesOfNothingElse(t *testing.T) {
 		"unknown result":         {func(w *world) { w.duo.pre.Result = PreauthUnknown }, "pw", ReasonDuoUnknown},
 		"Duo is down":            {func(w *world) { w.duo.preErr = errDown }, "pw", ReasonDuoUnavailable},
 		"Duo is down, discarded": {func(w *world) { w.duo.preErr, w.client.Failmode = errDown, FailmodeSilent }, "pw", ReasonDuoUnavailable},
-		"not allowed":            {func(w *world) { w.client.Factors = []Factor{FactorPush} }, "pw,123456", ReasonNotAllowed},
+		"not allowed":            {func(w *world) { w.client.Factors = []factor.Factor{factor.Push} }, "pw,123456", ReasonNotAllowed},
 		"passcode needed":        {func(w *world) { w.client.Mode = ModePasscode }, "pw", ReasonNeedsPasscode},
 		"codes sent":             {func(w *world) { w.answers(sent) }, "pw,sms", ReasonCodesSent},
 		"no device":              {func(w *world) { w.duo.pre.Devices = nil }, "pw", ReasonNoDevice},

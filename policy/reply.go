@@ -7,8 +7,6 @@ import (
 	"slices"
 
 	"duoradiusd/policy/canonical"
-
-	"github.com/go-ldap/ldap/v3"
 )
 
 // Reply is one [[reply]]: attributes for the Access-Accepts of the logins that it fits. Every list that is given must fit.
@@ -105,7 +103,7 @@ func (l *login) values(a ReplyAttribute, groups []string) (values []string, err 
 	case ValueGiven:
 		return []string{a.Value}, nil
 	case ValueFromGroup:
-		texts = groupNames(l.account.Groups, groups)
+		texts = canonical.GroupNames(l.account.Groups, groups)
 	case ValueFromDirectory:
 		if texts = l.account.Directory[a.Directory]; len(texts) == 0 {
 			return nil, fmt.Errorf("reply attribute from {ldap:%s}: the user has none", a.Directory)
@@ -123,20 +121,6 @@ func (l *login) values(a ReplyAttribute, groups []string) (values []string, err 
 		values = append(values, octets)
 	}
 	return values, err
-}
-
-// groupNames returns the names of those of a user's groups that are listed: the value of a DN's first part.
-func groupNames(of, listed []string) (names []string) {
-	for _, g := range of {
-		name := g
-		if dn, err := ldap.ParseDN(g); err == nil && len(dn.RDNs) > 0 && len(dn.RDNs[0].Attributes) > 0 {
-			name = dn.RDNs[0].Attributes[0].Value
-		}
-		if (slices.Contains(listed, canonical.Group(g)) || slices.Contains(listed, canonical.Group(name))) && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names
 }
 
 // passes reports whether a client gets an attribute of an upstream server.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	"duoradiusd/policy/hours"
 )
 
@@ -18,12 +20,12 @@ type Rule struct {
 	Networks []netip.Prefix // of the user's address; a login without one never fits
 	Hours    []hours.Hours  // when the login begins
 
-	Need     Need           // zero: NeedRequired
-	Message  string         // for the user, of NeedDeny; "" is the sentence of a wrong password
-	Mode     Mode           // zero: the client's
-	Factors  []Factor       // nil: the client's
-	Remember *time.Duration // nil: the user's or the client's
-	Failmode Failmode       // zero: the client's
+	Need     Need            // zero: NeedRequired
+	Message  string          // for the user, of NeedDeny; "" is the sentence of a wrong password
+	Mode     Mode            // zero: the client's
+	Factors  []factor.Factor // nil: the client's
+	Remember *time.Duration  // nil: the user's or the client's
+	Failmode Failmode        // zero: the client's
 
 	persons []string // Users, folded; set by New
 }

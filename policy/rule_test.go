@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	. "duoradiusd/policy"
 )
 
@@ -199,10 +201,10 @@ func TestRuleOverrides(t *testing.T) {
 	}{
 		{"mode passcode", Rule{Mode: ModePasscode}, "pw", nil, nil, "reject passcode-needed: " + typeIt},
 		{"mode passcode, given", Rule{Mode: ModePasscode}, "pw,123456", nil, []reply{allows(time3)}, "accept approved passcode"},
-		{"mode challenge", Rule{Mode: ModeChallenge, Factors: []Factor{FactorPasscode}}, "pw", nil, nil,
+		{"mode challenge", Rule{Mode: ModeChallenge, Factors: []factor.Factor{factor.Passcode}}, "pw", nil, nil,
 			"challenge challenged: Duo login for alice\nPasscode:"},
-		{"factors", Rule{Factors: []Factor{FactorPhone}}, "pw", nil, []reply{allows(time3)}, "accept approved phone T1"},
-		{"a factor less", Rule{Factors: []Factor{FactorPasscode}}, "pw,push", nil, nil,
+		{"factors", Rule{Factors: []factor.Factor{factor.Phone}}, "pw", nil, []reply{allows(time3)}, "accept approved phone T1"},
+		{"a factor less", Rule{Factors: []factor.Factor{factor.Passcode}}, "pw,push", nil, nil,
 			"reject factor-not-allowed: This factor is not allowed here."},
 		{"no factors said", Rule{}, "pw,push", nil, []reply{allows(time3)}, "accept approved push T1"},
 		{"failmode", Rule{Failmode: FailmodeSafe}, "pw", errDown, nil, "accept failed-open"},

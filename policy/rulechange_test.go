@@ -5,13 +5,15 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	. "duoradiusd/policy"
 )
 
 // TestAnswerOfAFactorNotAllowedNow: the answer to a push counts only where a push is allowed by the rules of the login that
 // hears of it, whichever login began the push.
 func TestAnswerOfAFactorNotAllowedNow(t *testing.T) {
-	callsOnly := Rule{Name: "calls only", Factors: []Factor{FactorPhone}}
+	callsOnly := Rule{Name: "calls only", Factors: []factor.Factor{factor.Phone}}
 	t.Run("a live push, joined", func(t *testing.T) {
 		inWorld(t, func(w *world) {
 			w.answersOnce(allows(12 * time.Second))
@@ -33,7 +35,7 @@ func TestAnswerOfAFactorNotAllowedNow(t *testing.T) {
 			w.notAccepted(w.login("pw"))
 		})
 	})
-	for name, codes := range map[string]Rule{"by mode": {Name: "codes", Mode: ModePasscode}, "by factors": {Name: "codes", Factors: []Factor{FactorPasscode}}} {
+	for name, codes := range map[string]Rule{"by mode": {Name: "codes", Mode: ModePasscode}, "by factors": {Name: "codes", Factors: []factor.Factor{factor.Passcode}}} {
 		t.Run("a menu of before, "+name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.client.Mode = ModeChallenge

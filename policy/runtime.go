@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"duoradiusd/policy/guard"
 )
 
 // Runtime is what outlives a change of configuration: the Stores, and the transactions that this process has at Duo. It is
@@ -50,7 +52,7 @@ func (rt *Runtime) runs(f func(ctx context.Context)) bool {
 
 // ask has Duo asked by a goroutine of its own: it outlives the request, because the phone rings on when a client gives
 // up, and the user's next try is answered by the same push.
-func (rt *Runtime) ask(t Transaction, second SecondFactor, r *AuthRequest, limits PushLimits) {
+func (rt *Runtime) ask(t Transaction, second SecondFactor, r *AuthRequest, limits guard.PushLimits) {
 	ok := rt.runs(func(ctx context.Context) { rt.askDuo(ctx, t, second, r, limits, transactionLimit) })
 	if !ok {
 		rt.settlePasscode(context.Background(), r, AuthResult{}, context.Canceled)
@@ -59,7 +61,7 @@ func (rt *Runtime) ask(t Transaction, second SecondFactor, r *AuthRequest, limit
 }
 
 // TakeOver asks Duo for the answer of a transaction that another process began and can't ask for any more.
-func (rt *Runtime) TakeOver(t Transaction, second SecondFactor, limits PushLimits) {
+func (rt *Runtime) TakeOver(t Transaction, second SecondFactor, limits guard.PushLimits) {
 	rt.ask(t, second, begun(t), limits)
 }
 
@@ -76,7 +78,7 @@ func CanResume(t Transaction, second SecondFactor) bool {
 }
 
 // Resume asks Duo for the answer of a transaction that the run before has begun.
-func (rt *Runtime) Resume(t Transaction, second SecondFactor, limits PushLimits) {
+func (rt *Runtime) Resume(t Transaction, second SecondFactor, limits guard.PushLimits) {
 	limit := transactionLimit
 	if time.Since(t.Start) >= RingingTime {
 		limit = lateLimit
@@ -90,7 +92,7 @@ func begun(t Transaction) *AuthRequest {
 }
 
 // askDuo asks Duo and tells all who must know what became of it.
-func (rt *Runtime) askDuo(ctx context.Context, t Transaction, second SecondFactor, r *AuthRequest, limits PushLimits, limit time.Duration) {
+func (rt *Runtime) askDuo(ctx context.Context, t Transaction, second SecondFactor, r *AuthRequest, limits guard.PushLimits, limit time.Duration) {
 	asking, cancel := context.WithTimeout(rt.Transactions.Own(ctx, t.ID), limit)
 	defer cancel()
 	began, since := t.Began, t.Start
@@ -106,7 +108,7 @@ func (rt *Runtime) askDuo(ctx context.Context, t Transaction, second SecondFacto
 	rt.settlePasscode(told, r, result, err)
 	// What Duo never began rang no phone: an outage is nobody's push bombing.
 	if t.Factor.ReachesPhone() && ctx.Err() == nil && (err == nil || began) {
-		rt.Guard.PushEnded(told, t.Phone, PushEnd{result.Status, time.Since(since)}, limits)
+		rt.Guard.PushEnded(told, t.Phone, guard.PushEnd{Status: result.Status, Took: time.Since(since)}, limits)
 	}
 	if result.Status == "fraud" || result.Status == "locked_out" {
 		rt.Approvals.ForgetPhone(told, t.Phone)
@@ -133,12 +135,12 @@ func (rt *Runtime) settlePasscode(ctx context.Context, r *AuthRequest, result Au
 	if r.guess == nil {
 		return
 	}
-	verdict := GuessWrong
+	verdict := guard.GuessWrong
 	switch {
 	case failure != nil, result.Allowed && result.Status != "allow":
-		verdict = GuessNotAsked
+		verdict = guard.GuessNotAsked
 	case result.Allowed:
-		verdict = GuessRight
+		verdict = guard.GuessRight
 	}
 	rt.Guard.Settle(ctx, *r.guess, verdict)
 }

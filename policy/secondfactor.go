@@ -7,6 +7,9 @@ import (
 	"slices"
 	"time"
 
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
+
 	"duoradiusd/policy/messages"
 )
 
@@ -14,7 +17,7 @@ import (
 // challenge leaves the choice of a factor to the user.
 func (l *login) preauth(ctx context.Context) *Verdict {
 	f, menu := l.chosen.Factor, l.showsMenu()
-	if l.phoneRings && !menu && f != FactorPasscode && f != FactorSMS {
+	if l.phoneRings && !menu && f != factor.Passcode && f != factor.SMS {
 		return end(l.reject(ReasonPending, l.say(messages.PushPending)))
 	}
 	pre, err := l.askPreauth(ctx, PreauthRequest{User: l.duo, IP: l.UserIP, VerifiedPush: menu})
@@ -51,7 +54,7 @@ func (l *login) auth(ctx context.Context) *Verdict {
 			return end(l.storeFailed(err))
 		}
 		if hold != "" {
-			return end(l.reject(ReasonCooldown, l.orPasscode(l.say(hold.message()))))
+			return end(l.reject(ReasonCooldown, l.orPasscode(l.say(holdMessage(hold)))))
 		}
 	}
 	if v := l.useApproval(ctx); v != nil { // a retry's push was approved while preauth was asked
@@ -96,24 +99,24 @@ func (l *login) offer(ctx context.Context, pre Preauth) Verdict {
 		return l.storeFailed(err)
 	}
 	if hold != "" {
-		why, say = ReasonCooldown, l.say(hold.message())
-		factors = slices.DeleteFunc(slices.Clone(factors), Factor.ReachesPhone)
+		why, say = ReasonCooldown, l.say(holdMessage(hold))
+		factors = slices.DeleteFunc(slices.Clone(factors), factor.Factor.ReachesPhone)
 	} else if l.phoneRings {
 		why, say = ReasonPending, l.say(messages.PushPending)
-		factors = slices.DeleteFunc(slices.Clone(factors), Factor.Rings)
+		factors = slices.DeleteFunc(slices.Clone(factors), factor.Factor.Rings)
 	}
 	c.Options = optionsOf(factors, pre.Devices)
-	if len(c.Options) == 0 && !l.allowed(FactorPasscode) {
+	if len(c.Options) == 0 && !l.allowed(factor.Passcode) {
 		if why == ReasonNoDevice {
 			say = l.sayNoDevice(pre.Devices)
 		}
 		return l.reject(why, say)
 	}
-	d, ok := nthThatCan(pre.Devices, FactorPush, 1)
-	if pre.Txid == "" || !ok || !slices.Contains(factors, FactorPush) {
+	d, ok := nthThatCan(pre.Devices, factor.Push, 1)
+	if pre.Txid == "" || !ok || !slices.Contains(factors, factor.Push) {
 		return l.challenge(ctx, c, l.menu(say, c.Options))
 	}
-	r := l.requestTo(FactorPush, d.ID)
+	r := l.requestTo(factor.Push, d.ID)
 	r.Txid, r.code = pre.Txid, pre.Code
 	t, claim, err := l.begin(ctx, r)
 	switch {
@@ -216,7 +219,7 @@ func orAnswered(outage error) error {
 }
 
 // deniedStatuses are the words of a status that no allow goes with (https://duo.com/docs/authapi, "/auth_status").
-var deniedStatuses = []string{"deny", "fraud", "timeout", "locked_out", "sent", statusFrequent, statusAnomalous}
+var deniedStatuses = []string{"deny", "fraud", "timeout", "locked_out", "sent", guard.StatusFrequent, guard.StatusAnomalous}
 
 // conclude turns a transaction's answer into a Verdict.
 func (l *login) conclude(ctx context.Context, t Transaction, result AuthResult) Verdict {
@@ -241,7 +244,7 @@ func (l *login) conclude(ctx context.Context, t Transaction, result AuthResult) 
 		return l.acceptAllowed(ctx, acceptApproved, t.Factor)
 	}
 	why, say, otherwise := ReasonDenied, messages.DuoPushDenied, messages.Denied
-	if t.Factor == FactorPasscode {
+	if t.Factor == factor.Passcode {
 		say = messages.DuoWrongPasscode
 	}
 	switch result.Status {
@@ -251,7 +254,7 @@ func (l *login) conclude(ctx context.Context, t Transaction, result AuthResult) 
 		why, say, otherwise = ReasonNoAnswer, messages.DuoPushTimeout, messages.NoAnswer
 	case "sent":
 		return l.reject(ReasonCodesSent, l.orPasscode(l.say(messages.CodesSent)))
-	case "locked_out", statusFrequent, statusAnomalous:
+	case "locked_out", guard.StatusFrequent, guard.StatusAnomalous:
 		why, say = ReasonDeniedByDuo, messages.DuoDenies
 	}
 	if l.repeats {
@@ -261,7 +264,7 @@ func (l *login) conclude(ctx context.Context, t Transaction, result AuthResult) 
 }
 
 // acceptAllowed accepts a login that Duo has allowed after this factor, and remembers that.
-func (l *login) acceptAllowed(ctx context.Context, why acceptance, factor Factor) Verdict {
+func (l *login) acceptAllowed(ctx context.Context, why acceptance, factor factor.Factor) Verdict {
 	v := l.accept(why)
 	if v.Outcome == OutcomeAccept {
 		l.remember(ctx, factor)
@@ -308,8 +311,8 @@ func (l *login) unanswered(ctx context.Context, err error) Verdict {
 func (l *login) request(devices []Device) (*AuthRequest, bool) {
 	asked := l.chosen
 	switch {
-	case asked.Factor == FactorPasscode:
-		r := l.requestTo(FactorPasscode, "")
+	case asked.Factor == factor.Passcode:
+		r := l.requestTo(factor.Passcode, "")
 		r.Passcode = asked.Code
 		return r, true
 	case asked.Factor == "":
@@ -333,13 +336,13 @@ func (l *login) request(devices []Device) (*AuthRequest, bool) {
 	return l.requestTo(asked.Factor, d.ID), ok
 }
 
-func (l *login) requestTo(f Factor, device string) *AuthRequest {
+func (l *login) requestTo(f factor.Factor, device string) *AuthRequest {
 	return &AuthRequest{User: l.duo, Name: l.name, IP: l.UserIP, Factor: f, Device: device, Info: l.pushInfo()}
 }
 
 // nthThatCan returns the n-th device, counted from 1, of those that can do f: "push2" is the second phone that
 // takes pushes.
-func nthThatCan(devices []Device, f Factor, n int) (Device, bool) {
+func nthThatCan(devices []Device, f factor.Factor, n int) (Device, bool) {
 	for _, d := range devices {
 		if d.Can(string(f)) {
 			if n--; n == 0 {

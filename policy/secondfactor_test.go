@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	. "duoradiusd/policy"
 )
 
@@ -259,35 +261,35 @@ func TestFactors(t *testing.T) {
 	const needsCode = "reject passcode-needed: " + typeIt
 	for _, tt := range []struct {
 		name    string
-		factors []Factor
+		factors []factor.Factor
 		devices []Device
 		mode    Mode
 		field   string
 		asked   string // "" where the login ends before
 		want    string // where it does
 	}{
-		{"the first in order", []Factor{FactorPush, FactorPhone}, all, "", "pw", "push:D1", ""},
-		{"the other order", []Factor{FactorPhone, FactorPush}, all, "", "pw", "phone:D1", ""},
-		{"the next, where the first can't", []Factor{FactorPush, FactorPhone}, []Device{token, landline}, "", "pw", "phone:D2", ""},
-		{"what we can't begin is passed over", []Factor{FactorPasscode, FactorSMS, FactorPhone}, all, "", "pw", "phone:D1", ""},
-		{"nothing that we could begin", []Factor{FactorPasscode, FactorSMS}, all, "", "pw", "", needsCode},
-		{"sms only", []Factor{FactorSMS}, all, "", "pw", "", needsCode},
+		{"the first in order", []factor.Factor{factor.Push, factor.Phone}, all, "", "pw", "push:D1", ""},
+		{"the other order", []factor.Factor{factor.Phone, factor.Push}, all, "", "pw", "phone:D1", ""},
+		{"the next, where the first can't", []factor.Factor{factor.Push, factor.Phone}, []Device{token, landline}, "", "pw", "phone:D2", ""},
+		{"what we can't begin is passed over", []factor.Factor{factor.Passcode, factor.SMS, factor.Phone}, all, "", "pw", "phone:D1", ""},
+		{"nothing that we could begin", []factor.Factor{factor.Passcode, factor.SMS}, all, "", "pw", "", needsCode},
+		{"sms only", []factor.Factor{factor.SMS}, all, "", "pw", "", needsCode},
 		{"nothing at all", nil, all, "", "pw", "", needsCode},
-		{"codes only, given", []Factor{FactorPasscode, FactorSMS}, all, "", "pw,123456", "passcode:123456", ""},
-		{"push only, no phone for it", []Factor{FactorPush}, []Device{landline}, "", "pw", "", noDevice},
-		{"chosen", []Factor{FactorPush, FactorPhone}, all, "", "pw,phone", "phone:D1", ""},
-		{"not allowed: push", []Factor{FactorPhone, FactorPasscode}, all, "", "pw,push", "", notAllowed},
-		{"not allowed: phone", []Factor{FactorPush, FactorPasscode}, all, "", "pw,phone2", "", notAllowed},
-		{"not allowed: sms", []Factor{FactorPush, FactorPasscode}, all, "", "pw,sms", "", notAllowed},
-		{"not allowed: passcode", []Factor{FactorPush}, all, "", "pw,123456", "", notAllowed},
+		{"codes only, given", []factor.Factor{factor.Passcode, factor.SMS}, all, "", "pw,123456", "passcode:123456", ""},
+		{"push only, no phone for it", []factor.Factor{factor.Push}, []Device{landline}, "", "pw", "", noDevice},
+		{"chosen", []factor.Factor{factor.Push, factor.Phone}, all, "", "pw,phone", "phone:D1", ""},
+		{"not allowed: push", []factor.Factor{factor.Phone, factor.Passcode}, all, "", "pw,push", "", notAllowed},
+		{"not allowed: phone", []factor.Factor{factor.Push, factor.Passcode}, all, "", "pw,phone2", "", notAllowed},
+		{"not allowed: sms", []factor.Factor{factor.Push, factor.Passcode}, all, "", "pw,sms", "", notAllowed},
+		{"not allowed: passcode", []factor.Factor{factor.Push}, all, "", "pw,123456", "", notAllowed},
 
-		{"push1", []Factor{FactorPush}, all, "", "pw,push1", "push:D1", ""},
-		{"push2 is the second that can", []Factor{FactorPush}, all, "", "pw,push2", "push:D3", ""},
-		{"push3", []Factor{FactorPush, FactorPasscode}, all, "", "pw,push3", "", noDevice + " " + typeIt},
-		{"phone2", []Factor{FactorPhone}, all, "", "pw,phone2", "phone:D2", ""},
-		{"phone3", []Factor{FactorPhone, FactorPasscode}, all, "", "pw,phone3", "", noDevice + " " + typeIt},
-		{"sms", []Factor{FactorSMS}, []Device{landline, smartphone}, "", "pw,sms", "sms:D1", ""},
-		{"sms2", []Factor{FactorSMS}, all, "", "pw,sms2", "", noDevice},
+		{"push1", []factor.Factor{factor.Push}, all, "", "pw,push1", "push:D1", ""},
+		{"push2 is the second that can", []factor.Factor{factor.Push}, all, "", "pw,push2", "push:D3", ""},
+		{"push3", []factor.Factor{factor.Push, factor.Passcode}, all, "", "pw,push3", "", noDevice + " " + typeIt},
+		{"phone2", []factor.Factor{factor.Phone}, all, "", "pw,phone2", "phone:D2", ""},
+		{"phone3", []factor.Factor{factor.Phone, factor.Passcode}, all, "", "pw,phone3", "", noDevice + " " + typeIt},
+		{"sms", []factor.Factor{factor.SMS}, []Device{landline, smartphone}, "", "pw,sms", "sms:D1", ""},
+		{"sms2", []factor.Factor{factor.SMS}, all, "", "pw,sms2", "", noDevice},
 
 		{"mode passcode, nothing typed", allFactors, all, ModePasscode, "pw", "", "reject passcode-needed: " + typeIt},
 		{"mode passcode, push", allFactors, all, ModePasscode, "pw,push", "", "reject passcode-needed: " + typeIt},
@@ -323,7 +325,7 @@ func TestFactors(t *testing.T) {
 	}
 }
 
-var allFactors = []Factor{FactorPush, FactorPhone, FactorPasscode, FactorSMS}
+var allFactors = []factor.Factor{factor.Push, factor.Phone, factor.Passcode, factor.SMS}
 
 // TestPasscodeSentences is how a user learns to type a code, by what the client's field can hold.
 func TestPasscodeSentences(t *testing.T) {
@@ -355,7 +357,7 @@ func TestPasscodeSentences(t *testing.T) {
 func TestVerifiedPushInAuto(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.duo.pre.Code = "376"
-		w.client.Factors = []Factor{FactorPush, FactorPasscode}
+		w.client.Factors = []factor.Factor{factor.Push, factor.Passcode}
 		w.wants(w.login("pw"), "reject no-device: Duo can't reach a device of yours that way from here. "+typeIt)
 		if w.duo.preauths[0].VerifiedPush {
 			t.Error("we told Duo that we can show a code")

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
+
 	. "duoradiusd/policy"
 )
 
@@ -125,10 +128,10 @@ func TestWholeChallenge(t *testing.T) {
 		Account: Account{User: "alice", DuoUsername: "asmith", Groups: []string{"staff"}, NestedGroups: []string{"all"}, Directory: map[string][]string{"ip": {"10.0.0.1"}}, EAP: "\x03\x01\x00\x04", Unproven: true,
 			Expired:    &Expiry{Why: "password expired", State: "S1"},
 			Attributes: []Attribute{attr(class, "up")}, Proof: []Attribute{vsa(cisco, 1, "key")}},
-		Dialogue:    &Dialogue{Method: MethodEAP, State: "S1", Chosen: Chosen{Factor: FactorPhone, Device: 2, DeviceID: "D1", Code: "123456", Bad: true}, Rounds: 3, Answered: AnswerDigest{1}},
+		Dialogue:    &Dialogue{Method: MethodEAP, State: "S1", Chosen: factor.Chosen{Factor: factor.Phone, Device: 2, DeviceID: "D1", Code: "123456", Bad: true}, Rounds: 3, Answered: AnswerDigest{1}},
 		Origin:      JoinKey{Client: "vpn", Application: "DI1", User: "al", Duo: Identity{"DU1", "alice"}, IP: home, Digest: [32]byte{1, 31: 2}},
-		NewPassword: &NewPassword{Factor: FactorPush, Txid: "T1", Wrong: 2, Again: true},
-		Options:     []Option{{FactorPush, smartphone}, {FactorSMS, landline}}, Wrong: 2, Rounds: 5, Pushed: "P1", Ends: ends}
+		NewPassword: &NewPassword{Factor: factor.Push, Txid: "T1", Wrong: 2, Again: true},
+		Options:     []Option{{factor.Push, smartphone}, {factor.SMS, landline}}, Wrong: 2, Rounds: 5, Pushed: "P1", Ends: ends}
 	for _, v := range []any{*want, *want.Dialogue, want.Dialogue.Chosen, want.Origin, want.Account, *want.NewPassword} {
 		for i := range reflect.TypeOf(v).NumField() {
 			if reflect.TypeOf(v).Field(i).IsExported() && reflect.ValueOf(v).Field(i).IsZero() {
@@ -145,7 +148,7 @@ func TestWholeChallenge(t *testing.T) {
 	if err := from.Save(&b); err != nil {
 		t.Fatal(err)
 	}
-	if err := to.restore(&b, func(string) SecondFactor { return nil }, PushLimits{}); err != nil {
+	if err := to.restore(&b, func(string) SecondFactor { return nil }, guard.PushLimits{}); err != nil {
 		t.Fatal(err)
 	}
 	got, err := to.Challenges.Take(t.Context(), state, "vpn", "al")

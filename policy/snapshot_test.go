@@ -9,6 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
+
 	. "duoradiusd/policy"
 	"duoradiusd/policy/memory"
 )
@@ -174,7 +177,7 @@ func TestUpgrade(t *testing.T) {
 	type approval struct {
 		ApprovalKey
 		Color    string
-		Factor   Factor
+		Factor   factor.Factor
 		At       int64
 		Lifetime time.Duration
 	}
@@ -187,7 +190,7 @@ func TestUpgrade(t *testing.T) {
 			}
 		}
 		m := newProcess(10)
-		_, err := m.Restore(&b, nil, nil, PushLimits{})
+		_, err := m.Restore(&b, nil, nil, guard.PushLimits{})
 		return m.Counts().Approvals, err
 	}
 	head := struct {
@@ -195,7 +198,7 @@ func TestUpgrade(t *testing.T) {
 		Written time.Time
 	}{map[string]int{"a": 1}, time.Now()}
 	key := ApprovalKey{User: "alice", IP: home}
-	list := []approval{{key, "red", FactorPush, time.Now().UnixNano(), time.Hour}, {key, "red", "", time.Now().UnixNano(), time.Hour}}
+	list := []approval{{key, "red", factor.Push, time.Now().UnixNano(), time.Hour}, {key, "red", "", time.Now().UnixNano(), time.Hour}}
 	if n, err := restore(head, list, []approval{}); err != nil || n != 1 {
 		t.Errorf("%d approvals, %v", n, err)
 	}
@@ -274,7 +277,7 @@ func TestSaveWhileLogins(t *testing.T) {
 			t.Fatal(err)
 		}
 		next := newProcess(100)
-		if err := next.restore(&b, func(string) SecondFactor { return nil }, PushLimits{}); err != nil {
+		if err := next.restore(&b, func(string) SecondFactor { return nil }, guard.PushLimits{}); err != nil {
 			t.Fatal(err)
 		}
 		next.Close()

@@ -5,6 +5,9 @@ import (
 	"crypto/sha256"
 	"net/netip"
 	"time"
+
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
 )
 
 // Stores is all that outlives a request: five small interfaces. Package memory implements them inside one process, package
@@ -23,7 +26,7 @@ type Approvals interface {
 	// Use reports whether an approval for key still counts under today's limits, and counts this use of it.
 	Use(ctx context.Context, key ApprovalKey, limits ApprovalLimits) (bool, error)
 	// Add remembers an approval that was given now, by this factor.
-	Add(ctx context.Context, key ApprovalKey, factor Factor, lifetime time.Duration) error
+	Add(ctx context.Context, key ApprovalKey, factor factor.Factor, lifetime time.Duration) error
 	// List returns the approvals of a user, by canonical name, or everybody's for "": the most recently used first, at
 	// most so many; 0 is all. Those whose time has passed are not among them.
 	List(ctx context.Context, user string, most int) ([]Approval, error)
@@ -48,25 +51,25 @@ type ApprovalKey struct {
 
 // ApprovalLimits are today's bounds of an approval's life.
 type ApprovalLimits struct {
-	Lifetime time.Duration // since it was given; an approval that was given for less ends sooner
-	Factors  []Factor      // whose approvals count
-	Idle     time.Duration // since it was used; 0 = no such limit
-	Uses     int           // 0 = no such limit
+	Lifetime time.Duration   // since it was given; an approval that was given for less ends sooner
+	Factors  []factor.Factor // whose approvals count
+	Idle     time.Duration   // since it was used; 0 = no such limit
+	Uses     int             // 0 = no such limit
 }
 
 // Approval is one login that Duo allowed and that is remembered, for those who look after the daemon.
 type Approval struct {
-	User        string     `json:"user"`                  // canonical
-	DuoUserID   string     `json:"duo_user_id,omitempty"` // whom Duo was asked about: by this...
-	DuoUsername string     `json:"duo_username,omitempty"`
-	Service     string     `json:"service,omitempty"` // what it holds for; "" or the zero address: for any
-	Client      string     `json:"client,omitempty"`
-	Factor      Factor     `json:"factor,omitempty"` // that earned it
-	UserIP      netip.Addr `json:"user_ip,omitzero"`
-	ApprovedAt  time.Time  `json:"approved_at"`
-	EndsAt      time.Time  `json:"ends_at"` // as granted; a configuration that grants less now ends it sooner
-	LastUsedAt  time.Time  `json:"last_used_at,omitzero"`
-	Uses        int        `json:"uses"` // logins that it has answered
+	User        string        `json:"user"`                  // canonical
+	DuoUserID   string        `json:"duo_user_id,omitempty"` // whom Duo was asked about: by this...
+	DuoUsername string        `json:"duo_username,omitempty"`
+	Service     string        `json:"service,omitempty"` // what it holds for; "" or the zero address: for any
+	Client      string        `json:"client,omitempty"`
+	Factor      factor.Factor `json:"factor,omitempty"` // that earned it
+	UserIP      netip.Addr    `json:"user_ip,omitzero"`
+	ApprovedAt  time.Time     `json:"approved_at"`
+	EndsAt      time.Time     `json:"ends_at"` // as granted; a configuration that grants less now ends it sooner
+	LastUsedAt  time.Time     `json:"last_used_at,omitzero"`
+	Uses        int           `json:"uses"` // logins that it has answered
 }
 
 // Transactions keeps the calls of Duo's auth that are in progress or have just ended, so that one phone rings once
@@ -114,19 +117,19 @@ type Guard interface {
 	// Admit says whether a guess may be checked. An admitted guess counts as wrong until Settle says what it was, so that
 	// guesses that come side by side don't all reach the directory. Admit waits where only guesses that are being checked
 	// use up a budget, and where the guesses of a source are checked one at a time. When ctx ends, the guess is not admitted.
-	Admit(ctx context.Context, g Guess) (Admission, error)
+	Admit(ctx context.Context, g guard.Guess) (guard.Admission, error)
 	// Settle says what a guess turned out to be. A guess that was not admitted is a later answer in a dialogue whose first
 	// answer was: when it is right it clears, when it is wrong it counts for its source alone.
-	Settle(ctx context.Context, a Admission, result GuessResult) error
+	Settle(ctx context.Context, a guard.Admission, result guard.GuessResult) error
 	// Know notes that Duo has allowed a login of g.Person from g.Source, which is known to this person from now on. The
 	// person's wrong passcodes there count no more.
-	Know(ctx context.Context, g Guess) error
+	Know(ctx context.Context, g guard.Guess) error
 	// CoolingDown says why this phone must not ring now; "" where it may.
-	CoolingDown(ctx context.Context, phone Phone) (Hold, error)
+	CoolingDown(ctx context.Context, phone Phone) (guard.Hold, error)
 	// PushEnded counts what a push, a call or an SMS came to.
-	PushEnded(ctx context.Context, phone Phone, end PushEnd, limits PushLimits) error
+	PushEnded(ctx context.Context, phone Phone, end guard.PushEnd, limits guard.PushLimits) error
 	// List returns what is counted against somebody now, in any order.
-	List(ctx context.Context, limits GuessLimits) ([]GuardCount, error)
+	List(ctx context.Context, limits guard.GuessLimits) ([]guard.Count, error)
 	// Clear takes away what is counted against those whom what names, and returns how many counts that were. Sources that
 	// are known stay known.
 	Clear(ctx context.Context, what GuardClear) (int, error)

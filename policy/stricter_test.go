@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	. "duoradiusd/policy"
 )
 
@@ -16,7 +18,7 @@ import (
 func TestApprovalOfAnotherFactor(t *testing.T) {
 	for name, rule := range map[string]Rule{
 		"by mode":    {Mode: ModePasscode},
-		"by factors": {Factors: []Factor{FactorPasscode}},
+		"by factors": {Factors: []factor.Factor{factor.Passcode}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {

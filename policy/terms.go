@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	"duoradiusd/policy/messages"
 )
 
@@ -16,7 +18,7 @@ type terms struct {
 	facts    *ruleFacts
 	need     Need
 	mode     Mode
-	factors  []Factor
+	factors  []factor.Factor
 	failmode Failmode
 	lifetime time.Duration // of an approval; 0: none is kept
 }
@@ -140,7 +142,7 @@ func stricter(a, b terms) terms {
 	if b.mode == ModePasscode {
 		both.mode = ModePasscode
 	}
-	both.factors = slices.DeleteFunc(slices.Clone(a.factors), func(f Factor) bool { return !slices.Contains(b.factors, f) })
+	both.factors = slices.DeleteFunc(slices.Clone(a.factors), func(f factor.Factor) bool { return !slices.Contains(b.factors, f) })
 	both.lifetime = min(a.lifetime, b.lifetime)
 	for _, mode := range []Failmode{FailmodeSecure, FailmodeSilent, FailmodeSafe} {
 		if a.failmode == mode || b.failmode == mode {
@@ -214,7 +216,7 @@ func (l *login) approvalLimits() ApprovalLimits {
 
 // mayUseApproval reports whether an earlier approval may answer this login. It never answers for a passcode: a wrong code
 // that is accepted teaches users that codes do not matter.
-func (l *login) mayUseApproval() bool { return l.chosen.Factor != FactorPasscode && l.rememberable() }
+func (l *login) mayUseApproval() bool { return l.chosen.Factor != factor.Passcode && l.rememberable() }
 
 // mode is the client's, or the rule's. What is no password has no field for a code, and nobody who reads a menu.
 func (l *login) mode() Mode {
@@ -227,16 +229,16 @@ func (l *login) mode() Mode {
 // showsMenu reports whether the user chooses from a menu.
 func (l *login) showsMenu() bool { return l.chosen.Factor == "" && l.mode() == ModeChallenge }
 
-func (l *login) factors() []Factor { return l.terms.factors }
+func (l *login) factors() []factor.Factor { return l.terms.factors }
 
-func (l *login) allowed(f Factor) bool { return slices.Contains(l.factors(), f) }
+func (l *login) allowed(f factor.Factor) bool { return slices.Contains(l.factors(), f) }
 
 // factorsThatCount are those whose approvals count for this login: in passcode mode a code alone.
-func (l *login) factorsThatCount() []Factor {
+func (l *login) factorsThatCount() []factor.Factor {
 	if l.mode() != ModePasscode {
 		return l.factors()
 	}
-	return slices.DeleteFunc(slices.Clone(l.factors()), func(f Factor) bool { return f != FactorPasscode })
+	return slices.DeleteFunc(slices.Clone(l.factors()), func(f factor.Factor) bool { return f != factor.Passcode })
 }
 
 // failmode is secure for a name that nobody has proven.

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/guard"
+
 	. "duoradiusd/policy"
 )
 
@@ -309,7 +311,7 @@ func TestSourceOf(t *testing.T) {
 		"":                    "client vpn",
 	} {
 		ip, _ := netip.ParseAddr(address)
-		if got := SourceOf(ip, "vpn"); got != want {
+		if got := guard.SourceOf(ip, "vpn"); got != want {
 			t.Errorf("%s: got %s, want %s", address, got, want)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	"duoradiusd/policy/factor"
 )
 
 // Step is one thing that a login did, for an administrator who asks why it ended as it did. It holds no password and no
@@ -19,11 +21,11 @@ type Step struct {
 
 // Trace is what is known of a login beside its answer.
 type Trace struct {
-	LoginID    string // the same for a login's first request and for the answers to its challenges
-	Rule       string // the rule that decided, by its name or its place ("rule 3"); "" for none
-	DuoUser    string // whom Duo was asked about; "" when Duo was not asked
-	DuoMessage string // what Duo said of the login, in its own words; "" for nothing
-	Tail       Factor // what was taken off the password field, behind the password; "" for nothing
+	LoginID    string        // the same for a login's first request and for the answers to its challenges
+	Rule       string        // the rule that decided, by its name or its place ("rule 3"); "" for none
+	DuoUser    string        // whom Duo was asked about; "" when Duo was not asked
+	DuoMessage string        // what Duo said of the login, in its own words; "" for nothing
+	Tail       factor.Factor // what was taken off the password field, behind the password; "" for nothing
 	Steps      []Step
 }
 

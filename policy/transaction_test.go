@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"duoradiusd/policy/guard"
+
 	. "duoradiusd/policy"
 )
 
@@ -334,7 +336,7 @@ func TestManyAtOnce(t *testing.T) {
 	for n := range 20 {
 		ldap.passwords[fmt.Sprint("user", n)] = "pw"
 	}
-	p := New(Settings{Guard: PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}}, m.Runtime)
+	p := New(Settings{Guard: guard.PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}}, m.Runtime)
 	var wg sync.WaitGroup
 	for n := range 400 {
 		wg.Go(func() {

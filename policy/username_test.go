@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"duoradiusd/policy/factor"
+
 	. "duoradiusd/policy"
 )
 
@@ -13,7 +15,7 @@ func TestOneName(t *testing.T) {
 		t.Run(typed, func(t *testing.T) {
 			inWorld(t, func(w *world) {
 				w.settings.Users = []User{{Name: `EXAMPLE\Alice`, Aliases: []string{"ASmith", "Ann-Sophie"}}}
-				w.settings.Rules = []Rule{{Users: []string{"alice"}, Factors: []Factor{FactorPhone}}}
+				w.settings.Rules = []Rule{{Users: []string{"alice"}, Factors: []factor.Factor{factor.Phone}}}
 				w.load()
 				w.answers(allows(time3))
 				v := w.login("pw", as(typed))

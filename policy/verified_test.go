@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"duoradiusd/policy/factor"
+
 	. "duoradiusd/policy"
 )
 
@@ -126,13 +128,13 @@ func TestVerifiedPushOrCode(t *testing.T) {
 		w.answer(s, "", "accept approved push V1")
 	})
 	inVerified(t, func(w *world) { // where codes are not allowed, none is asked for
-		w.client.Factors = []Factor{FactorPush}
+		w.client.Factors = []factor.Factor{factor.Push}
 		w.answers(allows(20 * time.Second))
 		v := w.login("pw")
 		w.wants(v, "challenge challenged push V1: Enter 376 in Duo Mobile, then press Enter here:")
 		w.answer(v.State, "", "accept approved push V1")
 	})
-	for _, factors := range [][]Factor{{FactorPhone, FactorPasscode}, {FactorPasscode}} {
+	for _, factors := range [][]factor.Factor{{factor.Phone, factor.Passcode}, {factor.Passcode}} {
 		inVerified(t, func(w *world) { // where pushes are not, none is sent
 			w.client.Factors = factors
 			if v := w.login("pw"); v.Outcome != OutcomeChallenge || v.Txid != "" {
@@ -193,7 +195,7 @@ func TestReloadWhileAsking(t *testing.T) {
 		{"elsewhere", func(s *Settings) { s.Users[0].Services, s.Users[0].Elsewhere = []string{"mail"}, ElsewhereReject },
 			"reject elsewhere: Wrong user name or password."},
 		{"another Duo user", func(s *Settings) { s.Users[0].Duo = Identity{UserID: "DU2"} }, badState},
-		{"fewer factors", func(s *Settings) { s.Rules = []Rule{{Factors: []Factor{FactorPasscode}}} },
+		{"fewer factors", func(s *Settings) { s.Rules = []Rule{{Factors: []factor.Factor{factor.Passcode}}} },
 			"challenge factor-not-allowed: This factor is not allowed here.\n" + menuText},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,6 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
+
 	. "duoradiusd/policy"
 )
 
@@ -52,9 +55,9 @@ func newWorld(t *testing.T) *world {
 	w.duo = &fakeDuo{t: t, rings: map[Identity]int{}}
 	w.duo.pre = Preauth{Result: PreauthAuth, Message: "Account is active", Devices: []Device{smartphone, landline, tablet, token}}
 	w.client = &Client{Name: "vpn", Service: "vpn", FirstFactor: w.ldap, Second: w.duo, Delimiter: ",",
-		Factors: []Factor{FactorPush, FactorPhone, FactorPasscode, FactorSMS}}
+		Factors: []factor.Factor{factor.Push, factor.Phone, factor.Passcode, factor.SMS}}
 	w.settings.Names.StripDomain = []string{`EXAMPLE\`, "@example.com"}
-	w.settings.Guesses = GuessLimits{WrongPasswords: wrongPerUser, WrongPasscodes: wrongPerUser, WrongPerSource: wrongPerAddress, Refill: wrongRefill}
+	w.settings.Guesses = guard.GuessLimits{WrongPasswords: wrongPerUser, WrongPasscodes: wrongPerUser, WrongPerSource: wrongPerAddress, Refill: wrongRefill}
 	w.settings.BindTo = []Binding{BindService, BindUserIP}
 	w.load()
 	return w

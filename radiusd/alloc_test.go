@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 	"duoradiusd/policy/memory"
 	"duoradiusd/radiusd/wire"
 	"duoradiusd/test/nas"
@@ -89,7 +90,7 @@ func TestRememberedLoginAllocatesLittle(t *testing.T) {
 	defer m.Close()
 	c := testClient()
 	c.UserIP = []string{"Calling-Station-Id"}
-	c.Login.Remember, c.Login.Second, c.Login.Factors = time.Hour, approving{}, []policy.Factor{policy.FactorPush}
+	c.Login.Remember, c.Login.Second, c.Login.Factors = time.Hour, approving{}, []factor.Factor{factor.Push}
 	s := newDeaf(t, allow, 0, c)
 	s.LoginLog = &LoginLog{To: io.Discard}
 	settings := *s.settings.Load()

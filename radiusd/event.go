@@ -12,6 +12,8 @@ import (
 
 	"duoradiusd/internal/display"
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/reasons"
 )
 
 // Event is the end of one login, for the log and for whoever watches. What came from the network holds nothing that a
@@ -25,7 +27,7 @@ type Event struct {
 	UserIP     netip.Addr // invalid when the client did not tell
 	Code       string     // of the reply: Access-Accept, Access-Reject, Access-Challenge, none
 	Reason     policy.Reason
-	Factor     policy.Factor
+	Factor     factor.Factor
 	Txid       string
 	Took       time.Duration // from the request to the answer
 	FirstTook  time.Duration // of it in the first factor
@@ -56,7 +58,7 @@ func (l *login) log(v *policy.Verdict, code string, now time.Time) {
 		e.Hint = l.hintOf(v.Reason)
 	}
 	if e.Hint == "" && (e.level() > slog.LevelInfo || e.Reason == policy.ReasonNotEnrolled) {
-		e.Hint = policy.Cure(v.Reason)
+		e.Hint = reasons.Cure(v.Reason)
 	}
 	if v.Reason == policy.ReasonRelayed && l.datagram.packet.eap.present() { // one of many rounds of one login
 		s.log().LogAttrs(context.Background(), slog.LevelDebug, "round", e.attrs()...)

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 	"duoradiusd/radiusd"
 	"duoradiusd/test/nas"
 )
@@ -19,7 +20,7 @@ import (
 func TestEvent(t *testing.T) {
 	events := make(chan radiusd.Event, 1)
 	decide := func(_ context.Context, a policy.Attempt) policy.Verdict {
-		return policy.Verdict{Outcome: policy.OutcomeAccept, Reason: policy.ReasonApproved, User: a.User, Factor: policy.FactorPush, Txid: "tx\x1b]0;owned\a",
+		return policy.Verdict{Outcome: policy.OutcomeAccept, Reason: policy.ReasonApproved, User: a.User, Factor: factor.Push, Txid: "tx\x1b]0;owned\a",
 			FirstFactor: 12 * time.Millisecond, Duo: 3 * time.Millisecond, Err: errors.New("duo: " + a.User)}
 	}
 	s := &radiusd.Server{Logger: slog.New(slog.DiscardHandler), OnLogin: func(e radiusd.Event) { events <- e }}
@@ -44,7 +45,7 @@ func TestEvent(t *testing.T) {
 			t.Fatal(err)
 		}
 		e := <-events
-		if e.Client != "vpn" || e.Service != "vpn" || e.Code != "Access-Accept" || e.Reason != policy.ReasonApproved || e.Factor != policy.FactorPush ||
+		if e.Client != "vpn" || e.Service != "vpn" || e.Code != "Access-Accept" || e.Reason != policy.ReasonApproved || e.Factor != factor.Push ||
 			e.ClientAddr != netip.MustParseAddr("127.0.0.1") || e.FirstTook != 12*time.Millisecond || e.DuoTook != 3*time.Millisecond ||
 			e.Took <= 0 || e.Took > time.Since(before) || e.Time.Before(before) {
 			t.Errorf("%+v", e)

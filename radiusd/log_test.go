@@ -12,13 +12,14 @@ import (
 	"unicode"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 	"duoradiusd/radiusd"
 	"duoradiusd/test/nas"
 )
 
 // TestLoginLine: one a login, the same keys in the same order.
 func TestLoginLine(t *testing.T) {
-	v := policy.Verdict{Outcome: policy.OutcomeAccept, Reason: policy.ReasonApproved, User: "jo", Factor: policy.FactorPush, Txid: "tx",
+	v := policy.Verdict{Outcome: policy.OutcomeAccept, Reason: policy.ReasonApproved, User: "jo", Factor: factor.Push, Txid: "tx",
 		FirstFactor: 12 * time.Millisecond, Duo: 3456 * time.Millisecond}
 	broken := policy.Verdict{Reason: policy.ReasonDuoUnavailable, User: "jo", Err: errors.New("duo: dial: refused")}
 	for _, tt := range []struct {

@@ -12,6 +12,7 @@ import (
 
 	"duoradiusd/internal/display"
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 // bySlog is the line as slog writes it.
@@ -51,7 +52,7 @@ func TestLines(t *testing.T) {
 		func(e *Event) { e.User = display.Visible("jürgen\x1b[2J\u2028\xff\x7f\u00a0") },
 		func(e *Event) { e.Reason = policy.ReasonBadSecret },
 		func(e *Event) { e.Reason, e.Err = policy.ReasonDuoUnavailable, "duo: dial: refused" },
-		func(e *Event) { e.Factor, e.Txid, e.DuoTook = policy.FactorPush, "tx-1", 3456*time.Millisecond },
+		func(e *Event) { e.Factor, e.Txid, e.DuoTook = factor.Push, "tx-1", 3456*time.Millisecond },
 	} {
 		e := someEvent()
 		change(e)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 	"duoradiusd/radiusd"
 	"duoradiusd/test/nas"
 )
@@ -308,7 +309,7 @@ func TestA9_LongUserName(t *testing.T) {
 
 // TestA10_A11_LegalAttributes: whatever a Verdict holds, a reply carries what RFC 2865 §5.44 allows.
 func TestA10_A11_LegalAttributes(t *testing.T) {
-	full := policy.Verdict{Message: "text", State: "state", Wait: time.Minute, User: "jo", Factor: policy.FactorPush, Txid: "txid"}
+	full := policy.Verdict{Message: "text", State: "state", Wait: time.Minute, User: "jo", Factor: factor.Push, Txid: "txid"}
 	legal := map[policy.Outcome][]byte{
 		policy.OutcomeAccept:    {nas.MessageAuthenticator, nas.ReplyMessage, nas.ProxyState},
 		policy.OutcomeReject:    {nas.MessageAuthenticator, nas.ReplyMessage, nas.ProxyState},

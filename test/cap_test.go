@@ -12,6 +12,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/duo"
+	"duoradiusd/policy/factor"
 	"duoradiusd/policy/memory"
 	"duoradiusd/radiusd"
 	"duoradiusd/radiusd/wire"
@@ -132,7 +133,7 @@ func openCapped(t *testing.T) *capped {
 		address := netip.AddrFrom4([4]byte{127, 0, 0, byte(1 + i)})
 		list = append(list, &radiusd.Client{Name: name, Secret: wire.NewSecret(vpnSecret), Addresses: []netip.Prefix{netip.PrefixFrom(address, 32)},
 			Timeout: 2 * patience, Login: &policy.Client{Name: name, Service: "vpn", Second: second, Mode: mode,
-				Factors: []policy.Factor{policy.FactorPush, policy.FactorPasscode}}})
+				Factors: []factor.Factor{factor.Push, factor.Passcode}}})
 	}
 	clients, err := radiusd.NewClients(list)
 	if err != nil {

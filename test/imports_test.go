@@ -22,18 +22,21 @@ var tree = []struct {
 	imports []string
 }{
 	{"internal/", nil},
-	{"policy", []string{"policy/canonical", "policy/hours", "policy/messages"}},
+	{"policy", []string{"policy/canonical", "policy/factor", "policy/guard", "policy/hours", "policy/messages"}},
 	{"policy/canonical", nil},
+	{"policy/factor", nil},
+	{"policy/guard", nil},
 	{"policy/hours", nil},
+	{"policy/reasons", []string{"policy"}},
 	{"policy/failover", nil},
 	{"policy/messages", nil},
 	{"policy/radiusauth", []string{"internal/", "policy", "policy/canonical", "policy/failover", "radiusd/wire"}}, // one codec, of both sides
-	{"policy/shared", []string{"internal/", "policy", "policy/canonical", "policy/memory"}},
-	{"policy/", []string{"internal/", "policy", "policy/canonical", "policy/failover"}},
-	{"radiusd", []string{"internal/", "policy", "radiusd/"}},
+	{"policy/shared", []string{"internal/", "policy", "policy/canonical", "policy/factor", "policy/guard", "policy/memory"}},
+	{"policy/", []string{"internal/", "policy", "policy/canonical", "policy/factor", "policy/failover", "policy/guard"}},
+	{"radiusd", []string{"internal/", "policy", "policy/factor", "policy/reasons", "radiusd/"}},
 	{"radiusd/wire", nil},
 	{"radiusd/", []string{"policy", "radiusd", "radiusd/"}},
-	{"conf", []string{"internal/", "policy", "policy/canonical", "policy/hours", "policy/messages"}},
+	{"conf", []string{"internal/", "policy", "policy/canonical", "policy/factor", "policy/guard", "policy/hours", "policy/messages"}},
 	{"cmd/duodemo", []string{"cmd/", "conf", "internal/", "policy", "policy/", "radiusd", "radiusd/", "test/"}},
 	{"cmd/", []string{"cmd/", "conf", "internal/", "policy", "policy/", "radiusd", "radiusd/"}},
 	{"test/nas", nil}, // it cross-checks the server

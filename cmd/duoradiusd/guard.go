@@ -13,7 +13,7 @@ import (
 
 	"duoradiusd/cmd/internal/daemon"
 	"duoradiusd/internal/display"
-	"duoradiusd/policy"
+	"duoradiusd/policy/guard"
 )
 
 func guardCommand() *cobra.Command {
@@ -49,14 +49,14 @@ come first.`,
 	}
 	running := controlFlags(c)
 	c.RunE = func(c *cobra.Command, _ []string) error {
-		return show(c, running, "/guard", func(out io.Writer, list []policy.GuardCount) error {
+		return show(c, running, "/guard", func(out io.Writer, list []guard.Count) error {
 			return printGuard(out, list, time.Now())
 		})
 	}
 	return c
 }
 
-func printGuard(out io.Writer, list []policy.GuardCount, now time.Time) error {
+func printGuard(out io.Writer, list []guard.Count, now time.Time) error {
 	if len(list) == 0 {
 		_, err := fmt.Fprintln(out, "Nothing is counted against anybody.")
 		return err
@@ -69,7 +69,7 @@ func printGuard(out io.Writer, list []policy.GuardCount, now time.Time) error {
 			held = "ends " + until(c.HeldUntil, now)
 		}
 		user, address, count := cmp.Or(c.Person, "everybody"), cmp.Or(c.Source, "others"), fmt.Sprint(c.Count)
-		if c.Limit == policy.LimitPushes {
+		if c.Limit == guard.LimitPushes {
 			address, count = "any", "-"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.Limit, display.Visible(user), display.Visible(address), count, held)

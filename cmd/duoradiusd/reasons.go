@@ -6,9 +6,9 @@ import (
 	"io"
 	"strings"
 
-	"github.com/spf13/cobra"
+	"duoradiusd/policy/reasons"
 
-	"duoradiusd/policy"
+	"github.com/spf13/cobra"
 )
 
 func reasonsCommand() *cobra.Command {
@@ -26,10 +26,10 @@ The same words stand in the log (reason=), in auth_log, on the status page and i
 	}
 	asJSON := c.Flags().Bool("json", false, "print JSON, for programs")
 	c.RunE = func(c *cobra.Command, args []string) error {
-		list := policy.Reasons()
+		list := reasons.All()
 		if len(args) == 1 {
 			list = nil
-			for _, r := range policy.Reasons() {
+			for _, r := range reasons.All() {
 				if string(r.Reason) == args[0] {
 					list = append(list, r)
 				}
@@ -48,7 +48,7 @@ The same words stand in the log (reason=), in auth_log, on the status page and i
 	return c
 }
 
-func printReasons(out io.Writer, list []policy.ReasonText) error {
+func printReasons(out io.Writer, list []reasons.Text) error {
 	var b strings.Builder
 	for _, r := range list {
 		fmt.Fprintf(&b, "%s\n    %s\n", r.Reason, r.Meaning)

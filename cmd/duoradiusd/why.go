@@ -16,7 +16,7 @@ import (
 	"duoradiusd/cmd/internal/daemon"
 	"duoradiusd/cmd/internal/history"
 	"duoradiusd/internal/display"
-	"duoradiusd/policy"
+	"duoradiusd/policy/reasons"
 )
 
 // mostOfAuthLog is how much of auth_log is read, from its end.
@@ -146,7 +146,7 @@ func printWhy(out io.Writer, r history.Record) {
 	if r.Error != "" {
 		fmt.Fprintf(out, "            error: %s\n", display.Visible(r.Error))
 	}
-	for _, t := range policy.Reasons() {
+	for _, t := range reasons.All() {
 		if string(t.Reason) == r.Reason {
 			fmt.Fprintf(out, "            %s\n", t.Meaning)
 		}

@@ -43,3 +43,17 @@ func Group(group string) string {
 func foldValue(s string) string {
 	return norm.NFC.String(strings.ToLower(norm.NFC.String(strings.Join(strings.Fields(s), " "))))
 }
+
+// GroupNames returns the names of those of a user's groups that are listed: the value of a DN's first part.
+func GroupNames(of, listed []string) (names []string) {
+	for _, g := range of {
+		name := g
+		if dn, err := ldap.ParseDN(g); err == nil && len(dn.RDNs) > 0 && len(dn.RDNs[0].Attributes) > 0 {
+			name = dn.RDNs[0].Attributes[0].Value
+		}
+		if (slices.Contains(listed, Group(g)) || slices.Contains(listed, Group(name))) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}

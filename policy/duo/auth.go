@@ -12,6 +12,7 @@ import (
 
 	"duoradiusd/internal/display"
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 const (
@@ -171,7 +172,7 @@ func (c *Client) begin(ctx context.Context, r *policy.AuthRequest) (policy.AuthR
 		c.note(err, 0)
 		return policy.AuthResult{}, err
 	}
-	async := r.Factor == policy.FactorPush || r.Factor == policy.FactorPhone
+	async := r.Factor == factor.Push || r.Factor == factor.Phone
 	switch {
 	case async && out.Txid != "":
 		return policy.AuthResult{Txid: out.Txid}, nil
@@ -188,18 +189,18 @@ func (c *Client) authParams(r *policy.AuthRequest) url.Values {
 	set(p, "factor", string(r.Factor))
 	set(p, "ipaddr", c.config.UserIP.text(r.IP))
 	switch r.Factor {
-	case policy.FactorPush:
+	case factor.Push:
 		set(p, "device", r.Device)
 		set(p, "async", "1")
 		set(p, "pushinfo", pushInfo(r.Info))
 		set(p, "display_username", r.Name)
 		set(p, "txid", r.Txid)
-	case policy.FactorPhone:
+	case factor.Phone:
 		set(p, "device", r.Device)
 		set(p, "async", "1")
-	case policy.FactorSMS:
+	case factor.SMS:
 		set(p, "device", r.Device)
-	case policy.FactorPasscode:
+	case factor.Passcode:
 		set(p, "passcode", r.Passcode)
 	}
 	return p

@@ -10,6 +10,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/duo"
+	"duoradiusd/policy/factor"
 	"duoradiusd/test/fakeduo"
 )
 
@@ -93,7 +94,7 @@ func TestIdentity(t *testing.T) {
 		{policy.Identity{UserID: "DUAAAAAAAAAAAAAAAAAA", Username: "jo"}, "user_id=DUAAAAAAAAAAAAAAAAAA"},
 		{policy.Identity{Username: "CORP\\jo müller&x=1+%41"}, "username=CORP\\jo müller&x=1+%41"},
 	} {
-		r := policy.AuthRequest{User: tt.user, Factor: policy.FactorPasscode, Passcode: "000000"}
+		r := policy.AuthRequest{User: tt.user, Factor: factor.Passcode, Passcode: "000000"}
 		if _, err := c.Preauth(t.Context(), policy.PreauthRequest{User: tt.user}); err != nil {
 			t.Errorf("%v: %v", tt.user, err)
 		}
@@ -113,7 +114,7 @@ func TestAuth(t *testing.T) {
 		User: jo, Name: "Jo Müller", IP: netip.MustParseAddr("203.0.113.7"), Device: "auto", Passcode: "123456",
 		Info: [][2]string{{"Service", "VPN & more"}, {"User address", "203.0.113.7"}},
 	}
-	with := func(f policy.Factor, passcode string) policy.AuthRequest {
+	with := func(f factor.Factor, passcode string) policy.AuthRequest {
 		r := full
 		r.Factor, r.Passcode = f, passcode
 		return r
@@ -137,27 +138,27 @@ func TestAuth(t *testing.T) {
 		want policy.AuthResult // Txid apart
 		form string
 	}{
-		{"push", fakeduo.User{}, with(policy.FactorPush, ""), good, pushed},
-		{"late push", fakeduo.User{Delay: 20 * time.Millisecond}, with(policy.FactorPush, ""), good, pushed},
-		{"push denied", fakeduo.User{Tap: fakeduo.Deny}, with(policy.FactorPush, ""), deny("deny", "Login request denied."), pushed},
-		{"fraud", fakeduo.User{Tap: fakeduo.Fraud}, with(policy.FactorPush, ""), deny("fraud", "Login request reported as fraud."), pushed},
-		{"locked out", fakeduo.User{LockedOut: true}, with(policy.FactorPush, ""),
+		{"push", fakeduo.User{}, with(factor.Push, ""), good, pushed},
+		{"late push", fakeduo.User{Delay: 20 * time.Millisecond}, with(factor.Push, ""), good, pushed},
+		{"push denied", fakeduo.User{Tap: fakeduo.Deny}, with(factor.Push, ""), deny("deny", "Login request denied."), pushed},
+		{"fraud", fakeduo.User{Tap: fakeduo.Fraud}, with(factor.Push, ""), deny("fraud", "Login request reported as fraud."), pushed},
+		{"locked out", fakeduo.User{LockedOut: true}, with(factor.Push, ""),
 			deny("locked_out", "Account disabled due to too many failed login attempts"), pushed},
-		{"bypass", fakeduo.User{Preauth: "allow"}, with(policy.FactorPush, ""),
+		{"bypass", fakeduo.User{Preauth: "allow"}, with(factor.Push, ""),
 			policy.AuthResult{Allowed: true, Status: "bypass", Message: "Success. Logging you in..."}, pushed},
-		{"a status of the future", fakeduo.User{AuthStatus: "biometric"}, with(policy.FactorPush, ""),
+		{"a status of the future", fakeduo.User{AuthStatus: "biometric"}, with(factor.Push, ""),
 			policy.AuthResult{Allowed: true, Status: "biometric", Message: "Success. Logging you in..."}, pushed},
-		{"call", fakeduo.User{Delay: 20 * time.Millisecond}, with(policy.FactorPhone, ""), good, called},
-		{"call denied", fakeduo.User{Tap: fakeduo.Deny}, with(policy.FactorPhone, ""), deny("deny", "Login request denied."), called},
-		{"sms", fakeduo.User{}, with(policy.FactorSMS, ""), deny("sent", "New SMS passcodes sent."), texted},
-		{"passcode", fakeduo.User{Passcodes: []string{"123456"}}, with(policy.FactorPasscode, "123456"), good, typed + "123456\n username=jo\n]"},
-		{"wrong passcode", fakeduo.User{}, with(policy.FactorPasscode, "0123456"), wrong, typed + "0123456\n username=jo\n]"},
-		{"bypass code", fakeduo.User{BypassCodes: []string{"987654321"}}, with(policy.FactorPasscode, "987654321"),
+		{"call", fakeduo.User{Delay: 20 * time.Millisecond}, with(factor.Phone, ""), good, called},
+		{"call denied", fakeduo.User{Tap: fakeduo.Deny}, with(factor.Phone, ""), deny("deny", "Login request denied."), called},
+		{"sms", fakeduo.User{}, with(factor.SMS, ""), deny("sent", "New SMS passcodes sent."), texted},
+		{"passcode", fakeduo.User{Passcodes: []string{"123456"}}, with(factor.Passcode, "123456"), good, typed + "123456\n username=jo\n]"},
+		{"wrong passcode", fakeduo.User{}, with(factor.Passcode, "0123456"), wrong, typed + "0123456\n username=jo\n]"},
+		{"bypass code", fakeduo.User{BypassCodes: []string{"987654321"}}, with(factor.Passcode, "987654321"),
 			policy.AuthResult{Allowed: true, Status: "bypass", Message: "Success. Logging you in..."}, typed + "987654321\n username=jo\n]"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			s, c := ready(t, fakeduo.Config{}, tt.user)
-			rings := tt.r.Factor == policy.FactorPush || tt.r.Factor == policy.FactorPhone
+			rings := tt.r.Factor == factor.Push || tt.r.Factor == factor.Phone
 			var begun []string
 			tt.r.Started = func(txid string) { begun = append(begun, txid) }
 			got, err := c.Auth(t.Context(), &tt.r)
@@ -182,7 +183,7 @@ func TestAuth(t *testing.T) {
 
 func TestPasscodeTwice(t *testing.T) {
 	s, c := ready(t, fakeduo.Config{}, fakeduo.User{})
-	r := policy.AuthRequest{User: jo, Factor: policy.FactorPasscode, Passcode: s.Passcode("jo")}
+	r := policy.AuthRequest{User: jo, Factor: factor.Passcode, Passcode: s.Passcode("jo")}
 	for _, want := range []bool{true, false} {
 		if got, err := c.Auth(t.Context(), &r); err != nil || got.Allowed != want {
 			t.Errorf("got %+v, %v; want allowed %v", got, err, want)

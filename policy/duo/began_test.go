@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 	"duoradiusd/test/fakeduo"
 )
 
@@ -51,7 +52,7 @@ func TestBegan(t *testing.T) {
 					}
 					started := func(string) { t.Error("it has begun again") }
 					for range 2 {
-						got, err := w.Auth(t.Context(), &policy.AuthRequest{User: jo, Name: "jo", Factor: policy.FactorPush, Began: txid, Started: started})
+						got, err := w.Auth(t.Context(), &policy.AuthRequest{User: jo, Name: "jo", Factor: factor.Push, Began: txid, Started: started})
 						if err != nil || got.Status != tt.status || got.Allowed != (tt.status == "allow") || got.Txid != txid {
 							t.Errorf("got %+v, %v", got, err)
 						}
@@ -75,7 +76,7 @@ func TestBeganForgotten(t *testing.T) {
 			before := w.took()
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
-			got, err := w.Auth(ctx, &policy.AuthRequest{User: jo, Name: "jo", Factor: policy.FactorPush, Began: txid})
+			got, err := w.Auth(ctx, &policy.AuthRequest{User: jo, Name: "jo", Factor: factor.Push, Began: txid})
 			if got.Allowed || err == nil && got.Status != "timeout" || w.took()-before > 10*time.Second {
 				t.Errorf("%s: got %+v, %v after %v", name, got, err, w.took()-before)
 			}

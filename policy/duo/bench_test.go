@@ -31,6 +31,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/duo"
+	"duoradiusd/policy/factor"
 )
 
 const leanTxid = "f22b1678-252a-4070-b176-0ca2be7319fd"
@@ -220,7 +221,7 @@ func cpu(b *testing.B) time.Duration {
 }
 
 var leanPush = policy.AuthRequest{
-	User: jo, Name: "jo@example.com", Factor: policy.FactorPush, Device: "DPAAAAAAAAAAAAAAAAAA",
+	User: jo, Name: "jo@example.com", Factor: factor.Push, Device: "DPAAAAAAAAAAAAAAAAAA",
 	Info: [][2]string{{"Service", "VPN"}, {"User address", "203.0.113.7"}},
 }
 

@@ -18,6 +18,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/duo"
+	"duoradiusd/policy/factor"
 	"duoradiusd/test/fakeduo"
 )
 
@@ -36,7 +37,7 @@ func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 var jo = policy.Identity{Username: "jo"}
 
 // push is a login of jo's by push.
-var push = policy.AuthRequest{User: jo, Name: "jo@example.com", Factor: policy.FactorPush, Device: "auto"}
+var push = policy.AuthRequest{User: jo, Name: "jo@example.com", Factor: factor.Push, Device: "auto"}
 
 // protocols are both that Duo may speak.
 var protocols = []struct {

@@ -15,6 +15,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/duo"
+	"duoradiusd/policy/factor"
 	"duoradiusd/test/fakeduo"
 )
 
@@ -40,7 +41,7 @@ var calls = []struct {
 		return answer{r.Allowed, err}
 	}},
 	{"passcode", authPath, func(ctx context.Context, c *duo.Client) answer {
-		r, err := c.Auth(ctx, &policy.AuthRequest{User: jo, Factor: policy.FactorPasscode, Passcode: "123456"})
+		r, err := c.Auth(ctx, &policy.AuthRequest{User: jo, Factor: factor.Passcode, Passcode: "123456"})
 		return answer{r.Allowed, err}
 	}},
 	{"check", "/auth/v2/check", func(ctx context.Context, c *duo.Client) answer {
@@ -275,7 +276,7 @@ func TestErrorsKeepSecrets(t *testing.T) {
 			r.Started = func(id string) { txid = id; w.Inject(statusPath, fault) }
 			_, err := w.Auth(t.Context(), &r)
 			w.Inject(authPath, fault)
-			_, err2 := w.Auth(t.Context(), &policy.AuthRequest{User: jo, Factor: policy.FactorPasscode, Passcode: "918273"})
+			_, err2 := w.Auth(t.Context(), &policy.AuthRequest{User: jo, Factor: factor.Passcode, Passcode: "918273"})
 			if txid == "" || err2 == nil {
 				t.Errorf("%v: txid %q, %v", fault, txid, err2)
 			}

@@ -9,6 +9,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/duo"
+	"duoradiusd/policy/factor"
 	"duoradiusd/test/fakeduo"
 )
 
@@ -44,7 +45,7 @@ func TestRateLimit(t *testing.T) {
 						f.Status = 429
 						w.Inject(authPath, f)
 					}
-					got, err := w.Auth(t.Context(), &policy.AuthRequest{User: jo, Factor: policy.FactorPasscode, Passcode: "123456"})
+					got, err := w.Auth(t.Context(), &policy.AuthRequest{User: jo, Factor: factor.Passcode, Passcode: "123456"})
 					if err != nil || !got.Allowed {
 						t.Errorf("got %+v, %v", got, err)
 					}

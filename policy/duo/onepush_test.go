@@ -14,6 +14,7 @@ import (
 	"golang.org/x/net/http2"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 // scripted returns a client whose connections are TLS and HTTP/2 to peers driven by hand, each as it is dialed.
@@ -69,7 +70,7 @@ type asking struct {
 func pushed(c *Client) *asking {
 	a := &asking{}
 	go func() {
-		_, a.err = c.begin(context.Background(), &policy.AuthRequest{User: policy.Identity{Username: "jo"}, Factor: policy.FactorPush, Device: "auto"})
+		_, a.err = c.begin(context.Background(), &policy.AuthRequest{User: policy.Identity{Username: "jo"}, Factor: factor.Push, Device: "auto"})
 		a.done = true
 	}()
 	synctest.Wait()

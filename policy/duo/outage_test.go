@@ -12,6 +12,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/duo"
+	"duoradiusd/policy/factor"
 	"duoradiusd/policy/memory"
 	"duoradiusd/test/fakeduo"
 )
@@ -34,7 +35,7 @@ func TestOutageList(t *testing.T) {
 			}
 			v := policy.New(policy.Settings{}, memory.New(10).Runtime()).Decide(t.Context(), policy.Attempt{
 				User: "jo", Authentic: true, Client: &policy.Client{
-					Name: "vpn", Service: "vpn", Second: c, Factors: []policy.Factor{policy.FactorPush}, Failmode: policy.FailmodeSafe,
+					Name: "vpn", Service: "vpn", Second: c, Factors: []factor.Factor{factor.Push}, Failmode: policy.FailmodeSafe,
 				}})
 			if opens := v.Outcome == policy.OutcomeAccept; opens != s.outage || opens && v.Reason != policy.ReasonFailedOpen || v.Err == nil {
 				t.Errorf("failmode safe: got %v, %v, %v; want opened %v", v.Outcome, v.Reason, v.Err, s.outage)

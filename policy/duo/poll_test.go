@@ -10,6 +10,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/duo"
+	"duoradiusd/policy/factor"
 	"duoradiusd/test/fakeduo"
 )
 
@@ -36,11 +37,11 @@ func TestPoll(t *testing.T) {
 		faults []fakeduo.Fault // on auth_status, in order
 		took   time.Duration
 		polls  int
-		factor policy.Factor // "": push
+		factor factor.Factor // "": push
 	}{
 		{name: "at once", polls: 1},
 		{name: "news, then the answer", user: fakeduo.User{Delay: 3 * time.Second}, took: 3 * time.Second, polls: 2},
-		{name: "a call", user: fakeduo.User{Delay: 4 * time.Second}, took: 4 * time.Second, polls: 3, factor: policy.FactorPhone},
+		{name: "a call", user: fakeduo.User{Delay: 4 * time.Second}, took: 4 * time.Second, polls: 3, factor: factor.Phone},
 		{name: "two empty polls", user: fakeduo.User{Delay: 59 * time.Second}, took: 59 * time.Second, polls: 3},
 		{name: "cut", faults: []fakeduo.Fault{{CutBefore: true}}, polls: 2},
 		{name: "cut after", faults: []fakeduo.Fault{{CutAfter: true}}, polls: 2},

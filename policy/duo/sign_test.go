@@ -18,6 +18,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/duo"
+	"duoradiusd/policy/factor"
 )
 
 // encode is the parameter line: sorted, all escaped but A-Z a-z 0-9 _ . ~ -, a space as %20.
@@ -127,7 +128,7 @@ func TestSignatures(t *testing.T) {
 			for _, values := range tt.params {
 				user := policy.Identity{Username: values[0]}
 				c.Preauth(t.Context(), policy.PreauthRequest{User: user, IP: netip.MustParseAddr("192.0.2.1")})
-				c.Auth(t.Context(), &policy.AuthRequest{User: user, Factor: policy.FactorPush, Name: values[0], Info: [][2]string{{"k k", values[0]}}})
+				c.Auth(t.Context(), &policy.AuthRequest{User: user, Factor: factor.Push, Name: values[0], Info: [][2]string{{"k k", values[0]}}})
 			}
 		}
 	})

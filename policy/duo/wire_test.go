@@ -20,6 +20,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/duo"
+	"duoradiusd/policy/factor"
 	"duoradiusd/test/fakeduo"
 )
 
@@ -34,7 +35,7 @@ func TestWire(t *testing.T) {
 			if _, err := login(t.Context(), c, push); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := c.Auth(t.Context(), &policy.AuthRequest{User: jo, Factor: policy.FactorPasscode, Passcode: "123456"}); err != nil {
+			if _, err := c.Auth(t.Context(), &policy.AuthRequest{User: jo, Factor: factor.Passcode, Passcode: "123456"}); err != nil {
 				t.Fatal(err)
 			}
 			wantPaths(t, s, "ping", "preauth", "auth", "auth_status", "auth_status", "auth")

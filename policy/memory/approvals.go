@@ -12,6 +12,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/canonical"
+	"duoradiusd/policy/factor"
 )
 
 // approvals is Approvals inside this process. The least recently used is dropped when there are too many. The expiry stands in
@@ -35,7 +36,7 @@ const maxAdded = 1 << 16
 type approval struct {
 	key      policy.ApprovalKey
 	person   string        // folded
-	factor   policy.Factor // that earned it
+	factor   factor.Factor // that earned it
 	at       time.Time
 	lifetime time.Duration
 	used     time.Time
@@ -77,12 +78,12 @@ func (a *approvals) UseAtOnce(key policy.ApprovalKey, now time.Time, limits poli
 }
 
 // Add implements Approvals.
-func (a *approvals) Add(_ context.Context, key policy.ApprovalKey, factor policy.Factor, lifetime time.Duration) error {
+func (a *approvals) Add(_ context.Context, key policy.ApprovalKey, factor factor.Factor, lifetime time.Duration) error {
 	a.add(key, factor, time.Now(), lifetime)
 	return nil
 }
 
-func (a *approvals) add(key policy.ApprovalKey, factor policy.Factor, now time.Time, lifetime time.Duration) {
+func (a *approvals) add(key policy.ApprovalKey, factor factor.Factor, now time.Time, lifetime time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.put(&approval{key: key, person: canonical.Fold(key.User), factor: factor, at: now, lifetime: lifetime, used: now})

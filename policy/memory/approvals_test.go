@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 // shownOf is the list as people would tell it: user@service, and how often used.
@@ -25,9 +26,9 @@ func shownOf(list []policy.Approval) string {
 // remembering returns Approvals with alice's at the VPN and at mail, and bob's, which ends first.
 func remembering() *approvals {
 	a := newApprovals(10, new(atomic.Uint64), new(atomic.Uint64))
-	a.add(policy.ApprovalKey{User: "alice", Duo: policy.Identity{UserID: "DU1"}, Service: "vpn", Client: "fw", IP: home}, policy.FactorPush, time.Now(), time.Hour)
-	a.add(policy.ApprovalKey{User: "bob", Duo: policy.Identity{Username: "bob"}, Service: "vpn"}, policy.FactorPush, time.Now(), time.Minute)
-	a.add(policy.ApprovalKey{User: "alice", Duo: policy.Identity{UserID: "DU1"}, Service: "mail"}, policy.FactorPush, time.Now(), time.Hour)
+	a.add(policy.ApprovalKey{User: "alice", Duo: policy.Identity{UserID: "DU1"}, Service: "vpn", Client: "fw", IP: home}, factor.Push, time.Now(), time.Hour)
+	a.add(policy.ApprovalKey{User: "bob", Duo: policy.Identity{Username: "bob"}, Service: "vpn"}, factor.Push, time.Now(), time.Minute)
+	a.add(policy.ApprovalKey{User: "alice", Duo: policy.Identity{UserID: "DU1"}, Service: "mail"}, factor.Push, time.Now(), time.Hour)
 	return a
 }
 
@@ -57,7 +58,7 @@ func TestApprovalsList(t *testing.T) {
 		wants("", "bob", 0)
 
 		got := listOf(t, a, "alice", 1)[0]
-		want := policy.Approval{User: "alice", DuoUserID: "DU1", Service: "vpn", Client: "fw", Factor: policy.FactorPush, UserIP: home, ApprovedAt: start.UTC(),
+		want := policy.Approval{User: "alice", DuoUserID: "DU1", Service: "vpn", Client: "fw", Factor: factor.Push, UserIP: home, ApprovedAt: start.UTC(),
 			EndsAt: start.UTC().Add(time.Hour), LastUsedAt: start.UTC().Add(time.Minute - 1), Uses: 1}
 		if got != want {
 			t.Errorf("got  %+v\nwant %+v", got, want)
@@ -99,7 +100,7 @@ func TestApprovalsListMany(t *testing.T) {
 	a := newApprovals(users, new(atomic.Uint64), new(atomic.Uint64))
 	key := func(i int) policy.ApprovalKey { return policy.ApprovalKey{User: fmt.Sprint(i)} }
 	for i := range users {
-		a.add(key(i), policy.FactorPush, time.Now(), time.Hour)
+		a.add(key(i), factor.Push, time.Now(), time.Hour)
 	}
 	if got := len(listOf(t, a, "", 0)); got != users {
 		t.Errorf("%d listed of %d", got, users)
@@ -148,7 +149,7 @@ func TestApprovalsResize(t *testing.T) {
 	now := time.Now()
 	key := func(user string) policy.ApprovalKey { return policy.ApprovalKey{User: user} }
 	for _, user := range []string{"a", "b", "c"} {
-		a.add(key(user), policy.FactorPush, now, time.Hour)
+		a.add(key(user), factor.Push, now, time.Hour)
 	}
 	a.resize(2)
 	if a.UseAtOnce(key("a"), now, policy.ApprovalLimits{Lifetime: time.Hour, Factors: allFactors}) || !a.UseAtOnce(key("b"), now, policy.ApprovalLimits{Lifetime: time.Hour, Factors: allFactors}) || a.len() != 2 {
@@ -160,8 +161,8 @@ func TestApprovalsResize(t *testing.T) {
 func TestNoEntries(t *testing.T) {
 	for _, entries := range []int{0, -1} {
 		m := New(entries)
-		m.approvals.add(policy.ApprovalKey{User: "a"}, policy.FactorPush, time.Now(), time.Hour)
-		m.approvals.add(policy.ApprovalKey{User: "b"}, policy.FactorPush, time.Now(), time.Hour)
+		m.approvals.add(policy.ApprovalKey{User: "a"}, factor.Push, time.Now(), time.Hour)
+		m.approvals.add(policy.ApprovalKey{User: "b"}, factor.Push, time.Now(), time.Hour)
 		if n := m.approvals.len(); n != 1 {
 			t.Errorf("New(%d) keeps %d approvals", entries, n)
 		}

@@ -3,7 +3,7 @@ package memory
 import (
 	"time"
 
-	"duoradiusd/policy"
+	"duoradiusd/policy/guard"
 )
 
 // Budgets say when the budgets of a guess are whole again, and until when its source is known to the person. Zero times are
@@ -16,7 +16,7 @@ type Budgets struct {
 }
 
 // Budgets returns what this process counts for a guess.
-func (g *guard) Budgets(guess policy.Guess) (b Budgets) {
+func (g *localGuard) Budgets(guess guard.Guess) (b Budgets) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	known, _ := g.known.Peek(guess.Person)
@@ -29,7 +29,7 @@ func (g *guard) Budgets(guess policy.Guess) (b Budgets) {
 
 // Adopt takes what all processes together count for a guess in place of what this one does. Of a source it takes the higher
 // count: no process can lower it for the others.
-func (g *guard) Adopt(guess policy.Guess, b Budgets) {
+func (g *localGuard) Adopt(guess guard.Guess, b Budgets) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()

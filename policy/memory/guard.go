@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/guard"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// guard is Guard inside this process.
-type guard struct {
+// localGuard is Guard inside this process.
+type localGuard struct {
 	changes *atomic.Uint64
 
 	mu     sync.Mutex                          // guards all below
@@ -26,11 +27,11 @@ type guard struct {
 type pushRecord struct {
 	failed []time.Time // newest last
 	until  time.Time   // of the cooldown
-	hold   policy.Hold // its reason
+	hold   guard.Hold  // its reason
 }
 
-func newGuard(changes *atomic.Uint64) *guard {
-	return &guard{
+func newGuard(changes *atomic.Uint64) *localGuard {
+	return &localGuard{
 		changes: changes,
 		pushes:  mustLRU[string, *pushRecord](guardEntries),
 		guesses: newGuesses(),
@@ -46,19 +47,19 @@ func mustLRU[K comparable, V any](size int) *simplelru.LRU[K, V] {
 }
 
 // CoolingDown implements policy.Guard.
-func (g *guard) CoolingDown(_ context.Context, phone policy.Phone) (policy.Hold, error) {
+func (g *localGuard) CoolingDown(_ context.Context, phone policy.Phone) (guard.Hold, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, key := range phone.Keys() {
 		if r, ok := g.pushes.Get(key); ok && time.Now().Before(r.until) {
-			return cmp.Or(r.hold, policy.HoldUnanswered), nil
+			return cmp.Or(r.hold, guard.HoldUnanswered), nil
 		}
 	}
 	return "", nil
 }
 
 // PushEnded implements policy.Guard.
-func (g *guard) PushEnded(_ context.Context, phone policy.Phone, end policy.PushEnd, limits policy.PushLimits) error {
+func (g *localGuard) PushEnded(_ context.Context, phone policy.Phone, end guard.PushEnd, limits guard.PushLimits) error {
 	if limits.Cooldown <= 0 && end.Hold() == "" {
 		return nil
 	}
@@ -72,7 +73,7 @@ func (g *guard) PushEnded(_ context.Context, phone policy.Phone, end policy.Push
 }
 
 // pushEnded is called with mu held.
-func (g *guard) pushEnded(key string, end policy.PushEnd, limits policy.PushLimits, now time.Time) {
+func (g *localGuard) pushEnded(key string, end guard.PushEnd, limits guard.PushLimits, now time.Time) {
 	r, ok := g.pushes.Get(key)
 	if !ok {
 		r = &pushRecord{}
@@ -83,7 +84,7 @@ func (g *guard) pushEnded(key string, end policy.PushEnd, limits policy.PushLimi
 		return
 	case limits.Cooldown <= 0:
 	case end.Status == "fraud":
-		r.coolDown(policy.HoldUnanswered, now.Add(limits.Cooldown))
+		r.coolDown(guard.HoldUnanswered, now.Add(limits.Cooldown))
 	default:
 		recent := r.failed[:0]
 		for _, at := range r.failed {
@@ -94,41 +95,41 @@ func (g *guard) pushEnded(key string, end policy.PushEnd, limits policy.PushLimi
 		r.failed = append(recent, now)
 		if limits.Pushes > 0 && len(r.failed) >= limits.Pushes {
 			r.failed = nil
-			r.coolDown(policy.HoldUnanswered, now.Add(limits.Cooldown))
+			r.coolDown(guard.HoldUnanswered, now.Add(limits.Cooldown))
 		}
 	}
 	if hold := end.Hold(); hold != "" {
-		r.coolDown(hold, now.Add(policy.HoldTime))
+		r.coolDown(hold, now.Add(guard.HoldTime))
 	}
 	g.pushes.Add(key, r)
 }
 
 // coolDown keeps the phone silent until then. It never shortens what is in force.
-func (r *pushRecord) coolDown(why policy.Hold, until time.Time) {
+func (r *pushRecord) coolDown(why guard.Hold, until time.Time) {
 	if until.After(r.until) {
 		r.hold, r.until = why, until
 	}
 }
 
-func (g *guard) len() int {
+func (g *localGuard) len() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.pushes.Len() + g.persons.wrong.Len() + g.sources.wrong.Len()
 }
 
 // listPushes returns the phones that must not ring now.
-func (g *guard) listPushes(now time.Time) (list []policy.GuardCount) {
+func (g *localGuard) listPushes(now time.Time) (list []guard.Count) {
 	for _, key := range g.pushes.Keys() {
 		person, ok := strings.CutPrefix(key, policy.PersonKeyPrefix)
 		if r, _ := g.pushes.Peek(key); ok && now.Before(r.until) {
-			list = append(list, policy.GuardCount{Limit: policy.LimitPushes, Person: person, HeldUntil: r.until})
+			list = append(list, guard.Count{Limit: guard.LimitPushes, Person: person, HeldUntil: r.until})
 		}
 	}
 	return list
 }
 
 // clearPushes lets the phones of what ring again.
-func (g *guard) clearPushes(what policy.GuardClear, now time.Time) (n int) {
+func (g *localGuard) clearPushes(what policy.GuardClear, now time.Time) (n int) {
 	if what.Person == "" {
 		return 0
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/guard"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
@@ -31,7 +32,7 @@ type guesses struct {
 
 // personKey is what a person's budget is for.
 type personKey struct {
-	Kind   policy.GuessKind
+	Kind   guard.GuessKind
 	Person string
 	Source string // "" for all that are not known to the person
 }
@@ -56,10 +57,10 @@ func newGuesses() guesses {
 	}
 }
 
-func perPerson(l policy.GuessLimits, kind policy.GuessKind) budget {
+func perPerson(l guard.GuessLimits, kind guard.GuessKind) budget {
 	return budget{l.Of(kind), l.Refill}
 }
-func perSource(l policy.GuessLimits) budget { return budget{l.WrongPerSource, l.Refill} }
+func perSource(l guard.GuessLimits) budget { return budget{l.WrongPerSource, l.Refill} }
 
 // isKnown reports whether Duo has allowed a login of this person from this source lately.
 func (g *guesses) isKnown(person, source string, now time.Time) bool {
@@ -68,7 +69,7 @@ func (g *guesses) isKnown(person, source string, now time.Time) bool {
 }
 
 // budgetOf is whose budget a guess takes from.
-func budgetOf(g policy.Guess, known bool) personKey {
+func budgetOf(g guard.Guess, known bool) personKey {
 	k := personKey{g.Kind, g.Person, ""}
 	if known {
 		k.Source = g.Source
@@ -77,8 +78,8 @@ func budgetOf(g policy.Guess, known bool) personKey {
 }
 
 // Admit implements policy.Guard.
-func (g *guard) Admit(ctx context.Context, guess policy.Guess) (policy.Admission, error) {
-	a := policy.Admission{Guess: guess}
+func (g *localGuard) Admit(ctx context.Context, guess guard.Guess) (guard.Admission, error) {
+	a := guard.Admission{Guess: guess}
 	var queued *turn
 	for {
 		wait := g.try(&a, &queued)
@@ -93,13 +94,13 @@ func (g *guard) Admit(ctx context.Context, guess policy.Guess) (policy.Admission
 }
 
 // giveUp ends the wait of a guess whose reply is due, and says when one more may be admitted as it is now.
-func (g *guard) giveUp(a *policy.Admission, queued *turn) {
+func (g *localGuard) giveUp(a *guard.Admission, queued *turn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.leaveTurn(*a, queued)
 	a.Turn = false
 	now := time.Now()
-	if a.Until = now.Add(a.Limits.Refill); a.Limit == policy.LimitPerSource {
+	if a.Until = now.Add(a.Limits.Refill); a.Limit == guard.LimitPerSource {
 		a.Until = g.sources.next(a.Source, perSource(a.Limits), now)
 	}
 }
@@ -112,7 +113,7 @@ type wait struct {
 }
 
 // over waits. It returns false when ctx ends first.
-func (w *wait) over(ctx context.Context, a *policy.Admission) bool {
+func (w *wait) over(ctx context.Context, a *guard.Admission) bool {
 	if w.pause > 0 {
 		timer := time.NewTimer(w.pause)
 		defer timer.Stop()
@@ -135,7 +136,7 @@ func (w *wait) over(ctx context.Context, a *policy.Admission) bool {
 
 // try admits a guess, or says what it is to wait for: nil where its person's budget is spent, or too many wait for the source's
 // turn. queued is the turn that it waits for or has.
-func (g *guard) try(a *policy.Admission, queued **turn) *wait {
+func (g *localGuard) try(a *guard.Admission, queued **turn) *wait {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
@@ -148,7 +149,7 @@ func (g *guard) try(a *policy.Admission, queued **turn) *wait {
 		return nil
 	}
 	if !a.Known && g.sources.spent(a.Source, perSource, now) {
-		a.Limit = policy.LimitPerSource
+		a.Limit = guard.LimitPerSource
 		if *queued == nil {
 			if t := g.turns[a.Source]; t != nil && t.users >= maxQueue {
 				a.Until = g.sources.next(a.Source, perSource, now)
@@ -178,11 +179,11 @@ func (g *guard) try(a *policy.Admission, queued **turn) *wait {
 	return nil
 }
 
-func limitOf(kind policy.GuessKind) string {
-	if kind == policy.GuessPasscode {
-		return policy.LimitPasscodes
+func limitOf(kind guard.GuessKind) string {
+	if kind == guard.GuessPasscode {
+		return guard.LimitPasscodes
 	}
-	return policy.LimitPasswords
+	return guard.LimitPasswords
 }
 
 // joinTurn is called with mu held.
@@ -197,7 +198,7 @@ func (g *guesses) joinTurn(source string) *turn {
 }
 
 // leaveTurn is called with mu held.
-func (g *guesses) leaveTurn(a policy.Admission, t *turn) {
+func (g *guesses) leaveTurn(a guard.Admission, t *turn) {
 	if t == nil {
 		return
 	}
@@ -210,7 +211,7 @@ func (g *guesses) leaveTurn(a policy.Admission, t *turn) {
 }
 
 // Settle implements policy.Guard.
-func (g *guard) Settle(_ context.Context, a policy.Admission, result policy.GuessResult) error {
+func (g *localGuard) Settle(_ context.Context, a guard.Admission, result guard.GuessResult) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
@@ -220,15 +221,15 @@ func (g *guard) Settle(_ context.Context, a policy.Admission, result policy.Gues
 	key := budgetOf(a.Guess, a.Known)
 	if a.Admitted && a.Person != "" {
 		g.persons.checked(key)
-		if result == policy.GuessWrong || result == policy.GuessAskedBack {
+		if result == guard.GuessWrong || result == guard.GuessAskedBack {
 			g.persons.spend(key, perPerson(a.Limits, a.Kind), now)
 		}
 	}
 	switch result {
-	case policy.GuessRight:
+	case guard.GuessRight:
 		g.persons.clear(key, now)
 		g.creditSource(a.Guess, now)
-	case policy.GuessWrong:
+	case guard.GuessWrong:
 		g.sources.spend(a.Source, perSource(a.Limits), now)
 		g.lastWrong.Add(a.Source, now)
 	}
@@ -240,7 +241,7 @@ func (g *guard) Settle(_ context.Context, a policy.Admission, result policy.Gues
 }
 
 // creditSource gives a source one wrong guess back, once a day for each person: where many log in, many mistype.
-func (g *guesses) creditSource(guess policy.Guess, now time.Time) {
+func (g *guesses) creditSource(guess guard.Guess, now time.Time) {
 	c := credit{guess.Person, guess.Source}
 	if given, ok := g.credits.Get(c); guess.Person == "" || ok && now.Sub(given) < creditEvery {
 		return
@@ -251,11 +252,11 @@ func (g *guesses) creditSource(guess policy.Guess, now time.Time) {
 }
 
 // Know implements policy.Guard.
-func (g *guard) Know(_ context.Context, guess policy.Guess) error {
+func (g *localGuard) Know(_ context.Context, guess guard.Guess) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
-	guess.Kind = policy.GuessPasscode
+	guess.Kind = guard.GuessPasscode
 	g.persons.clear(budgetOf(guess, g.isKnown(guess.Person, guess.Source, now)), now)
 	g.creditSource(guess, now)
 	g.know(guess.Person, guess.Source, now.Add(knownFor), now)
@@ -288,22 +289,22 @@ func (g *guesses) know(person, source string, until, now time.Time) {
 }
 
 // List implements policy.Guard.
-func (g *guard) List(_ context.Context, limits policy.GuessLimits) (list []policy.GuardCount, err error) {
+func (g *localGuard) List(_ context.Context, limits guard.GuessLimits) (list []guard.Count, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
 	for _, key := range g.persons.wrong.Keys() {
 		b := perPerson(limits, key.Kind)
 		if n := g.persons.count(key, b, now); n > 0 {
-			list = append(list, policy.GuardCount{
+			list = append(list, guard.Count{
 				Limit: limitOf(key.Kind), Person: key.Person, Source: key.Source, Count: n, HeldUntil: heldUntil(g.persons.next(key, b, now), now),
 			})
 		}
 	}
 	for _, source := range g.sources.wrong.Keys() {
 		if n := g.sources.count(source, perSource(limits), now); n > 0 {
-			list = append(list, policy.GuardCount{
-				Limit: policy.LimitPerSource, Source: source, Count: n, HeldUntil: heldUntil(g.sources.next(source, perSource(limits), now), now),
+			list = append(list, guard.Count{
+				Limit: guard.LimitPerSource, Source: source, Count: n, HeldUntil: heldUntil(g.sources.next(source, perSource(limits), now), now),
 			})
 		}
 	}
@@ -318,7 +319,7 @@ func heldUntil(next, now time.Time) time.Time {
 }
 
 // Clear implements policy.Guard.
-func (g *guard) Clear(_ context.Context, what policy.GuardClear) (n int, err error) {
+func (g *localGuard) Clear(_ context.Context, what policy.GuardClear) (n int, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()

@@ -6,12 +6,13 @@ import (
 	"testing"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 var (
 	home       = netip.MustParseAddr("198.51.100.7")
 	smartphone = policy.Device{ID: "DP1", Type: "phone", Name: "smartphone", Capabilities: []string{"auto", "push"}}
-	allFactors = []policy.Factor{policy.FactorPush, policy.FactorPhone, policy.FactorPasscode, policy.FactorSMS}
+	allFactors = []factor.Factor{factor.Push, factor.Phone, factor.Passcode, factor.SMS}
 )
 
 // listOf returns the approvals that a lists.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 // BenchmarkUseWhileListing measures how long a remembered login waits for its approval while all 100 000 are listed again and
@@ -20,7 +21,7 @@ func BenchmarkUseWhileListing(b *testing.B) {
 	for key := range a.byKey {
 		keys = append(keys, key)
 	}
-	limits := policy.ApprovalLimits{Lifetime: 8 * time.Hour, Factors: []policy.Factor{policy.FactorPush}}
+	limits := policy.ApprovalLimits{Lifetime: 8 * time.Hour, Factors: []factor.Factor{factor.Push}}
 	var end atomic.Bool
 	lists := make(chan int)
 	go func() {

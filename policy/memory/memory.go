@@ -13,7 +13,7 @@ type Memory struct {
 	approvals    *approvals
 	transactions *transactions
 	challenges   *challenges
-	guard        *guard
+	guard        *localGuard
 	replays      *replays
 
 	key     [32]byte

@@ -12,6 +12,8 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/canonical"
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
 )
 
 // Snapshot is what of a Memory survives a restart. It holds what a login is half-way with, a typed passcode perhaps, and
@@ -35,7 +37,7 @@ type head struct {
 
 type savedApproval struct {
 	policy.ApprovalKey
-	Factor   policy.Factor
+	Factor   factor.Factor
 	At, Used int64 // Unix time, in nanoseconds
 	Lifetime time.Duration
 	Uses     int
@@ -101,7 +103,7 @@ var ErrChanges = errors.New("the latest changes are not taken up")
 // returns the transactions that are still live: those of the run before that canResume says can be asked for their answers.
 // After an error that is not ErrChanges nobody is remembered. What lies in the future was written by a clock that was wrong:
 // it counts against a user, but for none.
-func (m *Memory) Restore(r, changes io.Reader, canResume func(policy.Transaction) bool, limits policy.PushLimits) (live []policy.Transaction, err error) {
+func (m *Memory) Restore(r, changes io.Reader, canResume func(policy.Transaction) bool, limits guard.PushLimits) (live []policy.Transaction, err error) {
 	s, err := Decode(r)
 	if err != nil {
 		return nil, fmt.Errorf("decode what was remembered: %w", err)
@@ -118,7 +120,7 @@ func (m *Memory) Restore(r, changes io.Reader, canResume func(policy.Transaction
 	return live, errors.Join(unfit, err)
 }
 
-func (m *Memory) restore(s *Snapshot, canResume func(policy.Transaction) bool, limits policy.PushLimits) (live []policy.Transaction, err error) {
+func (m *Memory) restore(s *Snapshot, canResume func(policy.Transaction) bool, limits guard.PushLimits) (live []policy.Transaction, err error) {
 	now := time.Now()
 	m.guard.restore(&s.head, limits, now)
 	if s.Written.After(now.Add(clockSlack)) {

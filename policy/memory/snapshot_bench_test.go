@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
 )
 
 // crowded remembers n approvals.
@@ -19,7 +21,7 @@ func crowded(n int) *Memory {
 	now := time.Now()
 	for i := range n {
 		m.approvals.add(policy.ApprovalKey{User: fmt.Sprintf("firstname.lastname%d", i), Duo: policy.Identity{Username: fmt.Sprintf("firstname.lastname%d", i)},
-			Application: "DIXXXXXXXXXXXXXXXXXX", Service: "vpn", IP: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}, policy.FactorPush, now, 8*time.Hour)
+			Application: "DIXXXXXXXXXXXXXXXXXX", Service: "vpn", IP: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})}, factor.Push, now, 8*time.Hour)
 	}
 	return m
 }
@@ -47,7 +49,7 @@ func BenchmarkSavePending(b *testing.B) {
 	for i := range 20_000 {
 		user := fmt.Sprintf("firstname.lastname%d", i)
 		_, _, err := m.transactions.Claim(b.Context(), policy.NewTransaction{
-			Transaction: policy.Transaction{Phone: policy.Phone{Duo: policy.Identity{Username: user}, Person: user}, Name: user, Factor: policy.FactorPush, Txid: fmt.Sprintf("%032x", i), Began: true},
+			Transaction: policy.Transaction{Phone: policy.Phone{Duo: policy.Identity{Username: user}, Person: user}, Name: user, Factor: factor.Push, Txid: fmt.Sprintf("%032x", i), Began: true},
 			Key:         policy.JoinKey{Client: "vpn", User: user, IP: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})},
 			Account:     policy.Account{Groups: []string{"staff", "vpn-users"}},
 		})
@@ -75,7 +77,7 @@ func BenchmarkRestore(b *testing.B) {
 	}
 	for b.Loop() {
 		m := New(n)
-		if _, err := m.Restore(bytes.NewReader(saved.Bytes()), nil, nothing, policy.PushLimits{}); err != nil || m.approvals.len() != n {
+		if _, err := m.Restore(bytes.NewReader(saved.Bytes()), nil, nothing, guard.PushLimits{}); err != nil || m.approvals.len() != n {
 			b.Fatal(err)
 		}
 	}

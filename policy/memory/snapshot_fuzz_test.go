@@ -6,24 +6,26 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
 )
 
 // FuzzRestore: whatever is read, nobody panics, and nothing that is no snapshot is taken for one with approvals.
 func FuzzRestore(f *testing.F) {
 	m := New(10)
 	key := policy.ApprovalKey{User: "alice", Duo: policy.Identity{UserID: "DU1"}, Application: "DI1", Service: "vpn", IP: home}
-	m.approvals.add(key, policy.FactorPush, time.Now(), time.Hour)
+	m.approvals.add(key, factor.Push, time.Now(), time.Hour)
 	ctx := f.Context()
-	m.challenges.Put(ctx, &policy.OpenChallenge{Client: "vpn", User: "alice", Ends: time.Now().Add(time.Minute), Options: []policy.Option{{Factor: policy.FactorPush, Device: smartphone}}})
-	m.guard.PushEnded(ctx, policy.Phone{Duo: policy.Identity{Username: "bob"}, Person: "bob"}, policy.PushEnd{Status: "deny", Took: time.Minute}, policy.PushLimits{Pushes: 3, Cooldown: time.Hour, Window: time.Hour})
-	guess := policy.Guess{
-		Kind: policy.GuessPassword, Person: "carol", Source: policy.SourceOf(home, "vpn"),
-		Limits: policy.GuessLimits{WrongPasswords: 10, WrongPasscodes: 10, WrongPerSource: 50, Refill: 30 * time.Second},
+	m.challenges.Put(ctx, &policy.OpenChallenge{Client: "vpn", User: "alice", Ends: time.Now().Add(time.Minute), Options: []policy.Option{{Factor: factor.Push, Device: smartphone}}})
+	m.guard.PushEnded(ctx, policy.Phone{Duo: policy.Identity{Username: "bob"}, Person: "bob"}, guard.PushEnd{Status: "deny", Took: time.Minute}, guard.PushLimits{Pushes: 3, Cooldown: time.Hour, Window: time.Hour})
+	guess := guard.Guess{
+		Kind: guard.GuessPassword, Person: "carol", Source: guard.SourceOf(home, "vpn"),
+		Limits: guard.GuessLimits{WrongPasswords: 10, WrongPasscodes: 10, WrongPerSource: 50, Refill: 30 * time.Second},
 	}
 	admission, _ := m.guard.Admit(ctx, guess)
-	m.guard.Settle(ctx, admission, policy.GuessWrong)
+	m.guard.Settle(ctx, admission, guard.GuessWrong)
 	m.guard.Know(ctx, guess)
-	m.transactions.Claim(ctx, policy.NewTransaction{Transaction: policy.Transaction{Phone: policy.Phone{Duo: key.Duo, Person: "alice"}, Name: "alice", Factor: policy.FactorPush, Txid: "T1", Began: true},
+	m.transactions.Claim(ctx, policy.NewTransaction{Transaction: policy.Transaction{Phone: policy.Phone{Duo: key.Duo, Person: "alice"}, Name: "alice", Factor: factor.Push, Txid: "T1", Began: true},
 		Key: policy.JoinKey{Client: "vpn", User: "alice", IP: home}, Account: policy.Account{Groups: []string{"staff"}}})
 	m.replays.Mark(ctx, policy.RequestDigest{1}, "X")
 	var b bytes.Buffer
@@ -35,7 +37,7 @@ func FuzzRestore(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{0xff}, 64))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m := New(10)
-		_, err := m.Restore(bytes.NewReader(b), nil, nothing, policy.PushLimits{Cooldown: time.Hour})
+		_, err := m.Restore(bytes.NewReader(b), nil, nothing, guard.PushLimits{Cooldown: time.Hour})
 		if n := m.approvals.len(); err != nil && n != 0 {
 			t.Errorf("%v, and yet %d approvals", err, n)
 		}
@@ -45,7 +47,7 @@ func FuzzRestore(f *testing.F) {
 // TestRestoreDamaged: each octet changed, and a cut at each: no panic, and after an error nothing.
 func TestRestoreDamaged(t *testing.T) {
 	m := New(10)
-	m.approvals.add(policy.ApprovalKey{User: "alice", IP: home}, policy.FactorPush, time.Now(), time.Hour)
+	m.approvals.add(policy.ApprovalKey{User: "alice", IP: home}, factor.Push, time.Now(), time.Hour)
 	var b bytes.Buffer
 	if err := m.Save(&b); err != nil {
 		t.Fatal(err)
@@ -53,7 +55,7 @@ func TestRestoreDamaged(t *testing.T) {
 	whole := b.Bytes()
 	restore := func(b []byte) (int, error) {
 		m := New(10)
-		_, err := m.Restore(bytes.NewReader(b), nil, nothing, policy.PushLimits{})
+		_, err := m.Restore(bytes.NewReader(b), nil, nothing, guard.PushLimits{})
 		return m.approvals.len(), err
 	}
 	for i := range whole {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
 )
 
 // TestFewerEntries: those used last stay.
@@ -15,14 +17,14 @@ func TestFewerEntries(t *testing.T) {
 	now := time.Now()
 	m, less := New(5000), New(3)
 	for i := range 5000 {
-		m.approvals.add(policy.ApprovalKey{User: fmt.Sprint(i)}, policy.FactorPush, now, time.Hour)
+		m.approvals.add(policy.ApprovalKey{User: fmt.Sprint(i)}, factor.Push, now, time.Hour)
 	}
 	m.approvals.UseAtOnce(policy.ApprovalKey{User: "17"}, now, policy.ApprovalLimits{Lifetime: time.Hour, Factors: allFactors})
 	var b bytes.Buffer
 	if err := m.Save(&b); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := less.Restore(&b, nil, nothing, policy.PushLimits{}); err != nil {
+	if _, err := less.Restore(&b, nil, nothing, guard.PushLimits{}); err != nil {
 		t.Fatal(err)
 	}
 	var names []string
@@ -38,7 +40,7 @@ func TestFewerEntries(t *testing.T) {
 func TestBoundedSave(t *testing.T) {
 	a, long := newApprovals(10, new(atomic.Uint64), new(atomic.Uint64)), string(make([]byte, maxSaved/4))
 	for i := range 5 {
-		a.add(policy.ApprovalKey{User: fmt.Sprint(i), Service: long}, policy.FactorPush, time.Now(), time.Hour)
+		a.add(policy.ApprovalKey{User: fmt.Sprint(i), Service: long}, factor.Push, time.Now(), time.Hour)
 	}
 	var names string
 	for _, list := range a.save() {

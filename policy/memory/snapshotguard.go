@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"duoradiusd/policy"
+	"duoradiusd/policy/guard"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
@@ -13,7 +13,7 @@ type savedPushes struct {
 	Phone  string // a key of it
 	Failed []time.Time
 	Until  time.Time
-	Hold   policy.Hold
+	Hold   guard.Hold
 }
 
 // savedGuesses is what the guard knows of guesses.
@@ -34,7 +34,7 @@ type savedKnown struct {
 	Until          time.Time
 }
 
-func (g *guard) save(s *head) {
+func (g *localGuard) save(s *head) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
@@ -65,7 +65,7 @@ func saveSpent[K comparable](lru *simplelru.LRU[K, time.Time], now time.Time) (l
 
 // restore lets nobody be locked out for longer than it could be from now on, whatever a clock or a configuration said
 // before; limiter.owed does so for guesses. A source is known no longer than after an allow of now.
-func (g *guard) restore(s *head, limit policy.PushLimits, now time.Time) {
+func (g *localGuard) restore(s *head, limit guard.PushLimits, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, p := range s.Pushes {
@@ -73,8 +73,8 @@ func (g *guard) restore(s *head, limit policy.PushLimits, now time.Time) {
 			p.Failed[i] = earlier(p.Failed[i], now)
 		}
 		longest := limit.Cooldown
-		if p.Hold == policy.HoldByDuo || p.Hold == policy.HoldTooQuick {
-			longest = policy.HoldTime
+		if p.Hold == guard.HoldByDuo || p.Hold == guard.HoldTooQuick {
+			longest = guard.HoldTime
 		}
 		g.pushes.Add(p.Phone, &pushRecord{failed: p.Failed, until: earlier(p.Until, now.Add(longest)), hold: p.Hold})
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 const (
@@ -67,7 +68,7 @@ func ringKeys(p policy.Phone, sms bool) (keys [2]ringKey) {
 	return keys
 }
 
-func (t *transaction) ringKeys() [2]ringKey { return ringKeys(t.Phone, t.Factor == policy.FactorSMS) }
+func (t *transaction) ringKeys() [2]ringKey { return ringKeys(t.Phone, t.Factor == factor.SMS) }
 
 func newTransactions(changes *atomic.Uint64) *transactions {
 	return &transactions{

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 // storedApproval is one field of a user's hash.
 type storedApproval struct {
 	Key      policy.ApprovalKey
-	Factor   policy.Factor // that earned it
+	Factor   factor.Factor // that earned it
 	Epoch    int64
 	At, Used time.Time // by the clock of the daemon that wrote it
 	Lifetime time.Duration
@@ -37,8 +38,8 @@ func decodeApproval(b []byte, key *policy.ApprovalKey) (*storedApproval, bool) {
 		return nil, false
 	}
 	number := func(i int) int64 { return int64(binary.BigEndian.Uint64(b[8*i:])) }
-	factor, rest, ok := cutWord(b[approvalNumbers:])
-	s := &storedApproval{Factor: policy.Factor(factor), Epoch: number(0), At: time.Unix(0, number(1)), Used: time.Unix(0, number(2)),
+	word, rest, ok := cutWord(b[approvalNumbers:])
+	s := &storedApproval{Factor: factor.Factor(word), Epoch: number(0), At: time.Unix(0, number(1)), Used: time.Unix(0, number(2)),
 		Lifetime: time.Duration(number(3)), Uses: int(number(4))}
 	if !ok {
 		return nil, false

@@ -13,6 +13,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/canonical"
+	"duoradiusd/policy/factor"
 )
 
 // approvals is policy.Approvals. The approvals of one person are one hash: each is a field, and the field "epoch" is a
@@ -188,7 +189,7 @@ if left < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[1], ARGV[5]) end
 return 1`)
 
 // Add implements policy.Approvals. Where the user is forgotten meanwhile, nothing is added.
-func (a *approvals) Add(ctx context.Context, key policy.ApprovalKey, factor policy.Factor, lifetime time.Duration) error {
+func (a *approvals) Add(ctx context.Context, key policy.ApprovalKey, factor factor.Factor, lifetime time.Duration) error {
 	tag, now := a.tag(canonical.Fold(key.User)), a.config.Now()
 	hash, index := a.hash(tag), a.identityKey(key.Duo)
 	life := min(lifetime, longestApproval)

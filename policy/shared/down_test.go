@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/guard"
 	"duoradiusd/policy/shared"
 )
 
@@ -15,7 +16,7 @@ func outage(t *testing.T, m *server, daemons ...*daemon) {
 	m.down()
 	for _, d := range daemons {
 		eventually(t, d.name+" notices", func() bool {
-			d.guess("who-notices", "192.0.2.99", policy.GuessNotAsked)
+			d.guess("who-notices", "192.0.2.99", guard.GuessNotAsked)
 			return !d.cluster.Counters().Up
 		})
 	}
@@ -116,23 +117,23 @@ func testNeverLowered(t *testing.T, m *server) {
 	duo := newDuo()
 	a := start(t, "a", m.addr, duo)
 	for range 3 {
-		a.guess("alice", "192.0.2.1", policy.GuessWrong)
+		a.guess("alice", "192.0.2.1", guard.GuessWrong)
 	}
 	outage(t, m, a)
-	a.guess("alice", "192.0.2.1", policy.GuessWrong)
+	a.guess("alice", "192.0.2.1", guard.GuessWrong)
 	m.up()
 	b := start(t, "b", m.addr, duo) // meanwhile the others count on
 	for range 6 {
-		if !b.guess("alice", "192.0.2.1", policy.GuessWrong) {
+		if !b.guess("alice", "192.0.2.1", guard.GuessWrong) {
 			t.Fatal("b admits less than is left")
 		}
 	}
 	back(t, m, a)
-	if !a.guess("alice", "192.0.2.1", policy.GuessWrong) { // nine at the most, as far as the store knows: 3 and 6
+	if !a.guess("alice", "192.0.2.1", guard.GuessWrong) { // nine at the most, as far as the store knows: 3 and 6
 		t.Error("the counts of a and of the store were added up")
 	}
 	for _, d := range []*daemon{a, b} {
-		if d.guess("alice", "192.0.2.1", policy.GuessRight) {
+		if d.guess("alice", "192.0.2.1", guard.GuessRight) {
 			t.Errorf("%s admits the eleventh", d.name)
 		}
 	}

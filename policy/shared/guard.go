@@ -11,13 +11,14 @@ import (
 	"github.com/valkey-io/valkey-go"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/guard"
 	"duoradiusd/policy/memory"
 )
 
-// guard is policy.Guard. The local guard decides, by what all daemons have counted: each guess brings the store's counts
+// sharedGuard is policy.Guard. The local guard decides, by what all daemons have counted: each guess brings the store's counts
 // into it. It knows them so far when the store goes down. What a daemon counted alone meanwhile is brought into the store
 // with the person's next guess, where it only adds. Whoever can write to the store can reset counts.
-type guard struct {
+type sharedGuard struct {
 	*link
 	local policy.Guard
 
@@ -28,8 +29,8 @@ type guard struct {
 // LocalGuard is a policy.Guard that takes what others have counted.
 type LocalGuard interface {
 	policy.Guard
-	Budgets(policy.Guess) memory.Budgets
-	Adopt(policy.Guess, memory.Budgets)
+	Budgets(guard.Guess) memory.Budgets
+	Adopt(guard.Guess, memory.Budgets)
 }
 
 const (
@@ -123,20 +124,20 @@ end
 if count > tonumber(ARGV[3]) then redis.call('HDEL', KEYS[1], oldest) end
 return 1`)
 
-func (g *guard) person(name string) string {
+func (g *sharedGuard) person(name string) string {
 	return g.key("guard", g.config.Keys.name("person", name))
 }
-func (g *guard) source(name string) string {
+func (g *sharedGuard) source(name string) string {
 	return g.key("source", g.config.Keys.name("source", name))
 }
-func (g *guard) sourceField(name string) string { return g.config.Keys.name("source", name) }
+func (g *sharedGuard) sourceField(name string) string { return g.config.Keys.name("source", name) }
 
 // adopter is the local guard, if it takes what others have counted.
-func (g *guard) adopter() LocalGuard { return g.local.(LocalGuard) }
+func (g *sharedGuard) adopter() LocalGuard { return g.local.(LocalGuard) }
 
 // Admit implements policy.Guard. While the store can't be asked the local guard decides alone, whatever when_down says: a
 // login that needs no second factor goes on.
-func (g *guard) Admit(ctx context.Context, guess policy.Guess) (policy.Admission, error) {
+func (g *sharedGuard) Admit(ctx context.Context, guess guard.Guess) (guard.Admission, error) {
 	for range admitTries {
 		counted, err := g.take(ctx, guess)
 		if err != nil {
@@ -152,21 +153,21 @@ func (g *guard) Admit(ctx context.Context, guess policy.Guess) (policy.Admission
 			return a, nil
 		}
 		// The store refused, and here others have turned out right meanwhile: it knows that by now.
-		if err := g.local.Settle(ctx, a, policy.GuessNotAsked); err != nil {
+		if err := g.local.Settle(ctx, a, guard.GuessNotAsked); err != nil {
 			return a, err
 		}
 	}
-	a := policy.Admission{Guess: guess, Limit: policy.LimitPasswords, Until: g.config.Now().Add(guess.Limits.Refill)}
-	if guess.Kind == policy.GuessPasscode {
-		a.Limit = policy.LimitPasscodes
+	a := guard.Admission{Guess: guess, Limit: guard.LimitPasswords, Until: g.config.Now().Add(guess.Limits.Refill)}
+	if guess.Kind == guard.GuessPasscode {
+		a.Limit = guard.LimitPasscodes
 	}
 	return a, nil
 }
 
 // take has the store count a guess and the local guard know what was counted before.
-func (g *guard) take(ctx context.Context, guess policy.Guess) (counted bool, err error) {
+func (g *sharedGuard) take(ctx context.Context, guess guard.Guess) (counted bool, err error) {
 	size := guess.Limits.WrongPasswords
-	if guess.Kind == policy.GuessPasscode {
+	if guess.Kind == guard.GuessPasscode {
 		size = guess.Limits.WrongPasscodes
 	}
 	if guess.Person == "" {
@@ -205,14 +206,14 @@ func (g *guard) take(ctx context.Context, guess policy.Guess) (counted bool, err
 }
 
 // stamp is a moment of this machine's clock as the scripts count, and moment is the reverse.
-func (g *guard) stamp(t time.Time) string {
+func (g *sharedGuard) stamp(t time.Time) string {
 	if t.IsZero() {
 		return "0"
 	}
 	return strconv.FormatInt(g.toStore(t).UnixMilli(), 10)
 }
 
-func (g *guard) moment(s string) time.Time {
+func (g *sharedGuard) moment(s string) time.Time {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n <= 0 {
 		return time.Time{}
@@ -220,7 +221,7 @@ func (g *guard) moment(s string) time.Time {
 	return g.fromStore(time.UnixMilli(n))
 }
 
-func (g *guard) countAlone(who string) {
+func (g *sharedGuard) countAlone(who string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.alone) < maxAlone {
@@ -228,7 +229,7 @@ func (g *guard) countAlone(who string) {
 	}
 }
 
-func (g *guard) wasAlone(who string) bool {
+func (g *sharedGuard) wasAlone(who string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	_, ok := g.alone[who]
@@ -236,11 +237,11 @@ func (g *guard) wasAlone(who string) bool {
 }
 
 // Settle implements policy.Guard.
-func (g *guard) Settle(ctx context.Context, a policy.Admission, result policy.GuessResult) error {
+func (g *sharedGuard) Settle(ctx context.Context, a guard.Admission, result guard.GuessResult) error {
 	if err := g.local.Settle(ctx, a, result); err != nil {
 		return err
 	}
-	words := map[policy.GuessResult]string{policy.GuessRight: "right", policy.GuessWrong: "wrong", policy.GuessNotAsked: "unasked"}
+	words := map[guard.GuessResult]string{guard.GuessRight: "right", guard.GuessWrong: "wrong", guard.GuessNotAsked: "unasked"}
 	word := words[result]
 	if word == "" || word == "unasked" && !a.Admitted { // asked back: it counts as it is
 		return nil
@@ -248,7 +249,7 @@ func (g *guard) Settle(ctx context.Context, a policy.Admission, result policy.Gu
 	return g.settle(ctx, a, word)
 }
 
-func (g *guard) settle(ctx context.Context, a policy.Admission, word string) error {
+func (g *sharedGuard) settle(ctx context.Context, a guard.Admission, word string) error {
 	if word == "wrong" && (a.Limits.WrongPerSource <= 0 || a.Limits.Refill <= 0) {
 		return nil
 	}
@@ -271,7 +272,7 @@ func (g *guard) settle(ctx context.Context, a policy.Admission, word string) err
 }
 
 // Know implements policy.Guard.
-func (g *guard) Know(ctx context.Context, guess policy.Guess) error {
+func (g *sharedGuard) Know(ctx context.Context, guess guard.Guess) error {
 	if err := g.local.Know(ctx, guess); err != nil {
 		return err
 	}
@@ -285,6 +286,6 @@ func (g *guard) Know(ctx context.Context, guess policy.Guess) error {
 }
 
 // List implements policy.Guard. It tells what this daemon has had to do with: the store has no names.
-func (g *guard) List(ctx context.Context, limits policy.GuessLimits) ([]policy.GuardCount, error) {
+func (g *sharedGuard) List(ctx context.Context, limits guard.GuessLimits) ([]guard.Count, error) {
 	return g.local.List(ctx, limits)
 }

@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/guard"
 )
 
 // guess is a wrong or right password of alice's, as her first factor finds it.
-func (d *daemon) guess(person, source string, result policy.GuessResult) bool {
+func (d *daemon) guess(person, source string, result guard.GuessResult) bool {
 	d.t.Helper()
-	g := policy.Guess{Kind: policy.GuessPassword, Person: person, Source: source,
-		Limits: policy.GuessLimits{WrongPasswords: 10, WrongPasscodes: 10, WrongPerSource: 50, Refill: time.Minute}}
+	g := guard.Guess{Kind: guard.GuessPassword, Person: person, Source: source,
+		Limits: guard.GuessLimits{WrongPasswords: 10, WrongPasscodes: 10, WrongPerSource: 50, Refill: time.Minute}}
 	ctx, cancel := context.WithTimeout(d.t.Context(), 2*time.Second)
 	defer cancel()
 	stores := d.cluster.Stores()
@@ -38,28 +39,28 @@ func testGuesses(t *testing.T, m *server) {
 	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	for i := range 10 {
 		d := []*daemon{a, b}[i%2]
-		if !d.guess("alice", "192.0.2.1", policy.GuessWrong) {
+		if !d.guess("alice", "192.0.2.1", guard.GuessWrong) {
 			t.Fatalf("guess %d was held back", i+1)
 		}
 	}
 	for _, d := range []*daemon{a, b} {
-		if d.guess("alice", "192.0.2.1", policy.GuessRight) {
+		if d.guess("alice", "192.0.2.1", guard.GuessRight) {
 			t.Errorf("%s admits the eleventh guess", d.name)
 		}
-		if !d.guess("bob", "192.0.2.2", policy.GuessWrong) {
+		if !d.guess("bob", "192.0.2.2", guard.GuessWrong) {
 			t.Errorf("%s holds back somebody else", d.name)
 		}
 	}
 	if n, err := b.cluster.Stores().Guard.Clear(t.Context(), policy.GuardClear{Person: "alice", Duo: policy.Identity{Username: "alice"}}); err != nil || n == 0 {
 		t.Errorf("clear: %d, %v", n, err)
 	}
-	if !a.guess("alice", "192.0.2.1", policy.GuessRight) {
+	if !a.guess("alice", "192.0.2.1", guard.GuessRight) {
 		t.Error("a still holds alice back after b was told to clear")
 	}
 	for range 9 {
-		a.guess("alice", "192.0.2.1", policy.GuessWrong)
+		a.guess("alice", "192.0.2.1", guard.GuessWrong)
 	}
-	if !b.guess("alice", "192.0.2.1", policy.GuessRight) || !a.guess("alice", "192.0.2.1", policy.GuessWrong) {
+	if !b.guess("alice", "192.0.2.1", guard.GuessRight) || !a.guess("alice", "192.0.2.1", guard.GuessWrong) {
 		t.Error("a right password at b does not clear what a has counted")
 	}
 }
@@ -71,16 +72,16 @@ func TestK86_KnownSource(t *testing.T) { onEachStore(t, testKnownSource) }
 func testKnownSource(t *testing.T, m *server) {
 	duo := newDuo()
 	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
-	if err := a.cluster.Stores().Guard.Know(t.Context(), policy.Guess{Person: "alice", Source: "198.51.100.7"}); err != nil {
+	if err := a.cluster.Stores().Guard.Know(t.Context(), guard.Guess{Person: "alice", Source: "198.51.100.7"}); err != nil {
 		t.Fatal(err)
 	}
 	for range 11 {
-		b.guess("alice", "192.0.2.66", policy.GuessWrong)
+		b.guess("alice", "192.0.2.66", guard.GuessWrong)
 	}
-	if b.guess("alice", "192.0.2.66", policy.GuessRight) {
+	if b.guess("alice", "192.0.2.66", guard.GuessRight) {
 		t.Error("a stranger has more guesses than the budget")
 	}
-	if !b.guess("alice", "198.51.100.7", policy.GuessRight) {
+	if !b.guess("alice", "198.51.100.7", guard.GuessRight) {
 		t.Error("the stranger locks alice out at home")
 	}
 }
@@ -93,15 +94,15 @@ func testMergedUpwards(t *testing.T, m *server) {
 	duo := newDuo()
 	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	for range 3 {
-		a.guess("alice", "192.0.2.1", policy.GuessWrong)
-		b.guess("alice", "192.0.2.1", policy.GuessWrong)
+		a.guess("alice", "192.0.2.1", guard.GuessWrong)
+		b.guess("alice", "192.0.2.1", guard.GuessWrong)
 	}
 	m.down()
 	down := func(d *daemon) func() bool { return func() bool { return !d.cluster.Counters().Up } }
-	eventually(t, "a notices", func() bool { a.guess("x", "192.0.2.9", policy.GuessWrong); return down(a)() })
+	eventually(t, "a notices", func() bool { a.guess("x", "192.0.2.9", guard.GuessWrong); return down(a)() })
 	admitted := 0
 	for range 10 {
-		if a.guess("alice", "192.0.2.1", policy.GuessWrong) {
+		if a.guess("alice", "192.0.2.1", guard.GuessWrong) {
 			admitted++
 		}
 	}
@@ -111,10 +112,10 @@ func testMergedUpwards(t *testing.T, m *server) {
 	m.up()
 	eventually(t, "a is back", func() bool { return a.cluster.Counters().Up })
 	eventually(t, "b is back", func() bool { return b.cluster.Counters().Up })
-	if a.guess("alice", "192.0.2.1", policy.GuessWrong) {
+	if a.guess("alice", "192.0.2.1", guard.GuessWrong) {
 		t.Error("a has a new budget after the outage")
 	}
-	if b.guess("alice", "192.0.2.1", policy.GuessWrong) {
+	if b.guess("alice", "192.0.2.1", guard.GuessWrong) {
 		t.Error("b does not know of what a has counted in the outage")
 	}
 }
@@ -126,17 +127,17 @@ func testPushes(t *testing.T, m *server) {
 	duo := newDuo()
 	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	phone := policy.Phone{Duo: policy.Identity{Username: "alice"}, Person: "alice"}
-	limits := policy.PushLimits{Pushes: 3, Window: time.Hour, Cooldown: time.Hour}
+	limits := guard.PushLimits{Pushes: 3, Window: time.Hour, Cooldown: time.Hour}
 	for i, d := range []*daemon{a, b, a} {
 		if hold, err := b.cluster.Stores().Guard.CoolingDown(t.Context(), phone); hold != "" || err != nil {
 			t.Fatalf("after %d pushes: %q, %v", i, hold, err)
 		}
-		if err := d.cluster.Stores().Guard.PushEnded(t.Context(), phone, policy.PushEnd{Status: "timeout", Took: time.Minute}, limits); err != nil {
+		if err := d.cluster.Stores().Guard.PushEnded(t.Context(), phone, guard.PushEnd{Status: "timeout", Took: time.Minute}, limits); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, d := range []*daemon{a, b} {
-		if hold, err := d.cluster.Stores().Guard.CoolingDown(t.Context(), phone); hold != policy.HoldUnanswered || err != nil {
+		if hold, err := d.cluster.Stores().Guard.CoolingDown(t.Context(), phone); hold != guard.HoldUnanswered || err != nil {
 			t.Errorf("%s: %q, %v", d.name, hold, err)
 		}
 	}

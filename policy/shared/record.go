@@ -13,6 +13,7 @@ import (
 	"github.com/valkey-io/valkey-go"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 // The times of a transaction in the store. All are by the store's clock.
@@ -112,7 +113,7 @@ func (s *stored) rings(began, now time.Time) bool {
 }
 
 // reachesPhone reports whether a factor makes itself heard at the user's phone.
-func reachesPhone(f policy.Factor) bool { return f != policy.FactorPasscode }
+func reachesPhone(f factor.Factor) bool { return f != factor.Passcode }
 
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
@@ -148,9 +149,9 @@ func isShared(id policy.TransactionID) bool { return strings.Contains(string(id)
 
 // ringKeys returns the keys of what leads from a phone to the transaction that it rings for, or receives codes for by SMS: by
 // Duo user, and by person.
-func (l *link) ringKeys(p policy.Phone, f policy.Factor) (keys [2]string) {
+func (l *link) ringKeys(p policy.Phone, f factor.Factor) (keys [2]string) {
 	kind := "ring"
-	if f == policy.FactorSMS {
+	if f == factor.SMS {
 		kind = "sms"
 	}
 	return [2]string{l.key(kind, l.duoTag(p.Duo)), l.key(kind, l.config.Keys.name("person", p.Person))}

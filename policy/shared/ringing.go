@@ -10,6 +10,7 @@ import (
 	"github.com/valkey-io/valkey-go"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/guard"
 )
 
 // pushEndedScript counts a push that was not answered with a yes.
@@ -38,7 +39,7 @@ if ARGV[6] ~= '' and redis.call('PTTL', KEYS[1]) < tonumber(ARGV[7]) then redis.
 return 1`)
 
 // phoneKeys are the keys of the two names of a phone: the cooldown, then the pushes.
-func (g *guard) phoneKeys(p policy.Phone) (keys [2][2]string) {
+func (g *sharedGuard) phoneKeys(p policy.Phone) (keys [2][2]string) {
 	for i, name := range p.Keys() {
 		tag := g.config.Keys.name("phone", name)
 		keys[i] = [2]string{g.key("cooldown", tag), g.key("pushes", tag)}
@@ -47,7 +48,7 @@ func (g *guard) phoneKeys(p policy.Phone) (keys [2][2]string) {
 }
 
 // CoolingDown implements policy.Guard.
-func (g *guard) CoolingDown(ctx context.Context, phone policy.Phone) (hold policy.Hold, err error) {
+func (g *sharedGuard) CoolingDown(ctx context.Context, phone policy.Phone) (hold guard.Hold, err error) {
 	keys := g.phoneKeys(phone)
 	err = g.call(ctx, func(ctx context.Context, c valkey.Client) error {
 		for _, r := range c.DoMulti(ctx, c.B().Get().Key(keys[0][0]).Build(), c.B().Get().Key(keys[1][0]).Build()) {
@@ -55,7 +56,7 @@ func (g *guard) CoolingDown(ctx context.Context, phone policy.Phone) (hold polic
 			if err != nil && !valkey.IsValkeyNil(err) {
 				return err
 			}
-			hold = cmp.Or(hold, policy.Hold(why))
+			hold = cmp.Or(hold, guard.Hold(why))
 		}
 		return nil
 	})
@@ -70,7 +71,7 @@ func (g *guard) CoolingDown(ctx context.Context, phone policy.Phone) (hold polic
 func aloneName(p policy.Phone) string { return "phone\x00" + p.Keys()[0] }
 
 // PushEnded implements policy.Guard.
-func (g *guard) PushEnded(ctx context.Context, phone policy.Phone, end policy.PushEnd, limits policy.PushLimits) error {
+func (g *sharedGuard) PushEnded(ctx context.Context, phone policy.Phone, end guard.PushEnd, limits guard.PushLimits) error {
 	if err := g.local.PushEnded(ctx, phone, end, limits); err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func (g *guard) PushEnded(ctx context.Context, phone policy.Phone, end policy.Pu
 	case end.Status == "fraud":
 		word = "fraud"
 	}
-	args := []string{word, strconv.Itoa(limits.Pushes), millis(limits.Window), millis(limits.Cooldown), string(newID("")), string(end.Hold()), millis(policy.HoldTime)}
+	args := []string{word, strconv.Itoa(limits.Pushes), millis(limits.Window), millis(limits.Cooldown), string(newID("")), string(end.Hold()), millis(guard.HoldTime)}
 	for _, keys := range g.phoneKeys(phone) {
 		err := g.call(ctx, func(ctx context.Context, c valkey.Client) error {
 			return pushEndedScript.Exec(ctx, c, keys[:], args).Error()
@@ -100,7 +101,7 @@ func (g *guard) PushEnded(ctx context.Context, phone policy.Phone, end policy.Pu
 }
 
 // Clear implements policy.Guard. While the store can't be asked it fails, so that nobody believes it was done everywhere.
-func (g *guard) Clear(ctx context.Context, what policy.GuardClear) (int, error) {
+func (g *sharedGuard) Clear(ctx context.Context, what policy.GuardClear) (int, error) {
 	n, localErr := g.local.Clear(ctx, what)
 	err := g.call(ctx, func(ctx context.Context, c valkey.Client) error {
 		var keys []string

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
 )
 
 // TestK53_OneSlot: all keys of a script, and of a command, are in one slot of a Redis Cluster, and every key ends by itself
@@ -76,17 +78,17 @@ func allStores(t *testing.T, a, b *daemon, duo *fakeDuo) {
 	if must("see it", err); !seen {
 		t.Error("not seen")
 	}
-	a.guess("alice", "192.0.2.1", policy.GuessRight)
-	b.guess("alice", "192.0.2.1", policy.GuessWrong)
-	must("know", stores.Guard.Know(ctx, policy.Guess{Person: "alice", Source: "192.0.2.1"}))
-	a.guess("alice", "192.0.2.1", policy.GuessWrong)
-	a.guess("alice", "192.0.2.1", policy.GuessNotAsked)
+	a.guess("alice", "192.0.2.1", guard.GuessRight)
+	b.guess("alice", "192.0.2.1", guard.GuessWrong)
+	must("know", stores.Guard.Know(ctx, guard.Guess{Person: "alice", Source: "192.0.2.1"}))
+	a.guess("alice", "192.0.2.1", guard.GuessWrong)
+	a.guess("alice", "192.0.2.1", guard.GuessNotAsked)
 	phone := policy.Phone{Duo: policy.Identity{Username: "alice"}, Person: "alice"}
-	limits := policy.PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}
-	must("count a push", stores.Guard.PushEnded(ctx, phone, policy.PushEnd{Status: "timeout"}, limits))
-	must("claim an SMS", claim(ctx, a, phone, policy.FactorSMS, policy.ClaimOwned))
+	limits := guard.PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}
+	must("count a push", stores.Guard.PushEnded(ctx, phone, guard.PushEnd{Status: "timeout"}, limits))
+	must("claim an SMS", claim(ctx, a, phone, factor.SMS, policy.ClaimOwned))
 	limits.Pushes = 2
-	must("count the first of two", stores.Guard.PushEnded(ctx, policy.Phone{Duo: policy.Identity{Username: "carol"}, Person: "carol"}, policy.PushEnd{Status: "timeout"}, limits))
+	must("count the first of two", stores.Guard.PushEnded(ctx, policy.Phone{Duo: policy.Identity{Username: "carol"}, Person: "carol"}, guard.PushEnd{Status: "timeout"}, limits))
 	_, err = b.cluster.Stores().Guard.Clear(ctx, policy.GuardClear{Person: "dave", Duo: policy.Identity{Username: "dave"}, Source: "192.0.2.9"})
 	must("clear", err)
 	must("forget a phone", stores.Approvals.ForgetPhone(ctx, policy.Phone{Duo: policy.Identity{Username: "bob"}, Person: "bob"}))
@@ -97,7 +99,7 @@ func allStores(t *testing.T, a, b *daemon, duo *fakeDuo) {
 }
 
 // claim begins a transaction of a challenge's answer, whose join key does not know the Duo user.
-func claim(ctx context.Context, d *daemon, phone policy.Phone, factor policy.Factor, want policy.Claim) error {
+func claim(ctx context.Context, d *daemon, phone policy.Phone, factor factor.Factor, want policy.Claim) error {
 	n := policy.NewTransaction{Transaction: policy.Transaction{Phone: phone, Factor: factor, Name: phone.Person},
 		Key: policy.JoinKey{Client: "vpn", User: phone.Person, IP: home}, LoginBegan: time.Now()}
 	t, got, err := d.cluster.Stores().Transactions.Claim(ctx, n)
@@ -129,7 +131,7 @@ func testTwoNames(t *testing.T, m *server) {
 		for k, phone := range phones {
 			wg.Go(func() {
 				tx, c, err := daemons[k%2].cluster.Stores().Transactions.Claim(t.Context(), policy.NewTransaction{
-					Transaction: policy.Transaction{Phone: phone, Factor: policy.FactorPush},
+					Transaction: policy.Transaction{Phone: phone, Factor: factor.Push},
 					Key:         policy.JoinKey{Client: "vpn", User: phone.Person, Duo: phone.Duo, IP: home, Digest: [32]byte{byte(k)}}, LoginBegan: time.Now()})
 				if got[k], ids[k] = c, tx.ID; err != nil {
 					t.Error(err)

@@ -12,7 +12,7 @@ type Cluster struct {
 	approvals    *approvals
 	transactions *transactions
 	challenges   *challenges
-	guard        *guard
+	guard        *sharedGuard
 	replays      *replays
 	local        policy.Stores
 }
@@ -26,7 +26,7 @@ func New(c Config, local policy.Stores) *Cluster {
 		approvals:    newApprovals(l, local.Approvals),
 		transactions: newTransactions(l, local.Transactions),
 		challenges:   &challenges{l, local.Challenges},
-		guard:        &guard{link: l, local: local.Guard, alone: make(map[string]struct{})},
+		guard:        &sharedGuard{link: l, local: local.Guard, alone: make(map[string]struct{})},
 		replays:      &replays{l, local.Replays},
 	}
 	l.onUp = func() error { return s.approvals.catchUp(context.Background()) }

@@ -12,6 +12,7 @@ import (
 	"github.com/valkey-io/valkey-go"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 // transactions is policy.Transactions. Each transaction that concerns this daemon is in the local store as well, under the
@@ -120,7 +121,7 @@ func (ts *transactions) Rings(ctx context.Context, phone policy.Phone, began tim
 	if rings, err := ts.local.Rings(ctx, phone, began); rings || err != nil {
 		return rings, err
 	}
-	for _, key := range ts.ringKeys(phone, policy.FactorPush) {
+	for _, key := range ts.ringKeys(phone, factor.Push) {
 		s, _, err := ts.pointed(ctx, key)
 		if errors.Is(err, ErrDown) {
 			return false, ts.alone()

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
 	"duoradiusd/policy/shared"
 )
 
@@ -86,7 +88,7 @@ func testNothingReadable(t *testing.T, m *server) {
 	duo := newDuo()
 	a := start(t, "a", m.addr, duo)
 	approve(t, a, duo, "alice-in-wonderland")
-	a.guess("alice-in-wonderland", home.String(), policy.GuessWrong)
+	a.guess("alice-in-wonderland", home.String(), guard.GuessWrong)
 	state, err := a.cluster.Stores().Challenges.Put(t.Context(), challenge("alice-in-wonderland"))
 	if err != nil {
 		t.Fatal(err)
@@ -245,4 +247,4 @@ func approvalOf(t *testing.T, m *server) (hash, field, value string) {
 }
 
 // pushesCount lets approvals by push count for an hour.
-var pushesCount = policy.ApprovalLimits{Lifetime: time.Hour, Factors: []policy.Factor{policy.FactorPush}}
+var pushesCount = policy.ApprovalLimits{Lifetime: time.Hour, Factors: []factor.Factor{factor.Push}}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 	"duoradiusd/policy/shared"
 )
 
@@ -39,11 +40,11 @@ func sealedValues(t *testing.T, m *server, d, reader *daemon, user string) (list
 	phone := policy.Phone{Duo: policy.Identity{Username: user}, Person: user}
 	key := policy.JoinKey{Client: "vpn", User: user, Duo: phone.Duo, IP: home}
 	tx, claim, err := stores.Transactions.Claim(ctx, policy.NewTransaction{LoginBegan: time.Now(), Key: key,
-		Transaction: policy.Transaction{Phone: phone, Factor: policy.FactorPush, Name: user}})
+		Transaction: policy.Transaction{Phone: phone, Factor: factor.Push, Name: user}})
 	if err != nil || claim != policy.ClaimOwned {
 		t.Fatal(claim, err)
 	}
-	if err := stores.Approvals.Add(ctx, keyOf(user), policy.FactorPush, time.Hour); err != nil {
+	if err := stores.Approvals.Add(ctx, keyOf(user), factor.Push, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	state, err := stores.Challenges.Put(ctx, challenge(user))

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
 	"duoradiusd/policy/memory"
 	"duoradiusd/policy/shared"
 )
@@ -52,7 +54,7 @@ func (f *fakeDuo) Auth(ctx context.Context, r *policy.AuthRequest) (policy.AuthR
 	txid := r.Began
 	if txid != "" {
 		f.polls++
-	} else if r.Factor == policy.FactorPush {
+	} else if r.Factor == factor.Push {
 		f.rang++
 		f.ofUser[r.User.Username]++
 		txid = fmt.Sprintf("T%d", f.rang)
@@ -62,7 +64,7 @@ func (f *fakeDuo) Auth(ctx context.Context, r *policy.AuthRequest) (policy.AuthR
 	if block != nil && r.Began == "" {
 		block()
 	}
-	if r.Factor == policy.FactorPush && r.Began == "" {
+	if r.Factor == factor.Push && r.Began == "" {
 		r.Started(txid)
 	}
 	select {
@@ -131,11 +133,11 @@ func start(t testing.TB, name, addr string, duo policy.SecondFactor, but ...func
 	t.Helper()
 	d := &daemon{t: t, name: name, memory: memory.New(1000), log: new(logBuffer)}
 	d.client = &policy.Client{Name: "vpn", Service: "vpn", Second: duo, Application: "DI", Delimiter: ",", Remember: time.Hour,
-		Factors: []policy.Factor{policy.FactorPush, policy.FactorPasscode}}
+		Factors: []factor.Factor{factor.Push, factor.Passcode}}
 	c := shared.Config{Network: "tcp", Address: addr, Keys: keys(t, keyFile), Prefix: "drd", Timeout: 500 * time.Millisecond, WhenDown: shared.WhenDownAlone,
 		Version: "test", Clients: []string{"vpn"}, Log: slog.New(slog.NewTextHandler(d.log, nil)).With("daemon", name)}
 	c.TakeOver = func(tx policy.Transaction) func() {
-		return func() { d.runtime.TakeOver(tx, duo, policy.PushLimits{}) }
+		return func() { d.runtime.TakeOver(tx, duo, guard.PushLimits{}) }
 	}
 	for _, change := range but {
 		change(&c)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 	"duoradiusd/radiusd"
 )
 
@@ -93,7 +94,7 @@ func (a *activity) add(e *radiusd.Event) {
 		a.clients[e.Client] = new(hour) // names are of the configuration, so there are not many
 	}
 	a.clients[e.Client].add(e)
-	if e.Factor == policy.FactorPush || e.Factor == policy.FactorPhone {
+	if e.Factor == factor.Push || e.Factor == factor.Phone {
 		if e.Code != "Access-Challenge" {
 			a.pushes[string(e.Reason)]++
 		}

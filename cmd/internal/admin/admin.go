@@ -18,6 +18,7 @@ import (
 
 	"duoradiusd/cmd/internal/history"
 	"duoradiusd/policy"
+	"duoradiusd/policy/guard"
 	"duoradiusd/policy/memory"
 	"duoradiusd/radiusd"
 )
@@ -33,7 +34,7 @@ type Daemon struct {
 	FirstFactors func() []FirstFactor
 	Approvals    func(ctx context.Context, user string, most int) ([]policy.Approval, error) // "" is everybody
 	Forget       func(ctx context.Context, user string) (int, error)                         // the approvals of a user, whose name may be written in any form
-	Guard        func(ctx context.Context) ([]policy.GuardCount, error)                      // who is held back comes first
+	Guard        func(ctx context.Context) ([]guard.Count, error)                            // who is held back comes first
 	Frauds       func() uint64                                                               // pushes that their users reported
 	Cluster      func() *Cluster                                                             // nil: the daemon is alone; may be nil itself
 	LostLines    func() uint64                                                               // of auth_log

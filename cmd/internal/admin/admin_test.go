@@ -18,6 +18,8 @@ import (
 
 	"duoradiusd/cmd/internal/history"
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
 	"duoradiusd/policy/memory"
 	"duoradiusd/radiusd"
 	"duoradiusd/radiusd/wire"
@@ -33,7 +35,7 @@ type house struct {
 	duo       []Application
 	first     []FirstFactor
 	approvals []policy.Approval
-	guard     []policy.GuardCount
+	guard     []guard.Count
 	forgotten []string
 	cleared   []string
 	logins    history.Logins
@@ -67,7 +69,7 @@ func newHouse(t testing.TB, clients ...string) *house {
 		FirstFactors: func() []FirstFactor { return locked(h, &h.first) },
 		Approvals:    func(context.Context, string, int) ([]policy.Approval, error) { return locked(h, &h.approvals), nil },
 		Forget:       h.forgets,
-		Guard:        func(context.Context) ([]policy.GuardCount, error) { return slices.Clone(locked(h, &h.guard)), nil },
+		Guard:        func(context.Context) ([]guard.Count, error) { return slices.Clone(locked(h, &h.guard)), nil },
 		Frauds:       func() uint64 { return locked(h, &h.frauds) },
 		LostLines:    func() uint64 { return locked(h, &h.lost) },
 		Logins:       &h.logins,
@@ -135,7 +137,7 @@ func text(t testing.TB, r *http.Response) string {
 func event(change ...func(*radiusd.Event)) radiusd.Event {
 	e := radiusd.Event{
 		Time: time.Now(), Client: "vpn", User: "alice", Service: "vpn", UserIP: netip.MustParseAddr("203.0.113.7"),
-		ClientAddr: netip.MustParseAddr("192.0.2.0"), Code: "Access-Accept", Reason: policy.ReasonApproved, Factor: policy.FactorPush,
+		ClientAddr: netip.MustParseAddr("192.0.2.0"), Code: "Access-Accept", Reason: policy.ReasonApproved, Factor: factor.Push,
 		Txid: "11111111-2222-3333-4444-555555555555", Took: 4200 * time.Millisecond, FirstTook: 12 * time.Millisecond, DuoTook: 4100 * time.Millisecond,
 	}
 	for _, c := range change {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"duoradiusd/policy"
+	"duoradiusd/policy/guard"
 	"duoradiusd/radiusd"
 )
 
@@ -115,7 +115,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	}
 	held, err := c.daemon.Guard(context.Background())
 	if err == nil { // else the series is missing, which an alert may ask for
-		byLimit := map[string]int{policy.LimitPasswords: 0, policy.LimitPasscodes: 0, policy.LimitPerSource: 0, policy.LimitPushes: 0}
+		byLimit := map[string]int{guard.LimitPasswords: 0, guard.LimitPasscodes: 0, guard.LimitPerSource: 0, guard.LimitPushes: 0}
 		for _, h := range held {
 			if h.HeldUntil.After(time.Now()) {
 				byLimit[h.Limit]++

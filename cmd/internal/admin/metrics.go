@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 	"duoradiusd/radiusd"
 )
 
@@ -113,7 +114,7 @@ func (m *metrics) observe(e *radiusd.Event) {
 	for _, step := range e.Steps {
 		m.steps.WithLabelValues(label(step.Name)).Observe(step.Took.Seconds())
 	}
-	if (e.Factor == policy.FactorPush || e.Factor == policy.FactorPhone) && e.Code != "Access-Challenge" {
+	if (e.Factor == factor.Push || e.Factor == factor.Phone) && e.Code != "Access-Challenge" {
 		m.pushes.WithLabelValues(string(e.Factor), string(e.Reason)).Inc()
 	}
 }

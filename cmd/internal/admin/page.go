@@ -17,6 +17,8 @@ import (
 
 	"duoradiusd/cmd/internal/history"
 	"duoradiusd/policy"
+	"duoradiusd/policy/guard"
+	"duoradiusd/policy/reasons"
 	"duoradiusd/radiusd"
 )
 
@@ -75,7 +77,7 @@ type view struct {
 	Reasons      []policy.Reason // to choose from
 	Approvals    []policy.Approval
 	Kept         int // approvals
-	Held         []policy.GuardCount
+	Held         []guard.Count
 	MoreHeld     int // that are not shown
 	Hour         summary
 	PushEnds     []tally
@@ -146,14 +148,14 @@ func (a *Admin) view(r *http.Request, now time.Time) (*view, error) {
 	}
 	v.Query = history.Query{User: strings.TrimSpace(r.FormValue("user")), Client: r.FormValue("client"), Reason: r.FormValue("reason"), Most: shownLogins}
 	v.Logins = a.loginRows(v.Query)
-	for _, reason := range policy.Reasons() {
+	for _, reason := range reasons.All() {
 		v.Reasons = append(v.Reasons, reason.Reason)
 	}
 	v.InFlight, _ = d.Server.Pending()
 	if v.Held, err = d.Guard(r.Context()); err != nil {
 		return nil, err
 	}
-	v.Held = slices.DeleteFunc(v.Held, func(c policy.GuardCount) bool { return c.HeldUntil.IsZero() })
+	v.Held = slices.DeleteFunc(v.Held, func(c guard.Count) bool { return c.HeldUntil.IsZero() })
 	if v.MoreHeld = len(v.Held) - shownHeld; v.MoreHeld > 0 {
 		v.Held = v.Held[:shownHeld]
 	}
@@ -187,8 +189,8 @@ func (a *Admin) loginRows(q history.Query) (rows []loginRow) {
 		q.User = a.daemon.Canonical(q.User)
 	}
 	for _, l := range a.daemon.Logins.List(q) {
-		row := loginRow{Login: l, Cure: cmp.Or(l.Hint, policy.Cure(l.Reason))}
-		for _, r := range policy.Reasons() {
+		row := loginRow{Login: l, Cure: cmp.Or(l.Hint, reasons.Cure(l.Reason))}
+		for _, r := range reasons.All() {
 			if r.Reason == l.Reason {
 				row.Meaning = r.Meaning
 			}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
 	"duoradiusd/radiusd"
 )
 
@@ -57,7 +59,7 @@ func TestPage(t *testing.T) {
 	now := time.Now()
 	h.approvals = []policy.Approval{{User: "alice", Service: "vpn", UserIP: netip.MustParseAddr("203.0.113.7"), ApprovedAt: now,
 		EndsAt: now.Add(15 * time.Minute), Uses: 3}}
-	h.guard = []policy.GuardCount{{Limit: "wrong_passwords", Person: "carol", Count: 10, HeldUntil: now.Add(30 * time.Second)},
+	h.guard = []guard.Count{{Limit: "wrong_passwords", Person: "carol", Count: 10, HeldUntil: now.Add(30 * time.Second)},
 		{Limit: "wrong_per_source", Source: "203.0.113.7", Count: 50, HeldUntil: now.Add(20 * time.Second)},
 		{Limit: "wrong_passcodes", Person: "dave", Source: "203.0.113.7", Count: 1}}
 	h.Observe(event(func(e *radiusd.Event) { e.Time = now }))
@@ -101,7 +103,7 @@ func TestPage_Hostile(t *testing.T) {
 	h.duo[0].Err, h.duo[0].State = evil, "down"
 	h.approvals = []policy.Approval{{User: evil}}
 	h.Observe(event(func(e *radiusd.Event) {
-		e.User, e.Txid, e.Err, e.Factor, e.Service = evil, evil, evil, policy.Factor(evil), evil
+		e.User, e.Txid, e.Err, e.Factor, e.Service = evil, evil, evil, factor.Factor(evil), evil
 	}))
 	page := h.get("/?forgotten=%3Cscript%3E&refresh=%3Cscript%3E")
 	for _, tag := range []string{"<script", "<b onclick"} {

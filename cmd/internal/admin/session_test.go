@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
 	"duoradiusd/radiusd"
 )
 
@@ -155,7 +157,7 @@ func TestSession_Limits(t *testing.T) {
 // TestHelpDesk: only those that help_desk names may clear and forget, and only by a form of their own session.
 func TestHelpDesk(t *testing.T) {
 	h := newGuardedHouse(t)
-	h.guard = []policy.GuardCount{{Limit: policy.LimitPasswords, Person: "alice", HeldUntil: time.Now().Add(time.Minute)}}
+	h.guard = []guard.Count{{Limit: guard.LimitPasswords, Person: "alice", HeldUntil: time.Now().Add(time.Minute)}}
 	helen, otto := h.logIn("helen", "right"), h.logIn("otto", "right")
 	post := func(path string, in *http.Response, token string) int {
 		form := url.Values{"token": {token}, "user": {"alice"}}
@@ -238,7 +240,7 @@ func TestActivity(t *testing.T) {
 		if i%2 == 1 {
 			code = "Access-Reject"
 		}
-		a.add(&radiusd.Event{Time: at, Client: "vpn", Code: code, FirstTook: 10 * time.Millisecond, DuoTook: time.Second, Factor: policy.FactorPush, Reason: policy.ReasonApproved})
+		a.add(&radiusd.Event{Time: at, Client: "vpn", Code: code, FirstTook: 10 * time.Millisecond, DuoTook: time.Second, Factor: factor.Push, Reason: policy.ReasonApproved})
 	}
 	end := now.Add(199 * time.Minute)
 	s := a.summary("vpn", end)

@@ -7,6 +7,7 @@ import (
 
 	"duoradiusd/cmd/internal/history"
 	"duoradiusd/policy"
+	"duoradiusd/policy/reasons"
 	"duoradiusd/radiusd"
 )
 
@@ -144,6 +145,6 @@ func ParseAuthRecord(line []byte) (history.Record, bool) {
 		Time: at, User: a.Username, Client: a.Client, ClientAddr: a.ClientAddr, Service: a.Service, UserIP: a.UserIP,
 		Code: a.Code, Reason: a.Reason, Factor: a.Factor, Txid: a.Txid, TookMS: a.TookMS, FirstFactorMS: a.FirstFactorMS, DuoMS: a.DuoMS,
 		Error: a.Error, LoginID: a.LoginID, Rule: a.Rule, DuoUser: a.DuoUser, DuoMessage: a.DuoMessage,
-		Cure: policy.Cure(policy.Reason(a.Reason)), Steps: a.Steps,
+		Cure: reasons.Cure(policy.Reason(a.Reason)), Steps: a.Steps,
 	}, true
 }

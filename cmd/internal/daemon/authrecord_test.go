@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
 	"duoradiusd/radiusd"
 )
 
@@ -18,7 +19,7 @@ func TestAuthRecord(t *testing.T) {
 	at := time.Date(2026, 3, 1, 9, 0, 0, 123456789, time.FixedZone("", 3600))
 	full := radiusd.Event{
 		Time: at, Client: "vpn", ClientAddr: netip.MustParseAddr("192.0.2.10"), User: "jo", Service: "remote",
-		UserIP: netip.MustParseAddr("203.0.113.7"), Code: "Access-Accept", Reason: policy.ReasonApproved, Factor: policy.FactorPush, Txid: "tx",
+		UserIP: netip.MustParseAddr("203.0.113.7"), Code: "Access-Accept", Reason: policy.ReasonApproved, Factor: factor.Push, Txid: "tx",
 		Took: 3500 * time.Millisecond, FirstTook: 12 * time.Millisecond, DuoTook: 3456 * time.Millisecond,
 	}
 	broken := radiusd.Event{Time: at, Client: "vpn", User: "a\x1b[31m\n\u2028<&>", Code: "Access-Reject", Reason: policy.ReasonDuoUnavailable, Err: "duo: dial"}

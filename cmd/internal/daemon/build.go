@@ -10,6 +10,7 @@ import (
 	"duoradiusd/conf"
 	"duoradiusd/policy"
 	"duoradiusd/policy/canonical"
+	"duoradiusd/policy/guard"
 	"duoradiusd/radiusd"
 	"duoradiusd/radiusd/wire"
 )
@@ -150,7 +151,7 @@ func settings(c *conf.Config) policy.Settings {
 		BindTo:   c.Remember.BindTo,
 		Idle:     c.Remember.Idle,
 		Uses:     c.Remember.Uses,
-		Guard:    policy.PushLimits{Pushes: c.Guard.Pushes, Window: c.Guard.Window, Cooldown: c.Guard.Cooldown},
+		Guard:    guard.PushLimits{Pushes: c.Guard.Pushes, Window: c.Guard.Window, Cooldown: c.Guard.Cooldown},
 	}
 	s.Messages = c.Messages
 	s.Guesses = c.Guard.Guesses

@@ -21,7 +21,7 @@ import (
 //	GET    /approvals[?user=NAME]  a list of policy.Approval, the most recently used first
 //	DELETE /approvals?user=NAME    a Forgotten: that user's are
 //	DELETE /approvals?all=true     a Forgotten: everybody's are
-//	GET    /guard                  a list of policy.GuardCount
+//	GET    /guard                  a list of guard.Count
 //	DELETE /guard?user=NAME        a Cleared: what is counted against that user
 //	DELETE /guard?address=ADDRESS  a Cleared: what is counted against everybody there
 //

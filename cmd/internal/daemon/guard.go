@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/guard"
 )
 
 // Cleared is the answer to a request to clear counts of the guard.
@@ -19,15 +20,15 @@ type Cleared struct {
 
 // GuardCounts returns the counts of the guard. First come the persons and sources that are held back, the longest time first;
 // then the others, the highest count first.
-func (d *Daemon) GuardCounts(ctx context.Context) ([]policy.GuardCount, error) {
+func (d *Daemon) GuardCounts(ctx context.Context) ([]guard.Count, error) {
 	list, err := d.runtime.Guard.List(ctx, d.parts.Load().settings.Guesses)
 	if err != nil {
 		return nil, err
 	}
 	if list == nil {
-		list = []policy.GuardCount{} // [] in JSON, where nil would be null
+		list = []guard.Count{} // [] in JSON, where nil would be null
 	}
-	slices.SortFunc(list, func(a, b policy.GuardCount) int {
+	slices.SortFunc(list, func(a, b guard.Count) int {
 		return cmp.Or(b.HeldUntil.Compare(a.HeldUntil), cmp.Compare(b.Count, a.Count), strings.Compare(a.Person, b.Person),
 			strings.Compare(a.Source, b.Source), strings.Compare(a.Limit, b.Limit))
 	})
@@ -49,7 +50,7 @@ func (d *Daemon) ClearUser(ctx context.Context, user string) (Cleared, error) {
 func (d *Daemon) ClearAddress(ctx context.Context, address string) (Cleared, error) {
 	source := address
 	if ip, err := netip.ParseAddr(address); err == nil {
-		source = policy.SourceOf(ip, "")
+		source = guard.SourceOf(ip, "")
 	}
 	n, err := d.runtime.Guard.Clear(ctx, policy.GuardClear{Source: source})
 	if n > 0 {

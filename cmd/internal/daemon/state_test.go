@@ -18,6 +18,8 @@ import (
 
 	"duoradiusd/conf"
 	"duoradiusd/policy"
+	"duoradiusd/policy/factor"
+	"duoradiusd/policy/guard"
 	"duoradiusd/policy/memory"
 )
 
@@ -83,12 +85,12 @@ func (k *kept) end() { k.Shutdown(context.Background()) }
 // login is one of a user whom Duo allows.
 func (k *kept) login(user, field string, mode policy.Mode) policy.Verdict {
 	s := k.parts.Load().settings
-	s.Guard = policy.PushLimits{Pushes: 3, Window: time.Hour, Cooldown: time.Hour}
+	s.Guard = guard.PushLimits{Pushes: 3, Window: time.Hour, Cooldown: time.Hour}
 	p := policy.New(s, k.runtime)
 	return p.Decide(context.Background(), policy.Attempt{User: user, Password: field, Authentic: true,
 		UserIP: netip.MustParseAddr("198.51.100.77"), ClientAddr: netip.MustParseAddr("192.0.2.1"), Client: &policy.Client{
 			Name: "vpn", Service: "vpn", FirstFactor: allowing{}, Second: allowing{}, Application: "DIXXXXXXXXXXXXXXXXXX",
-			Mode: mode, Delimiter: ",", Factors: []policy.Factor{policy.FactorPush, policy.FactorPasscode}, Remember: time.Hour}})
+			Mode: mode, Delimiter: ",", Factors: []factor.Factor{factor.Push, factor.Passcode}, Remember: time.Hour}})
 }
 
 func (k *kept) approve(users ...string) {
@@ -455,7 +457,7 @@ func TestSaveAndForget(t *testing.T) {
 			t.Fatal(err)
 		}
 		m := memory.New(100)
-		if _, err := m.Restore(bytes.NewReader(b), nil, k.parts.Load().canResume, policy.PushLimits{}); err != nil {
+		if _, err := m.Restore(bytes.NewReader(b), nil, k.parts.Load().canResume, guard.PushLimits{}); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := m.Stores().Approvals.List(t.Context(), "alice", 0); err != nil || len(got) != 0 {

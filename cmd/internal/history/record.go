@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"duoradiusd/policy"
+	"duoradiusd/policy/reasons"
 )
 
 // Record is a Login as the control socket tells it, in JSON. A duration is in milliseconds.
@@ -57,7 +58,7 @@ func (l *Login) Record() Record {
 		Number: l.Number, Time: l.Time, User: l.User, Client: l.Client, ClientAddr: l.ClientAddr, Service: l.Service,
 		UserIP: l.UserIP, Code: l.Code, Reason: string(l.Reason), Factor: string(l.Factor), Txid: l.Txid,
 		TookMS: l.Took.Milliseconds(), FirstFactorMS: l.FirstTook.Milliseconds(), DuoMS: l.DuoTook.Milliseconds(), Error: l.Err,
-		LoginID: l.LoginID, Rule: l.Rule, DuoUser: l.DuoUser, DuoMessage: l.DuoMessage, Cure: cmp.Or(l.Hint, policy.Cure(l.Reason)), Steps: Steps(l.Steps),
+		LoginID: l.LoginID, Rule: l.Rule, DuoUser: l.DuoUser, DuoMessage: l.DuoMessage, Cure: cmp.Or(l.Hint, reasons.Cure(l.Reason)), Steps: Steps(l.Steps),
 	}
 }
 

@@ -1,4 +1,4 @@
-package policy
+package guard
 
 import "time"
 
@@ -20,8 +20,8 @@ const (
 // Duo's words for a push that it refuses by itself: new ones within 15 seconds of an unanswered one, or one that looks like an
 // attack. Its documentation of the Auth API does not list them; its authentication log does.
 const (
-	statusFrequent  = "frequent_attempts"
-	statusAnomalous = "anomalous_push"
+	StatusFrequent  = "frequent_attempts"
+	StatusAnomalous = "anomalous_push"
 )
 
 const (
@@ -32,7 +32,7 @@ const (
 // Hold returns why the phone must not ring after such an end, for HoldTime; "" where it may, as far as this end goes.
 func (e PushEnd) Hold() Hold {
 	switch {
-	case e.Status == statusFrequent, e.Status == statusAnomalous:
+	case e.Status == StatusFrequent, e.Status == StatusAnomalous:
 		return HoldByDuo
 	case e.Status == "deny" && e.Took < fastestHuman:
 		return HoldTooQuick

@@ -1,4 +1,4 @@
-package policy
+package factor
 
 import "strings"
 
@@ -11,20 +11,16 @@ type Chosen struct {
 	Bad      bool   // the field holds something else
 }
 
-// ignoresPassword reports whether nobody looks at the password field of a fresh login: the client has checked the password,
-// and users have no way to choose a factor.
-func (c *Client) ignoresPassword() bool { return c.IgnorePassword && c.FirstFactor == nil }
-
 const (
 	digits       = "0123456789"
 	modHex       = "cbdefghijklnrtuvCBDEFGHIJKLNRTUV" // the alphabet of YubiKey OTPs
 	modHexLength = 44
 )
 
-// splitField takes the second factor off a password field. It splits only where the tail can't be anything but a
+// SplitField takes the second factor off a password field. It splits only where the tail can't be anything but a
 // factor, so that passwords may hold the delimiter; otherwise all of it is the password. One blank after the delimiter, and
 // any at the end, are no part of the tail.
-func splitField(field, delimiter string) (password string, t Chosen) {
+func SplitField(field, delimiter string) (password string, t Chosen) {
 	if delimiter == "" {
 		return field, Chosen{}
 	}
@@ -40,8 +36,8 @@ func splitField(field, delimiter string) (password string, t Chosen) {
 	return field[:at], t
 }
 
-// parseField reads a password field that holds nothing but the second factor. Empty and "auto" leave the choice to us.
-func parseField(field string) (Chosen, bool) {
+// ParseField reads a password field that holds nothing but the second factor. Empty and "auto" leave the choice to us.
+func ParseField(field string) (Chosen, bool) {
 	field = strings.Trim(field, " ")
 	if field == "" || strings.EqualFold(field, "auto") {
 		return Chosen{}, true
@@ -51,7 +47,7 @@ func parseField(field string) (Chosen, bool) {
 
 func parseChosen(s string) (Chosen, bool) {
 	if code, ok := parseCode(s); ok {
-		return Chosen{Factor: FactorPasscode, Code: code}, true
+		return Chosen{Factor: Passcode, Code: code}, true
 	}
 	word := strings.TrimRight(s, digits)
 	number := s[len(word):]
@@ -63,7 +59,7 @@ func parseChosen(s string) (Chosen, bool) {
 	default:
 		return Chosen{}, false
 	}
-	for _, f := range []Factor{FactorPush, FactorPhone, FactorSMS} {
+	for _, f := range []Factor{Push, Phone, SMS} {
 		if strings.ToLower(word) == string(f) { // not EqualFold, to which the long s is an s
 			return Chosen{Factor: f, Device: device}, true
 		}

@@ -1,4 +1,4 @@
-package policy_test
+package reasons
 
 import (
 	"go/ast"
@@ -8,18 +8,16 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	. "duoradiusd/policy"
 )
 
 // TestReasonsComplete: every Reason constant of this package is explained once.
 func TestReasonsComplete(t *testing.T) {
-	file, err := parser.ParseFile(gotoken.NewFileSet(), "attempt.go", nil, 0)
+	file, err := parser.ParseFile(gotoken.NewFileSet(), "../attempt.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	explained := map[string]int{}
-	for _, r := range Reasons() {
+	for _, r := range All() {
 		explained[string(r.Reason)]++
 		if !strings.HasSuffix(r.Meaning, ".") || r.Cure != "" && !strings.HasSuffix(r.Cure, ".") {
 			t.Errorf("%s: no whole sentence: %q %q", r.Reason, r.Meaning, r.Cure)
@@ -44,18 +42,18 @@ func TestReasonsComplete(t *testing.T) {
 		}
 		return true
 	})
-	if found != len(Reasons()) || found < 30 {
-		t.Errorf("%d constants, %d explained", found, len(Reasons()))
+	if found != len(All()) || found < 30 {
+		t.Errorf("%d constants, %d explained", found, len(All()))
 	}
 }
 
 // TestReasonsOnPage: the table of conf/clients/README.md is that of the catalogue.
 func TestReasonsOnPage(t *testing.T) {
-	page, err := os.ReadFile("../conf/clients/README.md")
+	page, err := os.ReadFile("../../conf/clients/README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, r := range Reasons() {
+	for _, r := range All() {
 		row := "| `reason=" + string(r.Reason) + "` | " + strings.TrimSpace(r.Meaning+" "+r.Cure) + " |"
 		if !strings.Contains(string(page), row) {
 			t.Errorf("the page lacks the row\n%s", row)

@@ -1,0 +1,19 @@
+// Package factor has the second factors of Duo, and how a user writes one in a password field: a word such as push2, or a
+// passcode.
+package factor
+
+// Factor is a second factor.
+type Factor string
+
+const (
+	Push     Factor = "push"     // a notification in Duo Mobile
+	Phone    Factor = "phone"    // a phone call
+	SMS      Factor = "sms"      // passcodes by text message, to be typed at the next login
+	Passcode Factor = "passcode" // a code from Duo Mobile, a token, a text message or an administrator
+)
+
+// Rings reports whether a phone rings for it.
+func (f Factor) Rings() bool { return f == Push || f == Phone }
+
+// ReachesPhone reports whether it reaches the user's phone, so that too much of it is an attack.
+func (f Factor) ReachesPhone() bool { return f.Rings() || f == SMS }
