@@ -67,6 +67,7 @@ type Transaction struct {
 	Ended       time.Time  // zero while it is live
 	Quiet       time.Time  // when the phone is silent for sure; zero: it was when the transaction ended
 	Result      AuthResult // once it has ended, unless there is none
+	Forgotten   bool       // since it has ended, the approvals of this phone were taken away
 }
 
 // late reports whether the transaction was over when a login began: nobody waited for its answer any more.
@@ -216,11 +217,13 @@ func (l *login) joinByCopy(ctx context.Context) *Verdict {
 	if err := errors.Join(err, err2); err != nil {
 		return end(l.storeFailed(err))
 	}
-	if !ok {
+	late := ok && t.late(l.began) && t.Result.Allowed
+	if !ok || late && (t.Forgotten || !mayAccept(acceptRepeated, l.proof, l.Authentic || !t.Signed)) {
 		v := l.reject(ReasonReplayed, "")
 		v.Outcome = OutcomeDiscard
 		return &v
 	}
+	l.repeats = late
 	return end(l.await(ctx, t))
 }
 

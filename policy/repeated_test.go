@@ -176,3 +176,39 @@ func TestPasscodeIsNotRepeated(t *testing.T) {
 		}
 	})
 }
+
+// TestSameOctetsAreAnswered: a copy with the same octets, which the door does not know after a failover say, gets the answer
+// to a passcode as well, signed or not as the first was; not after the approvals were forgotten, and never another one's.
+func TestSameOctetsAreAnswered(t *testing.T) {
+	octets := func(a *Attempt) { a.Authenticator, a.Attributes = [16]byte{1}, []byte("octets") }
+	for _, tt := range []struct {
+		name   string
+		but    func(*Attempt)
+		copied func(*Attempt)
+		forget bool
+		want   string
+	}{
+		{"signed", nowhere, nowhere, false, "accept repeated passcode"},
+		{"neither signed", unsigned, unsigned, false, "accept repeated passcode"},
+		{"without an address", from(nowIP), from(nowIP), false, "accept repeated passcode"},
+		{"not signed, as the first was", nowhere, unsigned, false, "discard replayed"},
+		{"forgotten", nowhere, nowhere, true, "discard replayed"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.client.Remember = 0
+				w.answers(allows(time3))
+				w.wants(w.login("pw,123456", octets, tt.but), "accept approved passcode")
+				if tt.forget {
+					if _, err := w.process.Approvals.ForgetAll(w.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+				time.Sleep(10 * time.Second)
+				w.wants(w.login("pw,123456", octets, tt.copied), tt.want)
+				time.Sleep(2 * time.Minute)
+				w.wants(w.login("pw,123456", octets, tt.copied), "discard replayed")
+			})
+		})
+	}
+}

@@ -139,7 +139,7 @@ func (ts *transactions) endRepeats(which func(policy.Phone) bool) {
 			if t.given.IsZero() {
 				t.given = t.Ended
 			}
-			t.repeated = true
+			t.repeated, t.Forgotten = true, true
 		}
 	}
 	ts.changes.Add(1)

@@ -324,5 +324,7 @@ func (ts *transactions) Get(ctx context.Context, id policy.TransactionID) (polic
 	case s == nil || err != nil:
 		return t, false, err
 	}
-	return ts.here(s.Transaction), true, nil
+	t = ts.here(s.Transaction)
+	t.Forgotten, err = ts.revoked(ctx, s.Transaction)
+	return t, err == nil, err
 }
