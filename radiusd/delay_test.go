@@ -2,6 +2,7 @@ package radiusd_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ func TestAcceptance19_RejectDelay(t *testing.T) {
 // TestA5_Acceptance13_DeciderIgnoresContext: the client gets its one reply all the same, before it gives up.
 func TestA5_Acceptance13_DeciderIgnoresContext(t *testing.T) {
 	t.Parallel()
-	const timeout = time.Second
+	const timeout = 3 * time.Second // the reply is due 60 ms before the client gives up
 	release := make(chan struct{})
 	returned := make(chan struct{})
 	d := open(t, house{clients: []*radiusd.Client{client(func(c *radiusd.Client) { c.Timeout = timeout })},
@@ -59,10 +60,11 @@ func TestA5_Acceptance13_DeciderIgnoresContext(t *testing.T) {
 		}})
 	n := d.nas("")
 	r := login()
-	start := time.Now()
+	var gaveUp atomic.Bool // by a timer of this process, which a busy machine delays as it delays the daemon's
+	defer time.AfterFunc(timeout, func() { gaveUp.Store(true) }).Stop()
 	first := d.wants(nas.CodeAccessReject, n, r)
-	if took := time.Since(start); took > timeout {
-		t.Errorf("answered after %v", took)
+	if gaveUp.Load() {
+		t.Error("the client gave up before the reply came")
 	}
 	close(release)
 	<-returned

@@ -28,11 +28,16 @@ import (
 func TestWire(t *testing.T) {
 	for _, proto := range protocols {
 		t.Run(proto.name, func(t *testing.T) {
-			s, c := ready(t, proto.cfg, fakeduo.User{Passcodes: []string{"123456"}, Delay: 20 * time.Millisecond})
+			s, c := ready(t, proto.cfg, fakeduo.User{Passcodes: []string{"123456"}, Tap: fakeduo.Ask})
 			if _, err := c.Ping(t.Context()); err != nil {
 				t.Fatal(err)
 			}
+			answered := make(chan error)
+			go func() { answered <- approveSecondPoll(t.Context(), s) }()
 			if _, err := login(t.Context(), c, push); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-answered; err != nil {
 				t.Fatal(err)
 			}
 			if _, err := c.Auth(t.Context(), &policy.AuthRequest{User: jo, Factor: factor.Passcode, Passcode: "123456"}); err != nil {
@@ -59,6 +64,21 @@ func TestWire(t *testing.T) {
 			}
 		})
 	}
+}
+
+// approveSecondPoll approves the only push once the second poll for it has come.
+func approveSecondPoll(ctx context.Context, s *fakeduo.Server) error {
+	tx, err := s.AwaitPending(ctx, "")
+	if err != nil {
+		return err
+	}
+	for s.Count(statusPath) < 2 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return s.Answer(tx.Txid, fakeduo.Approve)
 }
 
 // Over HTTP/1.1 each waiting push holds a connection, and there are never more than allowed; a preauth still gets

@@ -4,23 +4,18 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"duoradiusd/conf"
 	"duoradiusd/policy"
 	"duoradiusd/policy/factor"
 	"duoradiusd/policy/guard"
-	"duoradiusd/policy/memory"
 )
 
 // allowing is a Duo that asks nobody.
@@ -37,6 +32,9 @@ func (allowing) Auth(_ context.Context, r *policy.AuthRequest) (policy.AuthResul
 	}
 	return policy.AuthResult{Allowed: true, Status: "allow", Txid: "TXID-OF-ALICE"}, nil
 }
+
+// Outage implements policy.SecondFactor.
+func (allowing) Outage(context.Context) error { return nil }
 
 func (allowing) Authenticate(_ context.Context, r policy.FirstRequest) (policy.Account, error) {
 	if r.Password == "wrong" {
@@ -336,144 +334,3 @@ func TestNothingReadable(t *testing.T) {
 		t.Error("a password is saved")
 	}
 }
-
-// keeping is a daemon whose keep runs in a bubble of fake time.
-func keeping(t *testing.T, f func(k *kept, saves func() uint64)) {
-	synctest.Test(t, func(t *testing.T) {
-		k := run(t, stateConfig(t, t.TempDir()))
-		k.keeping.Go(k.keep)
-		synctest.Wait()
-		f(k, func() uint64 {
-			synctest.Wait()
-			k.vault.mu.Lock()
-			defer k.vault.mu.Unlock()
-			return k.vault.ring.Written[memoryFile]
-		})
-		k.end()
-	})
-}
-
-// TestKeep: what has changed is saved within 15 seconds, what has not is not written again; what is forgotten, or taken
-// away by a report of fraud, at once.
-func TestKeep(t *testing.T) {
-	keeping(t, func(k *kept, saves func() uint64) {
-		want := func(what string, n uint64) {
-			t.Helper()
-			if got := saves(); got != n {
-				t.Errorf("%s: %d saves, want %d", what, got, n)
-			}
-		}
-		time.Sleep(time.Hour)
-		want("nothing has happened", 0)
-		k.approve("alice")
-		time.Sleep(saveEvery)
-		want("an approval", 1)
-		time.Sleep(time.Hour)
-		want("nothing since", 1)
-		k.approve("alice")
-		time.Sleep(time.Hour)
-		want("a use of it", 2)
-		k.approve("bob")
-		if k.forget("nobody") != 0 {
-			t.Error("nobody was remembered")
-		}
-		want("nothing forgotten", 2)
-		k.forget("bob")
-		want("forgotten", 3)
-		k.forgetAll()
-		want("all forgotten", 4)
-		k.runtime.OnFraud("alice", "T1")
-		want("fraud", 5)
-	})
-}
-
-// TestDiskFull: what was saved stays, it is said once, and tried again until it succeeds.
-func TestDiskFull(t *testing.T) {
-	keeping(t, func(k *kept, saves func() uint64) {
-		k.approve("alice")
-		time.Sleep(saveEvery)
-		before := saves()
-		old := content(t, k.vault.path(memoryFile))
-		k.vault.breaks(func(step string) error {
-			if step == "write" {
-				return errBroken
-			}
-			return nil
-		})
-		k.approve("bob")
-		time.Sleep(time.Hour)
-		k.approve("carol")
-		time.Sleep(time.Hour)
-		if saves() != before || !bytes.Equal(old, content(t, k.vault.path(memoryFile))) {
-			t.Error("the file has changed")
-		}
-		k.wantLog(`level=ERROR msg="state: approvals are not saved; it is tried again" error="write ` + k.vault.path("x") + `: no space left on device"`)
-		k.vault.breaks(works)
-		time.Sleep(saveEvery)
-		if saves() != before+1 {
-			t.Error("it is not tried again")
-		}
-		k.wantLog(`level=INFO msg="state: approvals are saved again"`)
-	})
-}
-
-// TestForgetOnAFullDisk: what was forgotten does not come back, though nothing can be saved.
-func TestForgetOnAFullDisk(t *testing.T) {
-	for _, forget := range []func(k *kept){
-		func(k *kept) { k.forget("alice") }, func(k *kept) { k.forgetAll() }, func(k *kept) { k.runtime.OnFraud("alice", "T1") },
-	} {
-		keeping(t, func(k *kept, saves func() uint64) {
-			k.approve("alice", "bob")
-			time.Sleep(saveEvery)
-			saves()
-			k.vault.breaks(func(string) error { return errBroken })
-			k.told.take()
-			forget(k)
-			saves()
-			if _, err := os.Stat(k.vault.path(memoryFile)); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("the old file: %v", err)
-			}
-			if log := k.told.take(); strings.Count(log, "level=WARN msg=\"state: what was saved before is removed") != 1 {
-				t.Errorf("the log: %s", log)
-			}
-		})
-	}
-}
-
-// TestSaveAndForget: a save that began before does not bring back what was forgotten meanwhile.
-func TestSaveAndForget(t *testing.T) {
-	c := stateConfig(t, t.TempDir())
-	k := run(t, c)
-	for i := range 20 {
-		k.approve("alice", fmt.Sprint("u", i))
-		var wg sync.WaitGroup
-		for range 3 {
-			wg.Go(func() { k.saveMemory() })
-		}
-		wg.Go(func() { k.forget("alice") })
-		wg.Wait()
-		b, err := k.vault.load(memoryFile)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := memory.New(100)
-		if _, err := m.Restore(bytes.NewReader(b), nil, k.parts.Load().canResume, guard.PushLimits{}); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := m.Stores().Approvals.List(t.Context(), "alice", 0); err != nil || len(got) != 0 {
-			t.Fatalf("it is back: %+v", got)
-		}
-	}
-}
-
-// TestStateOfFailedStart: a daemon that does not come to be leaves the directory to the next.
-func TestStateOfFailedStart(t *testing.T) {
-	c := stateConfig(t, t.TempDir())
-	c.Clients[0].Application = "none"
-	if _, err := New(c, slog.New(slog.DiscardHandler)); err == nil {
-		t.Fatal("it started")
-	}
-	opened(t, c.State.Directory)
-}
-
-func (allowing) Outage(context.Context) error { return nil }
