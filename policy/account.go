@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A first factor's answers that are no yes. Any other error means that it could not ask.
+// The errors of a first factor that say no. Any other error means that it could not ask.
 var (
 	ErrRejected    = errors.New("wrong user or password")
 	ErrUnsupported = errors.New("this first factor can't check this method") // it has asked nobody
@@ -83,7 +83,7 @@ type AskBack struct {
 // Error implements error: a first factor that asks back has not said yes.
 func (*AskBack) Error() string { return "the first factor asks back" }
 
-// Refusal is a no that says more than ErrRejected, which it wraps.
+// Refusal is a no with details. It wraps ErrRejected.
 type Refusal struct {
 	Why        string      // for the log; holds nothing secret
 	Proven     bool        // the password was right, so that the user may learn that the account is the trouble

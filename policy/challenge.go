@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"duoradiusd/policy/factor"
-
 	"duoradiusd/policy/messages"
 )
 

@@ -4,9 +4,8 @@ import (
 	"net/netip"
 	"testing"
 
-	"duoradiusd/policy/factor"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 // TestUnprovenNameGetsNobodysAttributes: under unproven = "ask" Duo's allow lets the login in, with none of the attributes

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"duoradiusd/policy/factor"
-
 	"duoradiusd/policy/messages"
 )
 

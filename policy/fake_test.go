@@ -11,9 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"duoradiusd/policy/factor"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 // directory is a FirstFactor with a memory: it knows each user's one password.

@@ -7,7 +7,6 @@ import (
 
 	"duoradiusd/policy/factor"
 	"duoradiusd/policy/guard"
-
 	"duoradiusd/policy/messages"
 )
 
@@ -27,7 +26,7 @@ type Dialogue struct {
 	Answered AnswerDigest // the first factor has said yes to this answer, and is not asked again; zero: it has not
 }
 
-// checkFirstFactor asks the first factor, or gives it the answer to what it asked back.
+// checkFirstFactor asks the first factor, or passes it the user's answer to its question.
 func (l *login) checkFirstFactor(ctx context.Context) *Verdict {
 	factor := l.Client.FirstFactor
 	switch {
@@ -83,7 +82,7 @@ func (l *login) checkFirstFactor(ctx context.Context) *Verdict {
 	return end(l.reject(ReasonNoFirstFactor, l.say(messages.TryLater)))
 }
 
-// authenticateOrPanicError makes a FirstFactor's panic an error: the guard must hear that the attempt is over.
+// authenticateOrPanicError returns a FirstFactor's panic as an error, because the guard must be told that the attempt is over.
 func authenticateOrPanicError(ctx context.Context, factor FirstFactor, r FirstRequest) (account Account, err error) {
 	defer func() {
 		if value := recover(); value != nil {
@@ -105,8 +104,8 @@ func (l *login) firstRequest() FirstRequest {
 	return r
 }
 
-// admitPassword holds back a password of a person of whom too many wrong ones came. Of a dialogue the first request alone is
-// admitted.
+// admitPassword holds back a password when too many wrong ones of this person came. The guard is asked at the first request
+// of a dialogue only.
 func (l *login) admitPassword(ctx context.Context) (guard.Admission, *Verdict) {
 	if l.dialogue != nil {
 		return guard.Admission{Guess: l.guessOfPassword()}, nil
@@ -114,15 +113,15 @@ func (l *login) admitPassword(ctx context.Context) (guard.Admission, *Verdict) {
 	return l.admit(ctx, l.guessOfPassword())
 }
 
-// unsupported rejects at once: appliances try several methods in turn (RFC 2865 §2.2, RFC 3579 §2.1).
+// unsupported rejects without a delay, because appliances try several methods in turn (RFC 2865 §2.2, RFC 3579 §2.1).
 func (l *login) unsupported() Verdict {
 	v := l.reject(ReasonUnsupported, "")
 	v.Immediate = true
 	return v
 }
 
-// refuse is a first factor's no. The user learns more than that only from a server that chose to say it, or when the
-// password was right.
+// refuse rejects after a first factor's no. The user reads more than "wrong password" only where the first factor is a RADIUS
+// server that sent a text, or where the password was right.
 func (l *login) refuse(err error) Verdict {
 	var no *Refusal
 	if !errors.As(err, &no) {
@@ -135,7 +134,7 @@ func (l *login) refuse(err error) Verdict {
 	if no.Proven {
 		v.Reason = ReasonAccountRefused
 	}
-	if no.Proven && !l.rules.deniesByGroup { // nobody knows whether this user's group is denied
+	if no.Proven && !l.rules.deniesByGroup { // it is not known whether this user's group is denied
 		v.Message = l.say(messages.AccountUnusable)
 	}
 	v.Immediate, v.EAP, v.Attributes = no.Relayed, no.EAP, no.Attributes
@@ -161,11 +160,11 @@ func (l *login) relay(ctx context.Context, back *AskBack) Verdict {
 	v.Outcome, v.Reason, v.User = OutcomeChallenge, ReasonRelayed, l.name
 	v.Message, v.EAP, v.Wait = back.Message, back.EAP, min(back.Wait, ChallengeLife)
 	for _, a := range back.Attributes {
-		if a.Vendor == 0 && a.Type != vendorSpecific || l.Client.passes(a) { // of vendors only what the client is to get
+		if a.Vendor == 0 && a.Type != vendorSpecific || l.Client.passes(a) { // vendors' attributes only as far as the client may get them
 			v.Attributes = append(v.Attributes, a)
 		}
 	}
-	if v.Wait == 0 && l.Method != MethodEAP { // of EAP it would be the time to the authenticator's next copy (RFC 3580 §3.17)
+	if v.Wait == 0 && l.Method != MethodEAP { // with EAP it would say how soon the authenticator retransmits (RFC 3580 §3.17)
 		v.Wait = ChallengeLife
 	}
 	return l.send(ctx, c, v)

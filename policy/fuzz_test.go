@@ -5,9 +5,8 @@ import (
 	"testing"
 	"unicode"
 
-	"duoradiusd/policy/factor"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 func FuzzSplitField(f *testing.F) {

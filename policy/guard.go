@@ -6,10 +6,9 @@ import (
 	"strconv"
 	"time"
 
+	"duoradiusd/policy/canonical"
 	"duoradiusd/policy/factor"
 	"duoradiusd/policy/guard"
-
-	"duoradiusd/policy/canonical"
 	"duoradiusd/policy/messages"
 )
 

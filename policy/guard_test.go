@@ -6,10 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	. "duoradiusd/policy"
 	"duoradiusd/policy/factor"
 	"duoradiusd/policy/guard"
-
-	. "duoradiusd/policy"
 )
 
 const cooling = "reject cooldown: Too many requests to your phone went without a yes. " + typeIt

@@ -7,10 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"duoradiusd/policy/guard"
-
 	. "duoradiusd/policy"
 	"duoradiusd/policy/canonical"
+	"duoradiusd/policy/guard"
 )
 
 // TestGuessesOfSpellings: one person has one budget, however the name is written.

@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"duoradiusd/policy/guard"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/guard"
 	"duoradiusd/policy/memory"
 )
 

@@ -8,10 +8,9 @@ import (
 	"slices"
 	"time"
 
+	"duoradiusd/policy/canonical"
 	"duoradiusd/policy/factor"
 	"duoradiusd/policy/guard"
-
-	"duoradiusd/policy/canonical"
 )
 
 // transactionLimit bounds a transaction whatever the SecondFactor does; Duo's own pushes end after a minute.

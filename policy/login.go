@@ -9,9 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"duoradiusd/policy/factor"
-
 	"duoradiusd/policy/canonical"
+	"duoradiusd/policy/factor"
 	"duoradiusd/policy/messages"
 )
 

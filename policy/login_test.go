@@ -7,9 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"duoradiusd/policy/guard"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/guard"
 )
 
 // TestFirstFactor is the first factor's three answers. None of them is ever failmode's business.

@@ -8,9 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"duoradiusd/policy/factor"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 const unanswered = "reject no-answer push T1: No answer came from your phone. Try again."

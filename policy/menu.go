@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"duoradiusd/policy/factor"
-
 	"duoradiusd/policy/messages"
 )
 

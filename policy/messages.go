@@ -5,7 +5,6 @@ import (
 
 	"duoradiusd/policy/factor"
 	"duoradiusd/policy/guard"
-
 	"duoradiusd/policy/messages"
 )
 

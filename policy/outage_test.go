@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"duoradiusd/policy/guard"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/guard"
 )
 
 // TestPingGate: an outage is Duo's and not one user's. Where a ping is answered failmode has no say.

@@ -6,7 +6,6 @@ import (
 
 	"duoradiusd/policy/factor"
 	"duoradiusd/policy/guard"
-
 	"duoradiusd/policy/messages"
 )
 
@@ -36,7 +35,7 @@ type PasswordChanger interface {
 	ChangePassword(ctx context.Context, r PasswordChange) error
 }
 
-// NewPassword is where a login stands that changes its user's password: Duo has allowed it.
+// NewPassword is the state of a login that changes its user's password, after Duo has allowed it.
 type NewPassword struct {
 	Factor factor.Factor // that Duo allowed
 	Txid   string
@@ -83,7 +82,7 @@ func (l *login) askNewPassword(ctx context.Context) Verdict {
 	return l.challenge(ctx, c, l.say(messages.PasswordExpired)+" "+l.say(messages.NewPassword))
 }
 
-// continuePasswordChange takes what the user typed to the question for a new password. All of the field is the password.
+// continuePasswordChange reads the user's answer to the question for a new password. The whole field is the password.
 func (l *login) continuePasswordChange(ctx context.Context, c *OpenChallenge) Verdict {
 	n := c.NewPassword
 	l.facts.Factor, l.facts.Txid = n.Factor, n.Txid
@@ -103,7 +102,8 @@ func (l *login) continuePasswordChange(ctx context.Context, c *OpenChallenge) Ve
 	return l.changePassword(ctx, c)
 }
 
-// changePassword has the first factor change the password. Only a new password that the directory then takes is a yes.
+// changePassword has the first factor change the password. The login is accepted only if the directory accepts the new
+// password afterwards.
 func (l *login) changePassword(ctx context.Context, c *OpenChallenge) Verdict {
 	changer, ok := l.Client.FirstFactor.(PasswordChanger)
 	if !ok {

@@ -5,10 +5,9 @@ import (
 	"testing"
 	"time"
 
+	. "duoradiusd/policy"
 	"duoradiusd/policy/factor"
 	"duoradiusd/policy/guard"
-
-	. "duoradiusd/policy"
 )
 
 const otp = "cccccckdvvulgjvtkjdhtlrbjjctggdihuevikehtlil" // 44 letters of a YubiKey

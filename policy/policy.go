@@ -5,9 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"duoradiusd/policy/guard"
-
 	"duoradiusd/policy/canonical"
+	"duoradiusd/policy/guard"
 	"duoradiusd/policy/messages"
 )
 

@@ -6,9 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"duoradiusd/policy/factor"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 // What TestOneLoginOnePush holds of a round.
@@ -34,7 +33,7 @@ func (s *storm) note(a Attempt, v Verdict) {
 		return
 	case v.Reason == ReasonApproved && v.Factor == factor.Passcode && strings.HasSuffix(a.Password, rightCode):
 	case v.Reason == ReasonApproved && v.Factor.Rings() && s.allowed(a, v.Txid):
-	case v.Reason == ReasonRepeated && v.Factor == FactorPasscode && a.Authenticator != [16]byte{} && strings.HasSuffix(a.Password, rightCode):
+	case v.Reason == ReasonRepeated && v.Factor == factor.Passcode && a.Authenticator != [16]byte{} && strings.HasSuffix(a.Password, rightCode):
 		return // to the same octets
 	case v.Reason == ReasonRepeated && v.Factor.Rings() && s.allowed(a, v.Txid) && s.repeated[v.Txid] == 0:
 		s.repeated[v.Txid]++

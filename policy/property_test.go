@@ -14,10 +14,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	. "duoradiusd/policy"
 	"duoradiusd/policy/factor"
 	"duoradiusd/policy/guard"
-
-	. "duoradiusd/policy"
 )
 
 // TestOneLoginOnePush throws at a policy what clients, users and Duo can do, in any order: copies, retries, failovers,

@@ -4,9 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"duoradiusd/policy/factor"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 // TestLostReplyRingsOnce: UDP loses the Access-Accept, and the client sends the login again as a new request. The user has

@@ -7,9 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"duoradiusd/policy/factor"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 // attr is an attribute of RFC 2865's own space, vsa one of a vendor.

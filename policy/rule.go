@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"duoradiusd/policy/factor"
-
 	"duoradiusd/policy/hours"
 )
 
@@ -30,7 +29,7 @@ type Rule struct {
 	persons []string // Users, folded; set by New
 }
 
-// ruleFacts is one reading of what rules look at. Where a fact is in doubt, a login has several.
+// ruleFacts is what rules look at. Where a fact is in doubt, a login has several ruleFacts, one for each way to read it.
 type ruleFacts struct {
 	user    string // canonical name
 	person  string // folded: users are compared by what all spellings of a name share; "": by canonical name
@@ -74,7 +73,8 @@ func (r *Rule) fitsHours(now time.Time) bool {
 	return len(r.Hours) == 0 || slices.ContainsFunc(r.Hours, func(h hours.Hours) bool { return h.Contain(now) })
 }
 
-// fitsNetwork believes an address that anybody could have written only where it denies.
+// fitsNetwork reports whether the user's address is in one of the networks. An address that nobody signed counts only for a
+// rule that denies.
 func (r *Rule) fitsNetwork(f *ruleFacts) bool {
 	if len(r.Networks) == 0 {
 		return true

@@ -5,9 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"duoradiusd/policy/factor"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 // TestAnswerOfAFactorNotAllowedNow: the answer to a push counts only where a push is allowed by the rules of the login that

@@ -1,7 +1,7 @@
 package policy
 
-// ruleIndex finds the first rule that fits without looking at them all: a rule that names users stands under each of
-// them, else one that names groups under each of those. The others are looked at one by one.
+// ruleIndex finds the first rule that fits without a look at each rule. A rule that names users is listed under each of
+// them; a rule that names groups, but no users, under each group. All other rules are tried one by one.
 type ruleIndex struct {
 	rules        []Rule
 	byUser       map[string][]int // indexes of rules, in order

@@ -9,7 +9,6 @@ import (
 
 	"duoradiusd/policy/factor"
 	"duoradiusd/policy/guard"
-
 	"duoradiusd/policy/messages"
 )
 

@@ -7,9 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"duoradiusd/policy/factor"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 const (

@@ -7,10 +7,9 @@ import (
 	"testing"
 	"time"
 
+	. "duoradiusd/policy"
 	"duoradiusd/policy/factor"
 	"duoradiusd/policy/guard"
-
-	. "duoradiusd/policy"
 )
 
 // TestChallengeSurvives, once, for its own client, user and address.

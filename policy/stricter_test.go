@@ -6,9 +6,8 @@ import (
 	"testing"
 	"time"
 
-	"duoradiusd/policy/factor"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 // TestApprovalOfAnotherFactor: an approval counts only where the factor that earned it is allowed. An approval by push

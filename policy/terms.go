@@ -6,13 +6,11 @@ import (
 	"time"
 
 	"duoradiusd/policy/factor"
-
 	"duoradiusd/policy/messages"
 )
 
-// What rule, user and client come to for one login: whether it is denied, exempt or remembered, and how its user is asked.
-
-// terms is what a rule, or none, means for one login.
+// terms is what the rule that fits, the [[user]] and the client together mean for one login: whether it is denied, exempt or
+// remembered, and how its user is asked.
 type terms struct {
 	rule     *Rule // nil: none fits
 	facts    *ruleFacts
@@ -23,8 +21,9 @@ type terms struct {
 	lifetime time.Duration // of an approval; 0: none is kept
 }
 
-// readings returns the facts that rules look at, as they may be read. Users are compared by name and by what all spellings
-// of a name share; and an address that nobody signed counts and does not count. The strictest terms hold.
+// readings returns the facts that rules look at, once for each way in which they can be read. Users are compared by name
+// and by folded name. An address that nobody signed is believed in one reading and not in the other. The strictest terms of
+// all readings hold.
 func (l *login) readings() []*ruleFacts {
 	list := []*ruleFacts{{user: l.name, groups: l.groups, attempt: &l.Attempt, signed: true, now: l.began}}
 	if len(l.rules.byPerson) > 0 {
@@ -42,11 +41,11 @@ func (l *login) readings() []*ruleFacts {
 	return list
 }
 
-// applyRulesByName applies what of the policy needs no first factor. Whoever is rejected here learns nothing of the
-// password.
+// applyRulesByName applies the rules that need no answer of the first factor. A user who is rejected here learns nothing about
+// the password.
 func (l *login) applyRulesByName() *Verdict {
 	l.terms, l.ruledByName = terms{}, false
-	if l.Method == MethodEAP { // the name outside of a tunnel is nobody's
+	if l.Method == MethodEAP { // the name outside of a tunnel may be anybody's
 		return nil
 	}
 	readings, decided := l.readings(), 0
@@ -99,7 +98,7 @@ func (l *login) termsOf(r *Rule, f *ruleFacts) terms {
 	if r.Factors != nil {
 		t.factors = r.Factors
 	}
-	// Where a rule and the user both say, the shorter counts, so that "ask every time" holds whoever says it.
+	// Where the rule and the [[user]] both set a lifetime, the shorter counts: "ask every time" holds whichever says it.
 	switch own := l.user != nil && l.user.Remember != nil; {
 	case own && r.Remember != nil:
 		t.lifetime = min(*l.user.Remember, *r.Remember)
@@ -111,8 +110,8 @@ func (l *login) termsOf(r *Rule, f *ruleFacts) terms {
 	return t
 }
 
-// needWithoutRule is what the user's own list and unlisted say. Who shares a folded name with a listed user may be that
-// user, in another spelling.
+// needWithoutRule is what the [[user]] and unlisted say. A user who shares the folded name of a listed user may be that user
+// in another spelling, and counts as listed.
 func (l *login) needWithoutRule() Need {
 	switch {
 	case l.user != nil && !l.listedHere(l.user):
@@ -123,8 +122,8 @@ func (l *login) needWithoutRule() Need {
 	return NeedRequired
 }
 
-// stricter returns the stricter of two terms: deny, then required, then exempt; of two that require a second factor what
-// both allow.
+// stricter returns the stricter of two terms: deny is stricter than required, and required than exempt. Of two that both
+// require a second factor it returns what both allow.
 func stricter(a, b terms) terms {
 	strictness := []Need{NeedExempt, NeedRequired, NeedDeny}
 	switch x, y := slices.Index(strictness, a.need), slices.Index(strictness, b.need); {
@@ -153,7 +152,7 @@ func stricter(a, b terms) terms {
 	return both
 }
 
-// denied rejects what the configuration rejects whatever the factors say. The user is told the same as after a wrong
+// denied rejects a login that the configuration rejects, whatever the factors say. The user is told the same as after a wrong
 // password, unless the rule has a message of its own.
 func (l *login) denied() *Verdict {
 	switch {
@@ -167,8 +166,8 @@ func (l *login) denied() *Verdict {
 	return nil
 }
 
-// rejectedElsewhere reports whether the user, or one who shares the folded name, is rejected at services other than their
-// own, and this is one.
+// rejectedElsewhere reports whether this service is not among those of the user, or of a user with the same folded name, whom
+// the configuration rejects at other services.
 func (l *login) rejectedElsewhere() bool {
 	if l.user != nil && l.user.Elsewhere == ElsewhereReject && !l.listedHere(l.user) {
 		return true
@@ -182,15 +181,15 @@ func (l *login) listedHere(u *User) bool {
 	return u.Services == nil || slices.Contains(u.Services, l.Client.Service)
 }
 
-// exempt reports whether this user needs no second factor here. The rule is the administrator's word on exactly this
-// login; after it come the user's own list and unlisted.
+// exempt reports whether this user needs no second factor here. A rule that fits decides; without one the [[user]] and
+// unlisted do.
 func (l *login) exempt() bool {
 	return l.terms.need == NeedExempt && mayAccept(acceptExempt, l.proof, l.Authentic)
 }
 
-// rememberable reports whether an approval of this login may be kept or used: the user's address must be known, or it
-// would count for a thief elsewhere; the packet must be the client's own, or anybody could have sent it; and the name must
-// be that of who proved a password.
+// rememberable reports whether an approval of this login may be kept or used. The user's address must be known, or the
+// approval would count for a thief elsewhere. The packet must be signed, or anybody could have sent it. The name must be
+// proven.
 func (l *login) rememberable() bool {
 	return l.UserIP.IsValid() && mayAccept(acceptRemembered, l.proof, l.Authentic) && l.terms.lifetime > 0
 }
@@ -218,7 +217,8 @@ func (l *login) approvalLimits() ApprovalLimits {
 // that is accepted teaches users that codes do not matter.
 func (l *login) mayUseApproval() bool { return l.chosen.Factor != factor.Passcode && l.rememberable() }
 
-// mode is the client's, or the rule's. What is no password has no field for a code, and nobody who reads a menu.
+// mode is the rule's or the client's. Methods other than a password have no field for a passcode and show no menu: there, the
+// mode is never challenge.
 func (l *login) mode() Mode {
 	if l.terms.mode == ModeChallenge && l.Method != MethodPassword {
 		return ModeAuto
@@ -233,7 +233,7 @@ func (l *login) factors() []factor.Factor { return l.terms.factors }
 
 func (l *login) allowed(f factor.Factor) bool { return slices.Contains(l.factors(), f) }
 
-// factorsThatCount are those whose approvals count for this login: in passcode mode a code alone.
+// factorsThatCount are the factors whose approvals count for this login: in passcode mode passcodes alone.
 func (l *login) factorsThatCount() []factor.Factor {
 	if l.mode() != ModePasscode {
 		return l.factors()

@@ -8,9 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"duoradiusd/policy/guard"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/guard"
 )
 
 // wrongs logs in n times with a wrong password and returns what the last one said.

@@ -8,9 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"duoradiusd/policy/guard"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/guard"
 )
 
 const pushPending = "reject push-pending: Another login with your name is asking for approval on your phone. Do not approve what you did not start: deny it and report it in Duo Mobile."

@@ -4,9 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"duoradiusd/policy/factor"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 // TestOneName holds that the first factor, the rules and Duo see the same one.

@@ -4,9 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"duoradiusd/policy/factor"
-
 	. "duoradiusd/policy"
+	"duoradiusd/policy/factor"
 )
 
 const verify = "Enter 376 in Duo Mobile, then press Enter here (or type a passcode):"

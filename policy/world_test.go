@@ -9,10 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	. "duoradiusd/policy"
 	"duoradiusd/policy/factor"
 	"duoradiusd/policy/guard"
-
-	. "duoradiusd/policy"
 )
 
 const patience = 55 * time.Second // of every client
