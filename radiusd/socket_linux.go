@@ -14,7 +14,9 @@ import (
 )
 
 // batchSize is how many datagrams one system call reads or writes. DESIGN.md section 7, "remembered login": most of what
-// such a login costs the system is the price of a call, not of its datagram.
+// such a login costs the system is the price of a call, not of its datagram. With one datagram a call (socket_other.go) the
+// row measured 1.3 to 2.2 times FreeRADIUS with rlm_cache and 3.1 to 3.7 times the CPU of the bare loop; with 32 it measured
+// 3.3 to 4.2 times and 1.5 to 2.2 times, in turn on one busy machine of two cores.
 const batchSize = 32
 
 // sendPatience is how long a batch of replies waits for room in the socket's send buffer.
