@@ -13,14 +13,17 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// fleet is two daemons of which one is killed, or ended, and started again all the time.
+// fleet is some daemons of which one is killed, or ended, and started again all the time.
 type fleet struct {
 	t   *testing.T
 	duo *fakeduo.Server
 
+	inOrder bool // they are ended, and never killed
+
 	mu      sync.RWMutex // guards what follows
 	daemons []*daemon
 	kills   int
+	killed  []time.Time
 	ends    int
 }
 
@@ -39,12 +42,13 @@ func (f *fleet) disturb(ctx context.Context, every time.Duration) {
 		case <-time.After(every):
 		}
 		gone := f.at(i)
-		if i%4 == 3 {
+		if f.inOrder || i%4 == 3 {
 			gone.Signal(syscall.SIGTERM) // in good order
 			f.ends++
 		} else {
 			gone.Signal(syscall.SIGKILL)
 			f.kills++
+			f.killed = append(f.killed, time.Now())
 		}
 		gone.Wait()
 		fresh := launch(f.t, f.duo, gone.dir)
@@ -115,34 +119,9 @@ func TestSoakCluster(t *testing.T) {
 	defer stop()
 	var disturbing sync.WaitGroup
 	disturbing.Go(func() { f.disturb(ctx, 1500*time.Millisecond) })
-	got := new(soaked)
-	var mu sync.Mutex
-	accepted := make(map[string]bool)
-	crowd(t, 16, took, func(dice *rand.Rand, name string) error {
-		tap := fakeduo.Approve
-		if dice.IntN(5) == 0 {
-			tap = fakeduo.Deny
-		}
-		duo.SetUser(fakeduo.User{Username: name, Tap: tap, Delay: time.Duration(200+dice.IntN(2000)) * time.Millisecond})
-		ok, err := f.failOver(dice, name, got)
-		mu.Lock()
-		defer mu.Unlock()
-		accepted[name] = ok
-		return err
-	})
+	got, accepted := f.crowd(took)
 	disturbing.Wait()
-	pushes, most := make(map[string]int), 0
-	for _, q := range duo.Requests() {
-		if q.Path == "/auth/v2/auth" && q.Params != nil {
-			user := q.Params.Get("username")
-			pushes[user]++
-			most = max(most, pushes[user])
-		}
-	}
-	allowed := make(map[string]bool)
-	for _, a := range duo.Allows() {
-		allowed[a.Username] = true
-	}
+	pushes, allowed := f.asked()
 	for user, ok := range accepted {
 		if pushes[user] > 1 {
 			t.Errorf("the phone of %s rang %d times", user, pushes[user])
@@ -154,6 +133,100 @@ func TestSoakCluster(t *testing.T) {
 	if got.accepts == 0 || f.kills == 0 {
 		t.Error("nobody got in, or nothing was killed: this test proves nothing")
 	}
-	t.Logf("%v: %d logins in %d tries, %d replies lost, %d daemons killed and %d ended; %d pushes, at most %d a login; %d accepts of %d allows, %d rejects, %d given up",
-		took, got.logins, got.tries, got.lost, f.kills, f.ends, len(pushes), most, got.accepts, len(allowed), got.rejects, got.gaveUp)
+	t.Logf("%v: %d logins in %d tries, %d replies lost, %d daemons killed and %d ended; %d pushes; %d accepts of %d allows, %d rejects, %d given up",
+		took, got.logins, got.tries, got.lost, f.kills, f.ends, total(pushes), got.accepts, len(allowed), got.rejects, got.gaveUp)
+}
+
+// crowd has users log in, each once, of whom one in five declines, and says who got in.
+func (f *fleet) crowd(took time.Duration) (got *soaked, accepted map[string]bool) {
+	got, accepted = new(soaked), make(map[string]bool)
+	var mu sync.Mutex // guards accepted
+	crowd(f.t, 16, took, func(dice *rand.Rand, name string) error {
+		tap := fakeduo.Approve
+		if dice.IntN(5) == 0 {
+			tap = fakeduo.Deny
+		}
+		f.duo.SetUser(fakeduo.User{Username: name, Tap: tap, Delay: time.Duration(200+dice.IntN(2000)) * time.Millisecond})
+		ok, err := f.failOver(dice, name, got)
+		mu.Lock()
+		defer mu.Unlock()
+		accepted[name] = ok
+		return err
+	})
+	return got, accepted
+}
+
+// rangBefore returns how long before a daemon was killed the phone of a user had rung for the first time.
+func (f *fleet) rangBefore(user string) (before time.Duration) {
+	for _, q := range f.duo.Requests() {
+		if q.Path != "/auth/v2/auth" || q.Params == nil || q.Params.Get("username") != user {
+			continue
+		}
+		for _, at := range f.killed {
+			if !at.Before(q.Time) {
+				return at.Sub(q.Time)
+			}
+		}
+	}
+	return 0
+}
+
+// asked returns how often each user's phone rang, and whom Duo allowed.
+func (f *fleet) asked() (pushes map[string]int, allowed map[string]bool) {
+	pushes, allowed = make(map[string]int), make(map[string]bool)
+	for _, q := range f.duo.Requests() {
+		if q.Path == "/auth/v2/auth" && q.Params != nil {
+			pushes[q.Params.Get("username")]++
+		}
+	}
+	for _, a := range f.duo.Allows() {
+		allowed[a.Username] = true
+	}
+	return pushes, allowed
+}
+
+func total(counts map[string]int) (n int) {
+	for _, c := range counts {
+		n += c
+	}
+	return n
+}
+
+// TestSoakRestarts: one daemon without a cluster is ended and started again all the time, or killed, replies are lost, and
+// clients ask anew. An end in good order costs nothing: no login rings twice. A crash may cost a second push for what came in
+// the second before it. Only those get in whom Duo allowed.
+func TestSoakRestarts(t *testing.T) {
+	slow(t, "it ends daemons for seconds")
+	for name, inOrder := range map[string]bool{"ended": true, "killed": false} {
+		t.Run(name, func(t *testing.T) {
+			duo := startDuoWith(t, fakeduo.Config{Memory: 1_000_000})
+			f := &fleet{t: t, duo: duo, inOrder: inOrder, daemons: []*daemon{startDaemon(t, duo, clusterClient)}}
+			took := soakFor(t, 8*time.Second)
+			ctx, stop := context.WithTimeout(t.Context(), took)
+			defer stop()
+			var disturbing sync.WaitGroup
+			disturbing.Go(func() { f.disturb(ctx, 3*time.Second) })
+			got, accepted := f.crowd(took)
+			disturbing.Wait()
+			pushes, allowed := f.asked()
+			twice, longest := 0, time.Duration(0)
+			for user, ok := range accepted {
+				if pushes[user] > 1 {
+					twice++
+					longest = max(longest, f.rangBefore(user))
+				}
+				if ok && !allowed[user] {
+					t.Errorf("%s was let in, whom Duo did not allow", user)
+				}
+			}
+			if inOrder && total(pushes) > got.logins || inOrder && twice > 0 || longest > 5*time.Second { // State is a second old at most; this machine may be slow
+				t.Errorf("%d pushes for %d logins; %d phones rang twice", total(pushes), got.logins, twice)
+			}
+			if got.accepts == 0 || f.kills+f.ends == 0 {
+				t.Error("nobody got in, or no daemon ended: this test proves nothing")
+			}
+			t.Logf("%v: %d logins in %d tries, %d replies lost, %d times killed and %d ended; %d pushes, %d phones rang twice, the first time %v before a kill at most; %d accepts of %d allows, %d rejects, %d given up",
+				took, got.logins, got.tries, got.lost, f.kills, f.ends, total(pushes), twice, longest, got.accepts, len(allowed), got.rejects, got.gaveUp)
+		})
+	}
 }
