@@ -40,7 +40,8 @@ func (p *Policy) Decide(ctx context.Context, a Attempt) (v Verdict) {
 // checked the first factor, one that is remembered or exempt. It reports false for all others, which are Decide's, and has
 // done nothing then.
 func (p *Policy) DecideAtOnce(a Attempt) (Verdict, bool) {
-	if a.Client.FirstFactor != nil || a.Method != MethodPassword || a.State != "" {
+	approvals, ok := p.runtime.Approvals.(useAtOnce)
+	if !ok || a.Client.FirstFactor != nil || a.Method != MethodPassword || a.State != "" {
 		return Verdict{}, false
 	}
 	l := login{Policy: p, Attempt: a, began: a.began()}
@@ -56,9 +57,8 @@ func (p *Policy) DecideAtOnce(a Attempt) (Verdict, bool) {
 		l.trace(&v)
 		return v, true
 	}
-	approvals, ok := p.runtime.Approvals.(useAtOnce)
 	l.splitPasswordField()
-	if !ok || l.chosen.Bad || !l.mayUseApproval() || !approvals.UseAtOnce(l.approvalKey(), l.began, l.approvalLimits()) {
+	if l.chosen.Bad || !l.mayUseApproval() || !approvals.UseAtOnce(l.approvalKey(), l.began, l.approvalLimits()) {
 		return Verdict{}, false
 	}
 	v := l.accept(acceptRemembered)

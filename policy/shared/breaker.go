@@ -102,7 +102,7 @@ func (l *link) call(ctx context.Context, f func(context.Context, valkey.Client) 
 	if err == nil || ctx.Err() != nil || valkey.IsValkeyNil(err) {
 		return err
 	}
-	if isDown(err) {
+	if isDown(err) && l.client.Load() == client { // what was sent to a server before the last outage says nothing of today's
 		l.breaker.fail(err)
 	}
 	return errors.Join(ErrDown, err)

@@ -81,6 +81,11 @@ func newLink(c Config) *link {
 	return l
 }
 
+// flushDelay is how long a command waits for others where several logins ask the store at once. Without it each command was a
+// packet of its own, and a look at an approval took 26 µs of processor time instead of 15 (DESIGN section 7: approvals in
+// Redis).
+const flushDelay = 50 * time.Microsecond
+
 // option is the client's configuration. Reads are repeated by nobody, and each call ends in time also where it sits in the
 // handshake of a connection (dial and write time-outs).
 func (l *link) option() valkey.ClientOption {
@@ -91,7 +96,7 @@ func (l *link) option() valkey.ClientOption {
 		Username: c.Username, Password: c.Password, ClientName: "duoradiusd", TLSConfig: c.TLS,
 		Dialer: net.Dialer{Timeout: limit, KeepAlive: 15 * time.Second}, ConnWriteTimeout: limit,
 		DisableRetry: true, DisableCache: true, ForceSingleClient: true, ClientSetInfo: valkey.DisableClientSetInfo,
-		PipelineMultiplex: 1, // two connections: commands of many logins travel together
+		PipelineMultiplex: -1, MaxFlushDelay: flushDelay, // one connection: commands of many logins travel together
 	}
 	if c.Network == "unix" {
 		o.DialCtxFn = func(ctx context.Context, _ string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
@@ -150,8 +155,10 @@ func (l *link) run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-time.After(wait):
 		case <-l.breaker.wake: // a login has found out before us
-			l.drop()
-			l.told("down")
+			if !l.breaker.up.Load() {
+				l.drop()
+				l.told("down")
+			}
 		}
 	}
 }
