@@ -95,6 +95,7 @@ func testLostReply(t *testing.T, m *server) {
 		}
 		wants(t, "a", first, policy.OutcomeAccept, policy.ReasonApproved)
 		duo.again()
+		eventually(t, "the end is published", func() bool { return len(m.keys("lease")) == 0 })
 		wants(t, "b again", b.login("alice"), policy.OutcomeAccept, policy.ReasonRepeated)
 		if n := duo.rings(); n != 1 {
 			t.Errorf("the phone rang %d times", n)
