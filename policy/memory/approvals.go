@@ -130,7 +130,7 @@ func (a *approvals) shrink() {
 }
 
 // atOnce bounds how many approvals are looked at while logins wait.
-const atOnce = 256
+const atOnce = 128
 
 // each calls do with mu held for each approval, in no order. It lets logins in now and then: an approval that comes or goes
 // meanwhile may be left out.
