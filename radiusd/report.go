@@ -1,6 +1,7 @@
 package radiusd
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -81,28 +82,38 @@ func (c *Client) report() ClientReport {
 		r.Ratchets = append(r.Ratchets, RatchetReport{addr, ratchet, ratchet.Waits(time.Now())})
 	}
 	slices.SortFunc(r.Ratchets, func(a, b RatchetReport) int { return a.Address.Compare(b.Address) })
-	r.Recommendation = r.recommend()
+	r.Recommendation = r.recommend(c.Login != nil && c.Login.Remember > 0)
 	r.Patience = c.patience()
 	return r
 }
 
-// recommend says the next step towards requests that nobody can forge.
-func (r *ClientReport) recommend() string {
+// fewToRequire is how many requests with a Message-Authenticator are too few to say that the client always sends it.
+const fewToRequire = 20
+
+// recommend says the next step towards requests that nobody can forge. remembers says that approvals are to be kept at this
+// client, which waits for a Message-Authenticator.
+func (r *ClientReport) recommend(remembers bool) string {
 	switch {
 	case r.Wrong > 0 && r.Authenticated == 0:
 		return "check the secret: every Message-Authenticator was wrong"
+	case r.Wrong > 0 && r.Wrong >= r.Authenticated:
+		return fmt.Sprintf("check the secret of each of its devices: %d of %d Message-Authenticators were wrong", r.Wrong, r.Wrong+r.Authenticated)
 	case r.Packets == 0:
 		return "nothing seen yet"
 	case r.MessageAuthenticator == Require:
 		return "nothing to do"
 	case r.Authenticated == 0 && r.Unauthenticated == 0:
 		return "nothing seen yet that could be believed"
+	case r.Unauthenticated == 0 && r.Authenticated < fewToRequire:
+		return fmt.Sprintf("it has always sent it, in %s so far: wait for more", display.Count(int(r.Authenticated), "request"))
 	case r.Unauthenticated == 0:
 		return `it always sends it: set message_authenticator = "require"`
 	case r.ProxyStateUnguarded > 0:
 		return "it sends Proxy-State without Message-Authenticator, which is how CVE-2024-3596 attacks: update it"
 	case r.Authenticated > 0:
 		return "it sends it at times: find out what sends without (a health check, a second device), then require it"
+	case remembers:
+		return "it never sends it: update or configure it so that it does; until then none of its logins is remembered"
 	}
 	return "it never sends it: update or configure it so that it does"
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"duoradiusd/internal/display"
 )
 
 // retransmissions are how a client asks for the answer to one request.
@@ -167,6 +169,13 @@ type PatienceReport struct {
 	Advice   string        `json:"advice,omitempty"`
 }
 
+func times(n uint64) string {
+	if n == 1 {
+		return "once"
+	}
+	return display.Count(int(n), "time")
+}
+
 // fewGaveUp is what a user's own impatience explains.
 const fewGaveUp = 3
 
@@ -181,7 +190,12 @@ func (c *Client) patience() PatienceReport {
 	if list := p.intervals.sorted(); len(list) > 0 {
 		r.Longest = list[len(list)-1]
 	}
-	if r.GaveUp >= fewGaveUp && r.After < c.Timeout {
+	switch {
+	case r.GaveUp == 0 || r.After >= c.Timeout:
+	case r.GaveUp < fewGaveUp:
+		r.Advice = fmt.Sprintf("gave up %s, after %s: if its users did not do it themselves, raise its timeout to %s",
+			times(r.GaveUp), seconds(r.After), seconds(enough(c.Timeout)))
+	default:
 		r.Advice = fmt.Sprintf("gives up after %s: raise its timeout to %s", seconds(r.After), seconds(enough(c.Timeout)))
 	}
 	return r

@@ -101,7 +101,7 @@ func TestPatience(t *testing.T) {
 			if got := r.After.Round(100 * time.Millisecond).Seconds(); got != tt.gaveUp || r.GaveUp != gaveUp {
 				t.Errorf("it gave up %d times, after %v s; want %d and %v", r.GaveUp, got, gaveUp, tt.gaveUp)
 			}
-			if r.Silent != uint64(len(tt.story.copies)) || r.Served != 0 || r.Advice != "" {
+			if r.Silent != uint64(len(tt.story.copies)) || r.Served != 0 || (r.Advice != "") != (gaveUp > 0 && r.After < c.Timeout) {
 				t.Errorf("%+v", r)
 			}
 			if len(c.traffic.byUser) != 0 || c.traffic.inFlight != 0 {
@@ -111,14 +111,16 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// TestPatience_Advice: three times is no accident, and a client that waits long enough needs none.
+// TestPatience_Advice: once may be the user, three times is no accident, and a client that waits long enough needs none.
 func TestPatience_Advice(t *testing.T) {
 	for _, tt := range []struct {
 		stories []story
 		timeout time.Duration
 		want    string
 	}{
-		{slices.Repeat([]story{{copies: []float64{2, 4.8, 8.7}, answered: 30}}, 2), 55 * time.Second, ""},
+		{slices.Repeat([]story{{copies: []float64{2, 4.8, 8.7}, answered: 30}}, 2), 55 * time.Second,
+			"gave up 2 times, after 14 s: if its users did not do it themselves, raise its timeout to 60 s"},
+		{[]story{{newOnID: 3, answered: 30}}, 30 * time.Second, "gave up once, after 3 s: if its users did not do it themselves, raise its timeout to 30 s"},
 		{slices.Repeat([]story{{copies: []float64{2, 4.8, 8.7}, answered: 30}}, 3), 55 * time.Second,
 			"gives up after 14 s: raise its timeout to 60 s"},
 		{slices.Repeat([]story{{newOnID: 3, answered: 30}}, 3), 30 * time.Second, "gives up after 3 s: raise its timeout to 30 s"},

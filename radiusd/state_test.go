@@ -271,7 +271,7 @@ func TestClients(t *testing.T) {
 	d.send(d.nas("127.0.0.5"), login().Sign(nas.Wrong))
 	d.ask(d.nas("127.0.0.7"), login())
 	for i, want := range []radiusd.ClientReport{
-		{Name: "always", Packets: 2, Authenticated: 2, EAP: 1, MessageAuthenticator: radiusd.Auto, Recommendation: "it always sends it"},
+		{Name: "always", Packets: 2, Authenticated: 2, EAP: 1, MessageAuthenticator: radiusd.Auto, Recommendation: "it has always sent it, in 2 requests so far: wait for more"},
 		{Name: "idle", MessageAuthenticator: radiusd.Accept, Recommendation: "nothing seen yet"},
 		{Name: "mixed", Packets: 2, Authenticated: 1, Unauthenticated: 1, MessageAuthenticator: radiusd.Auto, Recommendation: "it sends it at times"},
 		{Name: "never", Packets: 1, Unauthenticated: 1, MessageAuthenticator: radiusd.Accept, Recommendation: "it never sends it"},

@@ -152,8 +152,11 @@ func (s *Server) triageUnsigned(d *datagram) dropReason {
 		return dropProxyState
 	}
 	if t.dueForWarning(d.received) {
-		s.log().Warn("this client sends no Message-Authenticator: its requests can be forged (CVE-2024-3596)",
-			"client", c.Name, "from", d.from.String())
+		args := []any{"client", c.Name, "from", d.from.String()}
+		if c.Login != nil && c.Login.Remember > 0 {
+			args = append(args, "hint", "remember waits for it: none of these logins is remembered")
+		}
+		s.log().Warn("this client sends no Message-Authenticator: its requests can be forged (CVE-2024-3596)", args...)
 	}
 	return notDropped
 }

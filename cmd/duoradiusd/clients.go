@@ -109,6 +109,9 @@ func ratchet(r radiusd.ClientReport) string {
 	case required > 0:
 		return fmt.Sprintf("required of %d of %d addresses", required, len(r.Ratchets))
 	case with > 0:
+		if with == 1 {
+			return "seen once"
+		}
 		return fmt.Sprintf("seen %d times", with)
 	}
 	return "unknown"
