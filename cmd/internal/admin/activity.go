@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"html"
 	"html/template"
 	"slices"
 	"strings"
@@ -29,8 +30,11 @@ type hour [minutes]minute
 type minute struct {
 	number           int64 // since 1970
 	accepts, rejects int
-	first, duo       latency
+	steps            [6]latency // as plottedSteps
 }
+
+// plottedSteps are the steps of a login that ask somebody, by their names in package policy.
+var plottedSteps = [...]string{"first factor", "Duo preauth", "Duo push", "Duo phone", "Duo passcode", "Duo sms"}
 
 // latency sums how long a step took, to give its mean.
 type latency struct {
@@ -64,8 +68,11 @@ func (h *hour) add(e *radiusd.Event) {
 	case "Access-Reject":
 		m.rejects++
 	}
-	m.first.add(e.FirstTook)
-	m.duo.add(e.DuoTook)
+	for _, step := range e.Steps {
+		if i := slices.Index(plottedSteps[:], step.Name); i >= 0 {
+			m.steps[i].add(step.Took)
+		}
+	}
 }
 
 // last returns the minutes up to now, the oldest first.
@@ -101,11 +108,18 @@ func (a *activity) add(e *radiusd.Event) {
 	}
 }
 
-// summary is an hour in words and as a plot.
+// summary is an hour in words and as plots.
 type summary struct {
 	Logins, Rejects int
-	First, Duo      time.Duration // means; 0 where nobody was asked
 	Plot            template.HTML
+	Steps           []stepSummary // those that there were
+}
+
+// stepSummary is how long one step of the logins took.
+type stepSummary struct {
+	Name string
+	Mean time.Duration
+	Plot template.HTML
 }
 
 func (a *activity) summary(client string, now time.Time) summary {
@@ -119,14 +133,22 @@ func (a *activity) summary(client string, now time.Time) summary {
 	}
 	list := h.last(now)
 	var s summary
-	var first, duo latency
 	for _, m := range list {
 		s.Logins += m.accepts + m.rejects
 		s.Rejects += m.rejects
-		first.sum, first.count = first.sum+m.first.sum, first.count+m.first.count
-		duo.sum, duo.count = duo.sum+m.duo.sum, duo.count+m.duo.count
 	}
-	s.First, s.Duo, s.Plot = first.mean(), duo.mean(), plot(list, s)
+	s.Plot = plot(list, s)
+	for i, name := range plottedSteps {
+		var whole latency
+		var means [minutes]time.Duration
+		for j, m := range list {
+			whole.sum, whole.count = whole.sum+m.steps[i].sum, whole.count+m.steps[i].count
+			means[j] = m.steps[i].mean()
+		}
+		if whole.count > 0 {
+			s.Steps = append(s.Steps, stepSummary{name, whole.mean(), plotLatency(name, means)})
+		}
+	}
 	return s
 }
 
@@ -160,6 +182,22 @@ func plot(list [minutes]minute, s summary) template.HTML {
 		}
 		if all > accepts {
 			fmt.Fprintf(&b, `<rect class="rejects" x="%d" y="%d" width="%d" height="%d"/>`, i*barWidth, plotHeight-all, barWidth-1, all-accepts)
+		}
+	}
+	b.WriteString("</svg>")
+	return template.HTML(b.String())
+}
+
+// plotLatency draws how long a step took in each minute, on average, as bars. It holds numbers and one of our own names only.
+func plotLatency(step string, means [minutes]time.Duration) template.HTML {
+	most := max(slices.Max(means[:]), time.Microsecond)
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg class="plot latency" viewBox="0 0 %d %d" preserveAspectRatio="none" role="img" aria-label="%s: mean in each minute of the last hour, at most %s">`,
+		minutes*barWidth, plotHeight, step, html.EscapeString(took(most)))
+	for i, mean := range means {
+		if mean > 0 {
+			height := max(int(mean*plotHeight/most), 1)
+			fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d"/>`, i*barWidth, plotHeight-height, barWidth-1, height)
 		}
 	}
 	b.WriteString("</svg>")

@@ -240,12 +240,20 @@ func TestActivity(t *testing.T) {
 		if i%2 == 1 {
 			code = "Access-Reject"
 		}
-		a.add(&radiusd.Event{Time: at, Client: "vpn", Code: code, FirstTook: 10 * time.Millisecond, DuoTook: time.Second, Factor: factor.Push, Reason: policy.ReasonApproved})
+		a.add(&radiusd.Event{Time: at, Client: "vpn", Code: code, Trace: policy.Trace{Steps: []policy.Step{{Name: "first factor", Took: 10 * time.Millisecond}, {Name: "remembered?"}, {Name: "Duo push", Took: time.Duration(1+i%2) * time.Second}}}, Factor: factor.Push, Reason: policy.ReasonApproved})
 	}
 	end := now.Add(199 * time.Minute)
 	s := a.summary("vpn", end)
-	if s.Logins != 60 || s.Rejects != 30 || s.First != 10*time.Millisecond || s.Duo != time.Second {
-		t.Errorf("%+v", s)
+	if s.Logins != 60 || s.Rejects != 30 || len(s.Steps) != 2 {
+		t.Fatalf("%+v", s)
+	}
+	first, push := s.Steps[0], s.Steps[1]
+	if first.Name != "first factor" || first.Mean != 10*time.Millisecond || push.Name != "Duo push" || push.Mean != 1500*time.Millisecond {
+		t.Errorf("%+v", s.Steps)
+	}
+	plot := string(push.Plot) // half of its bars are half as high
+	if strings.Count(plot, `height="40"`) != 30 || strings.Count(plot, `height="20"`) != 30 || !strings.Contains(plot, "at most 2 s") {
+		t.Errorf("the plot of the push: %s", plot)
 	}
 	if n := strings.Count(string(s.Plot), "<rect"); n != 60 {
 		t.Errorf("%d bars", n)
