@@ -12,7 +12,8 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// Client is a RADIUS client: a VPN, a gateway, a proxy; RFC 2865's NAS.
+// Client is a RADIUS client: a VPN, a gateway, a proxy; RFC 2865's NAS. Package daemon turns it into a radiusd.Client and a
+// policy.Client, which hold a parsed secret and the parts by which a login is decided in place of names.
 type Client struct {
 	Name                 string
 	Address              []netip.Prefix   // where its packets come from; the longest prefix wins
@@ -47,7 +48,8 @@ type Client struct {
 	Given map[string]bool // the keys that the file sets; all others have their defaults
 }
 
-// MessageAuthenticator says what a client's requests must carry.
+// MessageAuthenticator says what a client's requests must carry. The words are those of radiusd.Presence, which conf can't use:
+// it imports policy and not radiusd, so that a command can read a configuration without the server.
 type MessageAuthenticator string
 
 const (

@@ -6,7 +6,8 @@ import (
 	"duoradiusd/policy"
 )
 
-// User is one [[user]]: what the configuration says of one person.
+// User is one [[user]]: what the configuration says of one person. Package daemon turns it into a policy.User, which has no
+// comment and no names of attributes.
 type User struct {
 	Name          string
 	Aliases       []string // other login names of the same user

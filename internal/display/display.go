@@ -35,7 +35,7 @@ func Lines(s string) string {
 }
 
 // Count returns a number with its noun, in the plural where it needs one: "1 approval", "2 approvals".
-func Count(n int, what string) string {
+func Count[N int | uint64](n N, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"duoradiusd/cmd/internal/history"
+	"duoradiusd/internal/display"
 	"duoradiusd/policy"
 	"duoradiusd/policy/guard"
 	"duoradiusd/policy/reasons"
@@ -39,7 +40,7 @@ var (
 	style string
 
 	pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-		"clock": clock, "count64": func(n int, what string) string { return count(uint64(n), what) }, "exact": exact, "took": took, "tone": tone, "outcome": outcome, "count": count,
+		"clock": clock, "count64": display.Count[int], "exact": exact, "took": took, "tone": tone, "outcome": outcome, "count": display.Count[uint64],
 	}).Parse(markup))
 	loginTemplate = template.Must(template.New("login").Parse(loginMarkup))
 
@@ -116,10 +117,10 @@ func (a *Admin) page(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Refresh", strconv.Itoa(n))
 	}
 	if n, err := strconv.ParseUint(r.FormValue("forgotten"), 10, 31); err == nil {
-		v.Forgotten = fmt.Sprintf("%s forgotten.", count(n, "approval"))
+		v.Forgotten = fmt.Sprintf("%s forgotten.", display.Count(n, "approval"))
 	}
 	if n, err := strconv.ParseUint(r.FormValue("cleared"), 10, 31); err == nil {
-		v.Forgotten = fmt.Sprintf("%s of [guard] cleared.", count(n, "count"))
+		v.Forgotten = fmt.Sprintf("%s of [guard] cleared.", display.Count(n, "count"))
 	}
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, v); err != nil {
@@ -246,7 +247,7 @@ func (c clientRow) Share() string {
 	if c.Packets == 0 {
 		return "no requests yet"
 	}
-	s := fmt.Sprintf("%d %% of %s", 100*c.Authenticated/c.Packets, count(c.Packets, "request"))
+	s := fmt.Sprintf("%d %% of %s", 100*c.Authenticated/c.Packets, display.Count(c.Packets, "request"))
 	if c.Wrong > 0 {
 		s += fmt.Sprintf("; %d wrong", c.Wrong)
 	}
@@ -274,7 +275,7 @@ func (c clientRow) Ratchet() string {
 	case required > 0:
 		return fmt.Sprintf("auto: required of %d of %d addresses", required, len(c.Ratchets))
 	case seen > 0:
-		return fmt.Sprintf("auto: not required yet, seen %s in a row", count(uint64(seen), "time"))
+		return fmt.Sprintf("auto: not required yet, seen %s in a row", display.Count(seen, "time"))
 	}
 	return "auto: not required yet"
 }
@@ -287,11 +288,11 @@ func (c clientRow) Rhythm() string {
 	case copies == 0:
 		return "never seen to ask again"
 	case p.Interval == 0:
-		return count(copies, "repetition")
+		return display.Count(copies, "repetition")
 	case p.Longest > p.Interval*3/2:
-		return fmt.Sprintf("asks again every %s, up to %s (%s)", took(p.Interval), took(p.Longest), count(copies, "repetition"))
+		return fmt.Sprintf("asks again every %s, up to %s (%s)", took(p.Interval), took(p.Longest), display.Count(copies, "repetition"))
 	}
-	return fmt.Sprintf("asks again every %s (%s)", took(p.Interval), count(copies, "repetition"))
+	return fmt.Sprintf("asks again every %s (%s)", took(p.Interval), display.Count(copies, "repetition"))
 }
 
 // Stamina is how long it asks.
@@ -300,18 +301,11 @@ func (c clientRow) Stamina() string {
 	if p.GaveUp == 0 || p.Advice != "" {
 		return p.Advice
 	}
-	return fmt.Sprintf("gave up %s, after %s", count(p.GaveUp, "time"), took(p.After))
+	return fmt.Sprintf("gave up %s, after %s", display.Count(p.GaveUp, "time"), took(p.After))
 }
 
 // Advised reports whether its administrator should do something about it.
 func (c clientRow) Advised() bool { return c.Patience.Advice != "" }
-
-func count(n uint64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
 
 // clock is a time of today, or with its date.
 func clock(now, t time.Time) string {

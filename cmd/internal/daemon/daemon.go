@@ -20,6 +20,7 @@ import (
 
 	"duoradiusd/cmd/internal/history"
 	"duoradiusd/conf"
+	"duoradiusd/internal/display"
 	"duoradiusd/internal/system"
 	"duoradiusd/policy"
 	"duoradiusd/policy/memory"
@@ -269,13 +270,6 @@ func Summary(c *conf.Config) string {
 	if c.Duo != nil {
 		applications++
 	}
-	return fmt.Sprintf("%s, %s, %s, %s", count(len(c.Clients), "client"), count(len(c.Users), "user"),
-		count(len(c.Rules), "rule"), count(applications, "Duo application"))
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%s, %s, %s, %s", display.Count(len(c.Clients), "client"), display.Count(len(c.Users), "user"),
+		display.Count(len(c.Rules), "rule"), display.Count(applications, "Duo application"))
 }
