@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -49,11 +50,13 @@ func TestC4_C5_C6_Wildcard(t *testing.T) {
 		asked[net.JoinHostPort(a, "1812")] = client
 	}
 	asked[net.JoinHostPort(serverLocal+"%"+s.wire, "1812")] = "local"
+	logins := 0
 	for server, client := range asked {
 		t.Run(client+" asks "+server, func(t *testing.T) {
 			s.duo.Forget()
 			n := s.dial(t, server)
-			r := pushRequest("alice")
+			logins++ // each from an address of its own, so that none is a repetition
+			r := newAttempt([]option{withUserIP(fmt.Sprintf("203.0.113.%d", logins))}).request("alice", "push")
 			first := s.ask(t, n, r, nas.CodeAccessAccept)
 			if again := s.ask(t, n, r, nas.CodeAccessAccept); !bytes.Equal(again, first) {
 				t.Error("the copy got another reply")

@@ -68,7 +68,7 @@ port=PORT
 		pushes             int
 	}{
 		{"push", `User-Name = alice, User-Password = "push"` + from, "Access-Accept", 1},
-		{"whatever it holds", `User-Name = alice, User-Password = "12345678"` + from, "Access-Accept", 1},
+		{"whatever it holds", `User-Name = alice, User-Password = "12345678", Calling-Station-Id = 203.0.113.8` + "\n", "Access-Accept", 1}, // from the same address it would be a repetition
 		{"denied", `User-Name = bob, User-Password = "push"` + from, "Access-Reject Login request denied.", 1},
 		{"exempt", `User-Name = monitor, User-Password = "push"` + from, "Access-Accept", 0},
 	} {

@@ -71,7 +71,8 @@ message_authenticator = "require"
 func TestPyrad(t *testing.T) {
 	t.Parallel()
 	needPyrad(t)
-	duo := startDuo(t, fakeduo.User{Username: "alice"}, fakeduo.User{Username: "mallory", Tap: fakeduo.Deny})
+	duo := startDuo(t, fakeduo.User{Username: "alice"}, fakeduo.User{Username: "anna"}, fakeduo.User{Username: "amy"},
+		fakeduo.User{Username: "mallory", Tap: fakeduo.Deny}, fakeduo.User{Username: "malcolm", Tap: fakeduo.Deny})
 	d := startDaemon(t, duo, pyradClients)
 	const whole, never = 10 * time.Second, 50 * time.Millisecond
 	sign, strict := []string{"--sign"}, []string{"--from", "127.0.0.2"}
@@ -84,11 +85,11 @@ func TestPyrad(t *testing.T) {
 		pushes               int
 	}{
 		{"accept", "alice", "push", whole, nil, nas.CodeAccessAccept, "", 1},
-		{"accept, signed", "alice", "push", whole, sign, nas.CodeAccessAccept, "", 1},
+		{"accept, signed", "anna", "push", whole, sign, nas.CodeAccessAccept, "", 1},
 		{"reject", "mallory", "push", whole, nil, nas.CodeAccessReject, "Login request denied.", 1},
-		{"reject, signed", "mallory", "push", whole, sign, nas.CodeAccessReject, "Login request denied.", 1},
+		{"reject, signed", "malcolm", "push", whole, sign, nas.CodeAccessReject, "Login request denied.", 1},
 		{"required", "alice", "push", never, strict, 0, "", 0},
-		{"required and signed", "alice", "push", whole, append(strict, sign...), nas.CodeAccessAccept, "", 1},
+		{"required and signed", "amy", "push", whole, append(strict, sign...), nas.CodeAccessAccept, "", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			duo.Forget()
