@@ -211,3 +211,24 @@ func TestSameOctetsAreAnswered(t *testing.T) {
 		})
 	}
 }
+
+// TestSameOctetsAfterARestart: the same datagram joins the push that it began, whether it tells the user's address or not. It
+// is silent when the push is long over.
+func TestSameOctetsAfterARestart(t *testing.T) {
+	octets := func(a *Attempt) { a.Authenticator, a.Attributes = [16]byte{1}, []byte("octets") }
+	for name, ip := range map[string]func(*Attempt){"with an address": from(home), "without": from(nowIP)} {
+		t.Run(name, func(t *testing.T) {
+			inEnduring(t, func(w *enduring) {
+				w.answers(never)
+				w.wants(w.pending("pw", octets, ip)(), shuttingDown)
+				w.duo.then("T1", allows(time3))
+				w.restart()
+				w.wants(w.login("pw", octets, ip), "accept approved push T1")
+				w.client.Remember = 0
+				w.restart()
+				time.Sleep(2 * time.Minute)
+				w.wants(w.login("pw", octets, ip), "discard replayed")
+			})
+		})
+	}
+}

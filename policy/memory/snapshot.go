@@ -50,7 +50,8 @@ type savedChallenge struct {
 
 type savedReplay struct {
 	Request policy.RequestDigest
-	replayMark
+	ID      policy.TransactionID
+	At      time.Time
 }
 
 const (
@@ -279,7 +280,7 @@ func (r *replays) save() (list []savedReplay) {
 	defer r.mu.Unlock()
 	for _, request := range r.marks.Keys() {
 		if m, ok := r.marks.Peek(request); ok {
-			list = append(list, savedReplay{request, m})
+			list = append(list, savedReplay{request, m.ID, m.At})
 		}
 	}
 	return list
@@ -289,7 +290,6 @@ func (r *replays) restore(list []savedReplay, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, s := range list {
-		s.At = earlier(s.At, now)
-		r.marks.Add(s.Request, s.replayMark)
+		r.marks.Add(s.Request, replayMark{s.ID, earlier(s.At, now)})
 	}
 }
