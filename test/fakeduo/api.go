@@ -46,8 +46,8 @@ var endpoints = map[string]endpoint{
 	"/auth/v2/auth_status": {method: http.MethodGet, serve: (*Server).authStatus, params: []string{"txid"}},
 }
 
-// abandon leaves a request whose client has gone without an answer. To return would be an empty 200, which a client that
-// has gone but still reads over HTTP/1.1 takes for one.
+// abandon ends a request without an answer, because its client has gone. A handler that just returned would send an empty 200,
+// which a client that still reads over HTTP/1.1 would take for an answer.
 func abandon() { panic(http.ErrAbortHandler) }
 
 // ServeHTTP is the API itself. Start serves it; a test in a synctest bubble, which can have no sockets, may
@@ -86,7 +86,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.send(w, r, rep, f.Trickle)
 }
 
-// answer does what is asked. It returns an error only when there is nobody left to answer.
+// answer does what is asked. It returns an error only if the client has gone.
 func (s *Server) answer(c *call, end endpoint, err error) (reply, error) {
 	if err == nil && !end.unsigned {
 		err = s.verify(c)
@@ -108,8 +108,8 @@ func (s *Server) answer(c *call, end endpoint, err error) (reply, error) {
 	return okReply(response), nil
 }
 
-// read finds the endpoint and takes in the parameters, as far as they can be read even when it refuses, so
-// that the memory shows what came.
+// read finds the endpoint and reads the parameters. If it refuses the request, it still reads what it can, so that the memory
+// shows what came.
 func (s *Server) read(c *call) (endpoint, error) {
 	err := s.readParams(c)
 	end, ok := endpoints[c.http.URL.Path]
@@ -174,7 +174,7 @@ func parseForm(s string) (url.Values, error) {
 	return params, nil
 }
 
-// parseJSON decodes an object of strings. It goes token by token, for a map would hide a repeated name.
+// parseJSON decodes an object of strings, token by token, because a map would hide a repeated name.
 func parseJSON(body []byte) (url.Values, error) {
 	malformed := refuse(codeInvalid, "malformed JSON; want an object of strings")
 	params := url.Values{}

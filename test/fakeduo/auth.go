@@ -18,7 +18,7 @@ var factors = map[string][]string{
 	"passcode": {"passcode"},
 }
 
-// required names the parameter without which a factor is nothing.
+// required names the parameter that each factor needs.
 var required = map[string]string{
 	"auto": "device", "push": "device", "phone": "device", "sms": "device", "passcode": "passcode",
 }
@@ -106,7 +106,7 @@ func newTransaction(c *call, a *account) (*transaction, error) {
 	return nil, refuse(codeInvalid, "no capable device")
 }
 
-// begin enters t in the ledger: settled, where the account or the factor decides, else ringing.
+// begin adds t to the ledger. It is settled at once if the account or the factor decides, and rings otherwise.
 func (s *Server) begin(c *call, a *account, t *transaction) error {
 	if txid := c.get("txid"); txid != "" {
 		code, ok := s.ledger.claim(txid, a.UserID)
@@ -157,7 +157,7 @@ func (s *Server) authStatus(c *call) (any, error) {
 // Pair is one line of pushinfo as the user sees it.
 type Pair struct{ Key, Value string }
 
-// parsePairs keeps the order, which url.ParseQuery does not.
+// parsePairs parses pushinfo in order, which url.ParseQuery does not keep.
 func parsePairs(pushinfo string) ([]Pair, error) {
 	if pushinfo == "" {
 		return nil, nil

@@ -86,7 +86,7 @@ func (s *Server) MaxConnections() int {
 	return s.conns.most
 }
 
-// TotalConnections returns how many were ever accepted: each cost a handshake.
+// TotalConnections returns how many connections were accepted since the start. Each took a TLS handshake.
 func (s *Server) TotalConnections() int {
 	s.conns.mu.Lock()
 	defer s.conns.mu.Unlock()

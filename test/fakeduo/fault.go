@@ -10,15 +10,16 @@ import (
 	"time"
 )
 
-// Fault is one way to misbehave. The zero Fault is none. Fields add up: a Delay and a Status are a slow 503.
+// Fault is one way to misbehave. The zero Fault does nothing. The fields can be combined: a Delay and a Status 503 make a slow
+// 503.
 //
-// A Go client repeats by itself what was cut on a connection it had used before, if it may be repeated: a GET,
-// or anything of which nothing was written. Count tells.
+// A Go client repeats some requests by itself after their connection was cut: a GET, and a request of which nothing was
+// written, on a connection that it had used before. Server.Count shows it.
 type Fault struct {
 	Times int           // how many requests suffer it; 0 means 1, a negative number all until Heal
 	Delay time.Duration // before anything is done
 
-	// An answer in place of the true one. What was asked is not done, unless Effect says so.
+	// These replace the answer. What was asked is not done, unless Effect is set.
 	Status      int    // 500, 503, 429, 401, ...; 0 with a Body means 200
 	Code        int    // Duo's code; 0: the one that goes with Status. Alone it gives the Status too
 	Detail      string // message_detail
@@ -53,7 +54,7 @@ func (f Fault) String() string {
 	return strings.Join(words, ", ")
 }
 
-// replaces reports whether the fault has an answer of its own. CutAfter sends none.
+// replaces reports whether the fault replaces the answer. CutAfter sends no answer.
 func (f Fault) replaces() bool {
 	return (f.Status != 0 || f.Code != 0 || f.Body != "") && !f.CutAfter
 }
@@ -86,7 +87,7 @@ func (f Fault) reply() reply {
 	return r
 }
 
-// faults hands out what is to go wrong.
+// faults holds the injected faults and decides which one a request suffers.
 type faults struct {
 	mu       sync.Mutex // guards what follows
 	queue    []injected
@@ -102,7 +103,7 @@ type injected struct {
 	Fault
 }
 
-// next returns what the next request on path suffers: the oldest injected fault that fits, else chaos.
+// next returns the fault of the next request on path: the oldest injected one that fits, otherwise one of chaos.
 func (f *faults) next(path string) Fault {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -159,8 +160,7 @@ func (s *Server) Chaos(seed int64, rate float64, kinds ...Fault) {
 	s.faults.dice = rand.New(rand.NewPCG(uint64(seed), 0))
 }
 
-// Heal ends every fault: those injected and not used up, chaos, and hung requests, which go on as if nothing
-// had been.
+// Heal ends all faults: it removes injected faults and chaos, and lets hung requests go on normally.
 func (s *Server) Heal() {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -169,7 +169,7 @@ func (s *Server) Heal() {
 	s.faults.released = make(chan struct{})
 }
 
-// hold keeps a request as long as f wants. It returns false if the client went meanwhile.
+// hold delays a request as f says. It returns false if the client has gone in the meantime.
 func (s *Server) hold(ctx context.Context, f Fault) bool {
 	if f.Hang {
 		select {
@@ -193,8 +193,8 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// cut ends the request without an answer, and does not return. The socket is closed under TLS, as a broken
-// line would, without a goodbye.
+// cut ends the request without an answer, and does not return. It closes the TCP connection without TLS's closing alert, as
+// when a line breaks.
 func cut(r *http.Request, stream bool) {
 	if !stream || r.ProtoMajor < 2 {
 		connection(r).sever()

@@ -18,7 +18,7 @@ type ledger struct {
 	mu       sync.Mutex // guards what follows, and what changes in every transaction
 	all      map[string]*transaction
 	order    []*transaction // by start
-	began    chan struct{}  // closed, and made anew, when a phone begins to ring
+	began    chan struct{}  // closed and replaced when a phone begins to ring
 	verified map[string]verified
 }
 
@@ -59,7 +59,7 @@ func (l *ledger) prepare(userID string) verified {
 	return v
 }
 
-// claim takes an announced push, once, for its user, in time.
+// claim takes an announced push. It succeeds once, for the push's user, before the push expires.
 func (l *ledger) claim(txid, userID string) (code string, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -82,7 +82,7 @@ func (l *ledger) find(txid string) (Transaction, bool) {
 	return t.Transaction, true
 }
 
-// close stops the timers. What is pending stays so.
+// close stops the timers. Pending transactions stay pending.
 func (l *ledger) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Request is one request as it was seen.
+// Request is one request as the server received it.
 type Request struct {
 	Time             time.Time // of arrival
 	Method           string
@@ -34,7 +34,7 @@ type Request struct {
 	Code     int    // Duo's code; 0: stat OK, or an answer that was not an envelope
 }
 
-// Allow is one time that the server said yes.
+// Allow is one "allow" of the server.
 type Allow struct {
 	Time     time.Time
 	Username string
@@ -42,7 +42,7 @@ type Allow struct {
 	Txid     string // "" for preauth
 }
 
-// memory is what the server remembers of its clients, oldest forgotten first.
+// memory holds what the clients have sent. The oldest entries are forgotten first.
 type memory struct {
 	limit int
 
@@ -164,8 +164,8 @@ func (s *Server) Forget() {
 	s.conns.forget()
 }
 
-// Count returns how many requests came for path since the start or the last Forget; "" counts all. Unlike
-// Requests it knows no bound.
+// Count returns how many requests came for path since the start or the last Forget; "" counts all paths. It also counts
+// requests that Requests has forgotten.
 func (s *Server) Count(path string) int {
 	s.memory.mu.Lock()
 	defer s.memory.mu.Unlock()
@@ -186,8 +186,8 @@ func (s *Server) Pushes() int {
 	return s.memory.pushes
 }
 
-// Allows returns every yes, by preauth or by a factor, in order. A push counts when the user approves it,
-// whether or not anybody asks for the outcome.
+// Allows returns every "allow" of preauth or of a factor, in order. A push is there once the user approves it, even if nobody
+// asks for its result.
 func (s *Server) Allows() []Allow {
 	s.memory.mu.Lock()
 	defer s.memory.mu.Unlock()

@@ -17,14 +17,14 @@ import (
 //go:embed phone.html
 var phoneHTML string
 
-// How much the page shows: a load test has more users than a phone has room.
+// How much the page shows, because a load test has more users than fit on the page.
 const (
 	maxPending = 20
 	maxHistory = 12
 	maxCodes   = 12
 )
 
-// phone is the web page: everybody's phone in one.
+// phone is the web page that is the phone of all users.
 type phone struct {
 	server *Server
 	token  string // proves that a form came from our own page
@@ -47,9 +47,9 @@ type view struct {
 
 type shownCode struct{ Username, Code string }
 
-// Phone returns the page on which the pushes of all users with Tap Ask appear, to be approved, denied or
-// reported, with every user's passcode. It is for loopback: whoever can open it can approve. Serve it where you
-// like, under any path that ends in a slash; its own links are relative.
+// Phone returns a page with the pushes of all users with Tap Ask, where they can be approved, denied or reported, and with each
+// user's passcode. Serve it on loopback only, because whoever can open it can approve. Its path must end in a slash; its links
+// are relative.
 func (s *Server) Phone() http.Handler {
 	funcs := template.FuncMap{
 		"clock":  func(t time.Time) string { return t.Format("15:04:05") },
@@ -75,8 +75,8 @@ func (s *Server) Phone() http.Handler {
 	})
 }
 
-// ownHost lets in requests for a loopback name or for the very address they arrived at. Another name means
-// that some web site has its name resolve to us (DNS rebinding).
+// ownHost accepts requests for a loopback name or for the address at which they arrived. It refuses any other name, which may be
+// a web site's name that resolves to this address (DNS rebinding).
 func ownHost(r *http.Request) bool {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -113,7 +113,7 @@ func (p *phone) state(w http.ResponseWriter, _ *http.Request) {
 	p.render(w, "state", screen{"", p.token, p.server.view()})
 }
 
-// render builds the page in memory first: half a page with status 200 would be worse than an error.
+// render builds the page in memory first, so that an error does not leave half a page with status 200.
 func (p *phone) render(w http.ResponseWriter, name string, data screen) {
 	var b bytes.Buffer
 	if err := p.page.ExecuteTemplate(&b, name, data); err != nil {
@@ -130,7 +130,7 @@ func (p *phone) render(w http.ResponseWriter, name string, data screen) {
 
 var phoneTaps = map[string]Tap{"approve": Approve, "deny": Deny, "fraud": Fraud}
 
-// answer is a button pressed. A transaction settled meanwhile is no error: the page shows how it ended.
+// answer handles a button. It is no error if the transaction has been settled in the meantime: the page shows how it ended.
 func (p *phone) answer(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 4096)
 	if subtle.ConstantTimeCompare([]byte(r.PostFormValue("token")), []byte(p.token)) != 1 {

@@ -62,7 +62,7 @@ func (s *Server) preauth(c *call) (any, error) {
 	return answer, nil
 }
 
-// set fills in the result, and the message unless the user has one.
+// set sets the result, and the message if the user has no other.
 func (p *preauthAnswer) set(result, message string) {
 	p.Result = result
 	if p.Message == "" {
@@ -70,8 +70,7 @@ func (p *preauthAnswer) set(result, message string) {
 	}
 }
 
-// offer lists the user's devices. Where the policy demands verified push and the client can't show a code,
-// push is not on offer.
+// offer lists the user's devices. They have no push if the policy demands verified push and the client can't show a code.
 func (s *Server) offer(p *preauthAnswer, a *account, verified bool) {
 	for i := range a.Devices {
 		d := &a.Devices[i]
@@ -104,8 +103,8 @@ func without(list []string, word string) []string {
 	return rest
 }
 
-// user finds who is meant by username or user_id, of which exactly one must be there. It returns nil for
-// somebody unknown.
+// user returns the account that username or user_id names; exactly one of the two must be given. It returns nil for an unknown
+// user.
 func (s *Server) user(c *call) (*account, error) {
 	name, id := c.get("username"), c.get("user_id")
 	switch {
@@ -117,7 +116,7 @@ func (s *Server) user(c *call) (*account, error) {
 	return s.users.find(name, id), nil
 }
 
-// checkAddress takes a dotted quad, and IPv6 where it is set to. Duo was seen to refuse IPv6 in 2023.
+// checkAddress accepts IPv4, and IPv6 only if Config.IPv6 is set. Duo was seen to refuse IPv6 in 2023.
 func (s *Server) checkAddress(ipaddr string) error {
 	if ipaddr == "" {
 		return nil

@@ -9,7 +9,7 @@ type ring[T any] struct {
 	first int // the oldest, once the ring is full
 }
 
-// add returns the item that had to go, if one had to.
+// add adds an item. It returns the item that it displaces, if any.
 func (r *ring[T]) add(item T) (old T, dropped bool) {
 	if len(r.items) < r.limit {
 		r.items = append(r.items, item)

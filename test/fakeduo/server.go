@@ -17,7 +17,7 @@ import (
 	"duoradiusd/test/authority"
 )
 
-// Config is what a Server starts with. The zero Config is a good one.
+// Config configures a Server. The zero Config is valid.
 type Config struct {
 	IntegrationKey string // "": a fixed pair that nobody takes for a real one
 	SecretKey      string
@@ -114,14 +114,14 @@ func (s *Server) listen(addr string) error {
 		HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: s.cfg.MaxStreams},
 		ConnContext: s.conns.opened,
 		ConnState:   s.conns.changed,
-		ErrorLog:    log.New(io.Discard, "", 0), // cut connections are our trade
+		ErrorLog:    log.New(io.Discard, "", 0), // tests cut connections on purpose
 	}
 	s.http = srv
 	s.serves.Go(func() { srv.ServeTLS(ln, "", "") })
 	return nil
 }
 
-// Close ends everything: the port, connections, requests, timers. It returns when the last request has.
+// Close ends the listener, connections, requests and timers. It returns when the last request has ended.
 func (s *Server) Close() {
 	s.Down()
 	s.mu.Lock()
@@ -132,8 +132,8 @@ func (s *Server) Close() {
 	s.ledger.close()
 }
 
-// Down takes the server off the net: new connections are refused, open ones cut, requests in work dropped.
-// What was begun goes on: a phone rings though Duo can't be reached.
+// Down makes the server unreachable: new connections are refused, open ones are cut, and requests under way are dropped.
+// Transactions go on, as a phone rings on although Duo can't be reached.
 func (s *Server) Down() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,7 +145,7 @@ func (s *Server) Down() {
 	s.serves.Wait()
 }
 
-// Up brings the server back on the port it had.
+// Up ends Down. The server listens on the same port again.
 func (s *Server) Up() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,7 +155,7 @@ func (s *Server) Up() error {
 	return s.listen(s.addr)
 }
 
-// enter counts a request in, unless the server is closed.
+// enter counts a request that begins. It returns false if the server is closed.
 func (s *Server) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -191,9 +191,8 @@ func (s *Server) IntegrationKey() string { return s.cfg.IntegrationKey }
 // SecretKey returns the secret key that goes with it.
 func (s *Server) SecretKey() string { return s.cfg.SecretKey }
 
-// Transport points tr at this server, whatever host name it is asked for, and makes it trust our CA. It is made
-// for duoapi.SetTransport: the SDK signs the host as it is given, so that must be the bare name, and the port
-// has to come from the dialer.
+// Transport makes tr connect to this server, whatever host name it is asked for, and trust the server's CA. It fits
+// duoapi.SetTransport: the SDK signs the host name without a port, so the port must come from the dialer.
 func (s *Server) Transport(tr *http.Transport) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,7 +209,7 @@ func (s *Server) Transport(tr *http.Transport) {
 	}
 }
 
-// Skew sets the server's clock off by d. A request dated more than 300 s from it gets 401, code 40105.
+// Skew shifts the server's clock by d. A request whose date differs from it by more than 300 s gets 401, code 40105.
 func (s *Server) Skew(d time.Duration) { s.skew.Store(int64(d)) }
 
 // now is the time by the server's clock.

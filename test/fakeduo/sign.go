@@ -17,7 +17,7 @@ import (
 // maxSkew is how far a request's timestamp may be from the server's clock.
 const maxSkew = 300 * time.Second
 
-// verify holds a request against everything Duo asks of a signed one, cheapest first.
+// verify checks everything that Duo demands of a signed request, the cheapest checks first.
 func (s *Server) verify(c *call) error {
 	r := c.http
 	ikey, signature, ok := r.BasicAuth()
@@ -100,8 +100,8 @@ func canonicalV5(date, method, host, path string, params url.Values, body []byte
 		hashHex(body) + "\n" + hashHex([]byte(canonicalHeaders(header)))
 }
 
-// canonicalParams sorts by key and escapes all but A-Z a-z 0-9 _ . ~ -, which is what QueryEscape leaves, save
-// that a space is %20. No key is there twice: read has seen to that.
+// canonicalParams sorts by key and escapes everything except A-Z a-z 0-9 _ . ~ -, as QueryEscape does, but a space becomes %20.
+// No key occurs twice, because read refuses that.
 func canonicalParams(params url.Values) string {
 	keys := make([]string, 0, len(params))
 	for k := range params {

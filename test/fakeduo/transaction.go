@@ -33,7 +33,7 @@ type Transaction struct {
 // Pending reports whether the phone is still ringing.
 func (t Transaction) Pending() bool { return t.Ended.IsZero() }
 
-// verdict is what a sync /auth and auth_status tell.
+// verdict is the answer of a synchronous /auth and of auth_status.
 type verdict struct {
 	Result  string `json:"result"`
 	Status  string `json:"status"`
@@ -51,7 +51,7 @@ var settlements = map[string]verdict{
 	"sent":       {"deny", "sent", "New SMS passcodes sent."},
 }
 
-// transaction is a Transaction at work. The ledger's mutex guards what changes.
+// transaction is a Transaction with its state. The ledger's mutex guards what changes.
 type transaction struct {
 	Transaction
 	words   [2]string // the user's AuthResult and AuthStatus
@@ -64,7 +64,7 @@ type transaction struct {
 
 func (t *transaction) verdict() verdict { return verdict{t.Result, t.Status, t.message} }
 
-// enter puts a new transaction on the books.
+// enter adds a new transaction to the ledger.
 func (l *ledger) enter(t *transaction) {
 	if t.Txid == "" {
 		t.Txid = newTxid()
@@ -82,7 +82,7 @@ func (l *ledger) enter(t *transaction) {
 	}
 }
 
-// settled enters a transaction that is over at once.
+// settled adds a transaction that ends at once.
 func (l *ledger) settled(t *transaction, status, message string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -90,7 +90,7 @@ func (l *ledger) settled(t *transaction, status, message string) {
 	l.settle(t, status, message)
 }
 
-// ring enters a transaction that waits for the user, who taps after delay, or never.
+// ring adds a transaction that waits for the user. The user taps after delay, or never.
 func (l *ledger) ring(t *transaction, delay time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -119,7 +119,7 @@ func (l *ledger) ring(t *transaction, delay time.Duration) {
 
 var tapStatus = map[Tap]string{Approve: "allow", Deny: "deny", Fraud: "fraud"}
 
-// tap settles t on a timer's behalf, unless somebody was faster.
+// tap settles t when its timer ends, unless it is settled already.
 func (l *ledger) tap(t *transaction, status string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -128,7 +128,7 @@ func (l *ledger) tap(t *transaction, status string) {
 	}
 }
 
-// pickUp is the user answering the phone, halfway to pressing a key.
+// pickUp records that the user has answered the phone call and has not pressed a key yet.
 func (l *ledger) pickUp(t *transaction, rest time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -142,7 +142,7 @@ func (l *ledger) pickUp(t *transaction, rest time.Duration) {
 	t.timer = time.AfterFunc(rest, func() { l.tap(t, tapStatus[t.Tap]) })
 }
 
-// settle ends a pending transaction: once, for good. l.mu is held.
+// settle ends a pending transaction. A transaction is settled once. l.mu is held.
 func (l *ledger) settle(t *transaction, status, message string) {
 	v := settlements[status]
 	if status == "timeout" && t.Factor == "phone" {
@@ -188,7 +188,7 @@ func (l *ledger) outcome(ctx context.Context, t *transaction) (verdict, error) {
 	}
 }
 
-// poll tells news at once, and waits for them where there are none: at most as long as the server does.
+// poll returns news at once. If there are none, it waits for them, at most for Config.PollWait.
 func (l *ledger) poll(ctx context.Context, txid string) (verdict, error) {
 	l.mu.Lock()
 	t := l.all[txid]
@@ -226,7 +226,7 @@ func newTxid() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// Transactions returns those pending and those settled lately, oldest first.
+// Transactions returns the pending and the last settled transactions, the oldest first.
 func (s *Server) Transactions() []Transaction {
 	l := s.ledger
 	l.mu.Lock()

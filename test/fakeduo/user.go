@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// User is one of Duo's users, and what will happen when that user's phone rings.
+// User is one of Duo's users, with what happens when the user's phone rings.
 type User struct {
 	Username string
 	Aliases  []string
@@ -77,8 +77,8 @@ type account struct {
 	counter   int // of the rolling code
 }
 
-// SetUser adds a user, or replaces the one of the same Username; codes once used are good again then, save the
-// rolling ones.
+// SetUser adds a user, or replaces the one with the same Username. Passcodes that were used are good again then, except rolling
+// ones.
 func (s *Server) SetUser(u User) {
 	if u.UserID == "" {
 		u.UserID = madeUp("DU", u.Username)
@@ -129,8 +129,8 @@ func (r *roster) find(name, id string) *account {
 	return r.byID[id]
 }
 
-// Passcode returns the code that the user's Duo Mobile shows now. It is good for one login; then there is
-// another. It is "" for a user nobody knows.
+// Passcode returns the code that the user's Duo Mobile shows now. It is good for one login and then replaced by another. It is
+// "" for an unknown user.
 func (s *Server) Passcode(username string) string {
 	s.users.mu.Lock()
 	defer s.users.mu.Unlock()
@@ -162,7 +162,7 @@ func (a *account) code() string {
 	return fmt.Sprintf("%06d", n%1_000_000)
 }
 
-// use takes a passcode, at most once, and returns the status it earns: allow, bypass or deny.
+// use checks a passcode and uses it up. It returns the resulting status: allow, bypass or deny.
 func (r *roster) use(a *account, code string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -198,7 +198,7 @@ func (a *account) device(id, capability string) *Device {
 	return nil
 }
 
-// completed returns the user's devices with the blanks filled in.
+// completed returns the user's devices with empty fields filled in.
 func completed(u User) []Device {
 	if u.Devices == nil {
 		u.Devices = []Device{{}}
@@ -243,7 +243,7 @@ func madeUp(prefix, seed string) string {
 	return prefix + base32.StdEncoding.EncodeToString(sum[:])[:18]
 }
 
-// humanDenial is how soon a user has seen a push and denied it.
+// humanDenial is the shortest time in which a user can see and deny a push.
 const humanDenial = 1100 * time.Millisecond
 
 // delay is when the user answers a push.

@@ -7,7 +7,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// bind answers a BindRequest (RFC 4511 §4.2), as laxly as a directory may.
+// bind answers a BindRequest (RFC 4511 §4.2). It is as lax as RFC 4511 permits a directory to be.
 func (c *conn) bind(m message) next {
 	parts := m.op.Children
 	if len(parts) != 3 || parts[0].Value != int64(3) || parts[2].ClassType != ber.ClassContext || parts[2].Tag != 0 {
@@ -77,7 +77,7 @@ func passwordPolicy(code int) *ber.Packet {
 	return control
 }
 
-// asked reports whether a request brought a control.
+// asked reports whether a request has a control.
 func (m *message) asked(control string) bool {
 	for _, c := range m.controls {
 		if strings.EqualFold(c, control) {

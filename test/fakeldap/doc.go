@@ -1,5 +1,6 @@
-// Package fakeldap is a strict fake of an LDAP directory, for tests. It takes simple binds, searches and
-// changes of passwords (RFC 4511, RFC 3062), offers LDAPS and StartTLS with a certificate of its own, remembers every request, and misbehaves on demand.
+// Package fakeldap is a strict fake of an LDAP directory, for tests. It answers simple binds, searches and changes of passwords
+// (RFC 4511, RFC 3062), offers LDAPS and StartTLS with a certificate of its own, remembers every request, and misbehaves on
+// demand.
 //
 //	dir := fakeldap.Start(t, fakeldap.Config{BindDN: "cn=svc", BindPassword: "secret", TLS: true}) // ends with the test
 //	dir.Set(fakeldap.Entry{DN: "uid=jo,dc=example,dc=com", Password: "pw", Attributes: map[string][]string{"uid": {"jo"}}})

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// Request is what a client asked, and what became of it.
+// Request is one request of a client, with the result.
 type Request struct {
 	Op       string // connect, starttls, bind, search, unbind
 	Conn     int    // counted from 1
@@ -24,7 +24,7 @@ type Request struct {
 	Code  int    // the result code answered; -1: none, or none yet
 }
 
-// memory is what the server remembers of its clients, oldest forgotten first.
+// memory holds what the clients have sent. The oldest entries are forgotten first.
 type memory struct {
 	limit int
 
@@ -78,7 +78,7 @@ func (s *Server) Requests(op string) []Request {
 // Count returns how many requests of one kind came.
 func (s *Server) Count(op string) int { return len(s.Requests(op)) }
 
-// Violations returns what no client may send.
+// Violations returns the requests that LDAP forbids.
 func (s *Server) Violations() []string {
 	s.memory.mu.Lock()
 	defer s.memory.mu.Unlock()

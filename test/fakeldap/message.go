@@ -37,7 +37,7 @@ type message struct {
 	controls []string
 }
 
-// serve answers until the client goes, or does what no client may.
+// serve answers requests until the client goes or violates the protocol.
 func (c *conn) serve() {
 	defer c.raw.Close()
 	r := c.s.memory.begin(Request{Op: "connect", Conn: c.number})
@@ -202,7 +202,7 @@ type result struct {
 	control    *ber.Packet
 }
 
-// finish suffers f, and answers where f lets it. It returns false where the request was not answered as it should.
+// finish applies the fault f and answers if f permits. It returns false if the request was not answered normally.
 func (c *conn) finish(m message, r *Request, f Fault, tag ber.Tag, res result) (next, bool) {
 	c.s.memory.suffers(r, f)
 	if f.Notice || f.Raw != nil || !c.hold(f) {

@@ -14,7 +14,7 @@ import (
 	"duoradiusd/test/authority"
 )
 
-// Config is what a Server starts with. The zero Config is a directory in clear that anybody may search.
+// Config configures a Server. The zero Config is a directory without TLS that anybody may search.
 type Config struct {
 	BindDN       string // the one account that may search; "": whoever does not bind
 	BindPassword string
@@ -162,7 +162,7 @@ func (s *Server) Cut() {
 	}
 }
 
-// Close ends the server and all that it does.
+// Close ends the server, its connections and its goroutines.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.closed = true
@@ -190,7 +190,7 @@ func (s *Server) URL() string {
 // CAPEM is the certificate of the CA that has signed the server's.
 func (s *Server) CAPEM() []byte { return s.cert.PEM }
 
-// Roots holds that CA.
+// Roots returns a pool with the CA that has signed the server's certificate.
 func (s *Server) Roots() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(s.cert.CA)
@@ -204,7 +204,7 @@ func (s *Server) Connections() int {
 	return len(s.conns)
 }
 
-// TotalConnections returns how many there ever were.
+// TotalConnections returns how many connections were accepted since the start.
 func (s *Server) TotalConnections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -31,7 +31,7 @@ type tree struct {
 	entries []Entry
 }
 
-// Set adds an entry, or replaces the one of the same DN. Those without a DN, which no directory has, add up.
+// Set adds an entry, or replaces the one with the same DN. Entries without a DN, which no real directory has, are all kept.
 func (s *Server) Set(e Entry) {
 	s.tree.mu.Lock()
 	defer s.tree.mu.Unlock()
@@ -43,7 +43,7 @@ func (s *Server) Set(e Entry) {
 	s.tree.entries = append(s.tree.entries, e)
 }
 
-// Remove takes an entry away.
+// Remove removes an entry.
 func (s *Server) Remove(dn string) {
 	s.tree.mu.Lock()
 	defer s.tree.mu.Unlock()

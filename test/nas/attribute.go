@@ -69,7 +69,7 @@ func values(attributes []Attribute, typ byte) [][]byte {
 	return v
 }
 
-// parseAttributes walks the octets behind the header. A server has no reason to send an empty attribute (RFC 2865 §5).
+// parseAttributes parses the octets after the header. It refuses an empty attribute, which no server should send (RFC 2865 §5).
 func parseAttributes(b []byte) ([]Attribute, error) {
 	var attributes []Attribute
 	for at := 0; at < len(b); {

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 )
 
-// identifiers counts the requests of this process: consecutive ones differ, as a NAS's do.
+// identifiers counts the requests of this process, so that consecutive requests have different Identifiers, as a NAS's have.
 var identifiers atomic.Uint32
 
 func request(code byte, secret string) *Request {
@@ -69,8 +69,8 @@ func (r *Request) CHAP(password string) *Request {
 	return r.withoutPassword().Add(CHAPPassword, append(ident, sum[:]...)).Add(CHAPChallenge, challenge)
 }
 
-// MSCHAPv2 puts Microsoft's attributes in place of User-Password (RFC 2548 §2.3). Their form is right; what they hold
-// is random, so that no server can find it right.
+// MSCHAPv2 replaces User-Password by Microsoft's attributes (RFC 2548 §2.3). Their form is right and their content is random,
+// so that no server accepts them.
 func (r *Request) MSCHAPv2() *Request { return r.MSCHAPv2Proof(random(16), random(16), random(24)) }
 
 // MSCHAPv2Proof does the same with a right NT-Response (RFC 2759 §8.1), to be computed from both challenges.
@@ -103,8 +103,8 @@ func EAPIdentity(identifier byte, name string) []byte {
 	return append(append(b, identity), name...)
 }
 
-// PadTo adds Connect-Info attributes until Bytes is n octets long. It counts what is there by then: sign first. It
-// panics where the length can't be met, one or two octets being too few for an attribute.
+// PadTo adds Connect-Info attributes until Bytes is n octets long. Call it after Sign. It panics if only one or two octets are
+// missing, which are too few for an attribute.
 func (r *Request) PadTo(n int) *Request {
 	missing := n - r.length()
 	if missing < 0 || missing == 1 || missing == 2 || n > maxPacket {

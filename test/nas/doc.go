@@ -5,5 +5,5 @@
 //	n, err := nas.Dial(server, netip.AddrPort{})
 //	reply, err := n.Exchange(ctx, r, nas.Retransmit{Every: time.Second, Copies: 3})
 //
-// Its one rule: it shares no code with the server, nor a library, so that a mistake in one of them shows.
+// Its one rule: it shares neither code nor a library with the server, so that a mistake in one of them is noticed.
 package nas

@@ -14,15 +14,15 @@ import (
 // ErrNoReply is in the error when nothing came in time.
 var ErrNoReply = errors.New("no reply")
 
-// NAS is a RADIUS client's UDP socket. It sends one request at a time; what waits for several opens several.
+// NAS is a RADIUS client's UDP socket. It sends one request at a time. A test with several requests at once uses several NAS.
 type NAS struct {
 	server  netip.AddrPort
 	conn    *net.UDPConn
 	earlier []*Request // of Exchange, done; their late replies are nothing new
 }
 
-// Dial opens a socket towards server, from local's address and port; a zero local leaves the choice to the system, and
-// port 0 that of the port. It is not connected, so that a reply from another address is seen.
+// Dial opens a socket for requests to server. It sends from local; the system chooses the address and port where local is zero.
+// The socket is not connected, so that a reply from another address is noticed.
 func Dial(server, local netip.AddrPort) (*NAS, error) {
 	server = netip.AddrPortFrom(server.Addr().Unmap(), server.Port())
 	network := "udp4"
@@ -54,7 +54,8 @@ func (n *NAS) Send(b []byte) error {
 	return nil
 }
 
-// Receive returns the next datagram, whatever it holds. One from an address that was not asked is an error.
+// Receive returns the next datagram, whatever it holds. It returns an error for a datagram from another address than the
+// server's.
 func (n *NAS) Receive(timeout time.Duration) ([]byte, error) {
 	if err := n.conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
 		return nil, fmt.Errorf("nas: %w", err)
@@ -92,15 +93,15 @@ func (n *NAS) Silence(d time.Duration) error {
 	return fmt.Errorf("nas: % x, want silence", b)
 }
 
-// Retransmit says how a NAS repeats a request while nothing answers: Copies datagrams of the same octets, Every apart,
-// and after the last it waits as long again. Fewer than two Copies are one; where Every is 0 that waits for the context.
+// Retransmit says how a NAS repeats a request without an answer: it sends Copies datagrams with the same octets, Every apart,
+// and waits for Every after the last. Copies below 2 mean one datagram. If Every is 0, it waits until the context ends.
 type Retransmit struct {
 	Every  time.Duration
 	Copies int
 }
 
-// Exchange sends r and returns the reply. A reply that is not right is an error at once, where a real NAS would wait
-// for a better one; only what an earlier Exchange of this socket asked for may come late.
+// Exchange sends r and returns the reply. It returns an error for the first reply that is not right, where a real NAS would go
+// on waiting. It ignores late replies to earlier requests of this socket.
 func (n *NAS) Exchange(ctx context.Context, r *Request, again Retransmit) (*Response, error) {
 	b := r.Bytes()
 	asked := *r
@@ -156,8 +157,7 @@ func (n *NAS) await(ctx context.Context, r *Request, until time.Time) (*Response
 	}
 }
 
-// late reports whether b is a right reply to a request that is done: given up, or answered more than once because its
-// copies were.
+// late reports whether b is a right reply to an earlier request, which was given up or whose copies were answered too.
 func (n *NAS) late(b []byte) bool {
 	return slices.ContainsFunc(n.earlier, func(r *Request) bool {
 		_, err := r.Verify(b)

@@ -76,7 +76,7 @@ func (r *Request) Bytes() []byte {
 	return b
 }
 
-// signed returns the attributes with a zeroed Message-Authenticator in its place, and which of them it is; -1: none.
+// signed returns the attributes, with a zeroed Message-Authenticator if there is one, and the index of that one; -1: none.
 func (r *Request) signed() ([]Attribute, int) {
 	at := 0
 	switch r.MessageAuthenticator {
@@ -91,7 +91,7 @@ func (r *Request) signed() ([]Attribute, int) {
 	return slices.Insert(slices.Clone(r.Attributes), at, mac), at
 }
 
-// length is that of Bytes.
+// length returns the length of Bytes.
 func (r *Request) length() int {
 	n := header
 	attributes, _ := r.signed()
@@ -104,7 +104,7 @@ func (r *Request) length() int {
 	return n
 }
 
-// hidden is how long a password of n octets gets: a multiple of 16, and never nothing.
+// hidden returns the length of a hidden password of n octets: a multiple of 16 and at least 16.
 func hidden(n int) int { return max((n+15)/16, 1) * 16 }
 
 // hide is RFC 2865 §5.2: each block of 16 octets XORed with MD5(secret, the block before).

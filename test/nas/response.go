@@ -29,7 +29,7 @@ func (p *Response) VSA(vendor uint32, subtype byte) [][]byte {
 // ReplyMessage returns the text for the user, all Reply-Messages joined.
 func (p *Response) ReplyMessage() string { return string(bytes.Join(p.Get(ReplyMessage), nil)) }
 
-// State returns what a challenge wants back; nil for none.
+// State returns the State of a challenge; nil if there is none.
 func (p *Response) State() []byte {
 	if v := p.Get(State); len(v) > 0 {
 		return v[0]
@@ -50,8 +50,7 @@ func (p *Response) String() string {
 	return name
 }
 
-// Parse reads a reply without asking whose it is. Its form must be right: no octet beyond its Length, no empty
-// attribute.
+// Parse parses a reply without verifying it. The form must be right: no octet after its Length, no empty attribute.
 func Parse(b []byte) (*Response, error) {
 	if len(b) < header || len(b) > maxPacket {
 		return nil, fmt.Errorf("nas: reply of %d octets", len(b))
@@ -67,8 +66,8 @@ func Parse(b []byte) (*Response, error) {
 	return &Response{Code: raw[0], Identifier: raw[1], Attributes: attributes, Raw: raw}, nil
 }
 
-// Verify reads b as the reply to r, and takes nothing less than a right one: Code, Identifier, Response Authenticator,
-// the Message-Authenticator as its first attribute, and r's Proxy-States, all of them and in order.
+// Verify parses b as the reply to r. It checks Code, Identifier and Response Authenticator, that the Message-Authenticator is
+// right and is the first attribute, and that all Proxy-States of r are there in order.
 func (r *Request) Verify(b []byte) (*Response, error) {
 	p, err := Parse(b)
 	if err != nil {
