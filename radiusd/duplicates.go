@@ -142,7 +142,9 @@ func (t *duplicates) known(x *request, now time.Time) *request {
 		t.forget(y)
 		return nil
 	}
-	y.client = x.client
+	if y.client == nil { // saved by an earlier daemon; one in progress is read by its login
+		y.client = x.client
+	}
 	return y
 }
 
