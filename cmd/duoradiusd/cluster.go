@@ -128,9 +128,11 @@ func printCluster(out io.Writer, s shared.Status) error {
 		state = "can't be asked: " + display.Visible(s.Error)
 	}
 	fmt.Fprintf(w, "store\t%s\n", state)
-	fmt.Fprintf(w, "server\t%s %s, %s\n", s.Server.Kind, s.Server.Version, s.Server.Role)
-	fmt.Fprintf(w, "memory\t%s at most, %s\n", s.Server.MaxMemory, s.Server.MaxMemoryPolicy)
-	fmt.Fprintf(w, "persistence\t%s\n", s.Server.Persistence)
+	if s.Server.Version != "" { // not while it is down, and not where the access list has no INFO
+		fmt.Fprintf(w, "server\t%s %s, %s\n", s.Server.Kind, s.Server.Version, s.Server.Role)
+		fmt.Fprintf(w, "memory\t%s at most, %s\n", s.Server.MaxMemory, s.Server.MaxMemoryPolicy)
+		fmt.Fprintf(w, "persistence\t%s\n", s.Server.Persistence)
+	}
 	fmt.Fprintf(w, "when it is down\t%s\n", s.WhenDown)
 	fmt.Fprintf(w, "could not be asked\t%s\n", display.Count(int(s.Failures), "time"))
 	fmt.Fprintf(w, "pushes\t%d taken over, %d lost\n", s.TakenOver, s.Lost)

@@ -167,8 +167,9 @@ func TestK83_Faults(t *testing.T) {
 
 // path is what lies between the daemons and a server. What it drops is sent again, as TCP does.
 type path struct {
-	addr string
-	mu   sync.RWMutex // held while packets are dropped
+	addr  string
+	delay time.Duration // of each way
+	mu    sync.RWMutex  // held while packets are dropped
 }
 
 func (p *path) drop() { p.mu.Lock() }
@@ -215,6 +216,7 @@ func (p *path) carry(ctx context.Context, from net.Conn, addr string) {
 			for {
 				n, err := way[0].Read(b)
 				if err == nil {
+					time.Sleep(p.delay)
 					p.mu.RLock()
 					_, err = way[1].Write(b[:n])
 					p.mu.RUnlock()
