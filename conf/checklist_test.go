@@ -91,3 +91,20 @@ first_factor = "none"
 		}
 	}
 }
+
+// TestSharedSecretOfMany: one warning names all that share a secret.
+func TestSharedSecretOfMany(t *testing.T) {
+	text := minimal
+	for i := range 3 {
+		text += fmt.Sprintf("[[client]]\nname = \"c%d\"\naddress = [\"198.51.100.%d\"]\nsecret = \"one secret for all of them\"\nfirst_factor = \"none\"\n", i, i)
+	}
+	t.Chdir(files(t, map[string]string{"x.toml": text}))
+	c, err := Load("x.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `one secret of 3: client "c0", client "c1", client "c2"; want one for each`
+	if len(c.Warnings) != 1 || !strings.HasSuffix(c.Warnings[0], ".secret: "+want) {
+		t.Errorf("got %q, want one that ends in %s", c.Warnings, want)
+	}
+}

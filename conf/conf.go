@@ -2,6 +2,7 @@ package conf
 
 import (
 	_ "embed"
+	"slices"
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/messages"
@@ -31,6 +32,7 @@ type Config struct {
 	Admin        Admin
 	State        State
 
+	Files    []string // the absolute paths of what was read, each once, for who looks whether the daemon's user can read it
 	Warnings []string // "FILE:LINE: KEY: found; wanted"; they never stop the daemon
 }
 
@@ -43,6 +45,8 @@ func Load(path string) (*Config, error) {
 		return nil, Problems(render(problems))
 	}
 	c.Warnings = render(l.warnings)
+	slices.Sort(l.opened)
+	c.Files = slices.Compact(l.opened)
 	return c, nil
 }
 

@@ -148,7 +148,7 @@ func TestExampleComplete(t *testing.T) {
 func TestExampleDefaults(t *testing.T) {
 	defaults := load(t, minimal)
 	example := load(t, minimal+exampleTables(t, "listen", "username", "remember", "cluster", "guard", "messages", "state", "admin", "log"))
-	defaults.Clients, example.Clients, defaults.Duo, example.Duo = nil, nil, nil, nil
+	defaults.Clients, example.Clients, defaults.Duo, example.Duo, defaults.Files, example.Files = nil, nil, nil, nil, nil, nil
 	example.Username.StripDomain, example.Admin.Address, example.Admin.HelpDesk = nil, "", nil
 	if !reflect.DeepEqual(defaults, example) {
 		t.Errorf("got  %+v\nwant %+v", example, defaults)

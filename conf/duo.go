@@ -174,6 +174,7 @@ func (t *table) pemFile(key, s, want string) string {
 		t.bad(key, "%s: %s; %s", quote(s), reason(err), want)
 		return path
 	}
+	t.out.opened = append(t.out.opened, path)
 	found := 0
 	for {
 		var block *pem.Block

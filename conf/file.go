@@ -58,6 +58,7 @@ func (l *loader) read(name string) *file {
 		return nil
 	}
 	f.text = text
+	l.opened = append(l.opened, filepath.Join(f.dir, filepath.Base(name)))
 	if open.who != "" {
 		l.warn(place{file: f, index: -1, key: "open", line: noLine}, "a file that %s can read; want %s", open.who, open.cure)
 	}

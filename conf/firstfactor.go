@@ -140,6 +140,7 @@ func (t *table) readable(key, want string) string {
 		return path
 	}
 	defer f.Close()
+	t.out.opened = append(t.out.opened, path)
 	if info, err := f.Stat(); err == nil && info.IsDir() {
 		t.bad(key, "%s: is a directory; want %s", quote(s), want)
 	}

@@ -59,6 +59,7 @@ type finding struct {
 type report struct {
 	problems []finding
 	warnings []finding
+	opened   []string // the absolute paths of the files that were read
 }
 
 func (r *report) bad(at place, format string, args ...any) {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"duoradiusd/policy"
 )
@@ -129,21 +130,39 @@ func (l *loader) duplicateListens(c *Config, at sites) {
 
 // sharedSecrets warns of clients and upstream servers with the same secret: whoever learns one secret knows both.
 func (l *loader) sharedSecrets(c *Config, at sites) {
-	first := map[string]string{}
-	one := func(secret Secret, who string, here place, given map[string]bool) {
+	type sharing struct {
+		owners []string
+		second place // where the second of them has it
+	}
+	var order []string // of the secrets, as they come
+	shared := map[string]*sharing{}
+	add := func(secret Secret, who string, here place, given map[string]bool) {
 		s := secret.Reveal()
-		if owner, taken := first[s]; taken && s != "" {
-			l.warn(here.under(secretForm("secret", given)), "the same as that of %s; want one for each", owner)
-			return
+		switch x := shared[s]; {
+		case s == "":
+		case x == nil:
+			order, shared[s] = append(order, s), &sharing{owners: []string{who}}
+		default:
+			if x.owners = append(x.owners, who); len(x.owners) == 2 {
+				x.second = here.under(secretForm("secret", given))
+			}
 		}
-		first[s] = who
 	}
 	for i, x := range c.Clients {
 		if !slices.ContainsFunc(c.Clients[:i], func(y Client) bool { return overlap(x.Address, y.Address) && x.Secret.Reveal() == y.Secret.Reveal() }) {
-			one(x.Secret, "client "+quote(x.Name), at.clients[i], x.Given) // clients that share an address must share the secret
+			add(x.Secret, "client "+quote(x.Name), at.clients[i], x.Given) // clients that share an address must share the secret
 		}
 	}
 	for i, x := range c.FirstFactors {
-		one(x.Secret, "first factor "+quote(x.Name), at.firstFactors[i], x.Given)
+		add(x.Secret, "first factor "+quote(x.Name), at.firstFactors[i], x.Given)
+	}
+	for _, s := range order {
+		switch x := shared[s]; len(x.owners) {
+		case 1:
+		case 2:
+			l.warn(x.second, "the same as that of %s; want one for each", x.owners[0])
+		default:
+			l.warn(x.second, "one secret of %d: %s; want one for each", len(x.owners), strings.Join(x.owners, ", "))
+		}
 	}
 }

@@ -118,7 +118,8 @@ func secretForm(key string, given map[string]bool) string {
 // secretFile reads a secret from a file and drops one newline at the end. Its errors have the form "found; wanted".
 func (t *table) secretFile(key, path string) (string, error) {
 	const dirVar = "${CREDENTIALS_DIRECTORY}" // where systemd puts a service's credentials
-	if strings.Contains(path, dirVar) {
+	fromSystemd := strings.Contains(path, dirVar)
+	if fromSystemd {
 		dir := os.Getenv("CREDENTIALS_DIRECTORY")
 		if dir == "" {
 			return "", errors.New("CREDENTIALS_DIRECTORY is not set; want it set, as systemd's LoadCredential= does")
@@ -134,6 +135,9 @@ func (t *table) secretFile(key, path string) (string, error) {
 		return "", fmt.Errorf("%s; %s", reason(err), want)
 	}
 	defer f.Close()
+	if !fromSystemd {
+		t.out.opened = append(t.out.opened, t.file.abs(path))
+	}
 	text, err := io.ReadAll(io.LimitReader(f, maxSecretFile+1))
 	if err != nil {
 		return "", fmt.Errorf("%s; %s", reason(err), want)

@@ -62,6 +62,7 @@ func list[T any](l *loader, name string, read func(*table) T) ([]T, []place) {
 	for _, r := range reports {
 		l.problems = append(l.problems, r.problems...)
 		l.warnings = append(l.warnings, r.warnings...)
+		l.opened = append(l.opened, r.opened...)
 	}
 	return items, at
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"duoradiusd/cmd/internal/daemon"
+	"duoradiusd/internal/display"
 )
 
 // soon is when the end of a certificate is worth a warning.
@@ -21,7 +22,7 @@ func expiry(what string, ends time.Time) Finding {
 	case left <= 0:
 		return problem("renew it", "%s has expired on %s", what, day)
 	case left < soon:
-		return warning("renew it", "%s expires on %s, in %d days", what, day, int(left.Hours()/24))
+		return warning("renew it", "%s expires on %s, in %s", what, day, display.Count(int(left.Hours()/24), "day"))
 	}
 	return ok("%s is good until %s", what, day)
 }

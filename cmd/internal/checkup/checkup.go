@@ -42,7 +42,7 @@ func Run(ctx context.Context, c *conf.Config, o Options) error {
 	}
 	defer p.Close()
 	r := &run{config: c, parts: p, Options: o}
-	questions := slices.Concat(r.rules(), r.names(), r.files(), r.certificates())
+	questions := slices.Concat(r.rules(), r.names(), r.files(), r.readable(), r.certificates())
 	if !o.Offline {
 		questions = slices.Concat(questions, r.ports(), r.duo(), r.firstFactors(), r.cluster(), r.atDuo())
 	}
