@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,7 +24,8 @@ const (
 // proxy is a FreeRADIUS in front of the daemon, in the foreground and with all its debugging messages.
 type proxy struct {
 	*companion
-	addr netip.AddrPort
+	addr  netip.AddrPort
+	users atomic.Int32 // addresses of users so far
 }
 
 // startProxy starts FreeRADIUS with d as its home server, which it takes for dead when it says nothing for window.
@@ -41,7 +43,7 @@ func startProxy(t testing.TB, d *daemon, window time.Duration) *proxy {
 		c := exec.Command(program, "-X", "-d", dir)
 		c.Env = append(os.Environ(), "FR_DIR="+dir, "FR_LIBDIR=/usr/lib/freeradius", fmt.Sprint("FR_PORT=", port), "FR_SECRET="+nasSecret,
 			fmt.Sprint("FR_HOME_PORT=", d.Addr().Port()), "FR_HOME_SECRET="+proxySecret, fmt.Sprint("FR_WINDOW=", window.Seconds()))
-		p := &proxy{accompany(t, "FreeRADIUS", c), netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port))}
+		p := &proxy{companion: accompany(t, "FreeRADIUS", c), addr: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), uint16(port))}
 		if _, ok := p.wait("Ready to process requests"); ok {
 			return p
 		}
@@ -57,7 +59,8 @@ func startProxy(t testing.TB, d *daemon, window time.Duration) *proxy {
 // ask sends an Access-Request through the proxy, and returns what radclient says that it got, and all that it printed.
 func (p *proxy) ask(t testing.TB, user string, more []string, flags ...string) (got, printed string) {
 	t.Helper()
-	request := append([]string{fmt.Sprintf("User-Name = %q", user), `User-Password = "push"`, `Calling-Station-Id = "203.0.113.7"`}, more...)
+	request := append([]string{fmt.Sprintf("User-Name = %q", user), `User-Password = "push"`,
+		fmt.Sprintf("Calling-Station-Id = 203.0.113.%d", p.users.Add(1))}, more...) // another login is no repetition
 	args := append([]string{"-x", "-t", "20", "-r", "1"}, flags...)
 	out, errs, _ := run(t, strings.Join(request, "\n")+"\n", realClient(t, "radclient"), append(args, p.addr.String(), "auth", nasSecret)...)
 	return received(out), out + errs

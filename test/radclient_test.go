@@ -67,7 +67,7 @@ func TestRadclient(t *testing.T) {
 		fakeduo.User{Username: "carol", Tap: fakeduo.Deny})
 	d := startDaemon(t, duo, "")
 	const from = "\nCalling-Station-Id = 203.0.113.7\n"
-	for _, tt := range []struct {
+	for i, tt := range []struct {
 		name, kind, packet string
 		want               string
 		pushes             int
@@ -93,7 +93,8 @@ func TestRadclient(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			duo.Forget()
-			printed, status := feedRadclient(t, d, tt.kind, tt.packet)
+			packet := strings.Replace(tt.packet, "203.0.113.7", fmt.Sprintf("203.0.113.%d", i+1), 1) // another login is no repetition
+			printed, status := feedRadclient(t, d, tt.kind, packet)
 			if got := received(printed); got != tt.want {
 				t.Errorf("got %q, want %q; radclient said:\n%s", got, tt.want, printed)
 			}
