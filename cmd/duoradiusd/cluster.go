@@ -37,7 +37,12 @@ With --rotate, FILE gets a new key in front: the first key seals, and all open. 
 and restart one after the other. The last line also makes the names in the store: as long as it stays, pushes,
 challenges and approvals go on. When you take it away, approvals begin anew.`,
 		Example: `  duoradiusd cluster key /etc/duoradiusd/cluster.key`,
-		Args:    cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usageError{errors.New("cluster key wants one FILE")}
+			}
+			return nil
+		},
 	}
 	rotate := c.Flags().Bool("rotate", false, "put a new key in front of those in FILE")
 	c.RunE = func(c *cobra.Command, args []string) error {
