@@ -96,7 +96,7 @@ func (c *claiming) met(ctx context.Context, kind, sealed string) (t policy.Trans
 	ts := c.ts
 	p, ok := ts.openPointer(c.keys[kind], sealed)
 	switch {
-	case !ok && newer(sealed): // of a daemon of a later version, which may have made a phone ring (K87)
+	case !ok && ts.config.Keys.foreign(sealed): // it may have made a phone ring (K87)
 		return t, policy.ClaimPhoneRings, nil
 	case !ok:
 		return t, 0, nil
@@ -190,9 +190,6 @@ func (c *claiming) begin(ctx context.Context) (kind, found string, err error) {
 }
 
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
-
-// newer reports whether a value may be one of a later version of this program.
-func newer(sealed string) bool { return len(sealed) > 0 && sealed[0] > sealVersion && sealed[0] < 32 }
 
 // point makes a join key lead to a transaction.
 func (ts *transactions) point(ctx context.Context, k policy.JoinKey, p pointer) error {

@@ -181,3 +181,15 @@ func (k Keys) open(name, sealed string, now time.Time) ([]byte, bool) {
 	}
 	return plain[8:], true
 }
+
+// foreign reports whether a value may be one of a daemon of a later version, or with a newer key file.
+func (k Keys) foreign(sealed string) bool {
+	switch {
+	case len(sealed) < 2 || sealed[0] >= 32:
+		return false
+	case sealed[0] != sealVersion:
+		return sealed[0] > sealVersion
+	}
+	end := 2 + int(sealed[1])
+	return len(sealed) > end && sealed[1] > 0 && k.find(sealed[2:end]) == nil
+}

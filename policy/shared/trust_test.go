@@ -207,6 +207,16 @@ func TestKeyFile(t *testing.T) {
 	approve(t, before, duo, "alice")
 	after := start(t, "after", m.addr, duo, func(c *shared.Config) { c.Keys = keys(t, two) })
 	wants(t, "after", after.login("alice"), policy.OutcomeAccept, policy.ReasonRemembered)
+	duo.again()
+	rang := duo.rings()
+	open := after.login("bob")
+	eventually(t, "bob's phone rings", func() bool { return duo.rings() == rang+1 })
+	wants(t, "before", before.login("bob"), policy.OutcomeReject, policy.ReasonPending) // it can't read what rings, and does not ring too
+	duo.allows()
+	wants(t, "after", open, policy.OutcomeAccept, policy.ReasonApproved)
+	if n := duo.rings(); n != rang+1 {
+		t.Errorf("bob's phone rang %d times", n-rang)
+	}
 	for _, bad := range []string{"", "# nothing\n", "a1:AAAA\n", "no colon", ":" + strings.Repeat("A", 43) + "=", string(one) + string(one)} {
 		if _, err := shared.ParseKeys([]byte(bad)); err == nil || strings.Contains(err.Error(), "AAAA") {
 			t.Errorf("%q: %v", bad, err)

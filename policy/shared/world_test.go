@@ -108,7 +108,6 @@ type daemon struct {
 	client  *policy.Client
 	log     *logBuffer
 	ahead   time.Duration // of this daemon's clock
-	busy    sync.WaitGroup
 }
 
 type logBuffer struct {
