@@ -59,9 +59,31 @@ func page(c *cobra.Command) string {
 	if c.Example != "" {
 		b.WriteString(".SH EXAMPLES\n.nf\n" + escape(strings.TrimRight(c.Example, "\n")) + "\n.fi\n")
 	}
+	if !c.HasParent() {
+		b.WriteString(files)
+	}
 	seeAlso(&b, c)
 	return b.String()
 }
+
+// files are those of the packages.
+const files = `.SH FILES
+.TP
+.I /etc/duoradiusd/duoradiusd.toml
+the configuration; see duoradiusd.toml(5)
+.TP
+.I /var/lib/duoradiusd
+what must survive a restart, encrypted
+.TP
+.I /run/duoradiusd/control.sock
+the control socket of the running daemon, for the commands
+.TP
+.I /usr/share/duoradiusd/messages
+what users read, in German, French and Spanish
+.TP
+.I /usr/share/doc/duoradiusd
+pages for RADIUS clients, alert rules, a dashboard, the changes
+`
 
 func commands(b *strings.Builder, c *cobra.Command) {
 	if !c.HasAvailableSubCommands() {
