@@ -5,7 +5,7 @@
 //	go -C test/bench run . --only push       one row; with a comma between, several
 //	go -C test/bench run . --profile FOLDER  with profiles of what the daemon's time goes into
 //
-//	            ┌─▶ duoradiusd ──────────────┐
+//	            ┌─▶ duoradiusd ─(Redis)──────┐
 //	NASes ──────┼─▶ FreeRADIUS + rlm_cache   │
 //	(load.go)   ├─▶ FreeRADIUS + rlm_rest ───┼─▶ a Duo that answers at once (duo.go)
 //	            ├─▶ FreeRADIUS + rlm_perl ───┘
@@ -45,6 +45,9 @@
 //	go tool pprof -top FOLDER/remembered_login-duoradiusd.pprof
 //
 // Profiling costs some of the speed: such a run's figures are not to be quoted.
+//
+// In one row the daemon keeps its approvals in a Redis on this machine (Debian: redis-server), as one of several daemons does;
+// beside it stand a daemon that has them in its memory, and FreeRADIUS with its own cache.
 //
 // It runs on Linux, from its own folder. Of FreeRADIUS (Debian: freeradius, freeradius-rest, and for rlm_perl libwww-perl and liblwp-protocol-https-perl) what
 // is not installed is left out, and said.
