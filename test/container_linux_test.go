@@ -176,7 +176,7 @@ func TestContainer(t *testing.T) {
 	duo := startDuo(t, fakeduo.User{Username: "alice"})
 	write(t, certificates, string(duo.CAPEM()))
 	img := readImage(t, "../conf/container/Dockerfile", map[string]string{
-		"/out/duoradiusd":                    release(t, "..", ""),
+		"/out/duoradiusd":                    release(t),
 		"/etc/ssl/certs/ca-certificates.crt": certificates,
 		"/out/etc":                           "", "/out/run": "", "/out/state": "",
 	})

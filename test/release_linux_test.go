@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"debug/elf"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,16 +13,30 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"duoradiusd/test/fakeduo"
 )
 
-// release builds the daemon of a checkout as the packages and the container do. cache is Go's; "" is the usual one.
-func release(t testing.TB, checkout, cache string) (program string) {
+// release returns the daemon of this checkout, built as the packages and the container are. All tests share it.
+func release(t testing.TB) (program string) {
 	t.Helper()
 	slow(t, "it builds the daemon anew")
-	program = filepath.Join(t.TempDir(), "duoradiusd")
+	program, err := buildRelease()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return program
+}
+
+var buildRelease = sync.OnceValues(func() (string, error) {
+	program := filepath.Join(binaries, "release")
+	return program, releaseOf("..", "", program)
+})
+
+// releaseOf builds the daemon of a checkout as the packages and the container are. cache is Go's; "" is the usual one.
+func releaseOf(checkout, cache, program string) error {
 	c := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", program, "./cmd/duoradiusd")
 	c.Dir = checkout
 	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
@@ -29,9 +44,9 @@ func release(t testing.TB, checkout, cache string) (program string) {
 		c.Env = append(c.Env, "GOCACHE="+cache)
 	}
 	if out, err := c.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
+		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
-	return program
+	return nil
 }
 
 // TestReproducible: whoever builds the same source gets the same program, wherever it lies, from a cache or not.
@@ -40,8 +55,11 @@ func TestReproducible(t *testing.T) {
 		t.Skip("building everything anew takes a minute; REQUIRE_REAL_CLIENTS=1 has it done")
 	}
 	copied := checkout(t)
-	one := release(t, "..", "")
-	two := release(t, copied, t.TempDir())
+	one := release(t)
+	two := filepath.Join(t.TempDir(), "duoradiusd")
+	if err := releaseOf(copied, t.TempDir(), two); err != nil {
+		t.Fatal(err)
+	}
 	if a, b := digest(t, one), digest(t, two); a != b {
 		t.Error("two builds of the same source differ")
 	}
@@ -75,7 +93,7 @@ func digest(t testing.TB, name string) [sha256.Size]byte {
 // TestRelease: the program needs no library, tells no folder of whoever built it, and is what its papers say.
 func TestRelease(t *testing.T) {
 	t.Parallel()
-	program := release(t, "..", "")
+	program := release(t)
 	f, err := elf.Open(program)
 	if err != nil {
 		t.Fatal(err)
@@ -183,7 +201,7 @@ func TestUnitSystemCalls(t *testing.T) {
 	duo := startDuo(t, fakeduo.User{Username: "alice"}, fakeduo.User{Username: "bob", Passcodes: []string{"12345678"}})
 	dir := t.TempDir()
 	trace := filepath.Join(dir, "trace")
-	program := release(t, "..", "")
+	program := release(t)
 	wrapped := filepath.Join(dir, "traced")
 	if err := os.WriteFile(wrapped, []byte("#!/bin/sh\nexec "+strace+" -D -f -qq -o "+trace+" "+program+" \"$@\"\n"), 0o700); err != nil {
 		t.Fatal(err)

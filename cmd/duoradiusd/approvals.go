@@ -122,7 +122,7 @@ Exit status 1 says that nothing was remembered of USER.`,
 	return c
 }
 
-// confirmAll asks a person. A script has said --all, and nobody would answer.
+// confirmAll asks for confirmation on a terminal. It does not ask a script, because nobody would answer.
 func confirmAll(c *cobra.Command, running control) error {
 	stdin, ok := c.InOrStdin().(*os.File)
 	if !ok || !term.IsTerminal(int(stdin.Fd())) {

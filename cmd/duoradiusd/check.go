@@ -65,7 +65,7 @@ func (t *tally) run(ctx context.Context, c *cobra.Command, file string, o checku
 	return t.end(c.ErrOrStderr(), err)
 }
 
-// terminal returns w where it is one.
+// terminal returns w if w is a terminal, and io.Discard otherwise.
 func terminal(w io.Writer) io.Writer {
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		return f
@@ -73,7 +73,7 @@ func terminal(w io.Writer) io.Writer {
 	return io.Discard
 }
 
-// serving returns what a running daemon listens on, nothing where none runs.
+// serving returns the addresses at which a running daemon listens; nil if none runs.
 func serving(ctx context.Context, socket string) []string {
 	if socket == "" {
 		return nil
@@ -89,14 +89,14 @@ func serving(ctx context.Context, socket string) []string {
 // tally prints findings as they come, or all at the end as JSON.
 type tally struct {
 	out      io.Writer
-	waiting  io.Writer // shows what is waited for
+	waiting  io.Writer // the terminal that shows which answer is awaited
 	json     bool
 	findings []checkup.Finding
 	warned   int
 	wrong    int
 }
 
-// erase takes back the line that a terminal shows while an answer is waited for.
+// erase removes the line that a terminal shows while an answer is awaited.
 const erase = "\r\033[K"
 
 func (t *tally) asking(subject string) { fmt.Fprintf(t.waiting, "  ... %s", subject) }
@@ -133,7 +133,7 @@ func (t *tally) tell(f checkup.Finding) {
 	}
 }
 
-// end prints the closing line. err is that the configuration itself is wrong.
+// end prints the closing line. err is not nil if the configuration itself is wrong.
 func (t *tally) end(stderr io.Writer, err error) error {
 	if t.json {
 		return t.endJSON(err)
@@ -215,7 +215,7 @@ func firstFactorOf(f conf.FirstFactor) string {
 	return f.Type + " " + f.Path
 }
 
-// addressList leaves out the length of the prefixes that are one host.
+// addressList lists addresses and prefixes. A prefix of one host is written as an address.
 func addressList(prefixes []netip.Prefix) string {
 	words := make([]string, len(prefixes))
 	for i, p := range prefixes {

@@ -90,7 +90,7 @@ func share(r radiusd.ClientReport) string {
 	return fmt.Sprintf("%d%%", 100*r.Authenticated/r.Packets)
 }
 
-// ratchet is the state of a client's addresses, the least advanced first.
+// ratchet describes whether Message-Authenticator is required of a client's addresses now.
 func ratchet(r radiusd.ClientReport) string {
 	if r.MessageAuthenticator != radiusd.Auto || len(r.Ratchets) == 0 {
 		return "-"

@@ -76,7 +76,8 @@ func makeKeyFile(path string) error {
 	return closed(f, text)
 }
 
-// rotateKeyFile writes a new file beside the old one, so that a daemon that reads it sees one or the other.
+// rotateKeyFile puts a new key in front of the keys in the file. It replaces the file as a whole, so that a daemon reads the old
+// file or the new one.
 func rotateKeyFile(path string) error {
 	old, err := os.ReadFile(path)
 	if err != nil {

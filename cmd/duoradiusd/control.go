@@ -21,9 +21,9 @@ import (
 
 // control speaks to a running daemon through its control socket.
 type control struct {
-	config *string // the configuration that names the socket; nil for none
-	socket *string // "": as the configuration says
-	json   *bool   // the answer is printed as it is, for programs
+	config *string // path of the configuration that names the socket; nil = none
+	socket *string // path of the socket; "" = as the configuration says
+	json   *bool   // whether the answer is printed as JSON, for programs
 }
 
 func controlFlags(c *cobra.Command) control {
@@ -34,8 +34,8 @@ func controlFlags(c *cobra.Command) control {
 	}
 }
 
-// path returns the control socket's path: --socket, or what the configuration says. Where the configuration can't be read it
-// is the usual path, and unread says why the configuration could not be read.
+// path returns the control socket's path: that of --socket, or that of the configuration. If the configuration can't be read,
+// path returns the default path, and unread says why it could not be read.
 func (c control) path() (path string, unread error) {
 	if *c.socket != "" || c.config == nil {
 		return *c.socket, nil
@@ -47,7 +47,7 @@ func (c control) path() (path string, unread error) {
 	return path, nil
 }
 
-// show prints the daemon's answer: as it is, or by the function that makes it readable.
+// show prints the daemon's answer, as JSON with --json, otherwise by the function readable.
 func show[T any](c *cobra.Command, running control, path string, readable func(io.Writer, T) error) error {
 	answer, err := running.call(c.Context(), http.MethodGet, path)
 	if err != nil {
@@ -64,10 +64,10 @@ func show[T any](c *cobra.Command, running control, path string, readable func(i
 	return readable(c.OutOrStdout(), v)
 }
 
-// maxAnswer bounds what the daemon may say: 100 000 approvals are 25 MB.
+// maxAnswer bounds the daemon's answer, in octets. 100 000 approvals take 25 MB.
 const maxAnswer = 1 << 30
 
-// call returns the daemon's answer; an answer that is not 200 is an error of its text.
+// call returns the daemon's answer. An answer with another status than 200 becomes an error with the answer's text.
 func (c control) call(ctx context.Context, method, path string) ([]byte, error) {
 	socket, unread := c.path()
 	if socket == "" {
@@ -97,8 +97,8 @@ func (c control) call(ctx context.Context, method, path string) ([]byte, error) 
 	return body, nil
 }
 
-// unreachable says what to do about a daemon that does not answer at socket. unread is why the configuration could not say
-// which socket it is; nil when it could.
+// unreachable returns an error that says what to do if no daemon answers at socket. unread says why the configuration could not
+// be read; nil if it could.
 func unreachable(socket string, unread, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrPermission):

@@ -89,7 +89,7 @@ func clientNames(c *conf.Config) (names []string) {
 	return names
 }
 
-// presets are the keys that a profile has a word on.
+// presets are the keys for which profiles have presets.
 var presets = []string{"timeout", "user_ip", "probe_users"}
 
 func explainClient(out io.Writer, config *conf.Config, c conf.Client) error {
@@ -145,7 +145,7 @@ func explainClient(out io.Writer, config *conf.Config, c conf.Client) error {
 	return explainProfile(out, c)
 }
 
-// explainProfile prints what is known of the make, whether or not a key follows from it.
+// explainProfile prints what is known of the client's make of appliance.
 func explainProfile(out io.Writer, c conf.Client) error {
 	p := c.Preset()
 	fmt.Fprintf(out, "\nwhat is known of %s:\n", p.Name)
@@ -205,7 +205,7 @@ func list[T any](items []T) string {
 	return strings.Join(words, ", ")
 }
 
-// duration prints d as the configuration has it: "15m", not "15m0s"; "" for none.
+// duration returns d as the configuration would say it: "15m", not "15m0s"; "" for zero.
 func duration(d time.Duration) string {
 	if d == 0 {
 		return ""

@@ -18,7 +18,7 @@ import (
 	"duoradiusd/policy"
 )
 
-// explainFlags are those of "explain USER".
+// explainFlags are the flags of "explain USER".
 type explainFlags struct {
 	client, ip, at string
 	groups         []string
@@ -49,7 +49,7 @@ func (f *explainFlags) question(user string) (q daemon.Question, err error) {
 	return q, nil
 }
 
-// parseTime reads a time of the local zone; a time of day alone is one of today's.
+// parseTime parses a time in the local zone. A time of day without a date is today's.
 func parseTime(s string, now time.Time) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02 15:04", "2006-01-02T15:04", "2006-01-02"} {
 		if t, err := time.ParseInLocation(layout, s, now.Location()); err == nil {
@@ -63,7 +63,7 @@ func parseTime(s string, now time.Time) (time.Time, error) {
 	return t, nil
 }
 
-// clientNamed finds the [[client]] of that name; "" is the only one there is.
+// clientNamed returns the index of the [[client]] with this name. "" finds the client if there is only one.
 func clientNamed(c *conf.Config, name string) (at int, err error) {
 	if name == "" && len(c.Clients) == 1 {
 		return 0, nil
@@ -96,7 +96,7 @@ func explainUser(ctx context.Context, out io.Writer, config *conf.Config, q daem
 	return t.w.Flush()
 }
 
-// told prints one Explanation, a line a step.
+// told prints one Explanation, one line for each step.
 type told struct {
 	policy.Explanation
 	w        *tabwriter.Writer
@@ -125,7 +125,7 @@ func (t *told) who() {
 	t.line("user", "%s, %s", t.Name, t.listed())
 	t.line("at Duo", "%s", t.atDuo())
 	t.line("first factor", "%s", t.firstFactor())
-	for i, g := range t.groups { // a line each: a DN is full of commas
+	for i, g := range t.groups { // one line each, because a DN holds commas
 		step := ""
 		if i == 0 {
 			step = "groups"
@@ -150,7 +150,7 @@ func (t *told) listed() string {
 	return say
 }
 
-// atDuo is the name that Duo is asked for. Without --directory a directory that tells the name can't be known.
+// atDuo describes the name that Duo is asked about. If a directory has that name, it is known only with --directory.
 func (t *told) atDuo() string {
 	named := t.User != nil && t.User.Duo != (policy.Identity{})
 	if f := t.factor(); f != nil && f.DuoUsernameAttribute != "" && !t.question.Ask && !named {
@@ -159,7 +159,7 @@ func (t *told) atDuo() string {
 	return duoIdentity(t.Duo)
 }
 
-// factor is the client's first factor, nil for none.
+// factor returns the client's first factor; nil if it has none.
 func (t *told) factor() *conf.FirstFactor {
 	for i := range t.config.FirstFactors {
 		if t.config.FirstFactors[i].Name == t.client.FirstFactor {
@@ -191,7 +191,7 @@ func (t *told) firstFactor() string {
 	return "none: the client has checked it"
 }
 
-// mostRules bounds how many rules that do not fit are printed each on a line.
+// mostRules bounds how many rules that do not fit are printed on lines of their own.
 const mostRules = 20
 
 func (t *told) rules() {
@@ -247,7 +247,7 @@ func shortList[T any](items []T) string {
 	return fmt.Sprintf("%s and %d more", list(items[:most]), len(items)-most)
 }
 
-// ends says why the configuration alone ends a login.
+// ends describes the reasons for which the configuration alone ends a login.
 var ends = map[policy.Reason]string{
 	policy.ReasonBadName:      "rejected: this is no user name (empty, too long, or with characters that can't be seen)",
 	policy.ReasonProbe:        "rejected at once: a health check (probe_users)",

@@ -13,7 +13,7 @@ import (
 	"duoradiusd/cmd/internal/checkup"
 )
 
-// errUndecided ends an import that is done, but leaves something for a person to decide.
+// errUndecided is the error of an import that is complete but leaves something for a person to decide.
 var errUndecided = errors.New("something is left to decide")
 
 type importFlags struct {
@@ -117,7 +117,8 @@ func readConfig(file string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, authproxy.MaxSize+1))
 }
 
-// secretsPath is the folder of the secrets as the output has to name it: from where the output stands, if that is known.
+// secretsPath returns the folder of the secrets as the output must name it: relative to the folder of the output, if that is
+// known.
 func (f importFlags) secretsPath() (string, error) {
 	if f.secrets == "" {
 		return "", nil
@@ -137,7 +138,7 @@ func (f importFlags) secretsPath() (string, error) {
 	return rel, nil
 }
 
-// write writes the files of the secrets, and last what names them.
+// write writes the files of the secrets, and after them the configuration that names them.
 func (f importFlags) write(stdout io.Writer, r *authproxy.Result) error {
 	type file struct{ path, content string }
 	var files []file
@@ -169,7 +170,7 @@ func (f importFlags) write(stdout io.Writer, r *authproxy.Result) error {
 	return nil
 }
 
-// writePrivate writes a file that its owner alone can read, and that is there whole or not at all.
+// writePrivate writes a file that only its owner can read. The file is there as a whole or not at all.
 func writePrivate(path, content string, overwrite bool) error {
 	t, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".") // mode 0600
 	if err != nil {
@@ -183,5 +184,5 @@ func writePrivate(path, content string, overwrite bool) error {
 	if overwrite {
 		return os.Rename(t.Name(), path)
 	}
-	return os.Link(t.Name(), path) // which refuses to replace what has come meanwhile
+	return os.Link(t.Name(), path) // unlike Rename, fails if a file of this name has come into being
 }

@@ -104,7 +104,8 @@ func printVerdict(out io.Writer, v policy.Verdict, took time.Duration) {
 	}
 }
 
-// newPrompt returns a function that asks for a line: without echo on a terminal, else from standard input as it is.
+// newPrompt returns a function that asks for a line. On a terminal it reads without echo; otherwise it reads a line of standard
+// input.
 func newPrompt(c *cobra.Command) func(string) (string, error) {
 	lines := bufio.NewReader(c.InOrStdin())
 	return func(prompt string) (string, error) {

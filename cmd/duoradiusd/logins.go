@@ -115,7 +115,7 @@ func (p *loginPrinter) print(list []history.Record) error {
 	return nil
 }
 
-// milliseconds is a duration as people read it.
+// milliseconds returns a duration for people to read.
 func milliseconds(ms int64) string {
 	if ms < 1000 {
 		return fmt.Sprintf("%d ms", ms)
@@ -123,7 +123,7 @@ func milliseconds(ms int64) string {
 	return fmt.Sprintf("%.1f s", (time.Duration(ms) * time.Millisecond).Seconds())
 }
 
-// remarks is what else there is to know of a login, in one line.
+// remarks returns the other facts of a login in one line.
 func remarks(r history.Record) string {
 	var words []string
 	if r.Rule != "" {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	_ "time/tzdata" // for the zones of hours, where the system has none, as in a container
+	_ "time/tzdata" // time zones for hours, for systems without them, such as a container
 
 	"github.com/spf13/cobra"
 
@@ -18,11 +18,11 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// errSaid is an error whose text has been printed already.
+// errSaid stands for an error whose text has been printed already.
 var errSaid = errors.New("said")
 
-// run executes one command line and returns the exit status: 0 done, 1 not done, 2 a command line that is wrong, 3
-// done but for what a person must decide.
+// run executes one command line and returns the exit status: 0 = done, 1 = failed, 2 = the command line is wrong, 3 = done, but
+// something is left for a person to decide.
 func run(args []string, stdout, stderr io.Writer) int {
 	root := rootCommand()
 	root.SetArgs(args)
@@ -68,7 +68,7 @@ One login, one push.`,
 	return root
 }
 
-// noArgs says what is wrong with arguments, and which command was perhaps meant.
+// noArgs returns an error for unexpected arguments, with the command that was probably meant.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -86,7 +86,7 @@ func configFlag(c *cobra.Command) *string {
 	return file
 }
 
-// load reads a configuration, and prints each of its problems on a line.
+// load reads a configuration and prints its problems, one on each line.
 func load(c *cobra.Command, file string) (*conf.Config, error) {
 	config, err := conf.Load(file)
 	if err != nil {

@@ -50,7 +50,7 @@ compares names as [username] says.`,
 }
 
 func passwd(c *cobra.Command, file, user string) error {
-	// What is wrong with the name is said before anybody types a password.
+	// The name is checked before the user has to type a password.
 	if err := fileauth.CheckName(user); err != nil {
 		return fmt.Errorf("passwd: %w", err)
 	}
@@ -85,7 +85,7 @@ func passwdDelete(c *cobra.Command, file, user string) error {
 	return nil
 }
 
-// warnOfLines names the lines that keep the daemon from using the file; they may have been there before.
+// warnOfLines prints the lines for which the daemon refuses the file. They may have been there before.
 func warnOfLines(w io.Writer, file string, e fileauth.Edit) {
 	if e.Problems == nil {
 		return
@@ -96,7 +96,7 @@ func warnOfLines(w io.Writer, file string, e fileauth.Edit) {
 	}
 }
 
-// newPassword asks a person twice; a script writes one line.
+// newPassword asks for a password, twice on a terminal. It reads one line from a script.
 func newPassword(c *cobra.Command, user string) (string, error) {
 	stdin, ok := c.InOrStdin().(*os.File)
 	if !ok || !term.IsTerminal(int(stdin.Fd())) {
@@ -110,7 +110,7 @@ func newPassword(c *cobra.Command, user string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if _, err := fileauth.Hash(first); err != nil { // before it is typed again
+	if _, err := fileauth.Hash(first); err != nil { // checks the password before it is typed again
 		return "", err
 	}
 	again, err := hidden(c.ErrOrStderr(), stdin, "Again: ")
@@ -120,7 +120,7 @@ func newPassword(c *cobra.Command, user string) (string, error) {
 	return first, err
 }
 
-// hidden asks for a line that is not shown. Whoever ends the program meanwhile gets a terminal that shows again.
+// hidden asks for a line without echo. It restores the echo also if the user ends the program.
 func hidden(w io.Writer, terminal *os.File, prompt string) (string, error) {
 	fd := int(terminal.Fd())
 	before, err := term.GetState(fd)

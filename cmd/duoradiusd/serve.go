@@ -40,11 +40,11 @@ over whole, or not at all.`,
 	return c
 }
 
-// supervisor is what has started the daemon: a shell or systemd, or Windows' service control manager.
+// supervisor connects the daemon with what has started it: a shell, systemd, or Windows' service control manager.
 type supervisor struct {
-	signals <-chan os.Signal                // SIGHUP reads the configuration again, any other ends the daemon
-	handler func(slog.Handler) slog.Handler // what else is to see the log
-	ready   func(summary string)            // is told when the daemon listens
+	signals <-chan os.Signal                // SIGHUP reloads the configuration, any other signal ends the daemon
+	handler func(slog.Handler) slog.Handler // adds another receiver of the log
+	ready   func(summary string)            // called when the daemon listens
 }
 
 // bySignals runs the daemon for a shell or systemd.
@@ -115,7 +115,7 @@ func serve(c *cobra.Command, file string, profiles bool, by supervisor) error {
 	by.ready(summary)
 	watched, unwatch := context.WithCancel(context.Background())
 	defer unwatch()
-	go manager.Watch(watched) // until the last login has its answer
+	go manager.Watch(watched) // ends when the last login has its answer
 	for s := range by.signals {
 		if s != syscall.SIGHUP {
 			break
@@ -139,8 +139,8 @@ func serve(c *cobra.Command, file string, profiles bool, by supervisor) error {
 	return nil
 }
 
-// reload puts the file's configuration into force, or logs and returns why it can't. first is the one that the daemon
-// started with.
+// reload puts the configuration of the file into force, or logs and returns why it can't. first is the configuration with which
+// the daemon started.
 func reload(ctx context.Context, d *daemon.Daemon, number uint64, file string, first *conf.Config, log *slog.Logger) error {
 	config, err := conf.Load(file)
 	if err == nil {

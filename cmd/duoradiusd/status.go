@@ -37,7 +37,7 @@ start (failed-open among them), and how many packets were dropped, each by reaso
 	return c
 }
 
-// watchEvery is the pause between two looks of status --watch.
+// watchEvery is how often status --watch asks the daemon.
 const watchEvery = 2 * time.Second
 
 // watchStatus prints the status again and again, on a terminal always at its top.
@@ -65,7 +65,7 @@ func watchStatus(c *cobra.Command, running control) error {
 	}
 }
 
-// ended is err, or nil where the user has interrupted the command.
+// ended returns err, or nil if the user has interrupted the command.
 func ended(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// table aligns cells that end in a tab, for people.
+// table returns a writer that aligns cells which end in a tab.
 func table(out io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(out, 0, 0, 2, ' ', 0) }
 
-// ago says when t was: "never" for the zero time.
+// ago returns how long ago t was; "never" for the zero time.
 func ago(t, now time.Time) string {
 	switch {
 	case t.IsZero():
@@ -21,7 +21,7 @@ func ago(t, now time.Time) string {
 	return span(now.Sub(t)) + " ago"
 }
 
-// until says when t will be.
+// until returns how long it is until t.
 func until(t, now time.Time) string {
 	if t.Sub(now) < time.Second {
 		return "now"
@@ -29,7 +29,7 @@ func until(t, now time.Time) string {
 	return "in " + span(t.Sub(now))
 }
 
-// span is a duration in its two largest units, to the nearest.
+// span returns a duration in its two largest units, rounded.
 func span(d time.Duration) string {
 	const day = 24 * time.Hour
 	d = d.Round(time.Second)

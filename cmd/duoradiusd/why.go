@@ -19,7 +19,7 @@ import (
 	"duoradiusd/policy/reasons"
 )
 
-// mostOfAuthLog is how much of auth_log is read, from its end.
+// mostOfAuthLog is how much of the end of auth_log is read, in octets.
 const mostOfAuthLog = 64 << 20
 
 func whyCommand() *cobra.Command {
@@ -70,7 +70,7 @@ func why(c *cobra.Command, running control, user string, most int) error {
 	return nil
 }
 
-// earlier adds to the logins of the daemon's memory those of auth_log, and sorts them, the newest first.
+// earlier joins the logins in the daemon's memory and those in auth_log, the newest first.
 func earlier(c *cobra.Command, running control, page daemon.LoginsPage) ([]history.Record, error) {
 	list := page.Logins
 	answer, err := running.call(c.Context(), http.MethodGet, "/status")
@@ -100,7 +100,7 @@ func earlier(c *cobra.Command, running control, page daemon.LoginsPage) ([]histo
 	return list, nil
 }
 
-// readAuthLog returns a user's logins of the end of the file at path.
+// readAuthLog returns a user's logins from the end of the file at path.
 func readAuthLog(path, user string) (list []history.Record, err error) {
 	f, err := os.Open(path)
 	if err != nil {
