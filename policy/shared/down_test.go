@@ -144,7 +144,7 @@ func TestK40_Budget(t *testing.T) { onEachStore(t, testBudget) }
 
 func testBudget(t *testing.T, m *server) {
 	duo := newDuo()
-	a := start(t, "a", m.addr, duo)
+	a := start(t, "a", m.addr, duo, quickly)
 	duo.allows()
 	m.down()
 	for i, user := range []string{"alice", "bob", "carol"} {

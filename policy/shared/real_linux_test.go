@@ -128,7 +128,7 @@ func TestK83_Faults(t *testing.T) {
 			t.Parallel()
 			r, duo := runRedis(t, "--maxmemory-policy", "noeviction"), newDuo()
 			r.path = newPath(t, r.addr)
-			a, b := start(t, "a", r.path.addr, duo), start(t, "b", r.path.addr, duo)
+			a, b := start(t, "a", r.path.addr, duo, quickly), start(t, "b", r.path.addr, duo, quickly)
 			waiting := []<-chan policy.Verdict{a.login("alice")}
 			eventually(t, "alice's phone rings", func() bool { return duo.ringsOf("alice") == 1 })
 			waiting = append(waiting, b.login("alice"))
@@ -147,7 +147,7 @@ func TestK83_Faults(t *testing.T) {
 			}
 			s := newServer(t, r.addr)
 			eventually(t, "both pushes are in the store", func() bool { return len(s.keys("join")) == 2 && len(s.keys("lease")) == 2 })
-			c := start(t, "c", r.path.addr, duo)
+			c := start(t, "c", r.path.addr, duo, quickly)
 			waiting = append(waiting, c.login("alice"), c.login("bob"))
 			eventually(t, "c follows", func() bool { return c.memory.Counts().Transactions == 2 })
 			duo.allows()

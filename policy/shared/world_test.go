@@ -133,7 +133,7 @@ func start(t testing.TB, name, addr string, duo policy.SecondFactor, but ...func
 	d := &daemon{t: t, name: name, memory: memory.New(1000), log: new(logBuffer)}
 	d.client = &policy.Client{Name: "vpn", Service: "vpn", Second: duo, Application: "DI", Delimiter: ",", Remember: time.Hour,
 		Factors: []factor.Factor{factor.Push, factor.Passcode}}
-	c := shared.Config{Network: "tcp", Address: addr, Keys: keys(t, keyFile), Prefix: "drd", Timeout: 500 * time.Millisecond, WhenDown: shared.WhenDownAlone,
+	c := shared.Config{Network: "tcp", Address: addr, Keys: keys(t, keyFile), Prefix: "drd", Timeout: 2 * time.Second, WhenDown: shared.WhenDownAlone,
 		Version: "test", Clients: []string{"vpn"}, Log: slog.New(slog.NewTextHandler(d.log, nil)).With("daemon", name)}
 	c.TakeOver = func(tx policy.Transaction) func() {
 		return func() { d.runtime.TakeOver(tx, duo, guard.PushLimits{}) }
@@ -202,3 +202,6 @@ func eventually(t testing.TB, what string, f func() bool) {
 		}
 	}
 }
+
+// quickly has a daemon wait for the store as short a time as its tests measure. The others bear a machine that is busy.
+func quickly(c *shared.Config) { c.Timeout = 500 * time.Millisecond }
