@@ -91,8 +91,9 @@ func TestC6_SeveralListeners(t *testing.T) {
 			t.Errorf("the start line does not tell of %s: %s", a, s.StartLine())
 		}
 	}
-	for _, a := range append(listens[1:], "10.77.0.1:1645", "10.77.0.2:1645") {
-		s.ask(t, s.dial(t, a), pushRequest("alice"), nas.CodeAccessAccept)
+	for i, a := range append(listens[1:], "10.77.0.1:1645", "10.77.0.2:1645") {
+		login := newAttempt([]option{withUserIP(fmt.Sprintf("203.0.113.%d", i+1))}) // another login is no repetition
+		s.ask(t, s.dial(t, a), login.request("alice", "push"), nas.CodeAccessAccept)
 	}
 	if got := s.duo.Pushes(); got != 6 {
 		t.Errorf("%d pushes for six logins", got)
