@@ -226,6 +226,9 @@ func (l *link) beat(ctx context.Context) error {
 	return nil
 }
 
+// clockError bounds how much two daemons differ over a moment by the store's clock: the answer to their question took time.
+const clockError = time.Second
+
 // clockBack is how far the store's clock may go back. More would let old values count again.
 const clockBack = time.Minute
 

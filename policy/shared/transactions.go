@@ -186,7 +186,7 @@ func (ts *transactions) revoked(ctx context.Context, t policy.Transaction) (revo
 	if errors.Is(err, ErrDown) {
 		return false, ts.alone()
 	}
-	return !at.Before(t.Ended), err
+	return !at.Before(t.Ended.Add(-clockError)), err
 }
 
 // give has all daemons count that the answer is given once more, and returns how often it was, this time included; 0 where
