@@ -56,10 +56,10 @@ func startProxy(t testing.TB, d *daemon, window time.Duration) *proxy {
 	return nil
 }
 
-// ask sends an Access-Request through the proxy, and returns what radclient says that it got, and all that it printed.
-func (p *proxy) ask(t testing.TB, user string, more []string, flags ...string) (got, printed string) {
+// ask sends an Access-Request through the proxy, with field as the password, and returns what radclient says that it got, and all that it printed.
+func (p *proxy) ask(t testing.TB, user, field string, more []string, flags ...string) (got, printed string) {
 	t.Helper()
-	request := append([]string{fmt.Sprintf("User-Name = %q", user), `User-Password = "push"`,
+	request := append([]string{fmt.Sprintf("User-Name = %q", user), fmt.Sprintf("User-Password = %q", field),
 		fmt.Sprintf("Calling-Station-Id = 203.0.113.%d", p.users.Add(1))}, more...) // another login is no repetition
 	args := append([]string{"-x", "-t", "20", "-r", "1"}, flags...)
 	out, errs, _ := run(t, strings.Join(request, "\n")+"\n", realClient(t, "radclient"), append(args, p.addr.String(), "auth", nasSecret)...)
@@ -121,30 +121,33 @@ const (
 func TestFreeRADIUSAsProxy(t *testing.T) {
 	t.Parallel()
 	duo := startDuo(t, fakeduo.User{Username: "alice"}, fakeduo.User{Username: "mallory", Tap: fakeduo.Deny},
-		fakeduo.User{Username: "bob", Tap: fakeduo.Ask})
+		fakeduo.User{Username: "bob", Tap: fakeduo.Ask}, fakeduo.User{Username: "carol", Passcodes: []string{"12345678"}})
 	d := startDaemon(t, duo, proxied)
 	p := startProxy(t, d, 25*time.Second)
 	for _, tt := range []struct {
-		name, user string
-		more       []string
-		code, text string
+		name, user, field string
+		more              []string
+		code, text        string
+		pushes            int
 	}{
-		{"accept", "alice", []string{signed, ourMark}, "Access-Accept", ""},
-		{"reject", "mallory", []string{signed, ourMark}, "Access-Reject", " Login request denied."},
+		{"accept", "alice", "push", []string{signed, ourMark}, "Access-Accept", "", 1},
+		{"reject", "mallory", "push", []string{signed, ourMark}, "Access-Reject", " Login request denied.", 1},
+		{"passcode", "carol", "12345678", []string{signed, ourMark}, "Access-Accept", "", 0},
+		{"wrong passcode", "carol", "87654321", []string{signed, ourMark}, "Access-Reject", " Incorrect passcode. Please try again.", 0},
 		// What a NAS did not sign FreeRADIUS does, so that "require" can stay.
-		{"unsigned", "alice", []string{ourMark}, "Access-Accept", ""},
+		{"unsigned", "alice", "push", []string{ourMark}, "Access-Accept", "", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			duo.Forget()
 			before := len(p.took(tt.code))
-			got, printed := p.ask(t, tt.user, tt.more)
+			got, printed := p.ask(t, tt.user, tt.field, tt.more)
 			if got != tt.code+tt.text || strings.Count(printed, ourMark) != 2 {
 				t.Errorf("got %q, want %q and its Proxy-State; radclient said:\n%s", got, tt.code+tt.text, printed)
 			}
 			eventually(t, "FreeRADIUS prints the reply", func() bool { return len(p.took(tt.code)) > before })
 			mustEcho(t, p.took(tt.code)[before:])
-			if got := duo.Pushes(); got != 1 {
-				t.Errorf("%d pushes for one login", got)
+			if got := duo.Pushes(); got != tt.pushes {
+				t.Errorf("%d pushes for one login, want %d", got, tt.pushes)
 			}
 		})
 	}
@@ -182,7 +185,7 @@ func retransmitThrough(t *testing.T, p *proxy, duo *fakeduo.Server) {
 			t.Error(err)
 		}
 	}()
-	got, printed := p.ask(t, "bob", []string{signed}, "-r", "60", "-t", "0.3")
+	got, printed := p.ask(t, "bob", "push", []string{signed}, "-r", "60", "-t", "0.3")
 	if got != "Access-Accept" {
 		t.Errorf("got %q; radclient said:\n%s", got, printed)
 	}
@@ -209,13 +212,13 @@ func TestFreeRADIUSStatusCheck(t *testing.T) {
 	duo := startDuo(t, fakeduo.User{Username: "bob", Tap: fakeduo.Ask}, fakeduo.User{Username: "alice"})
 	d := startDaemon(t, duo, proxied)
 	p := startProxy(t, d, time.Second)
-	if got, printed := p.ask(t, "bob", []string{signed}); got != "Access-Reject" {
+	if got, printed := p.ask(t, "bob", "push", []string{signed}); got != "Access-Reject" {
 		t.Errorf("got %q; radclient said:\n%s", got, printed)
 	}
 	p.mustSay("as zombie")
 	p.mustSay("Received response to status check")
 	p.mustSay("Marking home server", "alive")
-	if got, printed := p.ask(t, "alice", []string{signed}); got != "Access-Accept" {
+	if got, printed := p.ask(t, "alice", "push", []string{signed}); got != "Access-Accept" {
 		t.Errorf("got %q; radclient said:\n%s", got, printed)
 	}
 	for _, line := range p.log.all() {
