@@ -144,6 +144,15 @@ func TestExampleComplete(t *testing.T) {
 	}
 }
 
+// TestExampleWidth: the example is a manual page too, and a terminal may have 80 columns.
+func TestExampleWidth(t *testing.T) {
+	for i, line := range strings.Split(Example, "\n") {
+		if n := len(line); n > 80 {
+			t.Errorf("line %d has %d columns: %s", i+1, n, line)
+		}
+	}
+}
+
 // TestExampleDefaults: a key that the example shows without "example" or "required" has its default there.
 func TestExampleDefaults(t *testing.T) {
 	defaults := load(t, minimal)

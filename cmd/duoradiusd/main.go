@@ -28,7 +28,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.Execute()
+	command, err := root.ExecuteC()
 	var usage usageError
 	switch {
 	case err == nil:
@@ -38,7 +38,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, errUndecided):
 		return 3
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "duoradiusd: %v\nTry --help.\n", err)
+		fmt.Fprintf(stderr, "duoradiusd: %v\nTry %s --help.\n", err, command.CommandPath())
 		return 2
 	}
 	fmt.Fprintf(stderr, "duoradiusd: %v\n", err)

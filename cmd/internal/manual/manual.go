@@ -27,11 +27,12 @@ func Pages(root *cobra.Command) map[string]string {
 	return pages
 }
 
-// Example returns a page of section 5 whose text is an example file that explains itself.
+// Example returns a page of section 5 whose text is an example file that explains itself. The text isn't indented, so that
+// its lines of 80 columns fit into a terminal that has no more.
 func Example(file, about, text string) string {
 	var b strings.Builder
 	head(&b, file, 5, about)
-	b.WriteString(".SH EXAMPLE\n.nf\n" + escape(text) + ".fi\n.SH SEE ALSO\n.BR duoradiusd (8)\n")
+	b.WriteString(".SH EXAMPLE\n.nf\n.in 0\n" + escape(text) + ".in\n.fi\n.SH SEE ALSO\n.BR duoradiusd (8)\n")
 	return b.String()
 }
 
