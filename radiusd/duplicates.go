@@ -212,16 +212,16 @@ func (t *duplicates) leaveFlight(x *request) {
 	}
 }
 
-// finish keeps x's reply. It reports whether the reply is to be sent, and to whom beside the first asker: not when x was
-// answered before.
-func (t *duplicates) finish(x *request, reply []byte, now time.Time) (others []asker, ok bool) {
+// finish keeps x's reply, over a restart too if it outlasts one. It reports whether the reply is to be sent, and to whom
+// beside the first asker: not when x was answered before.
+func (t *duplicates) finish(x *request, reply []byte, outlasts bool, now time.Time) (others []asker, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if x.state != inFlight {
 		return nil, false
 	}
 	t.leaveFlight(x)
-	if x.waiting != nil && x.datagram != nil {
+	if outlasts && x.datagram != nil {
 		x.octets, x.owner = x.datagram.packet.b, x.client.Name
 		x.client.traffic.replays.answered(x.authenticator, x.slot.identifier, x.reusesAuthenticator)
 	}

@@ -35,7 +35,7 @@ func (t *duplicates) answer(x *request, reply []byte, now time.Time) {
 		if reply == nil {
 			t.discard(y)
 		} else {
-			t.finish(y, reply, now)
+			t.finish(y, reply, false, now)
 		}
 	}
 }
@@ -64,8 +64,8 @@ func TestD4_ReplyLife(t *testing.T) {
 		if reply, why := table.copyOf(x, given); reply != nil || why != dropInProgress {
 			t.Errorf("in progress: % x, %v", reply, why)
 		}
-		_, first := table.finish(x, []byte("reply"), given)
-		if _, again := table.finish(x, []byte("another"), given); !first || again {
+		_, first := table.finish(x, []byte("reply"), false, given)
+		if _, again := table.finish(x, []byte("another"), false, given); !first || again {
 			t.Error("finish twice")
 		}
 		for _, after := range []time.Duration{0, 5 * time.Second, life - 1} {
@@ -90,7 +90,7 @@ func TestD4_LongLifeBeforeShort(t *testing.T) {
 	a, b := requestNo(1, long), requestNo(2, short)
 	for _, x := range []*request{a, b} {
 		table.begin(x, false, start)
-		table.finish(x, []byte("reply"), start)
+		table.finish(x, []byte("reply"), false, start)
 	}
 	if reply, why := table.copyOf(b, start.Add(time.Minute)); reply != nil || why != dropReplayed {
 		t.Errorf("%q, %v", reply, why)
@@ -117,7 +117,7 @@ func TestD12_KeptRepliesAreBounded(t *testing.T) {
 		if why := table.begin(x, false, start); why != notDropped {
 			t.Fatal(why)
 		}
-		table.finish(x, []byte("reply"), start)
+		table.finish(x, []byte("reply"), false, start)
 	}
 	if inFlight, kept := table.load(); inFlight != pending || kept != maxKeptReplies || len(table.byKey) != pending+maxKeptReplies {
 		t.Errorf("%d in flight, %d kept, %d known", inFlight, kept, len(table.byKey))
@@ -226,7 +226,7 @@ func TestDuplicatesAtRandom(t *testing.T) {
 			if dice.IntN(3) > 0 {
 				table.wait(x, []string{"jo", "al", ""}[dice.IntN(3)], func(error) { abandoned[x] = true }, now)
 			} else {
-				table.finish(x, []byte{1}, now)
+				table.finish(x, []byte{1}, false, now)
 			}
 		case len(all) == 0:
 		case kind == 2, dice.IntN(4) == 0:
@@ -239,7 +239,7 @@ func TestDuplicatesAtRandom(t *testing.T) {
 				before := y.reply
 				if kind != 2 {
 					table.discard(y)
-				} else if _, sent := table.finish(y, []byte{1}, now); sent && (abandoned[x] || before != nil) {
+				} else if _, sent := table.finish(y, []byte{1}, false, now); sent && (abandoned[x] || before != nil) {
 					t.Fatal("answered twice, or after it was abandoned")
 				}
 			}

@@ -182,7 +182,8 @@ func (l *login) answer(x *request, v *policy.Verdict) (*policy.Verdict, string) 
 		v = &policy.Verdict{Reason: policy.ReasonUnanswerable, User: v.User, Err: err}
 		b, _ = d.packet.answer(l.buffer, x.client, v)
 	}
-	if others, ok := l.server.duplicates.finish(x, b, time.Now()); ok {
+	outlasts := x.waiting != nil && (v.Outcome != policy.OutcomeAccept || v.Duo > 0)
+	if others, ok := l.server.duplicates.finish(x, b, outlasts, time.Now()); ok {
 		d.answer(b)
 		for _, other := range others {
 			other.send(b)
@@ -190,7 +191,7 @@ func (l *login) answer(x *request, v *policy.Verdict) (*policy.Verdict, string) 
 		if v.Outcome != policy.OutcomeReject {
 			l.server.noteUnsignedLogin(d, v)
 		}
-		if x.waiting != nil {
+		if outlasts {
 			l.server.saveSoon()
 		}
 	}

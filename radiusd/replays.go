@@ -29,7 +29,7 @@ type replayMark struct {
 // seenRequest is what is known of a request.
 type seenRequest struct {
 	identifier byte
-	answered   bool // it is of a login that took time and has its reply: this is known after a restart as well
+	answered   bool // it is of a login whose reply outlasts a restart: this is known after a restart as well
 }
 
 func markOf(authenticator [16]byte, identifier byte, reused bool) replayMark {
@@ -77,7 +77,7 @@ func (r *replays) add(authenticator [16]byte, identifier byte, now time.Time) (r
 	return reused
 }
 
-// answered notes that the login of a request, which took time, has its reply.
+// answered notes that the login of a request has a reply that outlasts a restart.
 func (r *replays) answered(authenticator [16]byte, identifier byte, reused bool) {
 	mark := markOf(authenticator, identifier, reused)
 	for _, marks := range []map[replayMark]seenRequest{r.young, r.old} {

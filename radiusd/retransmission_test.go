@@ -159,7 +159,7 @@ func TestPatience_Served(t *testing.T) {
 	table := newDuplicates(100)
 	x := requestNo(1, c)
 	table.begin(x, false, start)
-	table.finish(x, []byte("reply"), second(1))
+	table.finish(x, []byte("reply"), false, second(1))
 	table.copyOf(x, second(3))
 	if r := c.patience(); r.Served != 1 || r.Silent != 0 || r.Interval != 0 || r.GaveUp != 0 {
 		t.Errorf("%+v", r)

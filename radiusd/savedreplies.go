@@ -8,10 +8,10 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// What a restart must not forget of logins that took time: their replies, for copies of their requests (RFC 5080 §2.2.2), and
+// What a restart must not forget of logins: their replies, for copies of their requests (RFC 5080 §2.2.2), and
 // the Request Authenticators of those that are answered, because a captured request must ring no phone afterwards either
-// (RFC 3579 §4.3.5). A request that was in progress is a new one after a crash: its copy joins the push that it began. What
-// is decided at once rings nobody and is not saved.
+// (RFC 3579 §4.3.5). A request that was in progress is a new one after a crash: its copy joins the push that it began. An
+// Access-Accept for which Duo was not asked is not saved: a copy of its request rings nobody either.
 
 // savedReply is a request and its reply.
 type savedReply struct {
@@ -82,7 +82,7 @@ func (t *duplicates) loadReplays(c *traffic, s savedReplays, now time.Time) {
 // markLength is that of a mark as it is saved: the Request Authenticator, whether it was used before, the Identifier.
 const markLength = 16 + 1 + 1
 
-// appendMarks returns those whose login took time and is answered.
+// appendMarks returns those whose replies outlast a restart.
 func appendMarks(marks map[replayMark]seenRequest) (b []byte) {
 	for mark, seen := range marks {
 		if !seen.answered {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"duoradiusd/policy"
 	"duoradiusd/radiusd"
@@ -34,8 +35,11 @@ func TestD8_Restart(t *testing.T) {
 		d.next().verdict <- v
 		return d.reply(n, r)
 	}
+	pushed := accept
+	pushed.Duo = time.Second
 	accepted, rejected, other := login(), unsigned(), login()
-	first, second := answer(accepted, accept), answer(rejected, reject)
+	first, second := answer(accepted, pushed), answer(rejected, reject)
+	answer(login(), accept) // Duo was not asked: a copy rings nobody, and the reply is not saved
 	reused := *accepted
 	reused.Identifier += 7
 	reused.Sign(nas.First)
@@ -57,7 +61,7 @@ func TestD8_Restart(t *testing.T) {
 		crashed.drops(crashed.nas("127.0.0.9"), dropReplayed, tt.request.Bytes())
 	}
 	crashed.send(n, other)
-	crashed.next().verdict <- accept
+	crashed.next().verdict <- pushed
 	crashed.reply(n, other)
 	crashed.close()
 
