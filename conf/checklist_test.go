@@ -39,9 +39,9 @@ secret = "fifteen octets "
 		t.Fatal(err)
 	}
 	want := []string{
-		`x.toml:24: first_factor[0].secret_file: the same as that of client "vpn"; want one for each`,
-		`x.toml:36: first_factor[2].secret: the same as that of first factor "idle"; want one for each`,
-		`x.toml:42: first_factor[3].secret: shorter than 16 octets; want a random one that is longer`,
+		`x.toml:24: first_factor "nps" secret_file: the same as that of client "vpn"; want one for each`,
+		`x.toml:36: first_factor "other" secret: the same as that of first factor "idle"; want one for each`,
+		`x.toml:42: first_factor "short" secret: shorter than 16 octets; want a random one that is longer`,
 	}
 	if !slices.Equal(c.Warnings, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(c.Warnings, "\n"), strings.Join(want, "\n"))
@@ -55,13 +55,13 @@ func TestC3_C9_Secrets(t *testing.T) {
 		one, two string
 		want     string // part of the only problem or warning; "" for none
 	}{
-		{"", "another that is long enough", "client[0].secret: empty"},
-		{strings.Repeat("x", 12), "another that is long enough", "client[0].secret: shorter than 16 octets"},
-		{strings.Repeat("x", 15), "another that is long enough", "client[0].secret: shorter than 16 octets"},
+		{"", "another that is long enough", `client "one" secret: empty`},
+		{strings.Repeat("x", 12), "another that is long enough", `client "one" secret: shorter than 16 octets`},
+		{strings.Repeat("x", 15), "another that is long enough", `client "one" secret: shorter than 16 octets`},
 		{strings.Repeat("x", 16), "another that is long enough", ""},
 		{strings.Repeat("x", 64), "another that is long enough", ""},
 		{strings.Repeat("x", 253), "another that is long enough", ""},
-		{"the same for both of them", "the same for both of them", `client[1].secret: the same as that of client "one"`},
+		{"the same for both of them", "the same for both of them", `client "two" secret: the same as that of client "one"`},
 	} {
 		t.Chdir(files(t, map[string]string{"x.toml": fmt.Sprintf(`[duo]
 api_host = "api-12345678.duosecurity.com"
@@ -104,7 +104,7 @@ func TestSharedSecretOfMany(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `one secret of 3: client "c0", client "c1", client "c2"; want one for each`
-	if len(c.Warnings) != 1 || !strings.HasSuffix(c.Warnings[0], ".secret: "+want) {
+	if len(c.Warnings) != 1 || !strings.HasSuffix(c.Warnings[0], " secret: "+want) {
 		t.Errorf("got %q, want one that ends in %s", c.Warnings, want)
 	}
 }

@@ -68,14 +68,14 @@ bind_to = []
 		t.Fatal(err)
 	}
 	want := []string{
-		`x.toml:26: client[2].remember: "1h30m", beside user_ip = []: nothing is remembered without a user's address; want user_ip, or no remember`,
-		`x.toml:28: client[2].factors: neither push nor phone, beside mode = "auto": only typed codes work; want mode = "passcode"`,
-		`x.toml:41: rule[0].mode: "challenge", but meraki of client "switch" shows no challenge; want "auto"`,
-		`x.toml:46: rule[1].networks: addresses that anybody can claim, as client "switch" has message_authenticator = "accept": fits only requests with a valid Message-Authenticator; want "require" there`,
-		`x.toml:53: rule[3].factors: "passcode", but client "vpn" has mode = "auto": only typed codes work; want mode = "passcode"`,
-		`x.toml:57: rule[4].mode: "auto", but client "token" has the factors "passcode": only typed codes work; want mode = "passcode"`,
-		`x.toml:62: rule[5].factors: neither push nor phone, beside mode = "auto": only typed codes work; want mode = "passcode"`,
-		`x.toml:66: rule[6].factors: "sms" alone, which sends codes that do not count; want "passcode" beside it`,
+		`x.toml:26: client "switch" remember: "1h30m", beside user_ip = []: nothing is remembered without a user's address; want user_ip, or no remember`,
+		`x.toml:28: client "switch" factors: neither push nor phone, beside mode = "auto": only typed codes work; want mode = "passcode"`,
+		`x.toml:41: rule "challenge" mode: "challenge", but meraki of client "switch" shows no challenge; want "auto"`,
+		`x.toml:46: rule #2 networks: addresses that anybody can claim, as client "switch" has message_authenticator = "accept": fits only requests with a valid Message-Authenticator; want "require" there`,
+		`x.toml:53: rule #4 factors: "passcode", but client "vpn" has mode = "auto": only typed codes work; want mode = "passcode"`,
+		`x.toml:57: rule #5 mode: "auto", but client "token" has the factors "passcode": only typed codes work; want mode = "passcode"`,
+		`x.toml:62: rule #6 factors: neither push nor phone, beside mode = "auto": only typed codes work; want mode = "passcode"`,
+		`x.toml:66: rule #7 factors: "sms" alone, which sends codes that do not count; want "passcode" beside it`,
 		`x.toml:72: remember.bind_to: empty: an approval counts at every service, client and address; want "user-ip" among them`,
 	}
 	if !slices.Equal(c.Warnings, want) {
@@ -152,11 +152,11 @@ attributes = { Class = "admins" }
 		t.Fatal(err)
 	}
 	want := []string{
-		`x.toml:35: first_factor[2].message_authenticator: "accept": replies without it can be forged (CVE-2024-3596); want "require", and a server that sends it`,
-		`x.toml:42: client[2].pass_attributes: given, but first_factor = "directory" has nothing to pass; want it for those of type "radius" only`,
-		`x.toml:49: client[3].pass_attributes: given, but first_factor = "staff" has nothing to pass; want it for those of type "radius" only`,
-		`x.toml:66: rule[0].groups: never fits at client "vpn", whose first_factor = "none" tells no groups; want clients or services without it`,
-		`x.toml:71: rule[1].groups: never fits at client "desk", whose first_factor = "staff" tells no groups; want clients or services without it`,
+		`x.toml:35: first_factor "nps" message_authenticator: "accept": replies without it can be forged (CVE-2024-3596); want "require", and a server that sends it`,
+		`x.toml:42: client "switch" pass_attributes: given, but first_factor = "directory" has nothing to pass; want it for those of type "radius" only`,
+		`x.toml:49: client "desk" pass_attributes: given, but first_factor = "staff" has nothing to pass; want it for those of type "radius" only`,
+		`x.toml:66: rule #1 groups: never fits at client "vpn", whose first_factor = "none" tells no groups; want clients or services without it`,
+		`x.toml:71: rule #2 groups: never fits at client "desk", whose first_factor = "staff" tells no groups; want clients or services without it`,
 	}
 	if !slices.Equal(c.Warnings, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(c.Warnings, "\n"), strings.Join(want, "\n"))
@@ -182,14 +182,14 @@ factors = ["phone"]
 	}
 	got := strings.Join(c.Warnings, "\n")
 	for _, want := range []string{
-		`rule[0].mode: "passcode", but client "vpn" has ignore_password = true: what its users type first is not looked at; want "auto"`,
-		`rule[1].factors: neither push nor phone, but client "vpn" has ignore_password = true: nobody gets in there; want one of them`,
+		`rule #1 mode: "passcode", but client "vpn" has ignore_password = true: what its users type first is not looked at; want "auto"`,
+		`rule #2 factors: neither push nor phone, but client "vpn" has ignore_password = true: nobody gets in there; want one of them`,
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("no warning says %s:\n%s", want, got)
 		}
 	}
-	if strings.Contains(got, "rule[2]") {
+	if strings.Contains(got, "rule #3") {
 		t.Errorf("a rule that fits is warned of:\n%s", got)
 	}
 }

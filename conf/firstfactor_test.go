@@ -128,7 +128,7 @@ base_dn = "dc=example,dc=com"
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Warnings) != 1 || !strings.HasSuffix(c.Warnings[0], ":24: first_factor[0].ca_file: given, but no connection is by TLS; want ldaps://, or start_tls") {
+	if len(c.Warnings) != 1 || !strings.HasSuffix(c.Warnings[0], ":24: first_factor \"near\" ca_file: given, but no connection is by TLS; want ldaps://, or start_tls") {
 		t.Errorf("warnings %q", c.Warnings)
 	}
 }

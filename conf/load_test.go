@@ -58,7 +58,7 @@ func TestInclude(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Load("etc/x.toml")
-	want := `etc/conf.d/b.toml:2: user[0].name: "a" a second time; want each name and alias once, the first is at etc/conf.d/a.toml:2
+	want := `etc/conf.d/b.toml:2: user "a" name: "a" a second time; want each name and alias once, the first is at etc/conf.d/a.toml:2
 etc/conf.d/b.toml:3: log: given a second time; want it once, the first is at etc/conf.d/a.toml:3`
 	if got := fmt.Sprint(err); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -109,20 +109,20 @@ profile = "sonicwall"
 	const unchecked = `first_factor: "none", beside unlisted = "first-factor": every unknown name is let in with nothing checked; want a [[first_factor]], or unlisted = "ask"`
 	want := []string{
 		"x.toml:5: duo." + safe,
-		"x.toml:9: client[0].address[1]: ::/0, everybody; want the addresses of the client",
-		"x.toml:9: client[0].address[2]: 0.0.0.0/0, everybody; want the addresses of the client",
-		"x.toml:10: client[0].secret: shorter than 16 octets; want a random one that is longer",
-		"x.toml:11: client[0]." + unchecked,
-		"x.toml:12: client[0].timeout: \"5s\"; want at least 10s, or nobody has the time to answer a push",
-		"x.toml:13: client[0].omit_reply_message_authenticator: true: replies can be forged (CVE-2024-3596); want it for clients only that drop replies otherwise",
-		"x.toml:18: client[1].secret: shorter than 16 octets; want a random one that is longer",
-		`x.toml:18: client[1].secret: the same as that of client "vpn"; want one for each`,
-		"x.toml:19: client[1]." + unchecked,
-		"x.toml:20: client[1]." + safe,
-		"x.toml:23: rule[0]." + safe,
+		"x.toml:9: client \"vpn\" address[1]: ::/0, everybody; want the addresses of the client",
+		"x.toml:9: client \"vpn\" address[2]: 0.0.0.0/0, everybody; want the addresses of the client",
+		"x.toml:10: client \"vpn\" secret: shorter than 16 octets; want a random one that is longer",
+		"x.toml:11: client \"vpn\" " + unchecked,
+		"x.toml:12: client \"vpn\" timeout: \"5s\"; want at least 10s, or nobody has the time to answer a push",
+		"x.toml:13: client \"vpn\" omit_reply_message_authenticator: true: replies can be forged (CVE-2024-3596); want it for clients only that drop replies otherwise",
+		"x.toml:18: client \"gateway\" secret: shorter than 16 octets; want a random one that is longer",
+		`x.toml:18: client "gateway" secret: the same as that of client "vpn"; want one for each`,
+		"x.toml:19: client \"gateway\" " + unchecked,
+		"x.toml:20: client \"gateway\" " + safe,
+		"x.toml:23: rule #1 " + safe,
 		`x.toml:27: username.unlisted: "first-factor", beside case = "keep": whoever types ALICE for alice needs no second factor; want case = "fold"`,
-		"x.toml:32: client[2].secret: longer than SonicWall takes; want 31 octets at most",
-		"x.toml:33: client[2]." + unchecked,
+		"x.toml:32: client \"wall\" secret: longer than SonicWall takes; want 31 octets at most",
+		"x.toml:33: client \"wall\" " + unchecked,
 	}
 	if !slices.Equal(c.Warnings, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(c.Warnings, "\n"), strings.Join(want, "\n"))
@@ -146,16 +146,16 @@ func TestLoad100kUsers(t *testing.T) {
 	}
 }
 
-// TestProblemInLargeFile: a problem in the last of many thousand users has its line and its number.
+// TestProblemInLargeFile: a problem in the last of many thousand users has its line and its name.
 func TestProblemInLargeFile(t *testing.T) {
 	const n = 16000
 	text := manyUsers(n)
 	lines := strings.Count(text, "\n")
 	got := problems(t, map[string]string{"x.toml": strings.Replace(text, fmt.Sprintf("laptop %d\"", n-1), "laptop\"\naliases = [\"user000000\", 5]\nremembr = \"1h\"", 1)})
 	first := 2 + strings.Count(text[:strings.Index(text, "[[user]]")], "\n")
-	want := fmt.Sprintf(`x.toml:%[1]d: user[%[4]d].aliases[0]: "user000000" a second time; want each name and alias once, the first is at x.toml:%[2]d
-x.toml:%[1]d: user[%[4]d].aliases[1]: an integer; want a string
-x.toml:%[3]d: user[%[4]d].remembr: unknown key "remembr"; did you mean "remember"?`, lines, first, lines+1, n-1)
+	want := fmt.Sprintf(`x.toml:%[1]d: user "%[4]s" aliases[0]: "user000000" a second time; want each name and alias once, the first is at x.toml:%[2]d
+x.toml:%[1]d: user "%[4]s" aliases[1]: an integer; want a string
+x.toml:%[3]d: user "%[4]s" remembr: unknown key "remembr"; did you mean "remember"?`, lines, first, lines+1, fmt.Sprintf("user%06d", n-1))
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -172,7 +172,7 @@ func TestProblemsAreSortedAndUnique(t *testing.T) {
 		{at: place{file: f, table: "none", index: 3, key: "z"}, text: "missing; want it"},
 	})
 	want := []string{
-		"a.toml:1: none[3].z: missing; want it",
+		"a.toml:1: none #4 z: missing; want it",
 		"a.toml:1: x: 1; want 2",
 		"a.toml:2: y: 2; want 1",
 		"b.toml:3: x: 1; the first is at a.toml:2",

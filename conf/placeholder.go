@@ -31,7 +31,7 @@ func oneOfExamples(list []finding) []finding {
 		case first < 0:
 			first = i
 		default:
-			others = append(others, f.at.path())
+			others = append(others, f.at.shown())
 		}
 	}
 	if first < 0 {

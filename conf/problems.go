@@ -25,7 +25,7 @@ type place struct {
 
 const noLine = -1
 
-// path returns the place as users read it: client[1].secret.
+// path returns the place as the scanner of lines knows it: client[1].secret.
 func (p place) path() string {
 	s := p.table
 	if s != "" && p.index >= 0 {
@@ -35,6 +35,24 @@ func (p place) path() string {
 		s += "."
 	}
 	return s + p.key
+}
+
+// shown returns the place as users read it: duo.api_host, client "vpn" secret, or rule #2 hours[0] if that rule has no name.
+// Numbers begin with 1 and count through the file.
+func (p place) shown() string {
+	if p.table == "" || p.index < 0 {
+		return p.path()
+	}
+	s := p.table + " #" + strconv.Itoa(p.index+1)
+	if tables, ok := asTables(p.file.tree[p.table]); ok && p.index < len(tables) {
+		if name, ok := tables[p.index]["name"].(string); ok && strings.TrimSpace(name) != "" {
+			s = p.table + " " + quote(name)
+		}
+	}
+	if p.key != "" {
+		s += " " + p.key
+	}
+	return s
 }
 
 // under returns the place of a key in the table at p.
@@ -119,7 +137,7 @@ func write(list []finding, line func(place) int) []string {
 	}
 	entries := make([]entry, 0, len(list))
 	for _, f := range list {
-		e := entry{f.at.file.name, line(f.at), f.at.path() + ": " + f.text}
+		e := entry{f.at.file.name, line(f.at), f.at.shown() + ": " + f.text}
 		if f.first != nil {
 			e.text += fmt.Sprintf("%s:%d", f.first.file.name, line(*f.first))
 		}

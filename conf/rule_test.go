@@ -9,10 +9,10 @@ import (
 func TestRuleMessage(t *testing.T) {
 	for _, tt := range []struct{ rule, problem, warning string }{
 		{`second_factor = "deny"` + "\n" + `message = "Outside office hours."`, "", ""},
-		{`second_factor = "deny"` + "\n" + `message = "` + strings.Repeat("x", 254) + `"`, "", "rule[0].message: 254 octets long; want 253 at most"},
-		{`message = "Hello"`, `rule[0].message: beside second_factor = "required"; want "deny" there`, ""},
-		{`second_factor = "deny"` + "\n" + `message = "a\tb"`, `rule[0].message: a control character; want printable text`, ""},
-		{`second_factor = "deny"` + "\n" + `message = " "`, `rule[0].message: blank; want a text`, ""},
+		{`second_factor = "deny"` + "\n" + `message = "` + strings.Repeat("x", 254) + `"`, "", "rule #1 message: 254 octets long; want 253 at most"},
+		{`message = "Hello"`, `rule #1 message: beside second_factor = "required"; want "deny" there`, ""},
+		{`second_factor = "deny"` + "\n" + `message = "a\tb"`, `rule #1 message: a control character; want printable text`, ""},
+		{`second_factor = "deny"` + "\n" + `message = " "`, `rule #1 message: blank; want a text`, ""},
 	} {
 		t.Chdir(files(t, map[string]string{"x.toml": minimal + "[[rule]]\nusers = [\"eve\"]\n" + tt.rule + "\n"}))
 		c, err := Load("x.toml")

@@ -88,7 +88,7 @@ func TestSecretFileTooLarge(t *testing.T) {
 		"x.toml": strings.Replace(minimal, `secret       = "a long enough secret"`, `secret_file = "large"`, 1),
 		"large":  strings.Repeat("x", maxSecretFile+1),
 	})
-	want := "x.toml:10: client[0].secret_file: a file of more than 64 KiB; want one that holds the secret and nothing else"
+	want := "x.toml:10: client \"vpn\" secret_file: a file of more than 64 KiB; want one that holds the secret and nothing else"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
@@ -107,7 +107,7 @@ func TestSecretFileForEverybody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := "x.toml:10: client[0].secret_file: a file that everybody can read; want chmod 600, or 640 for the daemon's group"
+	want := "x.toml:10: client \"vpn\" secret_file: a file that everybody can read; want chmod 600, or 640 for the daemon's group"
 	if got := strings.Join(c.Warnings, "\n"); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -56,6 +56,7 @@ func (s *Server) Phone() http.Handler {
 		"millis": func(t time.Time) int64 { return t.UnixMilli() },
 		"span":   func(t Transaction) int64 { return t.Expires.Sub(t.Started).Milliseconds() },
 		"spaced": spaced,
+		"shown":  shown,
 	}
 	p := &phone{
 		server: s,
@@ -175,6 +176,11 @@ func (s *Server) view() view {
 		}
 	}
 	return v
+}
+
+// shown reports whether a text needs no line of its own on the push: it is empty, or pushinfo has it already.
+func shown(t Transaction, text string) bool {
+	return text == "" || slices.ContainsFunc(t.PushInfo, func(p Pair) bool { return p.Value == text })
 }
 
 // spaced writes a passcode as phones do: 123 456.

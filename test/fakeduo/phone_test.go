@@ -87,6 +87,15 @@ func TestPhoneButtons(t *testing.T) {
 	}
 }
 
+// TestPhoneShowsAddressOnce: an address that pushinfo has is not shown a second time.
+func TestPhoneShowsAddressOnce(t *testing.T) {
+	s := withJo(fakeduo.User{Tap: fakeduo.Ask})
+	pushed(t, s, "ipaddr", "192.0.2.1", "pushinfo", "User+address=192.0.2.1")
+	if page := opened(t, s).get(""); strings.Count(page, "192.0.2.1") != 1 || !strings.Contains(page, "<dt>User address</dt><dd>192.0.2.1</dd>") {
+		t.Errorf("want the address once: %s", page)
+	}
+}
+
 func TestPhoneHidesIgnored(t *testing.T) {
 	s := withJo(fakeduo.User{Tap: fakeduo.Ignore})
 	pushed(t, s)

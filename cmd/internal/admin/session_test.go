@@ -204,9 +204,9 @@ func TestReload(t *testing.T) {
 		t.Errorf("%d, %d reloads", got, reloads)
 	}
 	reads(t, text(t, h.ask("GET", "/", nil, local)), "the new configuration is in force")
-	problems = []string{"f.toml:3: client[0].name: empty; want a name"}
+	problems = []string{"f.toml:3: client #1 name: empty; want a name"}
 	post(local)
-	reads(t, text(t, h.ask("GET", "/", nil, local)), "the old configuration stays in force. f.toml:3: client[0].name: empty; want a name")
+	reads(t, text(t, h.ask("GET", "/", nil, local)), "the old configuration stays in force. f.toml:3: client #1 name: empty; want a name")
 	if page := h.get("/"); strings.Contains(page, "/reload") {
 		t.Error("the page offers it elsewhere")
 	}
