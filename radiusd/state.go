@@ -18,7 +18,7 @@ type savedState struct {
 const saveEvery = time.Second
 
 // saveShare bounds the time that goes into it: one part in so many.
-const saveShare = 4
+const saveShare = 50
 
 // Store keeps a file over a restart, so that nobody else can read it, change it or put an older one back.
 type Store interface {

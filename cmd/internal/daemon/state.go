@@ -28,7 +28,7 @@ const (
 
 // The time that goes into saving is bounded: one part in so many.
 const (
-	saveShare    = 4
+	saveShare    = 50
 	saveAllShare = 50
 )
 
