@@ -28,12 +28,14 @@ allowed a login of that user within 30 days, and one for all other addresses tog
 back there reads when to try again. A user who never logged in anywhere may be held back while somebody
 else guesses: guard clear helps. Too many wrong guesses from one address hold up only those users who never
 logged in from there.`,
-		Example: `  duoradiusd guard list                      who is held back, and until when?
+		Example: `  duoradiusd guard                           who is held back, and until when?
   duoradiusd guard clear --user alice        it was alice herself: let her try again at once`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(guardListCommand(), guardClearCommand())
+	list := guardListCommand()
+	c.RunE = list.RunE // guard alone lists
+	c.Flags().AddFlagSet(list.Flags())
+	c.AddCommand(list, guardClearCommand())
 	return c
 }
 
