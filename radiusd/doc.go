@@ -1,5 +1,5 @@
-// Package radiusd is the RADIUS door: it takes datagrams in, and lets Access-Requests of known clients through to
-// policy.
+// Package radiusd is the RADIUS server: it receives datagrams, checks them, and passes the Access-Requests of known clients
+// to a Decider, which is package policy.
 //
 //	datagram ─▶ size ─▶ clients of the longest prefix ─▶ form ─▶ code ─▶ Message-Authenticator: wanted? right?
 //	                                                                                        │
@@ -7,7 +7,7 @@
 //	                                                          │ new, not a replay, room for it
 //	datagram ◀─ sign, keep, send, log ◀─ reply ◀─ Verdict ◀───┘ Attempt
 //
-// Everything that decides whether a packet is believed is read from the octets as they came, cheapest check first. Every way
-// out without a reply is one counted reason, because any reply to a packet that is not believed helps an attacker. One
-// function replies. Package wire reads and writes the octets; this package decides what they mean.
+// The checks read the received octets, and the cheapest check comes first. A packet that fails a check gets no reply,
+// because any reply to such a packet helps an attacker. Every drop has one reason, and each reason has a counter. Package
+// wire reads and writes the octets; this package decides what they mean.
 package radiusd

@@ -15,22 +15,23 @@ import (
 type listener struct {
 	address  netip.AddrPort // as configured
 	socket   socket
-	wildcard bool // bound to no address: a reply must name the one that it leaves from
+	wildcard bool // bound to no address: each reply must name its source address
 	v6       bool
 
-	logins       sync.WaitGroup     // that will reply through this socket
-	retired      atomic.Bool        // the reader is to end
+	logins       sync.WaitGroup     // the logins that will reply through this socket
+	retired      atomic.Bool        // the reader must end
 	ended        chan struct{}      // closed when the reader has ended
-	healthChecks chan chan struct{} // closed by the reader
+	healthChecks chan chan struct{} // the reader closes each channel that it receives
 
-	// Only the reader uses what follows.
-	datagram datagram  // the one that is handled; it is used again for the next
-	replies  []message // to the datagrams of one batch, sent together
-	logLines []byte    // of the logins that were decided at once, written together
+	// Only the reader uses the fields below.
+	datagram datagram  // the datagram that is being handled; its memory is used again for the next one
+	replies  []message // the replies to the datagrams of one batch; they are sent together
+	logLines []byte    // the lines of the logins that were decided at once; they are written together
 }
 
-// Listen makes addresses the ones that are listened on: it opens those that are new, keeps those that are open, and
-// closes the rest once their logins are answered. When one can't be opened nothing changes.
+// Listen makes the server listen on exactly these addresses. It opens a socket for each new address and keeps the sockets
+// of the addresses that are already open. It closes every other socket when that socket's logins are answered. If one
+// address can't be opened, Listen returns the error and changes nothing.
 func (s *Server) Listen(addresses []netip.AddrPort) error {
 	s.init()
 	s.mu.Lock()
@@ -74,7 +75,7 @@ func (s *Server) Listen(addresses []netip.AddrPort) error {
 	return nil
 }
 
-// retire has l read no more, and closes it once its logins are answered. It is called with mu held.
+// retire makes l stop reading, and closes l's socket when all its logins are answered. The caller holds mu.
 func (s *Server) retire(l *listener) {
 	l.retired.Store(true)
 	l.wakeReader()
@@ -85,7 +86,8 @@ func (s *Server) retire(l *listener) {
 	})
 }
 
-// Addresses returns the addresses that are listened on, with the ports that the system chose.
+// Addresses returns the addresses that the server listens on. A port that was configured as 0 is the port that the system
+// chose.
 func (s *Server) Addresses() (list []netip.AddrPort) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,7 +97,7 @@ func (s *Server) Addresses() (list []netip.AddrPort) {
 	return list
 }
 
-// listen opens a socket, unless there is one on its address already.
+// listen returns a new listener on a. It uses a socket from s.Sockets if one has this address; otherwise it opens a socket.
 func (s *Server) listen(a netip.AddrPort) (*listener, error) {
 	conn := inherited(s.Sockets, a)
 	if conn == nil {
@@ -131,7 +133,7 @@ func (l *listener) use(conn *net.UDPConn) (err error) {
 	return err
 }
 
-// read is l's reader. It ends with retire.
+// read is the goroutine that reads l's socket. It ends after retire was called.
 func (s *Server) read(l *listener) {
 	defer close(l.ended)
 	pause := time.Duration(0)
@@ -160,7 +162,7 @@ func (s *Server) read(l *listener) {
 	}
 }
 
-// receiveBatch handles all that was read together.
+// receiveBatch handles the datagrams of one batch, then writes their log lines and sends their replies.
 func (s *Server) receiveBatch(l *listener, received []message) {
 	now := time.Now()
 	for i := range received {
@@ -175,9 +177,9 @@ func (s *Server) receiveBatch(l *listener, received []message) {
 	l.sendReplies()
 }
 
-// sendReplies sends the replies of a batch. One that can't be sent is lost, which is the protocol's business, and must not
-// hold up those behind it. Where the system has no room for one it has none for the others, and to wait for each would hold
-// up reading.
+// sendReplies sends the replies of a batch. If one reply can't be sent, it is skipped and the later ones are still sent;
+// the client will send its request again. If the system has no room for one reply, the rest of the batch is dropped too,
+// because waiting for room would delay reading.
 func (l *listener) sendReplies() {
 	for left := l.replies; len(left) > 0; {
 		n, err := l.socket.writeBatch(left)
@@ -193,8 +195,8 @@ func (l *listener) sendReplies() {
 	l.replies = l.replies[:0]
 }
 
-// send sends a reply from the address that was asked. That it may be lost is the protocol's business: the client asks
-// again and gets it again.
+// send sends a reply from the address to which the request was sent. send ignores errors: if the reply is lost, the client
+// sends its request again and gets the kept reply.
 func (a asker) send(reply []byte) {
 	a.listener.socket.send(message{b: reply, control: sourceControl(a.to), peer: a.from})
 }

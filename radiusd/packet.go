@@ -13,22 +13,23 @@ import (
 // maxAttributes is how many attributes a request may have.
 const maxAttributes = 200
 
-// field is where an attribute's value stands in a packet. The zero field is an absent attribute: no value stands at 0.
+// field is the position of an attribute's value in a packet. The zero field means that the attribute is absent, because no
+// value is at offset 0.
 type field struct{ offset, length uint16 }
 
 func (f field) present() bool { return f.offset != 0 }
 
-// packet is a request as it stands on the wire, with the places of the attributes that decide about it.
+// packet is a request as it was received, with the positions of the attributes that this package reads.
 type packet struct {
-	b []byte // Length octets: what follows them is padding (RFC 2865 §3)
+	b []byte // as many octets as Length says; the octets after them are padding (RFC 2865 §3)
 
 	userName, userPassword, chapPassword, state, messageAuthenticator, serviceType, eap field
 
 	nasIdentifier, calledStationID field
 
-	arap, msCHAP, named bool // named: the sender says who it is, as RFC 2865 §4.1 wants
-	twice               byte // the type of an attribute that comes twice and may not
-	proxyState          int  // octets of all Proxy-States, which come back with the reply
+	arap, msCHAP, named bool // named: NAS-Identifier or a NAS address is present, as RFC 2865 §4.1 requires
+	twice               byte // the type of an attribute that is present twice but may be present only once
+	proxyState          int  // length of all Proxy-States in octets; the reply must hold them too
 }
 
 func (p *packet) code() byte              { return p.b[0] }
@@ -36,8 +37,8 @@ func (p *packet) identifier() byte        { return p.b[1] }
 func (p *packet) authenticator() [16]byte { return [16]byte(p.b[4:20]) }
 func (p *packet) value(f field) []byte    { return p.b[f.offset : f.offset+f.length] }
 
-// walk checks a datagram's form and finds its attributes without copying any. Attributes of unknown type and values of
-// the wrong length for their type are no fault of the packet (RFC 6929 §2.8).
+// walk checks a datagram's form and finds its attributes without copying them. It accepts attributes of unknown types, and
+// values that have the wrong length for their type (RFC 6929 §2.8).
 func walk(b []byte) (p packet, why dropReason) {
 	b, ok := wire.Packet(b)
 	if !ok {
@@ -59,13 +60,13 @@ func walk(b []byte) (p packet, why dropReason) {
 		}
 	}
 	if wire.HeaderLength+wire.SignatureLength+p.proxyState > wire.MaxLength {
-		return p, dropTooLarge // a reply with all of them would be
+		return p, dropTooLarge // a reply with all Proxy-States would be longer than a packet can be
 	}
 	return p, notDropped
 }
 
-// note keeps the place of an attribute that matters. Of those that may come once a second is refused: which of the two
-// counts would depend on who reads (RFC 2865 §5.44).
+// note stores the position of an attribute that this package reads. It refuses a second one if the attribute may be present
+// only once (RFC 2865 §5.44): two readers of the packet could otherwise use different ones.
 func (p *packet) note(kind byte, value field) dropReason {
 	var once *field
 	switch kind {
@@ -112,7 +113,7 @@ func (p *packet) note(kind byte, value field) dropReason {
 	return notDropped
 }
 
-// attributes yields all of them, in order. The packet has been walked.
+// attributes yields all attributes of the packet, in order. walk has checked the packet before.
 func (p *packet) attributes() iter.Seq[wire.Attribute] { return wire.All(p.b[wire.HeaderLength:]) }
 
 // authentic reports whether the packet's Message-Authenticator is the one that the client's secret makes.
@@ -131,8 +132,8 @@ func (p *packet) eapPacket() string {
 	return b.String()
 }
 
-// methods says which ways of proving the password the packet holds; ARAP and MS-CHAP have no field of their own in
-// RFC 2865 and count as one more.
+// methods returns how many authentication methods the packet holds. User-Password, CHAP-Password and EAP count as one each;
+// ARAP and MS-CHAP, which RFC 2865 does not define, together count as one.
 func (p *packet) methods() (n int) {
 	for _, held := range []bool{p.userPassword.present(), p.chapPassword.present(), p.eap.present(), p.arap || p.msCHAP} {
 		if held {
@@ -142,10 +143,10 @@ func (p *packet) methods() (n int) {
 	return n
 }
 
-// resumes reports whether the packet answers a challenge. A State of no octets is none (RFC 2865 §5.24).
+// resumes reports whether the packet answers a challenge. An empty State counts as absent (RFC 2865 §5.24).
 func (p *packet) resumes() bool { return p.state.length > 0 }
 
-// service returns Service-Type, 0 when it is absent or malformed.
+// service returns the Service-Type, or 0 if it is absent or malformed.
 func (p *packet) service() rfc2865.ServiceType {
 	if p.serviceType.length != 4 {
 		return 0

@@ -16,32 +16,33 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// Decider decides logins. policy.Policy is one.
+// Decider decides logins. policy.Policy implements it.
 type Decider interface {
-	// Decide returns the login's Verdict, and may wait for it until ctx ends. The cause of ctx is policy.ErrAbandoned when
-	// the client stopped listening.
+	// Decide returns the login's Verdict. It may wait until ctx ends. The cause of ctx is policy.ErrAbandoned if the client
+	// no longer waits for the answer.
 	Decide(ctx context.Context, a policy.Attempt) policy.Verdict
-	// DecideAtOnce returns the Verdict of a login for which nobody needs to be asked, without waiting: the goroutine that
-	// reads the socket calls it. It reports false for all other logins, which are Decide's, and has changed nothing then.
+	// DecideAtOnce returns the Verdict of a login that can be decided without asking Duo or a directory. It must not wait,
+	// because the goroutine that reads the socket calls it. It returns false for every other login and then changes
+	// nothing; the server passes such a login to Decide.
 	DecideAtOnce(a policy.Attempt) (policy.Verdict, bool)
 }
 
-// Settings are what a change of configuration replaces, whole.
+// Settings are the parts of the configuration that a reload replaces. It replaces all of them together.
 type Settings struct {
 	Clients     *Clients
 	Decider     Decider
-	RejectDelay time.Duration // a reject of ours leaves this long after its request at least
+	RejectDelay time.Duration // the shortest time between a request and its reject
 }
 
-// Server answers RADIUS clients. Set its knobs, call Use, then Listen.
+// Server answers RADIUS clients. Set its exported fields, call Use, then call Listen.
 type Server struct {
-	MaxInFlight int          // logins in progress at most; zero: 32 768
+	MaxInFlight int          // the largest number of logins in progress; zero: 32 768
 	Logger      *slog.Logger // nil: slog.Default()
-	LoginLog    *LoginLog    // writes the lines of logins; nil: Logger does
-	Able        func() bool  // whether logins can be answered now: Status-Server is silent otherwise; nil: always
-	OnLogin     func(Event)  // told of the end of each login, from many goroutines at once; nil: nobody
-	State       Store        // where ratchets, replies and what captured requests are known by are kept over a restart; nil: nowhere
-	Sockets     []*os.File   // UDP sockets that are open already, for Listen to use where an address is theirs; they stay open
+	LoginLog    *LoginLog    // writes the log lines of logins; nil: Logger writes them
+	Able        func() bool  // reports whether logins can be answered now; if not, Status-Server gets no reply; nil: always
+	OnLogin     func(Event)  // is called at the end of each login, from many goroutines at once; nil: not called
+	State       Store        // keeps the ratchets, replies and Request Authenticators over a restart; nil: they are lost
+	Sockets     []*os.File   // UDP sockets that are already open; Listen uses a copy of one that has the wanted address
 
 	settings   atomic.Pointer[Settings]
 	drops      drops
@@ -51,19 +52,19 @@ type Server struct {
 	duplicates *duplicates
 	logins     context.Context // ends when pending logins must be rejected
 	giveUp     context.CancelCauseFunc
-	retired    sync.WaitGroup // listeners that are removed and may have logins to answer; added to with mu held
-	writing    sync.Mutex     // held while State is written, so that the newest is the last; guards unsaved
-	unsaved    bool           // State could not be written, and that is said
+	retired    sync.WaitGroup // counts removed listeners that may still have logins to answer; mu is held when it grows
+	writing    sync.Mutex     // held while State is written, so that the newest state is written last; guards unsaved
+	unsaved    bool           // the last write of State failed, and the log says so
 
 	mu        sync.Mutex // guards everything below
 	listeners map[netip.AddrPort]*listener
 	traffic   map[string]*traffic // by the client's name
-	saving    bool                // State will be written in a moment
-	saveAgain time.Time           // when State may be written again
+	saving    bool                // a write of State is scheduled
+	saveAgain time.Time           // the earliest time of the next write of State
 	closed    bool
 }
 
-// ErrClosed is what a Server says that was shut down.
+// ErrClosed is the error that Listen returns after Shutdown.
 var ErrClosed = errors.New("radiusd: server closed")
 
 func (s *Server) init() {
@@ -85,20 +86,21 @@ func (s *Server) log() *slog.Logger {
 	return slog.Default()
 }
 
-// Use puts settings into force for the packets that come from now on. Logins in progress end as they began.
+// Use makes the server use settings for the packets that it receives from now on. Logins in progress keep the settings with
+// which they started.
 func (s *Server) Use(settings Settings) {
 	s.init()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range settings.Clients.list {
-		if t := s.trafficOf(c.Name); c.traffic != t { // Clients that are in use already are only read
+		if t := s.trafficOf(c.Name); c.traffic != t { // Clients that are already in use must not be written
 			c.traffic = t
 		}
 	}
 	s.settings.Store(&settings)
 }
 
-// trafficOf is called with mu held.
+// trafficOf returns the traffic of the named client, and creates it if needed. The caller holds mu.
 func (s *Server) trafficOf(client string) *traffic {
 	if s.traffic[client] == nil {
 		s.traffic[client] = &traffic{}
@@ -106,14 +108,14 @@ func (s *Server) trafficOf(client string) *traffic {
 	return s.traffic[client]
 }
 
-// Pending returns how many logins are in progress and how many replies are kept for repetitions.
+// Pending returns how many logins are in progress and how many replies are kept for copies of their requests.
 func (s *Server) Pending() (inFlight, kept int) {
 	s.init()
 	return s.duplicates.load()
 }
 
-// Shutdown reads no more, and returns when every login in progress has been answered. When ctx ends first, those that
-// are left are rejected.
+// Shutdown stops reading, and returns when every login in progress has been answered. If ctx ends first, Shutdown rejects
+// the logins that are left.
 func (s *Server) Shutdown(ctx context.Context) {
 	s.init()
 	s.mu.Lock()
@@ -135,7 +137,7 @@ func (s *Server) Shutdown(ctx context.Context) {
 	s.duplicates.waitUntilIdle()
 	select {
 	case <-after(s.retired.Wait): // the last replies have left
-	case <-time.After(time.Second): // a factor heeds no context
+	case <-time.After(time.Second): // a Decider ignores its context
 	}
 	for _, l := range listeners {
 		l.socket.Close()
@@ -153,7 +155,7 @@ func after(f func()) <-chan struct{} {
 	return done
 }
 
-// receive handles one datagram. b and its control messages are the reader's, which uses them again afterwards.
+// receive handles one datagram. b and control belong to the reader, which overwrites them after receive has returned.
 func (s *Server) receive(d *datagram, b, control []byte) {
 	defer func() {
 		if p := recover(); p != nil && s.drops.add(dropPanicked, d.received) > 0 {
@@ -177,8 +179,9 @@ func (s *Server) receive(d *datagram, b, control []byte) {
 	}
 }
 
-// admit answers a believed Access-Request: a copy with the reply that is kept, a login that can be decided at once, and any
-// other by a goroutine of its own.
+// admit handles an Access-Request that passed all checks. It answers a copy of a known request with the kept reply. It
+// answers a new login at once if that needs no waiting. For any other login it starts a goroutine. It returns a drop reason
+// if the request gets no reply.
 func (s *Server) admit(d *datagram, settings *Settings) dropReason {
 	x := &request{
 		key: d.requestKey(), slot: slot{d.asker, d.packet.identifier()},
@@ -204,7 +207,7 @@ func (s *Server) admit(d *datagram, settings *Settings) dropReason {
 	return notDropped
 }
 
-// decideLater has l decided by a goroutine of its own.
+// decideLater starts a goroutine that decides and answers l.
 func (s *Server) decideLater(l *login) {
 	d := l.datagram
 	ctx, abandon := context.WithCancelCause(s.logins)
@@ -213,8 +216,8 @@ func (s *Server) decideLater(l *login) {
 	go l.run(ctx)
 }
 
-// rejectDelay is how long after its request a reject may leave: guessing must cost time, and a jitter keeps the time
-// from telling what took it. A third of the client's patience is the most.
+// rejectDelay returns the shortest time between a request and its reject. The delay slows down password guessing. Its
+// random part hides how long the server itself took. The delay is at most a third of the client's timeout.
 func (s *Settings) rejectDelay(c *Client) time.Duration {
 	if s.RejectDelay <= 0 {
 		return 0

@@ -14,26 +14,26 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// message is a datagram that is received or sent.
+// message is a datagram that was received or will be sent.
 type message struct {
 	b       []byte
 	control []byte         // control messages
 	peer    netip.AddrPort // the other side
 }
 
-// socket is a UDP socket that is listened on. One goroutine reads it and writes batches; any may send.
+// socket is a UDP socket of a listener. Only one goroutine may call readBatch and writeBatch; any goroutine may call send.
 type socket interface {
 	localAddress() netip.AddrPort
-	// readBatch waits for datagrams. They are valid until the next call.
+	// readBatch waits for datagrams. The returned messages are valid until the next call.
 	readBatch() ([]message, error)
-	// writeBatch sends as many of list as it returns, or none with an error.
+	// writeBatch sends the first n messages of list. If it returns an error, it has sent none.
 	writeBatch(list []message) (n int, err error)
 	send(m message) error
 	SetReadDeadline(t time.Time) error
 	Close() error
 }
 
-const receiveBuffer = 4 << 20 // octets, for what comes in while the reader is busy
+const receiveBuffer = 4 << 20 // in octets; holds the datagrams that arrive while the reader is busy
 
 // singleSocket reads and writes one datagram at a time, on any system.
 type singleSocket struct {
@@ -66,7 +66,8 @@ func (s *singleSocket) readBatch() ([]message, error) {
 
 func (s *singleSocket) writeBatch(list []message) (int, error) { return 1, s.send(list[0]) }
 
-// newReceiveBuffer has one octet more than a packet, to tell a datagram that is too large from one that just fits.
+// newReceiveBuffer returns a buffer that is one octet longer than the longest packet. So the reader can see that a datagram
+// is too large.
 func newReceiveBuffer(wildcard bool) message {
 	m := message{b: make([]byte, wire.MaxLength+1)}
 	if wildcard {
@@ -81,7 +82,7 @@ func openUDP(a netip.AddrPort) (*net.UDPConn, error) {
 	case a.Addr().Is4():
 		network = "udp4"
 	case a.Addr() == netip.IPv6Unspecified():
-		network = "udp" // takes IPv4 too
+		network = "udp" // receives IPv4 as well
 	}
 	conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(a))
 	if network == "udp" && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL)) {
@@ -90,8 +91,9 @@ func openUDP(a netip.AddrPort) (*net.UDPConn, error) {
 	return conn, err
 }
 
-// inherited returns the one of files that is a UDP socket on a; nil where there is none. It is a copy, so that a may be
-// listened on again after it was given up: nobody but the owner of the files could open it anew.
+// inherited looks in files for a UDP socket on address a, and returns a copy of it; nil if there is none. The file itself
+// stays open. So Listen can use the address again after it has closed the copy, even if this process has no right to open
+// such a socket.
 func inherited(files []*os.File, a netip.AddrPort) *net.UDPConn {
 	for _, f := range files {
 		c, err := net.FilePacketConn(f)
@@ -106,8 +108,9 @@ func inherited(files []*os.File, a netip.AddrPort) *net.UDPConn {
 	return nil
 }
 
-// tellDestination has the system tell with each datagram which address it was sent to. On a host with several addresses a
-// reply would otherwise leave from the one that routing prefers, and the client would not know it.
+// tellDestination makes the system report the destination address of each datagram. Without it, a host with several
+// addresses sends its reply from the address that routing prefers, and the client ignores a reply from an address that it
+// did not ask.
 func tellDestination(conn *net.UDPConn, v6 bool) error {
 	if v6 {
 		return ipv6.NewPacketConn(conn).SetControlMessage(ipv6.FlagDst|ipv6.FlagInterface, true)
@@ -139,8 +142,8 @@ func destination(control []byte, v6 bool) netip.Addr {
 	return addr
 }
 
-// sourceControl is the control message that has a reply leave from addr; nil where addr is invalid. A dual-stack socket
-// takes the IPv4 form for IPv4.
+// sourceControl returns the control message that sets addr as the source address of a reply; nil if addr is invalid. A
+// dual-stack socket also accepts the IPv4 form for an IPv4 address.
 func sourceControl(addr netip.Addr) []byte {
 	switch addr = addr.Unmap(); {
 	case addr.Is4():

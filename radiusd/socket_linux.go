@@ -13,30 +13,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// batchSize is how many datagrams one system call reads or writes. DESIGN.md section 7, "remembered login": most of what
-// such a login costs the system is the price of a call, not of its datagram. With one datagram a call (socket_other.go) the
-// row measured 1.3 to 2.2 times FreeRADIUS with rlm_cache and 3.1 to 3.7 times the CPU of the bare loop; with 32 it measured
-// 3.3 to 4.2 times and 1.5 to 2.2 times, in turn on one busy machine of two cores.
+// batchSize is how many datagrams one system call reads or writes. DESIGN.md section 7, "remembered login": the system
+// spends most of its time for such a login on the system calls. With one datagram per call (socket_other.go) this row
+// measured 1.3 to 2.2 times FreeRADIUS with rlm_cache, and 3.1 to 3.7 times the CPU of the bare loop. With 32 datagrams per
+// call it measured 3.3 to 4.2 times and 1.5 to 2.2 times. Both were measured in turn on one busy machine with two cores.
 const batchSize = 32
 
 // sendPatience is how long a batch of replies waits for room in the socket's send buffer.
 const sendPatience = 10 * time.Millisecond
 
-// batchSocket reads and writes with recvmmsg(2) and sendmmsg(2). golang.org/x/net has these calls as well, but makes a
-// net.UDPAddr for each datagram.
+// batchSocket reads and writes with recvmmsg(2) and sendmmsg(2). golang.org/x/net has these calls as well, but it allocates
+// a net.UDPAddr for each datagram.
 type batchSocket struct {
 	*singleSocket
 	raw     syscall.RawConn
 	in, out batch
 	buffers [batchSize]message
 	list    [batchSize]message // what was read
-	zone    zone               // of the last link-local address
+	zone    zone               // the zone of the last link-local address
 
-	receiving func(fd uintptr) (done bool) // made once: a closure costs memory
+	receiving func(fd uintptr) (done bool) // made once, because making a closure allocates memory
 	sending   func(fd uintptr)
 }
 
-// batch is what one system call reads or writes.
+// batch holds the arguments and the results of one system call that reads or writes datagrams.
 type batch struct {
 	headers [batchSize]unix.Mmsghdr
 	vectors [batchSize]unix.Iovec
@@ -63,7 +63,7 @@ func newSocket(conn *net.UDPConn, wildcard bool) (socket, error) {
 	return s, nil
 }
 
-// pointTo has the i-th header lead to m's octets.
+// pointTo makes the i-th header point to m's octets.
 func (b *batch) pointTo(i int, m *message) {
 	h, v := &b.headers[i].Hdr, &b.vectors[i]
 	v.Base = unsafe.SliceData(m.b)
@@ -76,7 +76,7 @@ func (b *batch) pointTo(i int, m *message) {
 	h.Namelen = unix.SizeofSockaddrInet6
 }
 
-// call makes a system call that never waits, so the scheduler need not know of it.
+// call makes a system call that never waits. So it can use RawSyscall6, which does not tell the scheduler.
 func (b *batch) call(number, fd uintptr) error {
 	n, _, errno := unix.RawSyscall6(number, fd, uintptr(unsafe.Pointer(&b.headers)), uintptr(b.want), unix.MSG_DONTWAIT, 0, 0)
 	b.n, b.err = int(n), nil
@@ -86,7 +86,7 @@ func (b *batch) call(number, fd uintptr) error {
 	return b.err
 }
 
-// tryTwice has send try once more when there is room, where there was none.
+// tryTwice calls send. If there was no room, it waits for room, at most sendPatience, and calls send once more.
 func tryTwice(fd uintptr, send func() error) error {
 	err := send()
 	if err != unix.EAGAIN {
@@ -97,7 +97,7 @@ func tryTwice(fd uintptr, send func() error) error {
 }
 
 func (s *batchSocket) readBatch() ([]message, error) {
-	for i := range s.in.n { // the last read has changed these
+	for i := range s.in.n { // the last read has changed these fields
 		h := &s.in.headers[i].Hdr
 		h.Namelen = unix.SizeofSockaddrInet6
 		h.SetControllen(len(s.buffers[i].control))
@@ -128,13 +128,13 @@ func (s *batchSocket) writeBatch(list []message) (int, error) {
 	return s.out.n, os.NewSyscallError("sendmmsg", s.out.err)
 }
 
-// zone is the last link-local zone that was met: its number for the system, its name for us.
+// zone is the last IPv6 zone that was looked up: the system's interface number and its name in netip.Addr.
 type zone struct {
 	id   uint32
 	name string
 }
 
-// addressOf returns what stands in sa.
+// addressOf returns the address and port in sa.
 func (z *zone) addressOf(sa *unix.RawSockaddrInet6) netip.AddrPort {
 	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:])
 	if sa.Family == unix.AF_INET {
@@ -147,7 +147,7 @@ func (z *zone) addressOf(sa *unix.RawSockaddrInet6) netip.AddrPort {
 	return netip.AddrPortFrom(addr, port)
 }
 
-// fill writes peer into sa, in the form of its family, and returns its length.
+// fill writes peer into sa in the form of peer's address family. It returns the length of this form.
 func (z *zone) fill(sa *unix.RawSockaddrInet6, peer netip.AddrPort) (length uint32) {
 	addr := peer.Addr()
 	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&sa.Port))[:], peer.Port())

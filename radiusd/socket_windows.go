@@ -6,9 +6,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// isDatagramError reports whether a read has failed because of one datagram only, and the next may succeed at once:
-// Windows tells so that an earlier reply found nobody (ICMP port or host unreachable), and that a datagram was longer
-// than what it is read into. Whoever sends such datagrams must not have the reader pause.
+// isDatagramError reports whether a read error is about one datagram only, so that the next read may succeed at once. With
+// such an error Windows says that an earlier reply did not reach its client (ICMP port or host unreachable), or that a
+// datagram was longer than the buffer. The reader must not pause after such an error, because then a sender of such
+// datagrams could slow it down.
 func isDatagramError(err error) bool {
 	for _, one := range []error{windows.WSAECONNRESET, windows.WSAENETRESET, windows.WSAEMSGSIZE,
 		windows.WSAEHOSTUNREACH, windows.WSAENETUNREACH, windows.ERROR_PORT_UNREACHABLE} {

@@ -5,15 +5,15 @@ import (
 	"iter"
 )
 
-// Attribute is one attribute of a packet, or one of a vendor's.
+// Attribute is one attribute of a packet, or one attribute inside a Vendor-Specific.
 type Attribute struct {
 	Type  byte
 	Value []byte // part of the packet
 }
 
-// Packet returns the packet in a datagram, whose capacity is its length. Octets behind the packet's Length are padding
-// (RFC 2865 §3). ok is false for a datagram that holds no packet: one that is shorter than its Length, or whose Length is
-// not 20 to 4096. The attributes are not looked at.
+// Packet returns the packet in a datagram. The capacity of the returned slice is its length. Octets after the packet's
+// Length are padding and are left out (RFC 2865 §3). ok is false if the datagram is shorter than the packet's Length, or if
+// the Length is not from 20 to 4096. Packet does not check the attributes.
 func Packet(datagram []byte) (b []byte, ok bool) {
 	if len(datagram) < HeaderLength {
 		return nil, false
@@ -25,9 +25,9 @@ func Packet(datagram []byte) (b []byte, ok bool) {
 	return datagram[:length:length], true
 }
 
-// Next returns the attribute that b begins with and the octets behind it. ok is false where b does not begin with a whole
-// attribute (RFC 2865 §5), or where its type is 0, which is reserved. A value of no octets is none of the packet's faults:
-// what its type makes of it is another question (RFC 6929 §2.8).
+// Next returns the attribute at the start of b and the octets after it. ok is false if b does not begin with a complete
+// attribute (RFC 2865 §5), or if the attribute's type is 0, which is reserved. An empty value does not make the packet
+// malformed; the caller decides whether the attribute's type allows an empty value (RFC 6929 §2.8).
 func Next(b []byte) (a Attribute, rest []byte, ok bool) {
 	if len(b) < 2 || b[0] == 0 || b[1] < 2 || int(b[1]) > len(b) {
 		return a, nil, false
@@ -35,7 +35,7 @@ func Next(b []byte) (a Attribute, rest []byte, ok bool) {
 	return Attribute{b[0], b[2:b[1]:b[1]]}, b[b[1]:], true
 }
 
-// All yields the attributes of b, in order, up to the first that is not whole.
+// All yields the attributes of b, in order. It stops before the first incomplete attribute.
 func All(b []byte) iter.Seq[Attribute] {
 	return func(yield func(Attribute) bool) {
 		for a, rest, ok := Next(b); ok && yield(a); a, rest, ok = Next(rest) {
@@ -43,7 +43,7 @@ func All(b []byte) iter.Seq[Attribute] {
 	}
 }
 
-// Attributes returns the attributes of b, in order. ok is false unless b consists of nothing but whole attributes.
+// Attributes returns the attributes of b, in order. ok is false if b holds anything other than complete attributes.
 func Attributes(b []byte) (list []Attribute, ok bool) {
 	for len(b) > 0 {
 		a, rest, ok := Next(b)
@@ -55,8 +55,8 @@ func Attributes(b []byte) (list []Attribute, ok bool) {
 	return list, true
 }
 
-// Vendor splits the value of a Vendor-Specific into the vendor's number and what follows it, which is a list of attributes
-// where the vendor keeps to the format that RFC 2865 §5.26 recommends. ok is false for a value that names no vendor.
+// Vendor splits the value of a Vendor-Specific into the vendor's number and the octets after it. These octets are a list of
+// attributes if the vendor uses the format that RFC 2865 §5.26 recommends. ok is false if the value holds no vendor number.
 func Vendor(value []byte) (vendor uint32, attributes []byte, ok bool) {
 	if len(value) < 4 || value[0] != 0 {
 		return 0, nil, false
@@ -64,18 +64,18 @@ func Vendor(value []byte) (vendor uint32, attributes []byte, ok bool) {
 	return binary.BigEndian.Uint32(value), value[4:], true
 }
 
-// Append appends an attribute whose value has MaxValue octets at most.
+// Append appends an attribute to b. The value must have at most MaxValue octets.
 func Append[T string | []byte](b []byte, kind byte, value T) []byte {
 	return append(append(b, kind, byte(2+len(value))), value...)
 }
 
-// AppendUint32 appends an attribute of four octets.
+// AppendUint32 appends an attribute to b whose value has four octets.
 func AppendUint32(b []byte, kind byte, value uint32) []byte {
 	return binary.BigEndian.AppendUint32(append(b, kind, 6), value)
 }
 
-// AppendVendor appends a Vendor-Specific with one attribute of the vendor, whose value has MaxVendorValue octets at most
-// (RFC 2865 §5.26).
+// AppendVendor appends a Vendor-Specific that holds one attribute of the vendor. The value must have at most MaxVendorValue
+// octets (RFC 2865 §5.26).
 func AppendVendor(b []byte, vendor uint32, kind byte, value string) []byte {
 	b = append(b, VendorSpecific, byte(8+len(value)))
 	return Append(binary.BigEndian.AppendUint32(b, vendor), kind, value)

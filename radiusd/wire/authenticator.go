@@ -7,7 +7,7 @@ import (
 	"hash"
 )
 
-// mac is an HMAC-MD5 and a buffer for its sum, which would be allocated each time otherwise.
+// mac is an HMAC-MD5 and a buffer for its sum. Without the buffer, each sum would allocate memory.
 type mac struct {
 	hash.Hash
 	sum [md5.Size]byte
@@ -15,16 +15,17 @@ type mac struct {
 
 var zeros [md5.Size]byte
 
-// NewRequest returns the start of a request with this Request Authenticator, which must be random (RFC 2865 §3): a header
-// with neither Identifier nor Length yet, and a Message-Authenticator of zeros as the first attribute (RFC 3579 §3.2).
+// NewRequest returns the start of a request with this Request Authenticator, which must be random (RFC 2865 §3): a header,
+// and a Message-Authenticator of zeros as the first attribute (RFC 3579 §3.2). The caller sets the Identifier, and
+// SignRequest sets the Length.
 func NewRequest(code byte, authenticator [16]byte) []byte {
 	b := append(make([]byte, 0, 512), code, 0, 0, 0)
 	return Append(append(b, authenticator[:]...), MessageAuthenticator, zeros[:])
 }
 
-// AppendReply appends the start of the reply to a request: a header with the request's Identifier and Authenticator and no
-// Length yet. signed says that a Message-Authenticator of zeros is to follow: first, so that nobody can put a chosen prefix
-// before it (CVE-2024-3596).
+// AppendReply appends the start of the reply to a request: a header with the request's Identifier and Authenticator.
+// SignReply sets the Length. If signed is true, a Message-Authenticator of zeros follows the header. It is the first
+// attribute, so that an attacker can't put a chosen prefix before it (CVE-2024-3596).
 func AppendReply(b []byte, code byte, request []byte, signed bool) []byte {
 	b = append(b, code, request[1], 0, 0)
 	b = append(b, request[4:HeaderLength]...)
@@ -40,8 +41,8 @@ func (s *Secret) SignRequest(b []byte) {
 	s.sign(b)
 }
 
-// SignReply puts the Length, the Message-Authenticator if there is to be one (RFC 3579 §3.2) and the Response Authenticator
-// over all (RFC 2865 §3) into a reply that AppendReply started.
+// SignReply completes a reply that AppendReply started. It sets the Length, then the Message-Authenticator if the reply has
+// one (RFC 3579 §3.2), then the Response Authenticator, which covers the whole reply (RFC 2865 §3).
 func (s *Secret) SignReply(b []byte) {
 	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
 	if len(b) >= HeaderLength+SignatureLength && b[HeaderLength] == MessageAuthenticator {
@@ -53,8 +54,8 @@ func (s *Secret) SignReply(b []byte) {
 	h.Sum(b[:4])
 }
 
-// sign puts the Message-Authenticator, which is the first attribute, into a packet with the Request Authenticator in its
-// header.
+// sign sets the Message-Authenticator of b, which must be the first attribute. The header of b must hold the Request
+// Authenticator.
 func (s *Secret) sign(b []byte) {
 	const at = HeaderLength + 2
 	m := s.mac()
@@ -73,9 +74,9 @@ func (s *Secret) mac() *mac {
 	return &mac{Hash: hmac.New(md5.New, s.text)}
 }
 
-// Signed reports whether the Message-Authenticator of b, whose value of 16 octets stands at that offset, is the one that
-// this secret makes. It covers the whole packet, with zeros in the place of the value and the authenticator of the request
-// in the header, whether b is the request or its reply (RFC 3579 §3.2).
+// Signed reports whether the Message-Authenticator of b was made with this secret. Its value is the 16 octets of b at
+// offset at. The Message-Authenticator covers the whole packet, with zeros in the place of the value, and with the Request
+// Authenticator in the header. This holds for a request and for its reply (RFC 3579 §3.2).
 func (s *Secret) Signed(b []byte, at int, request [16]byte) bool {
 	m := s.mac()
 	defer s.macs.Put(m)
@@ -88,8 +89,8 @@ func (s *Secret) Signed(b []byte, at int, request [16]byte) bool {
 	return hmac.Equal(m.Sum(m.sum[:0]), b[at:at+md5.Size])
 }
 
-// Answers reports whether the Response Authenticator of the reply b belongs to a request with that authenticator (RFC 2865
-// §3).
+// Answers reports whether the reply b has the Response Authenticator that this secret makes for a request with the Request
+// Authenticator request (RFC 2865 §3).
 func (s *Secret) Answers(b []byte, request [16]byte) bool {
 	h := md5.New()
 	h.Write(b[:4])

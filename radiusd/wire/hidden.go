@@ -10,19 +10,20 @@ import (
 // MaxPassword is the length of the longest User-Password (RFC 2865 §5.2), in octets.
 const MaxPassword = 128
 
-// maxSalted is the length of the longest value that HideSalted hides. With a Tag, a Salt and a length octet, in blocks of
-// 16, that is as much as an attribute holds (RFC 2868 §3.5).
+// maxSalted is the length of the longest value that HideSalted hides, in octets. An attribute also holds a Tag, a Salt and
+// a length octet, and is encrypted in blocks of 16, so it has no room for a longer value (RFC 2868 §3.5).
 const maxSalted = 239
 
 var errTooLong = errors.New("the value is too long to be hidden")
 
-// pad is what 16 octets are hidden with: the hash of the secret and what stands before them (RFC 2865 §5.2).
+// pad returns the 16 octets that are XORed with one block. They are the hash of the secret, of before and of salt. before
+// is the encrypted block in front of this one, or the Request Authenticator for the first block (RFC 2865 §5.2).
 func (s *Secret) pad(before, salt []byte) [md5.Size]byte {
-	var buffer [128]byte // most secrets fit
+	var buffer [128]byte // most secrets fit into it
 	return md5.Sum(append(append(append(buffer[:0], s.text...), before...), salt...))
 }
 
-// hide encrypts b in place, whose length is a multiple of 16.
+// hide encrypts b in place. The length of b must be a multiple of 16.
 func (s *Secret) hide(b, authenticator, salt []byte) {
 	for before := authenticator; len(b) > 0; b = b[md5.Size:] {
 		pad := s.pad(before, salt)
@@ -31,7 +32,7 @@ func (s *Secret) hide(b, authenticator, salt []byte) {
 	}
 }
 
-// reveal appends to clear what b hides, whose length is a multiple of 16.
+// reveal decrypts b and appends the result to clear. The length of b must be a multiple of 16.
 func (s *Secret) reveal(clear, b, authenticator, salt []byte) []byte {
 	for before := authenticator; len(b) > 0; b = b[md5.Size:] {
 		pad := s.pad(before, salt)
@@ -42,12 +43,12 @@ func (s *Secret) reveal(clear, b, authenticator, salt []byte) []byte {
 	return clear
 }
 
-// blocks is n rounded up to whole blocks of 16, one at least.
+// blocks returns n rounded up to a multiple of 16. It returns at least 16.
 func blocks(n int) int { return max(md5.Size, (n+md5.Size-1)/md5.Size*md5.Size) }
 
-// HidePassword returns the value of a User-Password (RFC 2865 §5.2), or of MS-CHAP-MPPE-Keys, which are hidden alike (RFC
-// 2548 §2.4.1). The password is padded with NUL; an empty one becomes 16 octets of padding. One of more than MaxPassword
-// octets is an error.
+// HidePassword returns the value of a User-Password (RFC 2865 §5.2), or of MS-CHAP-MPPE-Keys, which are hidden in the same
+// way (RFC 2548 §2.4.1). The password is padded with NULs; an empty password becomes 16 octets of padding. A password of
+// more than MaxPassword octets is an error.
 func (s *Secret) HidePassword(password string, authenticator [16]byte) ([]byte, error) {
 	if len(password) > MaxPassword {
 		return nil, errTooLong
@@ -58,8 +59,9 @@ func (s *Secret) HidePassword(password string, authenticator [16]byte) ([]byte, 
 	return b, nil
 }
 
-// RevealPassword appends to clear what the value of a User-Password hides, its padding of NULs included. ok is false where
-// the value does not have 16 to 128 octets in sixteens (RFC 2865 §5.2). Nothing tells whether the secret was right.
+// RevealPassword decrypts the value of a User-Password and appends the password, with its padding of NULs, to clear. ok is
+// false if the length of the value is not a multiple of 16 from 16 to 128 octets (RFC 2865 §5.2). RevealPassword can't tell
+// whether the secret was right.
 func (s *Secret) RevealPassword(clear, value []byte, authenticator [16]byte) (password []byte, ok bool) {
 	if len(value) == 0 || len(value) > MaxPassword || len(value)%md5.Size != 0 {
 		return nil, false
@@ -68,8 +70,8 @@ func (s *Secret) RevealPassword(clear, value []byte, authenticator [16]byte) (pa
 }
 
 // HideSalted returns the value of a Tunnel-Password without its Tag (RFC 2868 §3.5) or of an MS-MPPE key (RFC 2548 §2.4.2):
-// the Salt, and hidden the length, the clear value and padding. The Salt must be another in each attribute of a packet; its
-// first bit is set here.
+// the Salt, then the encrypted length, clear value and padding. Each attribute of a packet must have a different Salt.
+// HideSalted sets the first bit of the Salt.
 func (s *Secret) HideSalted(clear string, salt uint16, authenticator [16]byte) ([]byte, error) {
 	if len(clear) > maxSalted {
 		return nil, errTooLong
@@ -82,8 +84,8 @@ func (s *Secret) HideSalted(clear string, salt uint16, authenticator [16]byte) (
 	return b, nil
 }
 
-// RevealSalted undoes HideSalted, whatever the first bit of the Salt is. ok is false where the value does not have the form,
-// or says to be longer than it is, as with a wrong secret.
+// RevealSalted decrypts a value that HideSalted encrypted. It accepts any first bit of the Salt. ok is false if the value
+// has a wrong length, or if the decrypted length octet is too large. A wrong secret often causes the second fault.
 func (s *Secret) RevealSalted(value []byte, authenticator [16]byte) (clear string, ok bool) {
 	if len(value) < 2+md5.Size || (len(value)-2)%md5.Size != 0 {
 		return "", false

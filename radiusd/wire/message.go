@@ -6,8 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// SplitMessage yields the values of the Reply-Messages that carry a text: 253 octets at most, cut behind line ends where
-// there are any, because some clients show each one on a line of its own, and between runes otherwise (RFC 2865 §5.18).
+// SplitMessage splits a text into the values of Reply-Messages, each of at most 253 octets (RFC 2865 §5.18). It cuts a long
+// text after a line end, because some clients show each Reply-Message on its own line. If there is no line end to cut
+// after, it cuts between two runes.
 func SplitMessage(text string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for text != "" {
@@ -23,7 +24,7 @@ func SplitMessage(text string) iter.Seq[string] {
 	}
 }
 
-// cut returns how much of a text that is longer than a Reply-Message goes into one.
+// cut returns how many octets of text go into the next Reply-Message. The text must be longer than MaxValue.
 func cut(text string) int {
 	if n := strings.LastIndexByte(text[:MaxValue], '\n') + 1; n > 0 {
 		return n
@@ -33,14 +34,14 @@ func cut(text string) int {
 			return n
 		}
 	}
-	return MaxValue // no text at all
+	return MaxValue // the text is not UTF-8
 }
 
-// fullMessage is the least length of a Reply-Message that its sender may have cut, perhaps in front of a whole rune. The
-// next Reply-Message continues it.
+// fullMessage is the smallest length at which the sender may have cut a Reply-Message: the next rune, of up to four octets,
+// did not fit. The next Reply-Message continues the same line.
 const fullMessage = MaxValue - (utf8.UTFMax - 1)
 
-// JoinMessages returns the text that Reply-Messages carry. One that is not full ends a line.
+// JoinMessages returns the text of several Reply-Messages. A Reply-Message that is shorter than fullMessage ends a line.
 func JoinMessages(values []string) string {
 	var text strings.Builder
 	for i, value := range values {
