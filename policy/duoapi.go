@@ -12,11 +12,13 @@ import (
 // A SecondFactor's errors, told apart; wrapped by those that it returns. Any other error is an answer that could not
 // be understood. Only ErrUnavailable is an outage of Duo's.
 var (
+	//lint:ignore ST1005 Duo is a name
 	ErrUnavailable   = errors.New("Duo can't be asked")
 	ErrMisconfigured = errors.New("wrong keys, clock, certificate, API host or proxy settings")
-	ErrRefused       = errors.New("Duo refused the call")
-	ErrOverloaded    = errors.New("this machine has no connection left to ask Duo over")
-	ErrCutShort      = errors.New("the time was up before Duo had a fair chance to answer") // two seconds
+	//lint:ignore ST1005 Duo is a name
+	ErrRefused    = errors.New("Duo refused the call")
+	ErrOverloaded = errors.New("this machine has no connection left to ask Duo over")
+	ErrCutShort   = errors.New("the time was up before Duo had a fair chance to answer") // two seconds
 )
 
 // SecondFactor is Duo's Auth API, in its own words (https://duo.com/docs/authapi). Errors wrap one of those above, or are

@@ -125,7 +125,7 @@ func (f *fakeDuo) Preauth(ctx context.Context, r PreauthRequest) (Preauth, error
 		if time.Since(start) < 2*time.Second {
 			kind = ErrCutShort
 		}
-		return Preauth{}, fmt.Errorf("Duo preauth: %w: %w", kind, err)
+		return Preauth{}, fmt.Errorf("preauth: %w: %w", kind, err)
 	}
 	if pre.Code != "" && !r.VerifiedPush { // without the flag such a policy leaves nothing to push to
 		pre.Txid, pre.Code, pre.Devices = "", "", withoutPush(pre.Devices)
@@ -261,9 +261,9 @@ var (
 	cafe  = netip.MustParseAddr("203.0.113.9")
 	nowIP = netip.Addr{}
 
-	errDown   = fmt.Errorf("Duo preauth: dial tcp: refused: %w", ErrUnavailable)
-	errKeys   = fmt.Errorf("Duo preauth: 401 (40103): %w", ErrMisconfigured)
-	errNo     = fmt.Errorf("Duo preauth: 400 (40002): %w", ErrRefused)
-	errOdd    = errors.New("Duo preauth: invalid character '<'")
+	errDown   = fmt.Errorf("preauth: dial tcp: refused: %w", ErrUnavailable)
+	errKeys   = fmt.Errorf("preauth: 401 (40103): %w", ErrMisconfigured)
+	errNo     = fmt.Errorf("preauth: 400 (40002): %w", ErrRefused)
+	errOdd    = errors.New("preauth: invalid character '<'")
 	errNoBind = errors.New("directory: dial ldaps://dc1: refused")
 )

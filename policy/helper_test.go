@@ -31,16 +31,6 @@ func forgotten(t testing.TB, a Approvals, user string) int {
 	return n
 }
 
-// forgottenAll forgets everybody's approvals and returns how many still counted.
-func forgottenAll(t testing.TB, a Approvals) int {
-	t.Helper()
-	n, err := a.ForgetAll(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 // cooling reports whether the guard keeps a Duo user's phone silent.
 func (w *world) cooling(duo Identity) bool {
 	w.Helper()
