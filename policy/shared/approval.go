@@ -10,20 +10,20 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// storedApproval is one field of a user's hash.
+// storedApproval is the value of one field in the hash of a person's approvals.
 type storedApproval struct {
 	Key      policy.ApprovalKey
-	Factor   factor.Factor // that earned it
+	Factor   factor.Factor // the factor that earned the approval
 	Epoch    int64
-	At, Used time.Time // by the clock of the daemon that wrote it
+	At, Used time.Time // by the clock of the daemon that wrote the approval
 	Lifetime time.Duration
 	Uses     int
 }
 
 const approvalNumbers = 5 * 8 // octets of Epoch, At, Used, Lifetime and Uses
 
-// encode writes five numbers, the factor and the key. JSON cost a third of all that the daemon spends on a remembered
-// login with the approvals in Redis (DESIGN section 7).
+// encode writes five numbers, the factor and the key in a binary form. JSON took a third of all the processor time that a
+// remembered login needs with the approvals in Redis (DESIGN section 7).
 func (s *storedApproval) encode() []byte {
 	b := make([]byte, 0, 256)
 	for _, n := range []int64{s.Epoch, s.At.UnixNano(), s.Used.UnixNano(), int64(s.Lifetime), int64(s.Uses)} {
@@ -32,7 +32,7 @@ func (s *storedApproval) encode() []byte {
 	return appendKey(appendWord(b, string(s.Factor)), s.Key)
 }
 
-// decodeApproval is the reverse of encode. Where key is given, it reports false for an approval of any other key.
+// decodeApproval is the reverse of encode. If key is not nil, it reports false for an approval of any other key.
 func decodeApproval(b []byte, key *policy.ApprovalKey) (*storedApproval, bool) {
 	if len(b) < approvalNumbers {
 		return nil, false
@@ -74,12 +74,12 @@ func appendKey(b []byte, k policy.ApprovalKey) []byte {
 	return b
 }
 
-// appendWord writes a word behind its length.
+// appendWord appends the length of a word and then the word.
 func appendWord(b []byte, word string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(word))), word...)
 }
 
-// cutWord reads what appendWord wrote. It reports false where that is cut off.
+// cutWord reads a word that appendWord wrote. It reports false if b ends before the word does.
 func cutWord(b []byte) (word string, rest []byte, ok bool) {
 	n, size := binary.Uvarint(b)
 	if size <= 0 || n > uint64(len(b)-size) {

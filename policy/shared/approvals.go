@@ -16,36 +16,37 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// approvals is policy.Approvals. The approvals of one person are one hash: each is a field, and the field "epoch" is a
-// number that grows with each revocation. An approval counts only in the epoch in which it was given.
+// approvals implements policy.Approvals. The store keeps the approvals of one person in one hash. Each approval is a field.
+// The field "epoch" holds a number that grows with each revocation. An approval counts only in the epoch in which it was
+// given.
 type approvals struct {
 	*link
 	local policy.Approvals
 
 	mu     sync.Mutex                    // guards what follows
-	epochs *simplelru.LRU[string, int64] // by tag: the highest that was seen, so that an older hash does not come back
-	frauds map[policy.Phone]struct{}     // whom the store has to forget, as soon as it can be asked
+	epochs *simplelru.LRU[string, int64] // by tag: the highest epoch seen, so that an older copy of a hash does not count again
+	frauds map[policy.Phone]struct{}     // phones whose approvals the store must forget as soon as it can be asked
 }
 
 const (
 	epochField      = "epoch"
-	revokedField    = "revoked" // when some were forgotten, sealed
+	revokedField    = "revoked" // holds, sealed, when approvals were last revoked
 	maxEpochs       = 1 << 16
-	maxPerUser      = 64                  // approvals; the oldest go
-	longestApproval = 31 * 24 * time.Hour // more than [remember] allows
-	clockSkew       = time.Minute         // between the clocks of two daemons, where an approval's age counts
-	useTries        = 4                   // where others use the same approval at the same moment
+	maxPerUser      = 64                  // approvals of one person; the oldest are dropped
+	longestApproval = 31 * 24 * time.Hour // no configuration of [remember] allows a longer approval
+	clockSkew       = time.Minute         // how much the clocks of two daemons may differ, for an approval's age
+	useTries        = 4                   // how often Use tries while other daemons use the same approval
 )
 
 func newApprovals(l *link, local policy.Approvals) *approvals {
 	epochs, err := simplelru.NewLRU[string, int64](maxEpochs, nil)
 	if err != nil {
-		panic(err) // only for a size below 1
+		panic(err) // happens only for a size below 1
 	}
 	return &approvals{link: l, local: local, epochs: epochs, frauds: make(map[policy.Phone]struct{})}
 }
 
-// tag is that of the hash of a person, by folded name.
+// tag returns the tag of the hash that holds a person's approvals. person is a folded name.
 func (a *approvals) tag(person string) string { return a.config.Keys.name("person", person) }
 func (a *approvals) hash(tag string) string   { return a.approvalsOf(tag) }
 func (l *link) approvalsOf(tag string) string { return l.key("approvals", tag) }
@@ -53,13 +54,13 @@ func (a *approvals) field(k policy.ApprovalKey) string {
 	return a.config.Keys.name("approval", k.User, k.Duo.UserID, k.Duo.Username, k.Application, k.Service, k.Client, k.IP.String())
 }
 
-// identityKey is the key of the set of users that a Duo user's approvals are in.
+// identityKey returns the key of the set of tags whose hashes hold approvals of a Duo user.
 func (a *approvals) identityKey(duo policy.Identity) string {
 	return a.key("identity", a.config.Keys.name("identity", duo.UserID, duo.Username))
 }
 
-// Use implements policy.Approvals. It is one command where there are no limits on idle time and uses; such an approval's
-// uses are not counted.
+// Use implements policy.Approvals. It takes one command if there are no limits on idle time and on uses. The uses of an
+// approval without such limits are not counted.
 func (a *approvals) Use(ctx context.Context, key policy.ApprovalKey, limits policy.ApprovalLimits) (bool, error) {
 	tag := a.tag(canonical.Fold(key.User))
 	for range useTries {
@@ -84,10 +85,10 @@ func (a *approvals) Use(ctx context.Context, key policy.ApprovalKey, limits poli
 			return counted, err
 		}
 	}
-	return false, nil // too many uses at once: the user is asked
+	return false, nil // other daemons used it at the same time too often, so the user is asked
 }
 
-// get returns the approval of a key if it is of this epoch, and as it is sealed.
+// get returns the approval of a key if it belongs to the current epoch. sealed is its value in the store.
 func (a *approvals) get(ctx context.Context, tag string, key policy.ApprovalKey) (got *storedApproval, sealed string, err error) {
 	hash, field := a.hash(tag), a.field(key)
 	var values []string
@@ -105,7 +106,7 @@ func (a *approvals) get(ctx context.Context, tag string, key policy.ApprovalKey)
 	return got, values[1], nil
 }
 
-// valuesOf reads a list in which values may be missing.
+// valuesOf reads a list of strings. It returns "" for a value that the store does not have.
 func valuesOf(r valkey.ValkeyResult) ([]string, error) {
 	list, err := r.ToArray()
 	if err != nil {
@@ -118,7 +119,7 @@ func valuesOf(r valkey.ValkeyResult) ([]string, error) {
 	return values, nil
 }
 
-// unseal returns what is sealed in a field; nil where it does not count here. Where key is given, nothing else will do.
+// unseal opens the value of a field. It returns nil if the approval does not count here, or if key is given and differs.
 func (a *approvals) unseal(hash, field, sealed string, key *policy.ApprovalKey) *storedApproval {
 	b, ok := a.config.Keys.open(hash+"/"+field, sealed, a.config.Now())
 	if !ok {
@@ -136,7 +137,7 @@ func (a *approvals) sealed(hash string, s *storedApproval) (field, sealed string
 	return field, a.config.Keys.seal(hash+"/"+field, s.encode(), s.At.Add(s.Lifetime))
 }
 
-// epoch returns the epoch of a user's hash; 0 where there is none, or where it is an older one than was seen before.
+// epoch returns the epoch of a hash. It returns 0 if there is none, or if this daemon has seen a higher one.
 func (a *approvals) epoch(tag, sealed string) int64 {
 	b, ok := a.config.Keys.open(a.hash(tag)+"/"+epochField, sealed, a.config.Now())
 	n, err := strconv.ParseInt(string(b), 10, 64)
@@ -152,7 +153,7 @@ func (a *approvals) epoch(tag, sealed string) int64 {
 	return n
 }
 
-// nextEpoch returns a sealed epoch that is higher than all before, and remembers it.
+// nextEpoch returns a new epoch that is higher than all earlier ones, also in its sealed form, and remembers it.
 func (a *approvals) nextEpoch(tag string) (n int64, sealed string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -167,7 +168,7 @@ if redis.call('HGET', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 return 1`)
 
-// replace counts a use, unless another daemon has just counted one.
+// replace writes an approval with one more use. It does nothing if another daemon has changed the approval since.
 func (a *approvals) replace(ctx context.Context, tag, before string, s *storedApproval) (counted bool, err error) {
 	hash := a.hash(tag)
 	field, sealed := a.sealed(hash, s)
@@ -188,7 +189,7 @@ local left = redis.call('PTTL', KEYS[1])
 if left < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[1], ARGV[5]) end
 return 1`)
 
-// Add implements policy.Approvals. Where the user is forgotten meanwhile, nothing is added.
+// Add implements policy.Approvals. It adds nothing if the approvals of the person are revoked at the same time.
 func (a *approvals) Add(ctx context.Context, key policy.ApprovalKey, factor factor.Factor, lifetime time.Duration) error {
 	tag, now := a.tag(canonical.Fold(key.User)), a.config.Now()
 	hash, index := a.hash(tag), a.identityKey(key.Duo)
@@ -208,7 +209,7 @@ func (a *approvals) Add(ctx context.Context, key policy.ApprovalKey, factor fact
 		delete(all, epochField)
 		delete(all, revokedField)
 		args := append([]string{before, epoch, field, sealed, strconv.FormatInt(life.Milliseconds(), 10)}, a.spent(hash, all, s.Epoch, field)...)
-		// The index comes first: an approval without it would survive a report of fraud.
+		// The index is written first: a report of fraud finds approvals by the index.
 		for _, r := range c.DoMulti(ctx, c.B().Sadd().Key(index).Member(tag).Build(),
 			c.B().Pexpire().Key(index).Milliseconds((2 * longestApproval).Milliseconds()).Build()) {
 			if err := r.Error(); err != nil {
@@ -223,7 +224,7 @@ func (a *approvals) Add(ctx context.Context, key policy.ApprovalKey, factor fact
 	return err
 }
 
-// spent returns the fields that a new one replaces: those that don't count any more, and the oldest of too many.
+// spent returns the fields that a new approval replaces: those that no longer count, and the oldest if there are too many.
 func (a *approvals) spent(hash string, all map[string]string, epoch int64, keep string) (fields []string) {
 	var good []*storedApproval
 	for field, sealed := range all {

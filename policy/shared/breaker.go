@@ -11,20 +11,20 @@ import (
 	"github.com/valkey-io/valkey-go"
 )
 
-// ErrDown says that the shared store can't be asked now.
+// ErrDown says that the shared store can't be asked at present.
 var ErrDown = errors.New("the cluster's store can't be asked")
 
-// breaker keeps logins from waiting for a store that does not answer: after one failure it is open, and only the link's
-// own goroutine tries again.
+// breaker keeps logins from waiting for a store that does not answer. One failure opens it. While it is open, only the
+// goroutine of the link asks the store.
 type breaker struct {
 	up       atomic.Bool
 	failures atomic.Uint64
-	wake     chan struct{} // has a place for one: something has failed
+	wake     chan struct{} // has room for one value, which says that an operation has failed
 
-	mu      sync.Mutex // guards what follows
-	last    error      // why it is open
-	said    string     // what the log said last
-	outages int        // that it spoke of
+	mu      sync.Mutex // guards the fields below
+	last    error      // the error that opened the breaker
+	said    string     // the state that the log reported last
+	outages int        // the number of outages that the log has reported
 }
 
 // fail opens the breaker.
@@ -53,8 +53,8 @@ func (b *breaker) why() error {
 	return b.last
 }
 
-// changed reports whether the log does not know of this state yet, and remembers that it does then; and how many outages
-// the log has spoken of, this one among them.
+// changed reports whether the log must report this state, because it reported another one last. outages is the number of
+// outages that the log has reported, including this one.
 func (b *breaker) changed(state string) (outages int, yes bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -67,12 +67,12 @@ func (b *breaker) changed(state string) (outages int, yes bool) {
 	return b.outages, true
 }
 
-// serverDown are the first words of a server's errors which say that it serves nobody, or not us, rather than that one
-// command was wrong.
+// serverDown holds the first words of those server errors which say that the server answers nobody, or refuses this daemon.
+// Other errors say that one command was wrong.
 var serverDown = []string{"READONLY", "OOM", "NOAUTH", "WRONGPASS", "NOPERM", "LOADING", "MASTERDOWN", "MISCONF",
 	"CLUSTERDOWN", "NOREPLICAS", "TRYAGAIN", "UNBLOCKED", "BUSY"}
 
-// isDown reports whether err means that the store can't be asked, after a call that had its whole time.
+// isDown reports whether err, from a call that had its full time, means that the store can't be asked.
 func isDown(err error) bool {
 	if err == nil || valkey.IsValkeyNil(err) {
 		return false
@@ -89,8 +89,8 @@ func isDown(err error) bool {
 	return true
 }
 
-// call runs f with a client and the time that an operation may take. Any error means that there is no answer. A caller
-// that goes away is no fault of the store's.
+// call runs f with a client and with the time that one operation may take. An error means that the store gave no answer. If
+// the caller's own context ends, that does not count as a failure of the store.
 func (l *link) call(ctx context.Context, f func(context.Context, valkey.Client) error) error {
 	client := l.client.Load()
 	if client == nil || !l.breaker.up.Load() {
@@ -102,14 +102,14 @@ func (l *link) call(ctx context.Context, f func(context.Context, valkey.Client) 
 	if err == nil || ctx.Err() != nil || valkey.IsValkeyNil(err) {
 		return err
 	}
-	if isDown(err) && l.client.Load() == client { // what was sent to a server before the last outage says nothing of today's
+	if isDown(err) && l.client.Load() == client { // an error of an old client says nothing about the server now
 		l.breaker.fail(err)
 	}
 	return errors.Join(ErrDown, err)
 }
 
 const (
-	beatEvery = 2 * time.Second        // how often the link says that this daemon lives, and looks at the store's clock
-	retryMin  = 100 * time.Millisecond // until a store that is down is tried again...
-	retryMax  = 2 * time.Second        // ...and again
+	beatEvery = 2 * time.Second        // how often the link announces this daemon and reads the store's clock
+	retryMin  = 100 * time.Millisecond // the first pause before a store that is down is tried again
+	retryMax  = 2 * time.Second        // the longest such pause
 )

@@ -12,8 +12,8 @@ import (
 	"duoradiusd/policy"
 )
 
-// challenges is policy.Challenges. The name of a key is made of State, client and user: who sends another's State finds
-// nothing, and takes nothing away.
+// challenges implements policy.Challenges. The name of a key is made of the State, the client and the user. Therefore
+// somebody who sends another user's State finds nothing and removes nothing.
 type challenges struct {
 	*link
 	local policy.Challenges
@@ -23,8 +23,8 @@ func (cs *challenges) keyOf(state, client, user string) string {
 	return cs.key("challenge", cs.config.Keys.name("challenge", state, client, user))
 }
 
-// Put implements policy.Challenges. A dialogue of the first factor stays in this process: it may hold a password, and the
-// upstream server knows this process only.
+// Put implements policy.Challenges. A dialogue with the first factor stays in this process, because it may hold a password,
+// and because the upstream server talks to this process only.
 func (cs *challenges) Put(ctx context.Context, c *policy.OpenChallenge) (string, error) {
 	if c.Dialogue != nil {
 		return cs.local.Put(ctx, c)
@@ -51,12 +51,12 @@ func (cs *challenges) PutBack(ctx context.Context, state string, c *policy.OpenC
 	return err
 }
 
-// put keeps c in the store.
+// put writes c to the store.
 func (cs *challenges) put(ctx context.Context, state string, c *policy.OpenChallenge) error {
 	key := cs.keyOf(state, c.Client, c.User)
 	life := c.Ends.Sub(cs.config.Now())
 	kept := *c
-	kept.Ends = time.Time{} // the value ends with its seal, by the store's clock
+	kept.Ends = time.Time{} // the seal limits the life of the value, by the store's clock
 	value, err := encode(kept)
 	if err != nil {
 		return err

@@ -27,14 +27,14 @@ func (ts *transactions) Claim(ctx context.Context, n policy.NewTransaction) (pol
 		claim, err = policy.ClaimOwned, ts.alone()
 	}
 	if err != nil || claim != policy.ClaimOwned {
-		if c.begun { // whoever follows it already is told
+		if c.begun { // a daemon that already follows the record must learn that it has failed
 			ts.own(n.Transaction, told).end(policy.AuthResult{}, errNotBegun)
 		}
 		return t, claim, err
 	}
 	o := ts.own(n.Transaction, told, c.leads()...)
 	t, claim, err = ts.local.Claim(ctx, n)
-	if err != nil || claim != policy.ClaimOwned { // something of before the store answered again
+	if err != nil || claim != policy.ClaimOwned { // a transaction from before the store answered again stands in the way
 		o.end(policy.AuthResult{}, errNotBegun)
 	}
 	return t, claim, err
@@ -42,20 +42,21 @@ func (ts *transactions) Claim(ctx context.Context, n policy.NewTransaction) (pol
 
 var errNotBegun = fmt.Errorf("%w: the daemon that was to begin it did not", policy.ErrUnavailable)
 
-// claimTries is how many pointers that lead nowhere a claim may meet: the join key's, the phone's two, and those of daemons
-// that claim at the same moment.
+// claimTries limits how many pointers that lead nowhere one claim may replace. These are the pointer of the join key, the
+// two of the phone, and those of daemons that claim at the same time.
 const claimTries = 6
 
-// claiming is a claim in progress. A phone has two names, the Duo user and the person, and each has a slot of its own in a
-// Redis Cluster: aliases lead to one Duo user, and a person may have several. So a claim takes two scripts. The first one
-// makes the record and takes the phone by its Duo user, the second one takes it by person. Each is atomic, and the record is
-// there before both names lead to it: of two claims that have either name in common, one at most succeeds.
+// claiming is a claim in progress. A phone has two names, the Duo user and the person: several names may be aliases of one
+// Duo user, and one person may have several Duo users. The keys of the two names are in different slots of a Redis Cluster,
+// so a claim runs two scripts. The first script writes the record and the phone's pointer by Duo user. The second one writes
+// the phone's pointer by person. Each script is atomic, and the record exists before both pointers lead to it. Therefore, of
+// two claims that share either name, at most one succeeds.
 type claiming struct {
 	ts    *transactions
 	n     policy.NewTransaction
-	begun bool              // the record is in the store, or may be
-	keys  map[string]string // of the pointers, by the word that the scripts have for each: join, duo, person
-	stale map[string]string // values of pointers that lead nowhere
+	begun bool              // the record is in the store, or may be there
+	keys  map[string]string // the keys of the pointers, by kind: join, duo or person
+	stale map[string]string // the values of pointers that lead nowhere, by kind
 }
 
 func newClaiming(ts *transactions, n policy.NewTransaction) *claiming {
@@ -64,7 +65,7 @@ func newClaiming(ts *transactions, n policy.NewTransaction) *claiming {
 		keys: map[string]string{"join": ts.joinKey(n.Key), "duo": rings[0], "person": rings[1]}}
 }
 
-// leads are all pointers of the claim.
+// leads returns all pointers that the claim has set.
 func (c *claiming) leads() (list []lead) {
 	if c.keys["join"] != "" {
 		list = append(list, lead{c.keys["join"], pointer{c.n.ID, c.n.Account}})
@@ -75,7 +76,7 @@ func (c *claiming) leads() (list []lead) {
 	return list
 }
 
-// run claims in the store. Where another daemon has claimed what answers this login, it returns a copy of that.
+// run makes the claim in the store. If another daemon already has a transaction that answers this login, it returns a copy.
 func (c *claiming) run(ctx context.Context) (policy.Transaction, policy.Claim, error) {
 	for range claimTries {
 		kind, sealed, err := c.try(ctx)
@@ -91,12 +92,12 @@ func (c *claiming) run(ctx context.Context) (policy.Transaction, policy.Claim, e
 	return policy.Transaction{}, policy.ClaimPhoneRings, nil
 }
 
-// met says what the pointer that stands in the way means for this claim; no Claim where it leads nowhere.
+// met returns what an existing pointer means for this claim. It returns a Claim of 0 if the pointer leads nowhere.
 func (c *claiming) met(ctx context.Context, kind, sealed string) (t policy.Transaction, claim policy.Claim, err error) {
 	ts := c.ts
 	p, ok := ts.openPointer(c.keys[kind], sealed)
 	switch {
-	case !ok && ts.config.Keys.foreign(sealed): // it may have made a phone ring (K87)
+	case !ok && ts.config.Keys.foreign(sealed): // the daemon that wrote it may have made a phone ring (K87)
 		return t, policy.ClaimPhoneRings, nil
 	case !ok:
 		return t, 0, nil
@@ -127,7 +128,7 @@ func (c *claiming) met(ctx context.Context, kind, sealed string) (t policy.Trans
 	return t, policy.ClaimJoined, nil
 }
 
-// try takes what is still to be taken. It returns "" once all is, or which pointer stands in the way, and its value.
+// try sets the pointers that are not yet set. It returns "" if all are set; otherwise the pointer in the way and its value.
 func (c *claiming) try(ctx context.Context) (kind, found string, err error) {
 	if !c.begun {
 		if kind, found, err = c.begin(ctx); err != nil || kind != "" {
@@ -152,15 +153,15 @@ func (c *claiming) try(ctx context.Context) (kind, found string, err error) {
 	return kind, found, err
 }
 
-// begin runs claimScript. A join key that does not know the Duo user has a slot of its own, and its pointer is set behind
-// the script: its State is of one login alone.
+// begin runs claimScript. A join key that does not hold the Duo user is in another slot, so its pointer is set after the
+// script. This is safe, because the State of such a key belongs to one login only.
 func (c *claiming) begin(ctx context.Context) (kind, found string, err error) {
 	ts, n := c.ts, c.n
 	sealed, err := ts.sealRecord(record{Transaction: ts.there(n.Transaction)}, recordLife)
 	if err != nil {
 		return "", "", err
 	}
-	join, joinValue := ts.key("join", ts.duoTag(n.Phone.Duo)), "" // not used
+	join, joinValue := ts.key("join", ts.duoTag(n.Phone.Duo)), "" // a key that the script does not use
 	if c.keys["join"] != "" && n.Key.Duo == n.Phone.Duo {
 		join = c.keys["join"]
 		if joinValue, err = ts.sealPointer(join, pointer{n.ID, n.Account}); err != nil {
@@ -182,7 +183,7 @@ func (c *claiming) begin(ctx context.Context) (kind, found string, err error) {
 		}
 		return err
 	})
-	c.begun = err == nil && kind == "" || err != nil && err != ErrDown // ErrDown alone: nothing was sent
+	c.begun = err == nil && kind == "" || err != nil && err != ErrDown // other errors than ErrDown: it may have been sent
 	if err == nil && kind == "" && joinValue == "" {
 		err = ts.point(ctx, n.Key, pointer{n.ID, n.Account})
 	}
@@ -191,7 +192,7 @@ func (c *claiming) begin(ctx context.Context) (kind, found string, err error) {
 
 func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
-// point makes a join key lead to a transaction.
+// point writes a pointer from a join key to a transaction.
 func (ts *transactions) point(ctx context.Context, k policy.JoinKey, p pointer) error {
 	key := ts.joinKey(k)
 	if key == "" {

@@ -11,21 +11,21 @@ import (
 	"duoradiusd/policy"
 )
 
-// pollMin and pollMax bound how often a transaction of another daemon is looked at: the user's answer reaches this
-// daemon's client so much later.
+// pollMin and pollMax bound the pause between two looks at another daemon's transaction. The user's answer reaches the
+// client of this daemon later by at most that pause.
 const (
 	pollMin = 100 * time.Millisecond
 	pollMax = 250 * time.Millisecond
 )
 
-// pollEvery returns a pause that differs each time, so that many followers don't ask at one moment.
+// pollEvery returns a random pause, so that many followers don't ask at the same moment.
 func pollEvery() time.Duration {
 	var b [1]byte
 	rand.Read(b[:])
 	return pollMin + (pollMax-pollMin)*time.Duration(b[0])/256
 }
 
-// follow brings what becomes of another daemon's transaction into the local copy of it.
+// follow copies the state of another daemon's transaction into the local store until the transaction ends.
 func (ts *transactions) follow(id policy.TransactionID) {
 	ts.mu.Lock()
 	again := ts.following[id]
@@ -48,8 +48,8 @@ func (ts *transactions) followUntilOver(id policy.TransactionID) {
 	for ctx.Err() == nil {
 		s, err := ts.fetch(ctx, id)
 		switch {
-		case err != nil && time.Since(seen) < recordLife: // the store may come back
-		case err == nil && s == nil && time.Since(seen) < 2*leaseEvery: // the store was emptied: its owner writes it again
+		case err != nil && time.Since(seen) < recordLife: // the store may answer again
+		case err == nil && s == nil && time.Since(seen) < 2*leaseEvery: // the owner writes it again into an emptied store
 		case s == nil:
 			ts.finishCopy(id, policy.AuthResult{}, policy.ErrPushLost)
 			return
@@ -63,7 +63,7 @@ func (ts *transactions) followUntilOver(id policy.TransactionID) {
 			if unleased++; s.leased {
 				unleased = 0
 			}
-			if unleased > 1 && ts.ownerGone(s) { // twice, for one that has just ended
+			if unleased > 1 && ts.ownerGone(s) { // two looks, because the transaction may have just ended
 				return
 			}
 		}
@@ -84,16 +84,16 @@ func (ts *transactions) finishCopy(id policy.TransactionID, result policy.AuthRe
 	}
 }
 
-// ownerGone does what is due for a transaction whose owner says no more that it lives. It reports whether there is nothing
-// more to follow.
+// ownerGone handles a transaction whose owner no longer renews its lease. It reports whether this daemon has nothing more to
+// follow.
 func (ts *transactions) ownerGone(s *stored) bool {
-	if !s.Began { // the phone may ring: nobody knows the txid
+	if !s.Began { // the phone may ring, but nobody knows the txid
 		ts.finishCopy(s.ID, policy.AuthResult{}, policy.ErrPushLost)
 		return true
 	}
 	t := ts.here(s.Transaction)
 	ask := ts.config.TakeOver(t)
-	if ask == nil { // it is for a daemon that has this Duo application
+	if ask == nil { // a daemon that is configured for this Duo application must take it over
 		return false
 	}
 	var answer int64

@@ -15,18 +15,19 @@ import (
 	"duoradiusd/policy/memory"
 )
 
-// sharedGuard is policy.Guard. The local guard decides, by what all daemons have counted: each guess brings the store's counts
-// into it. It knows them so far when the store goes down. What a daemon counted alone meanwhile is brought into the store
-// with the person's next guess, where it only adds. Whoever can write to the store can reset counts.
+// sharedGuard implements policy.Guard. For each guess the store sends the counts of all daemons to the local guard, which
+// decides. If the store goes down, the local guard still has the last counts that it received. This daemon then counts
+// alone; with the person's next guess after the outage it adds its counts to the store, where they can only raise a count.
+// Whoever can write to the store can reset counts.
 type sharedGuard struct {
 	*link
 	local policy.Guard
 
 	mu    sync.Mutex          // guards alone
-	alone map[string]struct{} // persons and phones of whom something was counted while the store was down
+	alone map[string]struct{} // persons and phones for whom this daemon counted while the store was down
 }
 
-// LocalGuard is a policy.Guard that takes what others have counted.
+// LocalGuard is a policy.Guard that can adopt the counts of other daemons.
 type LocalGuard interface {
 	policy.Guard
 	Budgets(guard.Guess) memory.Budgets
@@ -39,9 +40,10 @@ const (
 	admitTries = 3
 )
 
-// admitScript counts a guess as wrong until settleScript says otherwise, unless its budget is spent. It returns whether it
-// did, and what was counted before: until when the source is known, and when the budgets of the person here and of the
-// person elsewhere are whole again. Times are in milliseconds. The source's own budget is in another slot.
+// admitScript counts a guess as wrong until settleScript corrects that. If the budget is spent, it does not count the guess.
+// It returns whether it counted the guess, and the values of before: until when the source is known, and when the person's
+// two budgets, for this source and for all unknown sources, are whole again. Times are in milliseconds. The budget of the
+// source itself is in another slot.
 //
 //	KEYS  the person's hash
 //	ARGV  kind, source, size of the budget, refill; 5, 6: counted alone for the person here and elsewhere; life
@@ -75,7 +77,7 @@ end
 local function text(v) return string.format('%.0f', v) end
 return {text(admitted), text(known), text(a), text(b)}`)
 
-// settleScript says what an admitted guess was.
+// settleScript records the result of a guess that was admitted.
 //
 //	KEYS  the person's hash
 //	ARGV  kind, source or "" where it was not known, result (right, unasked), refill
@@ -89,7 +91,7 @@ elseif redis.call('HEXISTS', KEYS[1], field) == 1 then
 end
 return 1`)
 
-// wrongScript counts a wrong guess for its source.
+// wrongScript counts a wrong guess for a source.
 //
 //	KEYS  the source
 //	ARGV  refill, size of the budget; neither is 0
@@ -102,7 +104,8 @@ owed = math.min(owed + refill, ARGV[2] * refill)
 redis.call('SET', KEYS[1], string.format('%.0f', now + owed), 'PX', string.format('%.0f', owed))
 return 1`)
 
-// knowScript notes a source from which Duo has allowed a login of a person. Of too many the oldest goes.
+// knowScript records a source from which Duo has allowed a login of a person. If there are too many sources, it removes the
+// oldest.
 //
 //	KEYS  the person's hash
 //	ARGV  source, life, the most sources
@@ -132,11 +135,11 @@ func (g *sharedGuard) source(name string) string {
 }
 func (g *sharedGuard) sourceField(name string) string { return g.config.Keys.name("source", name) }
 
-// adopter is the local guard, if it takes what others have counted.
+// adopter returns the local guard as a LocalGuard. It panics if the local guard is none.
 func (g *sharedGuard) adopter() LocalGuard { return g.local.(LocalGuard) }
 
-// Admit implements policy.Guard. While the store can't be asked the local guard decides alone, whatever when_down says: a
-// login that needs no second factor goes on.
+// Admit implements policy.Guard. While the store can't be asked, the local guard decides alone, even if when_down is
+// "reject": a login that needs no second factor must still work.
 func (g *sharedGuard) Admit(ctx context.Context, guess guard.Guess) (guard.Admission, error) {
 	for range admitTries {
 		counted, err := g.take(ctx, guess)
@@ -148,11 +151,12 @@ func (g *sharedGuard) Admit(ctx context.Context, guess guard.Guess) (guard.Admis
 		switch {
 		case err != nil || a.Admitted == counted:
 			return a, err
-		case counted: // it is held back by its source here
+		case counted: // this daemon holds the guess back because of its source
 			g.settle(ctx, a, "unasked")
 			return a, nil
 		}
-		// The store refused, and here others have turned out right meanwhile: it knows that by now.
+		// The store refused the guess, but the local guard admitted it, because other guesses here were right meanwhile. The
+		// store has those results by now, so the loop asks again.
 		if err := g.local.Settle(ctx, a, guard.GuessNotAsked); err != nil {
 			return a, err
 		}
@@ -164,7 +168,7 @@ func (g *sharedGuard) Admit(ctx context.Context, guess guard.Guess) (guard.Admis
 	return a, nil
 }
 
-// take has the store count a guess and the local guard know what was counted before.
+// take counts a guess in the store, and gives the local guard the counts of before.
 func (g *sharedGuard) take(ctx context.Context, guess guard.Guess) (counted bool, err error) {
 	size := guess.Limits.WrongPasswords
 	if guess.Kind == guard.GuessPasscode {
@@ -205,7 +209,7 @@ func (g *sharedGuard) take(ctx context.Context, guess guard.Guess) (counted bool
 	return answer[0] == "1", nil
 }
 
-// stamp is a moment of this machine's clock as the scripts count, and moment is the reverse.
+// stamp returns a moment of this machine's clock in the form that the scripts use. moment is its reverse.
 func (g *sharedGuard) stamp(t time.Time) string {
 	if t.IsZero() {
 		return "0"
@@ -243,7 +247,7 @@ func (g *sharedGuard) Settle(ctx context.Context, a guard.Admission, result guar
 	}
 	words := map[guard.GuessResult]string{guard.GuessRight: "right", guard.GuessWrong: "wrong", guard.GuessNotAsked: "unasked"}
 	word := words[result]
-	if word == "" || word == "unasked" && !a.Admitted { // asked back: it counts as it is
+	if word == "" || word == "unasked" && !a.Admitted { // the count in the store stays as it is
 		return nil
 	}
 	return g.settle(ctx, a, word)
@@ -258,7 +262,7 @@ func (g *sharedGuard) settle(ctx context.Context, a guard.Admission, word string
 		field = g.sourceField(a.Source)
 	}
 	err := g.call(ctx, func(ctx context.Context, c valkey.Client) error {
-		if word == "wrong" { // the person's count has it since Admit
+		if word == "wrong" { // Admit has already counted the guess for the person
 			return wrongScript.Exec(ctx, c, []string{g.source(a.Source)},
 				[]string{millis(a.Limits.Refill), strconv.Itoa(a.Limits.WrongPerSource)}).Error()
 		}
@@ -280,12 +284,12 @@ func (g *sharedGuard) Know(ctx context.Context, guess guard.Guess) error {
 		return knowScript.Exec(ctx, c, []string{g.person(guess.Person)}, []string{g.sourceField(guess.Source), millis(knownLife), "16"}).Error()
 	})
 	if errors.Is(err, ErrDown) {
-		return nil // known here
+		return nil // the local guard knows the source
 	}
 	return err
 }
 
-// List implements policy.Guard. It tells what this daemon has had to do with: the store has no names.
+// List implements policy.Guard. It lists only the counts that this daemon holds itself, because the store has no names.
 func (g *sharedGuard) List(ctx context.Context, limits guard.GuessLimits) ([]guard.Count, error) {
 	return g.local.List(ctx, limits)
 }

@@ -21,11 +21,11 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 )
 
-// Keys are the secrets that all daemons of a cluster share.
+// Keys holds the secrets that all daemons of a cluster share.
 type Keys struct {
-	sealing []sealingKey // the first seals, all open
-	naming  *sync.Pool   // of namers, for the names of keys in the store
-	digest  [32]byte     // for digests of passwords
+	sealing []sealingKey // the first one seals; every one can open
+	naming  *sync.Pool   // namer values, which make the names of keys in the store
+	digest  [32]byte     // the key for digests of passwords
 }
 
 // sealingKey is one line of a key file.
@@ -41,9 +41,10 @@ const (
 	newKeyIDs = 4 // random octets of a new key's ID
 )
 
-// ParseKeys reads a key file: text, one key a line, ID:base64 of 32 octets. Blank lines and those that begin with # are
-// left out. The first key seals and all open. The last one also makes the names of keys in the store: it is the oldest
-// one as long as new keys are put in front, so that a new key leaves the names as they are. Errors never hold a key.
+// ParseKeys reads a key file. It is text with one key a line: the ID, a colon, and the base64 form of 32 octets. Blank lines
+// and lines that begin with # are skipped. The first key seals values, and every key can open them. The last key also makes
+// the names of keys in the store. It is the oldest key if new keys are always put in front, so that a new key does not
+// change these names. Errors never contain a key.
 func ParseKeys(file []byte) (Keys, error) {
 	var k Keys
 	var oldest []byte
@@ -83,7 +84,7 @@ func ParseKeys(file []byte) (Keys, error) {
 	return k, nil
 }
 
-// NewKeyFile returns the text of a key file with one new key in front of those that old holds (nil: none).
+// NewKeyFile returns the text of a key file: one new key, followed by the keys of old. old may be nil.
 func NewKeyFile(old []byte) ([]byte, error) {
 	if len(old) > 0 {
 		if _, err := ParseKeys(old); err != nil {
@@ -97,14 +98,14 @@ func NewKeyFile(old []byte) ([]byte, error) {
 	return append([]byte(line), old...), nil
 }
 
-// Digest returns the key for digests of passwords.
+// Digest returns the key with which digests of passwords are made.
 func (k Keys) Digest() [32]byte { return k.digest }
 
-// derive returns a key for one purpose (RFC 5869).
+// derive returns a key that is used for one purpose only (RFC 5869).
 func derive(key []byte, purpose string) []byte {
 	derived, err := hkdf.Key(sha256.New, key, nil, "duoradiusd cluster: "+purpose, keySize)
 	if err != nil {
-		panic(err) // only for lengths that are too long
+		panic(err) // happens only for a length that is too great
 	}
 	return derived
 }
@@ -118,7 +119,7 @@ func (k Keys) find(id string) *sealingKey {
 	return nil
 }
 
-// name returns 128 bits that stand for words in the name of a key.
+// name returns a text of 128 bits that stands for words in the name of a key.
 func (k Keys) name(words ...string) string {
 	n := k.naming.Get().(*namer)
 	defer k.naming.Put(n)
@@ -132,8 +133,8 @@ func (k Keys) name(words ...string) string {
 	return hex.EncodeToString(n.sum[:16])
 }
 
-// namer is an HMAC, to be used by one goroutine at a time. A new one for each name was a tenth of what a remembered login
-// costs with the approvals in Redis (DESIGN section 7).
+// namer is an HMAC that one goroutine at a time may use. A new HMAC for each name took a tenth of the processor time of a
+// remembered login with the approvals in Redis (DESIGN section 7).
 type namer struct {
 	mac       hash.Hash
 	text, sum []byte
@@ -143,13 +144,14 @@ func newNamers(key []byte) *sync.Pool {
 	return &sync.Pool{New: func() any { return &namer{mac: hmac.New(sha256.New, key)} }}
 }
 
-// sealVersion stands in front of each sealed value. A value of another version counts as if it were not there.
+// sealVersion is the first octet of each sealed value. A value of another version is treated as missing.
 const sealVersion = 1
 
-// A sealed value: version, length of the key's ID, ID, nonce, and XChaCha20-Poly1305 of the expiry (Unix time in
-// milliseconds) and the value. All in front of the nonce and the name of the key in the store are authenticated.
+// A sealed value consists of the version, the length of the key's ID, the ID, the nonce, and the XChaCha20-Poly1305
+// encryption of the expiry (Unix time in milliseconds) and the value. The octets in front of the nonce and the name of the
+// key in the store are authenticated.
 
-// seal seals value for the key of that name. After ends nobody opens it any more.
+// seal seals value for the key of that name in the store. Nobody can open it after ends.
 func (k Keys) seal(name string, value []byte, ends time.Time) string {
 	first := k.sealing[0]
 	head := append([]byte{sealVersion, byte(len(first.id))}, first.id...)
@@ -160,8 +162,8 @@ func (k Keys) seal(name string, value []byte, ends time.Time) string {
 	return string(first.aead.Seal(sealed, nonce, append(plain, value...), append(head, name...)))
 }
 
-// open returns the value that was sealed for the key of that name. It reports false for whatever is not of this cluster,
-// of this version, for this name and still good at now.
+// open returns the value that was sealed for the key of that name. It reports false if the value was sealed by another
+// cluster, in another version or for another name, or if it has expired at now.
 func (k Keys) open(name, sealed string, now time.Time) ([]byte, bool) {
 	if len(sealed) < 2 || sealed[0] != sealVersion || len(sealed) < 2+int(sealed[1])+chacha20poly1305.NonceSizeX {
 		return nil, false
@@ -182,7 +184,7 @@ func (k Keys) open(name, sealed string, now time.Time) ([]byte, bool) {
 	return plain[8:], true
 }
 
-// foreign reports whether a value may be one of a daemon of a later version, or with a newer key file.
+// foreign reports whether a daemon of a later version, or one with a newer key file, may have written a value.
 func (k Keys) foreign(sealed string) bool {
 	switch {
 	case len(sealed) < 2 || sealed[0] >= 32:

@@ -18,50 +18,50 @@ import (
 	"duoradiusd/policy"
 )
 
-// WhenDown says what a login does that needs the store while the store can't be asked.
+// WhenDown says what happens to a login that needs the store while the store can't be asked.
 type WhenDown string
 
 const (
-	WhenDownAlone  WhenDown = "alone"  // as with a single daemon
-	WhenDownReject WhenDown = "reject" // it is rejected, unless it needs no second factor
+	WhenDownAlone  WhenDown = "alone"  // the daemon goes on as a single daemon does
+	WhenDownReject WhenDown = "reject" // the login is rejected, unless it needs no second factor
 )
 
-// Config is what Open needs to know.
+// Config holds what New needs.
 type Config struct {
 	Network   string   // "tcp" or "unix"
 	Address   string   // HOST:PORT, or the path of a socket; not used with Sentinels
 	Database  int      // 0 to 15
 	Sentinels []string // HOST:PORT each
-	Master    string   // its name at the Sentinels
-	Username  string   // of an ACL user; "" is the default user
-	Password  string   // "" for none
+	Master    string   // the name of the master at the Sentinels
+	Username  string   // the name of an ACL user; "" means the default user
+	Password  string   // "" means no password
 	TLS       *tls.Config
 	Keys      Keys
-	Prefix    string        // of all keys in the store
-	Timeout   time.Duration // of one operation
+	Prefix    string        // begins the name of each key in the store
+	Timeout   time.Duration // the time that one operation may take
 	WhenDown  WhenDown
 
-	Version string   // of this daemon, for its peers
-	Clients []string // the names of its RADIUS clients, which must be the same everywhere
+	Version string   // the version of this daemon, for its peers
+	Clients []string // the names of its RADIUS clients, which must be the same at all daemons
 	Log     *slog.Logger
 
-	// TakeOver returns what has Duo asked for the answer of a transaction whose daemon is gone (policy.Memory.TakeOver); nil
-	// where this daemon does not know the Duo application.
+	// TakeOver returns a function that asks Duo for the answer of a transaction whose daemon is gone
+	// (policy.Memory.TakeOver). It returns nil if this daemon is not configured for the transaction's Duo application.
 	TakeOver func(policy.Transaction) (ask func())
-	Now      func() time.Time // nil: time.Now
-	Probe    bool             // only a look at the store: no peer sees it
+	Now      func() time.Time // nil means time.Now
+	Probe    bool             // the link is only for a check of the store, so it does not announce this daemon
 }
 
-// link is the connection to the store, and what is known of it.
+// link is the connection to the store, and what this daemon knows of the store.
 type link struct {
 	config  Config
-	node    string // this run of this daemon
+	node    string // identifies this run of this daemon
 	host    string
 	base    time.Time     // when the link was made, by this machine's clock
-	asOf    atomic.Int64  // the store's time at base, Unix time in microseconds; 0: not measured yet
-	latency atomic.Int64  // of the last beat, in nanoseconds
-	onUp    func() error  // before logins ask a store that answers again
-	dialled chan struct{} // has a place for one: run has tried to reach the store
+	asOf    atomic.Int64  // the store's time at base, as Unix time in microseconds; 0 means not measured yet
+	latency atomic.Int64  // the round-trip time of the last beat, in nanoseconds
+	onUp    func() error  // is called when the store answers again, before logins ask it
+	dialled chan struct{} // has room for one value, which says that run has tried to reach the store
 
 	client  atomic.Pointer[valkey.Client]
 	breaker breaker
@@ -81,13 +81,13 @@ func newLink(c Config) *link {
 	return l
 }
 
-// flushDelay is how long a command waits for others where several logins ask the store at once. Without it each command was a
-// packet of its own, and a look at an approval took 26 µs of processor time instead of 15 (DESIGN section 7: approvals in
-// Redis).
+// flushDelay is how long a command waits for other commands when several logins ask the store at once. Without this delay
+// each command was a packet of its own, and the look-up of an approval took 26 µs of processor time instead of 15 (DESIGN
+// section 7: approvals in Redis).
 const flushDelay = 50 * time.Microsecond
 
-// option is the client's configuration. Reads are repeated by nobody, and each call ends in time also where it sits in the
-// handshake of a connection (dial and write time-outs).
+// option returns the configuration of the client. The client does not retry commands. Its dial and write time-outs end a
+// call in time even if the call waits for the handshake of a connection.
 func (l *link) option() valkey.ClientOption {
 	c := l.config
 	limit := max(c.Timeout, 200*time.Millisecond)
@@ -96,7 +96,7 @@ func (l *link) option() valkey.ClientOption {
 		Username: c.Username, Password: c.Password, ClientName: "duoradiusd", TLSConfig: c.TLS,
 		Dialer: net.Dialer{Timeout: limit, KeepAlive: 15 * time.Second}, ConnWriteTimeout: limit,
 		DisableRetry: true, DisableCache: true, ForceSingleClient: true, ClientSetInfo: valkey.DisableClientSetInfo,
-		PipelineMultiplex: -1, MaxFlushDelay: flushDelay, // one connection: commands of many logins travel together
+		PipelineMultiplex: -1, MaxFlushDelay: flushDelay, // the commands of many logins share one connection
 	}
 	if c.Network == "unix" {
 		o.DialCtxFn = func(ctx context.Context, _ string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
@@ -112,7 +112,7 @@ func (l *link) option() valkey.ClientOption {
 	return o
 }
 
-// start begins to reach the server. The daemon does not wait for it longer than an operation may take.
+// start begins to connect to the server. It waits for the connection at most as long as one operation may take.
 func (l *link) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	l.stop = stop
@@ -123,7 +123,7 @@ func (l *link) start() {
 	}
 }
 
-// close ends the link.
+// close closes the link.
 func (l *link) close() {
 	l.stop()
 	l.wg.Wait()
@@ -131,7 +131,7 @@ func (l *link) close() {
 	l.drop()
 }
 
-// run keeps the link up until close.
+// run keeps the link connected until close is called.
 func (l *link) run(ctx context.Context) {
 	retry := retryMin
 	for ctx.Err() == nil {
@@ -141,7 +141,7 @@ func (l *link) run(ctx context.Context) {
 			l.told("up")
 		} else if ctx.Err() == nil {
 			l.breaker.fail(err)
-			<-l.breaker.wake // it is this one's own
+			<-l.breaker.wake // takes the signal that fail has just sent
 			l.drop()
 			l.told("down")
 			wait = retry
@@ -154,7 +154,7 @@ func (l *link) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
-		case <-l.breaker.wake: // a login has found out before us
+		case <-l.breaker.wake: // an operation of a login has failed
 			if !l.breaker.up.Load() {
 				l.drop()
 				l.told("down")
@@ -163,7 +163,7 @@ func (l *link) run(ctx context.Context) {
 	}
 }
 
-// told logs a change, once.
+// told logs a change of the state once.
 func (l *link) told(state string) {
 	outage, changed := l.breaker.changed(state)
 	if !changed {
@@ -171,7 +171,7 @@ func (l *link) told(state string) {
 	}
 	log := l.config.Log
 	if outage > 0 {
-		log = log.With("outage", outage) // which of them since the start
+		log = log.With("outage", outage) // the number of this outage since the start
 	}
 	if state == "up" {
 		log.Info("cluster: the store answers", "took", time.Duration(l.latency.Load()).Round(10*time.Microsecond))
@@ -184,14 +184,14 @@ func (l *link) told(state string) {
 	log.Warn("cluster: the store can't be asked: "+does, "error", l.breaker.why())
 }
 
-// drop closes the client. A server that hangs may hold that up: nobody waits for it.
+// drop closes the client. It does not wait, because a server that hangs can delay the close.
 func (l *link) drop() {
 	if c := l.client.Swap(nil); c != nil {
-		go (*c).Close() // ends with the connection's write time-out
+		go (*c).Close() // ends at the latest with the connection's write time-out
 	}
 }
 
-// beat says to the peers that this daemon lives, which shows that the store takes writes, and looks at its clock.
+// beat announces this daemon to its peers, which also shows that the store accepts writes, and reads the store's clock.
 func (l *link) beat(ctx context.Context) error {
 	if l.client.Load() == nil {
 		c, err := valkey.NewClient(l.option())
@@ -226,15 +226,15 @@ func (l *link) beat(ctx context.Context) error {
 	return nil
 }
 
-// clockError bounds how much two daemons differ over a moment by the store's clock: the answer to their question took time.
+// clockError is how much two daemons may differ about one moment by the store's clock, because its answers take time.
 const clockError = time.Second
 
-// clockBack is how far the store's clock may go back. More would let old values count again.
+// clockBack is how far the store's clock may go back. If it went back farther, expired values would count again.
 const clockBack = time.Minute
 
 var errClockBack = errors.New("the store's clock went back by more than a minute since this daemon asked it first")
 
-// setClock takes the store's time, in seconds and microseconds, as it was at a moment of this machine's.
+// setClock records the store's time, in seconds and microseconds, as it was at a moment of this machine's clock.
 func (l *link) setClock(stamp []string, at time.Time) error {
 	var seconds, micros int64
 	if len(stamp) != 2 {
@@ -251,7 +251,7 @@ func (l *link) setClock(stamp []string, at time.Time) error {
 	return nil
 }
 
-// toStore returns a moment of this machine's clock by the store's. The machines' clocks are never compared with each other.
+// toStore converts a moment of this machine's clock to the store's clock. Clocks of two machines are never compared.
 func (l *link) toStore(t time.Time) time.Time {
 	if t.IsZero() {
 		return t
@@ -267,10 +267,10 @@ func (l *link) fromStore(t time.Time) time.Time {
 	return l.base.Add(t.Sub(time.UnixMicro(l.asOf.Load())))
 }
 
-// now is the store's time.
+// now returns the store's time.
 func (l *link) now() time.Time { return l.toStore(l.config.Now()) }
 
-// key returns the name of a key in the store. All keys of a tag are in one slot of a Redis Cluster.
+// key returns the name of a key in the store. All keys that have the same tag are in one slot of a Redis Cluster.
 func (l *link) key(kind, tag string, rest ...string) string {
 	name := l.config.Prefix + ":" + kind + ":{" + tag + "}"
 	for _, r := range rest {
@@ -279,7 +279,7 @@ func (l *link) key(kind, tag string, rest ...string) string {
 	return name
 }
 
-// seal seals a value for a key until its life is over, by the store's clock.
+// seal seals a value for a key. The value expires after life, by the store's clock.
 func (l *link) seal(key string, value []byte, life time.Duration) string {
 	return l.config.Keys.seal(key, value, l.now().Add(life))
 }

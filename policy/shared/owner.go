@@ -11,31 +11,31 @@ import (
 	"duoradiusd/policy"
 )
 
-// owned is a transaction for whose answer this daemon asks Duo.
+// owned is a transaction that this daemon owns: this daemon asks Duo for its answer.
 type owned struct {
 	ts      *transactions
 	id      policy.TransactionID
-	lost    context.Context // ends with the cause ErrTakenOver
+	lost    context.Context // ends with the cause ErrTakenOver when another daemon takes the transaction over
 	lose    context.CancelCauseFunc
-	changed chan struct{} // has a place for one
+	changed chan struct{} // has room for one value, which says that the record has changed
 
-	leads []lead // to it, from the keys that its claim set
+	leads []lead // the pointers that its claim wrote
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	record   record
-	released bool // this process ends
-	fenced   bool // another daemon has it
+	released bool // this process is ending
+	fenced   bool // another daemon owns the transaction
 }
 
-// lead is a key of the store and the pointer that stands there.
+// lead is a key in the store and the pointer that it holds.
 type lead struct {
 	key string
 	pointer
 }
 
-// own makes this daemon the owner: from now on the store is told so, and what becomes of the transaction, until that is
-// over or another daemon has taken it over.
-// claimed says that the store has just been told.
+// own makes this daemon the owner of a transaction. From then on it writes the lease and the changes of the record to the
+// store, until the transaction is over or another daemon has taken it over. claimed says that the store has just received
+// the record.
 func (ts *transactions) own(t policy.Transaction, claimed bool, leads ...lead) *owned {
 	o := &owned{ts: ts, id: t.ID, changed: make(chan struct{}, 1), leads: leads, record: record{Transaction: t}}
 	o.lost, o.lose = context.WithCancelCause(context.Background())
@@ -46,15 +46,15 @@ func (ts *transactions) own(t policy.Transaction, claimed bool, leads ...lead) *
 	return o
 }
 
-// ownedBy returns what this daemon knows as the owner of a transaction; nil where it is not.
+// ownedBy returns the transaction of this ID if this daemon owns it, and nil otherwise.
 func (ts *transactions) ownedBy(id policy.TransactionID) *owned {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	return ts.owned[id]
 }
 
-// Own implements policy.Transactions. A transaction that this process has taken up from its last run may be another
-// daemon's meanwhile: it is followed, and taken over where that daemon is gone.
+// Own implements policy.Transactions. A transaction that this process restored from its previous run may belong to another
+// daemon by now. In that case this daemon follows it, and takes it over if the other daemon is gone.
 func (ts *transactions) Own(ctx context.Context, id policy.TransactionID) context.Context {
 	o := ts.ownedBy(id)
 	if o == nil {
@@ -66,21 +66,21 @@ func (ts *transactions) Own(ctx context.Context, id policy.TransactionID) contex
 			ts.follow(id)
 			return ended(ctx)
 		}
-		o = ts.own(t, false) // the store knows nothing of it, or can't be asked
+		o = ts.own(t, false) // the store does not have the transaction, or can't be asked
 	}
 	ctx, lose := context.WithCancelCause(ctx)
 	context.AfterFunc(o.lost, func() { lose(policy.ErrTakenOver) })
 	return ctx
 }
 
-// ended returns a context that has ended because another daemon is the owner.
+// ended returns a context that has ended with the cause ErrTakenOver.
 func ended(ctx context.Context) context.Context {
 	ctx, lose := context.WithCancelCause(ctx)
 	lose(policy.ErrTakenOver)
 	return ctx
 }
 
-// change changes the record and has the store told.
+// change changes the record, and has it written to the store.
 func (o *owned) change(f func(*record)) {
 	o.mu.Lock()
 	f(&o.record)
@@ -95,7 +95,7 @@ func (o *owned) started(txid string) {
 	o.change(func(r *record) { r.Txid, r.Began = txid, true })
 }
 
-// end says what became of the transaction.
+// end records how the transaction ended.
 func (o *owned) end(result policy.AuthResult, failure error) {
 	t, here, _ := o.ts.local.Get(context.Background(), o.id)
 	o.change(func(r *record) {
@@ -109,7 +109,7 @@ func (o *owned) end(result policy.AuthResult, failure error) {
 	})
 }
 
-// release lets another daemon take the transaction over at once.
+// release gives up the lease, so that another daemon can take the transaction over at once.
 func (o *owned) release() {
 	o.mu.Lock()
 	o.released = true
@@ -118,7 +118,8 @@ func (o *owned) release() {
 	o.forget()
 }
 
-// stillMine reports whether no other daemon has taken the transaction over. Where the store can't be asked nobody has.
+// stillMine reports whether no other daemon has taken the transaction over. If the store can't be asked, it assumes that
+// none has.
 func (o *owned) stillMine(ctx context.Context) bool {
 	o.publish(ctx)
 	o.mu.Lock()
@@ -126,7 +127,7 @@ func (o *owned) stillMine(ctx context.Context) bool {
 	return !o.fenced
 }
 
-// keep tells the store that the owner lives, and what changes, until the transaction is over.
+// keep renews the lease and writes changes of the record until the transaction is over.
 func (o *owned) keep(told bool) {
 	defer o.forget()
 	for began := time.Now(); time.Since(began) < pointerLife; {
@@ -145,7 +146,7 @@ func (o *owned) keep(told bool) {
 	}
 }
 
-// forget ends what this daemon knows as the owner.
+// forget removes the transaction from those that this daemon owns.
 func (o *owned) forget() {
 	o.ts.mu.Lock()
 	defer o.ts.mu.Unlock()
@@ -154,8 +155,8 @@ func (o *owned) forget() {
 	}
 }
 
-// publish writes the record, if it is still this daemon's. It reports whether there is nothing more to tell: the
-// transaction is over and the store knows, or another daemon has it.
+// publish writes the record if this daemon still owns the transaction. It reports whether nothing is left to write: the
+// transaction is over and the store has its end, or another daemon owns it.
 func (o *owned) publish(ctx context.Context) (over bool) {
 	o.mu.Lock()
 	r, released, fenced := o.record, o.released, o.fenced
@@ -197,8 +198,8 @@ func (o *owned) publish(ctx context.Context) (over bool) {
 	return r.over() || released
 }
 
-// leadHere lets others find the transaction in a store that knows nothing of it: it could not be asked when the push began,
-// or has been emptied. What leads elsewhere stays.
+// leadHere writes the pointers again into a store that does not have them, because it could not be asked when the push began
+// or because it was emptied. It does not change a pointer that leads to another transaction.
 func (o *owned) leadHere(ctx context.Context) error {
 	return o.ts.call(ctx, func(ctx context.Context, c valkey.Client) error {
 		for _, lead := range o.leads {
@@ -215,7 +216,7 @@ func (o *owned) leadHere(ctx context.Context) error {
 	})
 }
 
-// lostTo is where another daemon has taken the transaction over, because this one did not say in time that it lives.
+// lostTo handles that another daemon has taken the transaction over, because this one did not renew its lease in time.
 func (o *owned) lostTo() {
 	o.mu.Lock()
 	first := !o.fenced

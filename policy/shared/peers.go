@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	peerLife  = 10 * time.Second // after which a daemon that says nothing is gone
-	peersLife = 10 * time.Minute // of the key that holds them all
+	peerLife  = 10 * time.Second // a daemon that announces nothing for this long counts as gone
+	peersLife = 10 * time.Minute // the life of the key that holds all daemons
 )
 
-// Peer is a daemon of the cluster, this one among them.
+// Peer is a daemon of the cluster. This daemon is a Peer too.
 type Peer struct {
 	Host    string        `json:"host"`
 	Version string        `json:"version"`
@@ -33,7 +33,7 @@ func (l *link) setClients(names []string) {
 
 func (l *link) peersKey() string { return l.config.Prefix + ":daemons" }
 
-// announce tells the peers of this daemon.
+// announce writes this daemon's Peer to the store.
 func (l *link) announce(ctx context.Context, c valkey.Client) error {
 	now := l.now()
 	if l.config.Probe {
@@ -54,7 +54,7 @@ func (l *link) announce(ctx context.Context, c valkey.Client) error {
 	return nil
 }
 
-// peers returns the daemons that live, and forgets the others.
+// peers returns the daemons that have announced themselves lately, and removes the others from the store.
 func (l *link) peers(ctx context.Context) (list []Peer, err error) {
 	key := l.peersKey()
 	err = l.call(ctx, func(ctx context.Context, c valkey.Client) error {

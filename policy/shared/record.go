@@ -16,41 +16,41 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// The times of a transaction in the store. All are by the store's clock.
+// These are the times of a transaction in the store. All are by the store's clock.
 const (
-	leaseEvery  = 2500 * time.Millisecond // how often an owner says that it lives
-	leaseLife   = 8 * time.Second         // after which it doesn't
-	recordLife  = 90 * time.Second        // of a record whose owner is gone: longer than a phone rings
-	pointerLife = 7 * time.Minute         // of what leads to a record; longer than a transaction may take
-	doneLife    = 40 * time.Second        // of the record of a transaction that is over: a late client's next try finds it
+	leaseEvery  = 2500 * time.Millisecond // how often an owner renews its lease
+	leaseLife   = 8 * time.Second         // how long a lease lasts
+	recordLife  = 90 * time.Second        // the life of a record whose owner is gone, which is longer than a phone rings
+	pointerLife = 7 * time.Minute         // the life of a pointer to a record, which is longer than a transaction may take
+	doneLife    = 40 * time.Second        // the life of a record that is over: a late client still finds it
 )
 
-// record is a transaction as the store keeps it, in a hash with the fields
+// record is a transaction as the store keeps it, in a hash with these fields:
 //
 //	o  the token of the owner, which the scripts compare
 //	v  the record, sealed
-//	g  how often the answer was given: 1 to all who waited for it, and each later login counts
+//	g  how often the answer was given: all who waited count as one, and each later login counts as one more
 type record struct {
 	policy.Transaction        // its times are by the store's clock
-	Failure            string // instead of Result; "" for none
-	Kind               int    // of Failure
+	Failure            string // the failure that takes the place of Result; "" means none
+	Kind               int    // the index of the failure in failureKinds
 }
 
-// stored is a record as it was found.
+// stored is a record that was read from the store.
 type stored struct {
 	record
 	token  string
-	leased bool // its owner lives
-	here   bool // this daemon knows of its end: the local store gives the answer
+	leased bool // the lease of its owner has not expired
+	here   bool // the local store has the end of the transaction, so it gives the answer
 }
 
-// pointer leads from a join key, or from a phone, to a transaction.
+// pointer is the value of a join key or of a phone's key. It leads to a transaction.
 type pointer struct {
 	ID      policy.TransactionID
-	Account policy.Account // what the first factor said of the login with this key
+	Account policy.Account // what the first factor said about the login with this join key
 }
 
-// The kinds of a failure that policy tells apart.
+// failureKinds are the failures that package policy distinguishes.
 var failureKinds = []error{nil, policy.ErrUnavailable, policy.ErrMisconfigured, policy.ErrRefused, context.DeadlineExceeded, policy.ErrPushLost}
 
 func (r *record) setFailure(err error) {
@@ -66,7 +66,7 @@ func (r *record) setFailure(err error) {
 	}
 }
 
-// failure returns what another daemon was told instead of an answer.
+// failure returns the failure that the owner recorded in place of an answer.
 func (r *record) failure() error {
 	switch {
 	case r.Failure == "":
@@ -79,8 +79,9 @@ func (r *record) failure() error {
 
 func (r *record) over() bool { return !r.Ended.IsZero() }
 
-// answers reports whether a login that began at began joins the transaction, as in a single daemon; late, that it does so
-// after its end, if the answer is still to be given (give). The end is sealed, so that nobody makes that longer.
+// answers reports whether a login that began at began joins the transaction, by the same rule as in a single daemon. late
+// says that the login joins a transaction that is over, provided that its answer may be given again (give). The end is in
+// the sealed record, so that nobody can extend this time.
 func (s *stored) answers(began, now time.Time) (joins, late bool) {
 	switch {
 	case !s.over() || began.Before(s.Ended):
@@ -91,11 +92,11 @@ func (s *stored) answers(began, now time.Time) (joins, late bool) {
 	return true, true
 }
 
-// anyNumber is for an answer that all are given who ask soon.
+// anyNumber means that everybody who asks soon is given the answer.
 const anyNumber = 0
 
-// timesGiven is how often the answer of a transaction that is over may be given, as in a single daemon: an allow once more,
-// because the reply to the first may be lost; the user's no to all.
+// timesGiven returns how often the answer of a transaction that is over may be given, as in a single daemon. An allow may be
+// given once more, because the reply to the first login may be lost. A user's denial may be given to all.
 func timesGiven(t policy.Transaction) int {
 	switch {
 	case !t.Factor.Rings() || !t.Fresh:
@@ -107,12 +108,12 @@ func timesGiven(t policy.Transaction) int {
 	return 1
 }
 
-// rings reports whether the phone rings, or rang when the login that asks had begun already.
+// rings reports whether the phone rings now, or still rang after the login that asks had begun.
 func (s *stored) rings(began, now time.Time) bool {
 	return !s.over() || began.Before(s.Ended) || now.Before(s.Quiet)
 }
 
-// reachesPhone reports whether a factor makes itself heard at the user's phone.
+// reachesPhone reports whether a factor causes a sign at the user's phone.
 func reachesPhone(f factor.Factor) bool { return f != factor.Passcode }
 
 func encode(v any) ([]byte, error) {
@@ -123,12 +124,12 @@ func encode(v any) ([]byte, error) {
 
 func decode(b []byte, v any) error { return gob.NewDecoder(bytes.NewReader(b)).Decode(v) }
 
-// duoTag is the slot of all that belongs to one Duo user's transactions.
+// duoTag returns the tag of all keys that belong to the transactions of one Duo user.
 func (l *link) duoTag(duo policy.Identity) string {
 	return l.config.Keys.name("duo user", policy.Phone{Duo: duo}.Keys()[0])
 }
 
-// A TransactionID here is the tag of its slot and a random part.
+// The ID of a transaction in the store consists of the tag of its slot and a random part.
 
 func newID(tag string) policy.TransactionID {
 	return policy.TransactionID(tag + "." + rand.Text())
@@ -144,11 +145,11 @@ func (l *link) leaseKey(id policy.TransactionID) string {
 	return l.key("lease", tag, random)
 }
 
-// isShared reports whether an ID may be of a transaction in the store: not one of a run without a cluster.
+// isShared reports whether an ID may belong to a transaction in the store. An ID of a run without a cluster does not.
 func isShared(id policy.TransactionID) bool { return strings.Contains(string(id), ".") }
 
-// ringKeys returns the keys of what leads from a phone to the transaction that it rings for, or receives codes for by SMS: by
-// Duo user, and by person.
+// ringKeys returns the keys of the two pointers, by Duo user and by person, from a phone to the transaction for which it
+// rings. For a factor that sends codes by SMS these are pointers of their own.
 func (l *link) ringKeys(p policy.Phone, f factor.Factor) (keys [2]string) {
 	kind := "ring"
 	if f == factor.SMS {
@@ -157,8 +158,9 @@ func (l *link) ringKeys(p policy.Phone, f factor.Factor) (keys [2]string) {
 	return [2]string{l.key(kind, l.duoTag(p.Duo)), l.key(kind, l.config.Keys.name("person", p.Person))}
 }
 
-// joinKey returns the key of what leads from a join key to its transaction; "" where nobody can join, for want of the
-// user's address. The answer to a challenge does not know the Duo user, so that its key has a slot of its own.
+// joinKey returns the key of the pointer from a join key to its transaction. It returns "" if nobody can join, because the
+// user's address is unknown. The join key of an answer to a challenge does not hold the Duo user, so its key is in another
+// slot.
 func (l *link) joinKey(k policy.JoinKey) string {
 	if !k.IP.IsValid() {
 		return ""
@@ -170,7 +172,7 @@ func (l *link) joinKey(k policy.JoinKey) string {
 	return l.key("join", l.duoTag(k.Duo), name)
 }
 
-// sealRecord seals a record for as long as its key lives: nobody can use it for longer.
+// sealRecord seals a record. The seal expires together with the record's key, so nobody can use the record for longer.
 func (l *link) sealRecord(r record, life time.Duration) (string, error) {
 	b, err := encode(r)
 	return l.seal(l.txKey(r.ID), b, life), err
@@ -181,13 +183,13 @@ func (l *link) sealPointer(key string, p pointer) (string, error) {
 	return l.seal(key, b, pointerLife), err
 }
 
-// openPointer reports false for what is not ours, or too old.
+// openPointer opens the value of a pointer. It reports false if this cluster did not seal the value, or if it has expired.
 func (l *link) openPointer(key, sealed string) (p pointer, ok bool) {
 	b, ok := l.open(key, sealed)
 	return p, ok && decode(b, &p) == nil && isShared(p.ID)
 }
 
-// fetch returns what the store has of a transaction; nil where there is nothing.
+// fetch reads a transaction from the store. It returns nil if the store does not have it.
 func (l *link) fetch(ctx context.Context, id policy.TransactionID) (s *stored, err error) {
 	if !isShared(id) {
 		return nil, nil
@@ -213,13 +215,13 @@ func (l *link) fetch(ctx context.Context, id policy.TransactionID) (s *stored, e
 	return s, err
 }
 
-// here returns a transaction of the store by this machine's clock.
+// here converts the times of a transaction in the store to this machine's clock.
 func (l *link) here(t policy.Transaction) policy.Transaction {
 	t.Start, t.Ended, t.Quiet = l.fromStore(t.Start), l.fromStore(t.Ended), l.fromStore(t.Quiet)
 	return t
 }
 
-// there returns a transaction of this machine by the store's clock.
+// there converts the times of a transaction from this machine's clock to the store's clock.
 func (l *link) there(t policy.Transaction) policy.Transaction {
 	t.Start, t.Ended, t.Quiet = l.toStore(t.Start), l.toStore(t.Ended), l.toStore(t.Quiet)
 	return t

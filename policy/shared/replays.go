@@ -11,10 +11,10 @@ import (
 	"duoradiusd/policy"
 )
 
-// replayLife is how long a captured request is known to be one, as in a single daemon.
+// replayLife is how long a copy of a captured request is recognised, as in a single daemon.
 const replayLife = time.Hour
 
-// replays is policy.Replays. Each mark is kept here too, so that an outage does not forget it.
+// replays implements policy.Replays. The local store also keeps each mark, so that an outage of the store does not lose it.
 type replays struct {
 	*link
 	local policy.Replays
@@ -34,7 +34,7 @@ func (r *replays) Mark(ctx context.Context, request policy.RequestDigest, id pol
 		return c.Do(ctx, c.B().Set().Key(key).Value(r.seal(key, []byte(id), replayLife)).Px(replayLife).Build()).Error()
 	})
 	if errors.Is(err, ErrDown) {
-		return nil // known here
+		return nil // the local store has the mark
 	}
 	return err
 }

@@ -22,10 +22,11 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
 return 1`)
 
-// maxFrauds bounds how many reports of fraud wait for the store.
+// maxFrauds bounds how many reports of fraud wait until the store can be asked.
 const maxFrauds = 1 << 12
 
-// Forget implements policy.Approvals. While the store can't be asked it fails, so that nobody believes it was done.
+// Forget implements policy.Approvals. While the store can't be asked it fails, so that nobody believes that it has
+// succeeded.
 func (a *approvals) Forget(ctx context.Context, person string) (int, error) {
 	n, localErr := a.local.Forget(ctx, person)
 	more, err := a.forgetWhere(ctx, a.tag(person), func(policy.ApprovalKey) bool { return true })
@@ -39,7 +40,7 @@ func notForgotten(err error) error {
 	return fmt.Errorf("the other daemons still remember these approvals: %w", err)
 }
 
-// forgetWhere takes away some of a user's approvals: it begins a new epoch, with those that stay.
+// forgetWhere removes the approvals of a person that which selects: it begins a new epoch and moves the others to it.
 func (a *approvals) forgetWhere(ctx context.Context, tag string, which func(policy.ApprovalKey) bool) (counted int, err error) {
 	hash := a.hash(tag)
 	var keep []*storedApproval
@@ -73,8 +74,8 @@ func (a *approvals) forgetWhere(ctx context.Context, tag string, which func(poli
 	return counted, err
 }
 
-// revokedAt returns when approvals of a person were forgotten last, by the store's clock; the zero Time where that was long
-// ago or never.
+// revokedAt returns when approvals of a person were last revoked, by the store's clock. It returns the zero Time if that was
+// long ago or never happened.
 func (l *link) revokedAt(ctx context.Context, person string) (at time.Time, err error) {
 	hash := l.approvalsOf(l.config.Keys.name("person", person))
 	var sealed string
@@ -92,7 +93,7 @@ func (l *link) revokedAt(ctx context.Context, person string) (at time.Time, err 
 	return at, err
 }
 
-// ForgetPhone implements policy.Approvals. What the store can't be told now it is told as soon as it answers.
+// ForgetPhone implements policy.Approvals. If the store can't be asked now, the approvals are removed as soon as it answers.
 func (a *approvals) ForgetPhone(ctx context.Context, phone policy.Phone) error {
 	localErr := a.local.ForgetPhone(ctx, phone)
 	err := a.forgetPhone(ctx, phone)
@@ -124,8 +125,8 @@ func (a *approvals) forgetPhone(ctx context.Context, phone policy.Phone) error {
 	return err
 }
 
-// catchUp does what could not be done while the store was down: approvals that this daemon has added alone end, and who
-// has reported fraud is forgotten everywhere.
+// catchUp does what was impossible while the store was down. It drops the approvals that this daemon has added alone, and it
+// removes everywhere the approvals of users who have reported fraud.
 func (a *approvals) catchUp(ctx context.Context) error {
 	a.local.ForgetAll(ctx)
 	a.mu.Lock()
@@ -156,14 +157,14 @@ func (a *approvals) ForgetAll(ctx context.Context) (int, error) {
 	return n, errors.Join(localErr, notForgotten(err))
 }
 
-// enough is how many approvals List looks at for each that it returns: a page of everybody's is not worth a look through
-// the whole store.
+// enough is how many approvals List reads for each one that it returns. A page with some of all approvals does not justify a
+// search through the whole store.
 const enough = 20
 
 var errEnough = errors.New("enough")
 
-// List implements policy.Approvals. Of everybody's, where only some are wanted, it returns the most recently used of those
-// that it comes upon first.
+// List implements policy.Approvals. If it is asked for some approvals of all users, it returns the most recently used ones
+// of those that it reads first.
 func (a *approvals) List(ctx context.Context, user string, most int) (list []policy.Approval, err error) {
 	if user != "" {
 		list, err = a.listOf(ctx, a.tag(canonical.Fold(user)))
@@ -223,10 +224,10 @@ func (a *approvals) listOf(ctx context.Context, tag string) (list []policy.Appro
 	return list, err
 }
 
-// eachHash calls f with the tag of each user who has approvals.
+// eachHash calls f with the tag of each person who has approvals.
 func (a *approvals) eachHash(ctx context.Context, f func(tag string) error) error {
 	prefix := a.hash("")
-	prefix = prefix[:len(prefix)-1] // without the brace
+	prefix = prefix[:len(prefix)-1] // without the closing brace of the tag
 	for cursor := uint64(0); ; {
 		var some valkey.ScanEntry
 		err := a.call(ctx, func(ctx context.Context, c valkey.Client) (err error) {

@@ -13,7 +13,7 @@ import (
 	"duoradiusd/policy/guard"
 )
 
-// pushEndedScript counts a push that was not answered with a yes.
+// pushEndedScript counts a push that did not end with the user's approval.
 //
 //	KEYS  the cooldown of a phone, its pushes
 //	ARGV  what it came to (yes, fraud, no, or off where pushes are not counted), limit, window, cooldown, a name for this
@@ -38,7 +38,7 @@ end
 if ARGV[6] ~= '' and redis.call('PTTL', KEYS[1]) < tonumber(ARGV[7]) then redis.call('SET', KEYS[1], ARGV[6], 'PX', ARGV[7]) end
 return 1`)
 
-// phoneKeys are the keys of the two names of a phone: the cooldown, then the pushes.
+// phoneKeys returns the two keys, cooldown and pushes, for each of the two names of a phone.
 func (g *sharedGuard) phoneKeys(p policy.Phone) (keys [2][2]string) {
 	for i, name := range p.Keys() {
 		tag := g.config.Keys.name("phone", name)
@@ -66,8 +66,7 @@ func (g *sharedGuard) CoolingDown(ctx context.Context, phone policy.Phone) (hold
 	return hold, err
 }
 
-// aloneName is a phone's name among those of whom something was counted while the store was down; persons have none that
-// begins so.
+// aloneName returns the name of a phone in sharedGuard.alone. No person's name begins with this prefix.
 func aloneName(p policy.Phone) string { return "phone\x00" + p.Keys()[0] }
 
 // PushEnded implements policy.Guard.
@@ -100,7 +99,8 @@ func (g *sharedGuard) PushEnded(ctx context.Context, phone policy.Phone, end gua
 	return nil
 }
 
-// Clear implements policy.Guard. While the store can't be asked it fails, so that nobody believes it was done everywhere.
+// Clear implements policy.Guard. While the store can't be asked it fails, so that nobody believes that it has succeeded
+// everywhere.
 func (g *sharedGuard) Clear(ctx context.Context, what policy.GuardClear) (int, error) {
 	n, localErr := g.local.Clear(ctx, what)
 	err := g.call(ctx, func(ctx context.Context, c valkey.Client) error {
@@ -118,7 +118,7 @@ func (g *sharedGuard) Clear(ctx context.Context, what policy.GuardClear) (int, e
 			}
 			n = max(n, int(counts))
 		}
-		for _, key := range keys { // each is in a slot of its own
+		for _, key := range keys { // the keys are in different slots, so each needs a command of its own
 			if err := c.Do(ctx, c.B().Del().Key(key).Build()).Error(); err != nil {
 				return err
 			}
@@ -131,7 +131,7 @@ func (g *sharedGuard) Clear(ctx context.Context, what policy.GuardClear) (int, e
 	return n, errors.Join(localErr, err)
 }
 
-// clearScript takes away what is counted of a person, and leaves the known sources.
+// clearScript removes a person's counts and leaves the known sources.
 //
 //	KEYS  the person's hash
 var clearScript = valkey.NewLuaScript(`

@@ -2,10 +2,11 @@ package shared
 
 import "github.com/valkey-io/valkey-go"
 
-// The scripts of transactions. Every script names all keys that it uses, and they are in one slot of a Redis Cluster.
+// These are the scripts of transactions. Each script gets all keys that it uses as KEYS, and these keys are in one slot of a
+// Redis Cluster.
 
-// claimScript makes the caller the owner of a new transaction, and takes the phone by its Duo user. It returns two empty
-// words, or which pointer stands in the way (join, duo) and its value.
+// claimScript makes the caller the owner of a new transaction, and sets the phone's pointer by Duo user. It returns two
+// empty words on success. Otherwise it returns which pointer stands in the way (join, duo) and the value of that pointer.
 //
 //	KEYS  the join key's pointer, the transaction, its lease, the phone's pointer
 //	ARGV  1: value of the join key's pointer that is known to lead nowhere; 2: its new value, "" for none
@@ -27,7 +28,8 @@ redis.call('PEXPIRE', KEYS[2], ARGV[7])
 redis.call('SET', KEYS[3], ARGV[5], 'PX', ARGV[8])
 return {'', ''}`)
 
-// personScript takes a phone by the name of its person. It returns "", or the value of the pointer that stands in the way.
+// personScript sets the phone's pointer by person. It returns "" on success, or the value of the pointer that stands in the
+// way.
 //
 //	KEYS  the phone's pointer
 //	ARGV  its value that is known to lead nowhere, its new one, its life
@@ -37,7 +39,7 @@ if found and found ~= ARGV[1] then return found end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return ''`)
 
-// publishScript writes a record: 1, or publishedAnew where there was none. It returns 0 where another is the owner.
+// publishScript writes a record. It returns 1, publishedAnew if there was no record, or 0 if another daemon is the owner.
 //
 //	KEYS  the transaction, its lease
 //	ARGV  token, record, life, the lease's life (0: it ends)
@@ -55,7 +57,7 @@ return owner and 1 or 2`)
 
 const publishedAnew = 2
 
-// takeScript takes a transaction over from an owner that is gone: 1.
+// takeScript takes a transaction over from an owner that is gone. It returns 1 on success.
 //
 //	KEYS  the transaction, its lease
 //	ARGV  the old owner's token, the new one's, life, the lease's life
@@ -66,7 +68,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[3])
 redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[4])
 return 1`)
 
-// giveScript counts that the answer is given, and returns how often it was; 0 where it may not be given again.
+// giveScript counts that the answer is given. It returns how often it was given, or 0 if it may not be given again.
 //
 //	KEYS  the transaction
 //	ARGV  how often at most; 0: any number
@@ -76,7 +78,7 @@ if redis.call('EXISTS', KEYS[1]) == 0 or most > 0 and given >= most then return 
 redis.call('HSET', KEYS[1], 'g', given + 1)
 return given + 1`)
 
-// scripts are all of them, for a check of the server.
+// scripts holds all scripts of this package by name, for a check of the server.
 var scripts = map[string]*valkey.Lua{
 	"claim": claimScript, "person": personScript, "publish": publishScript, "take": takeScript, "give": giveScript,
 	"add": addScript, "replace": replaceScript, "forget": forgetScript,

@@ -9,26 +9,26 @@ import (
 	"github.com/valkey-io/valkey-go"
 )
 
-// Status is how the cluster is, as this daemon sees it.
+// Status is the state of the cluster as this daemon sees it.
 type Status struct {
 	Server   Server        `json:"server"`
-	Latency  time.Duration `json:"latency"` // of one operation, in nanoseconds
+	Latency  time.Duration `json:"latency"` // the time that one operation takes, in nanoseconds
 	WhenDown WhenDown      `json:"when_down"`
-	Peers    []Peer        `json:"peers"` // this daemon among them
+	Peers    []Peer        `json:"peers"` // the daemons of the cluster, with this one
 	Counters
 }
 
-// Counters count since the start.
+// Counters holds counts since the start of the daemon.
 type Counters struct {
 	Up        bool   `json:"up"`
-	Error     string `json:"error,omitempty"` // why it is not up
+	Error     string `json:"error,omitempty"` // why the store can't be asked
 	Failures  uint64 `json:"failures"`        // how often the store could not be asked
-	TakenOver uint64 `json:"taken_over"`      // pushes of daemons that were gone
+	TakenOver uint64 `json:"taken_over"`      // pushes that this daemon took over from daemons that were gone
 	Fenced    uint64 `json:"fenced"`          // pushes that other daemons took over from this one
-	Lost      uint64 `json:"lost"`            // pushes of which nobody knows whether they rang
+	Lost      uint64 `json:"lost"`            // pushes whose answer is lost: nobody knows whether they rang
 }
 
-// Server is what the store's server says of itself.
+// Server is what the server of the store reports about itself.
 type Server struct {
 	Kind            string `json:"kind"` // redis or valkey
 	Version         string `json:"version"`
@@ -38,7 +38,7 @@ type Server struct {
 	Persistence     string `json:"persistence"`
 }
 
-// Counters returns what is counted. It asks nobody.
+// Counters returns the present counts. It does not ask the store.
 func (s *Cluster) Counters() Counters {
 	c := Counters{
 		Up:        s.link.breaker.up.Load(),
@@ -53,7 +53,7 @@ func (s *Cluster) Counters() Counters {
 	return c
 }
 
-// Status asks the server how it is.
+// Status asks the server of the store for its state.
 func (s *Cluster) Status(ctx context.Context) Status {
 	st := Status{Counters: s.Counters(), WhenDown: s.link.config.WhenDown, Latency: time.Duration(s.link.latency.Load())}
 	server, err := s.link.server(ctx)
@@ -67,7 +67,7 @@ func (s *Cluster) Status(ctx context.Context) Status {
 	return st
 }
 
-// server asks the server about itself. An ACL that does not allow INFO leaves it empty.
+// server asks the server about itself. The fields stay empty if an ACL does not allow INFO.
 func (l *link) server(ctx context.Context) (s Server, err error) {
 	var text string
 	err = l.call(ctx, func(ctx context.Context, c valkey.Client) (err error) {
@@ -95,16 +95,16 @@ func (l *link) server(ctx context.Context) (s Server, err error) {
 	return s, err
 }
 
-// tooOld reports whether a version is below 6.2, which brought GETDEL.
+// tooOld reports whether the version is below 6.2, the first version that has GETDEL.
 func (s Server) tooOld() bool {
 	var major, minor int
 	if n, _ := fmt.Sscanf(s.Version, "%d.%d", &major, &minor); n < 2 {
-		return false // unknown
+		return false // the version is unknown
 	}
 	return major < 6 || major == 6 && minor < 2
 }
 
-// Warnings says what of the server does not fit.
+// Warnings returns the properties of the server that are unsuitable for a cluster.
 func (s Server) Warnings() (list []string) {
 	if s.tooOld() {
 		list = append(list, "version "+s.Version+": want Redis 6.2 or newer, or Valkey")
@@ -118,7 +118,7 @@ func (s Server) Warnings() (list []string) {
 	return list
 }
 
-// Probe does a round trip with each script, on a key of its own, and returns what the server says of itself.
+// Probe runs each script once on a key of its own, and returns what the server reports about itself.
 func (s *Cluster) Probe(ctx context.Context) (Server, time.Duration, error) {
 	l := s.link
 	if err := l.breaker.why(); err != nil {
@@ -145,7 +145,7 @@ func (s *Cluster) Probe(ctx context.Context) (Server, time.Duration, error) {
 	return server, time.Since(began) / time.Duration(2*len(scripts)), nil
 }
 
-// scriptKeys and scriptArgs are how many of each a script takes.
+// scriptKeys and scriptArgs hold the numbers of KEYS and ARGV of each script.
 var (
 	scriptKeys = map[string]int{"claim": 4, "person": 1, "publish": 2, "take": 2, "give": 1, "add": 1, "replace": 1, "forget": 1, "admit": 1, "settle": 1, "wrong": 1, "know": 1, "push": 2, "clear": 1}
 	scriptArgs = map[string]int{"claim": 9, "person": 3, "publish": 4, "take": 4, "give": 1, "add": 5, "replace": 3, "forget": 3, "admit": 7, "settle": 4, "wrong": 2, "know": 3, "push": 7, "clear": 0}

@@ -6,7 +6,7 @@ import (
 	"duoradiusd/policy"
 )
 
-// Cluster is this daemon's part of a cluster. It is safe for concurrent use.
+// Cluster connects this daemon to the cluster. It is safe for concurrent use.
 type Cluster struct {
 	link         *link
 	approvals    *approvals
@@ -17,7 +17,7 @@ type Cluster struct {
 	local        policy.Stores
 }
 
-// New returns a Cluster in front of this process's own stores. It does nothing before Start.
+// New returns a Cluster that uses the local stores while the shared store can't be asked. It does nothing before Start.
 func New(c Config, local policy.Stores) *Cluster {
 	l := newLink(c)
 	s := &Cluster{
@@ -38,19 +38,19 @@ func (s *Cluster) Stores() policy.Stores {
 	return policy.Stores{Approvals: s.approvals, Transactions: s.transactions, Challenges: s.challenges, Guard: s.guard, Replays: s.replays}
 }
 
-// Start begins to reach the server, and returns without it when that takes long.
+// Start begins to connect to the server. If that takes too long, Start returns before it is connected.
 func (s *Cluster) Start() { s.link.start() }
 
-// Use takes the names of the RADIUS clients of a new configuration, which the peers compare with theirs.
+// Use sets the names of the RADIUS clients of a new configuration. The peers compare these names with their own.
 func (s *Cluster) Use(clients []string) { s.link.setClients(clients) }
 
-// Close ends what runs beside the logins.
+// Close ends the goroutines of the Cluster.
 func (s *Cluster) Close() {
 	s.transactions.close()
 	s.link.close()
 }
 
-// orLocal returns what a local store answers, or ErrDown where logins are to be rejected while the store is down.
+// orLocal returns the answer of a local store, or ErrDown if when_down is "reject".
 func orLocal[T any](l *link, local func() (T, error)) (T, error) {
 	if l.config.WhenDown == WhenDownReject {
 		var none T

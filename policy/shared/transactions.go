@@ -15,16 +15,16 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// transactions is policy.Transactions. Each transaction that concerns this daemon is in the local store as well, under the
-// same ID: one that it owns, and a copy of one that it follows. Logins wait there.
+// transactions implements policy.Transactions. The local store also holds each transaction that this daemon owns, and a copy
+// of each one that it follows, under the same ID. Logins wait in the local store.
 type transactions struct {
 	*link
 	local policy.Transactions
 
-	claiming [64]sync.Mutex // by person: one claim at a time, so that none here gets between a copy and its record
+	claiming [64]sync.Mutex // by person: one claim at a time, so that no other claim comes between a copy and its record
 	seed     maphash.Seed
 
-	mu        sync.Mutex // guards all below
+	mu        sync.Mutex // guards the fields below
 	owned     map[policy.TransactionID]*owned
 	following map[policy.TransactionID]bool
 	closed    bool
@@ -51,7 +51,7 @@ func (ts *transactions) close() {
 	ts.wg.Wait()
 }
 
-// runs runs f beside the logins, until close at most.
+// runs starts f in a goroutine, unless close has been called. f must end with ts.running.
 func (ts *transactions) runs(f func()) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
@@ -96,7 +96,7 @@ func (ts *transactions) Find(ctx context.Context, key policy.JoinKey, began time
 	return policy.Join{Transaction: t, Account: p.Account, Repeated: times > 1}, ok, err
 }
 
-// findHere is Find among the transactions that concern this daemon.
+// findHere does the same as Find among the transactions that the local store holds.
 func (ts *transactions) findHere(ctx context.Context, key policy.JoinKey, began time.Time) (policy.Join, bool, error) {
 	join, ok, err := ts.local.Find(ctx, key, began)
 	if err != nil || !ok || join.Ended.IsZero() || began.Before(join.Ended) {
@@ -105,12 +105,12 @@ func (ts *transactions) findHere(ctx context.Context, key policy.JoinKey, began 
 	if revoked, err := ts.revoked(ctx, ts.there(join.Transaction)); revoked || err != nil {
 		return policy.Join{}, false, err
 	}
-	times, err := ts.give(ctx, join.Transaction) // the local store knows only whom this daemon has given it
+	times, err := ts.give(ctx, join.Transaction) // the local store knows only of the logins of this daemon
 	join.Repeated = join.Repeated || times > 1
 	return join, times > 0, err
 }
 
-// alone returns nil where this daemon may go on without the store.
+// alone returns nil if this daemon may go on without the store.
 func (ts *transactions) alone() error {
 	_, err := orLocal(ts.link, func() (struct{}, error) { return struct{}{}, nil })
 	return err
@@ -133,8 +133,9 @@ func (ts *transactions) Rings(ctx context.Context, phone policy.Phone, began tim
 	return false, nil
 }
 
-// fetch returns what the store has of a transaction; nil where there is nothing. Of one that Duo has answered, as this daemon knows,
-// the store may have an older value, and its answer is the local store's to give.
+// fetch reads a transaction from the store. It returns nil if the store does not have it. If this daemon already knows Duo's
+// answer, it uses the local transaction instead, because the one in the store may be older; then the local store gives the
+// answer.
 func (ts *transactions) fetch(ctx context.Context, id policy.TransactionID) (*stored, error) {
 	s, err := ts.link.fetch(ctx, id)
 	if s == nil || err != nil {
@@ -147,7 +148,7 @@ func (ts *transactions) fetch(ctx context.Context, id policy.TransactionID) (*st
 	return s, err
 }
 
-// pointed returns the transaction that a key leads to, nil where there is none.
+// pointed returns the transaction that a pointer leads to, or nil if there is none.
 func (ts *transactions) pointed(ctx context.Context, key string) (s *stored, p pointer, err error) {
 	var sealed string
 	err = ts.call(ctx, func(ctx context.Context, c valkey.Client) (err error) {
@@ -168,7 +169,7 @@ func (ts *transactions) pointed(ctx context.Context, key string) (s *stored, p p
 	return s, p, err
 }
 
-// giveLate is give for what only the store knows.
+// giveLate is give for a transaction that only the store has. It first checks for a revocation.
 func (ts *transactions) giveLate(ctx context.Context, s *stored) (times int, err error) {
 	if revoked, err := ts.revoked(ctx, s.Transaction); revoked || err != nil {
 		return 0, err
@@ -176,8 +177,8 @@ func (ts *transactions) giveLate(ctx context.Context, s *stored) (times int, err
 	return ts.give(ctx, s.Transaction)
 }
 
-// revoked reports whether the approvals of the person were forgotten, at whichever daemon, since a transaction of the store
-// was allowed: its answer is given to nobody else then. Where the store can't be asked, nobody can revoke either.
+// revoked reports whether any daemon has revoked the person's approvals since a transaction was allowed. In that case nobody
+// else is given its answer. While the store can't be asked, no approval can be revoked either.
 func (ts *transactions) revoked(ctx context.Context, t policy.Transaction) (revoked bool, err error) {
 	if !t.Result.Allowed {
 		return false, nil
@@ -189,15 +190,15 @@ func (ts *transactions) revoked(ctx context.Context, t policy.Transaction) (revo
 	return !at.Before(t.Ended.Add(-clockError)), err
 }
 
-// give has all daemons count that the answer is given once more, and returns how often it was, this time included; 0 where
-// it may not be. Where the store can't be asked, the local store has decided.
+// give counts in the store that the answer is given once more. It returns how often the answer has been given, this time
+// included, or 0 if it may not be given. If the store can't be asked, the decision of the local store counts.
 func (ts *transactions) give(ctx context.Context, t policy.Transaction) (times int, err error) {
 	return ts.giveAtMost(ctx, t.ID, timesGiven(t))
 }
 
-// markGiven notes that those who waited were given the answer.
+// markGiven records that those who waited were given the answer.
 func (ts *transactions) markGiven(ctx context.Context, id policy.TransactionID) {
-	ts.giveAtMost(ctx, id, 1) // where it can't be noted, one more login is given the answer
+	ts.giveAtMost(ctx, id, 1) // if this fails, the answer may be given to one more login
 }
 
 func (ts *transactions) giveAtMost(ctx context.Context, id policy.TransactionID, most int) (times int, err error) {
@@ -215,8 +216,8 @@ func (ts *transactions) giveAtMost(ctx context.Context, id policy.TransactionID,
 	return times, err
 }
 
-// copied returns a transaction of the store, for a login of n's key. While it is live this daemon follows it. The lock of
-// its person is held.
+// copied returns a transaction of the store for a login with n's key. While the transaction is live, this daemon follows it.
+// The caller holds the lock of the person.
 func (ts *transactions) copied(ctx context.Context, s *stored, n policy.NewTransaction) (policy.Transaction, bool, error) {
 	t := ts.here(s.Transaction)
 	if s.over() {
@@ -263,7 +264,7 @@ func (ts *transactions) Finish(ctx context.Context, id policy.TransactionID, res
 	if o == nil {
 		return ts.local.Finish(ctx, id, result, failure)
 	}
-	if errors.Is(failure, context.Canceled) { // this process ends: another asks on
+	if errors.Is(failure, context.Canceled) { // this process is ending, so another daemon will ask Duo
 		o.release()
 		return ts.local.Finish(ctx, id, result, failure)
 	}
@@ -299,12 +300,12 @@ func (ts *transactions) Wait(ctx context.Context, id policy.TransactionID, given
 	}
 	result, err := ts.local.Wait(ctx, id, givenUp)
 	if err == nil && (givenUp == nil || !givenUp()) {
-		ts.markGiven(context.WithoutCancel(ctx), id) // whoever comes later has to be asked anew
+		ts.markGiven(context.WithoutCancel(ctx), id) // a login that comes later must cause a new request to Duo
 	}
 	return result, err
 }
 
-// copyLive makes a copy that nobody can join, to wait for.
+// copyLive makes a local copy to wait for, which nobody can join.
 func (ts *transactions) copyLive(ctx context.Context, s *stored) error {
 	defer ts.lock(ts.duoTag(s.Phone.Duo)).Unlock()
 	_, _, err := ts.copied(ctx, s, policy.NewTransaction{LoginBegan: ts.config.Now()})
