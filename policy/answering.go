@@ -7,9 +7,9 @@ import (
 	"sync"
 )
 
-// answering holds the answers to challenges that are being worked on. A State is good once, and yet a client that hears
-// nothing asks again, with a new request: as long as the first one has no reply, the same octets are the same answer. A
-// reply that is silence uses up no State, so that copies are answered with silence too.
+// answering holds the answers to challenges that logins are working on. A State is valid once. But a client that hears nothing
+// repeats its answer in a new request. As long as the first request has no reply, the same octets are the same answer. An
+// answer that gets no reply does not use up its State, so copies of it get no reply either.
 type answering struct {
 	mu      sync.Mutex // guards byState, and what is in the answers
 	byState map[string]*answer
@@ -21,16 +21,16 @@ type answer struct {
 	signed bool
 	userIP netip.Addr     // of the login's first request
 	passed chan struct{}  // closed when the first factor has nothing more to ask, or the login is over
-	open   *OpenChallenge // what a copy of the answer goes on with; nil: nothing any more
-	logins int            // that work on it
-	used   bool           // one of them had a reply
+	open   *OpenChallenge // the challenge that a copy of the answer continues with; nil: none
+	logins int            // how many logins work on the answer
+	used   bool           // one of these logins had a reply
 }
 
-// AnswerDigest stands for what a user answered to a challenge, and for the client, the name and the State with it. The zero
-// digest stands for none.
+// AnswerDigest identifies a user's answer to a challenge, together with the client, the name and the State. The zero digest
+// identifies none.
 type AnswerDigest [32]byte
 
-// answerDigest is that of this login, which has a State.
+// answerDigest returns the digest of this login's answer. The login must have a State.
 func (l *login) answerDigest() AnswerDigest {
 	return l.runtime.digest.of("answer", l.Client.Name, l.typedName, l.State, l.Method.String(), l.Password, l.EAP)
 }
@@ -55,14 +55,14 @@ func (as *answering) begin(l *login, c *OpenChallenge) *answer {
 	return a
 }
 
-// pass lets copies go on with c. It is called with mu held.
+// pass lets copies of the answer go on with c. The caller holds mu.
 func (a *answer) pass(c *OpenChallenge) {
 	kept := *c
 	a.open = &kept
 	close(a.passed)
 }
 
-// join returns the answer that l is a copy of; nil where there is none.
+// join returns the answer that l repeats; nil if there is none.
 func (as *answering) join(l *login) *answer {
 	as.mu.Lock()
 	defer as.mu.Unlock()
@@ -74,7 +74,8 @@ func (as *answering) join(l *login) *answer {
 	return a
 }
 
-// wait returns what a copy goes on with, once that is known; nil where the answer had a reply meanwhile, or ctx ends.
+// wait returns the challenge that a copy continues with, once it is known; nil if the answer had a reply meanwhile, or ctx
+// ends.
 func (as *answering) wait(ctx context.Context, a *answer) *OpenChallenge {
 	select {
 	case <-a.passed:
@@ -90,7 +91,7 @@ func (as *answering) wait(ctx context.Context, a *answer) *OpenChallenge {
 	return &c
 }
 
-// passFirstFactor notes what a first factor that had asked back has said, which is not asked again about this answer.
+// passFirstFactor notes that a first factor that had asked back has said yes. It is not asked again about this answer.
 func (l *login) passFirstFactor() *Verdict {
 	as := &l.runtime.answering
 	as.mu.Lock()
@@ -104,7 +105,8 @@ func (l *login) passFirstFactor() *Verdict {
 	return nil
 }
 
-// end is called when a login that worked on an answer has its Verdict. When all that did are silent, the State is put back.
+// end is called when a login that worked on an answer has its Verdict. If none of these logins gets a reply, the State is put
+// back.
 func (as *answering) end(ctx context.Context, l *login, v *Verdict) {
 	as.mu.Lock()
 	a := l.answer
@@ -131,7 +133,7 @@ func (as *answering) end(ctx context.Context, l *login, v *Verdict) {
 	}
 }
 
-// renewed gives the user as much time again.
+// renewed returns a copy of c in which the user's time begins again.
 func (l *login) renewed(c *OpenChallenge) *OpenChallenge {
 	kept := *c
 	kept.Ends = challengeEnds()

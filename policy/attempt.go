@@ -8,7 +8,7 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// ErrAbandoned is the cause of a login's context when its client no longer listens for the answer.
+// ErrAbandoned is the cause with which a login's context ends when its client no longer waits for the answer.
 var ErrAbandoned = errors.New("the client no longer waits for this answer")
 
 // Attempt is one user's login at one RADIUS client, as the client's Access-Request tells it.
@@ -28,7 +28,7 @@ type Attempt struct {
 	Authenticator [16]byte  // of the Access-Request
 	Attributes    []byte    // of the Access-Request, as on the wire; not changed as long as the login lasts
 
-	GivenUp func() bool // whether the client has been seen to wait for the answer no more; nil: it waits
+	GivenUp func() bool // reports whether the client has stopped waiting for the answer; nil: it waits
 }
 
 // began returns when the login began.
@@ -39,35 +39,35 @@ func (a *Attempt) began() time.Time {
 	return a.At
 }
 
-// Client is what a login needs to know of the RADIUS client it comes through.
+// Client is what a login needs to know about the RADIUS client that it comes through.
 type Client struct {
 	Name        string
-	Service     string      // the word that users, rules and approvals refer to
+	Service     string      // the service's name in users, rules and approvals
 	FirstFactor FirstFactor // nil: the client has checked the first factor already
 	Groupless   bool        // the first factor knows no groups
 
-	// FirstFactors are the first factors of a client that has several; the name says which. FirstFactor is NoFactorForName then.
+	// FirstFactors are the first factors of a client that has several. The name decides. FirstFactor is then NoFactorForName.
 	FirstFactors []DomainFactor
 
 	Second      SecondFactor    // the Duo application
-	Application string          // its name at Duo: what one application allowed counts at no other
+	Application string          // its name at Duo: an approval of one application counts at no other
 	Mode        Mode            // zero: ModeAuto
 	Factors     []factor.Factor // allowed; the order is auto's order of preference
 	Delimiter   string          // between password and factor in append mode; "" turns append mode off
-	Remember    time.Duration   // how long an approval counts where neither user nor rule says otherwise; 0 = not at all
-	ProbeUsers  []string        // health checks: answered at once, nothing asked
+	Remember    time.Duration   // how long an approval counts if neither user nor rule says otherwise; 0: not at all
+	ProbeUsers  []string        // health checks: they are answered at once, and nobody is asked
 	Probe       ProbeAnswer     // zero: ProbeReject
-	ProbeSecret string          // the password of ProbeAccept
+	ProbeSecret string          // the password that a probe needs for ProbeAccept
 	Failmode    Failmode        // zero: FailSecure
-	PushTimeout time.Duration   // how long a login waits for the user's answer; 0 = as long as its context lets it
+	PushTimeout time.Duration   // how long a login waits for the user's answer; 0: until its context ends
 
-	Pass    []AttributeID // of the attributes that the first factor knows, those for the Access-Accept...
-	PassAll bool          // ...or all but the dangerous ones
+	Pass    []AttributeID // attributes of the first factor that the Access-Accept may carry
+	PassAll bool          // it may carry all of them but the dangerous ones
 
-	IgnorePassword bool // without FirstFactor: whatever the password field of a fresh login holds is ignored
+	IgnorePassword bool // without FirstFactor: the password field of a fresh login is ignored
 }
 
-// Outcome is what becomes of an Attempt. The zero Outcome rejects.
+// Outcome is the result of an Attempt. The zero Outcome rejects.
 type Outcome int
 
 const (
@@ -85,9 +85,9 @@ type Verdict struct {
 	State     string        // of a Challenge
 	Wait      time.Duration // of a Challenge: how long its State is good (Session-Timeout)
 	Immediate bool          // a Reject that must not be delayed (health probes)
-	Delayed   bool          // a Challenge that is delayed as a Reject is: it answers a wrong passcode
+	Delayed   bool          // a Challenge that answers a wrong passcode: it is delayed as a Reject is
 
-	Attributes []Attribute // beside what the other fields say, in this order
+	Attributes []Attribute // beside those that the other fields make, in this order
 	EAP        string      // the EAP packet for the client; "" for none: a Reject of EAP then carries an EAP-Failure
 
 	User        string        // canonical name; "" when there is none
@@ -95,12 +95,12 @@ type Verdict struct {
 	Txid        string        // Duo's transaction; "" for none
 	FirstFactor time.Duration // time spent in the first factor
 	Duo         time.Duration // time spent in Duo
-	Err         error         // why something could not be asked; for the log only
+	Err         error         // why a question could not be asked; for the log only
 
 	Trace
 }
 
-// Reason says in one word why a Verdict came out as it did. The set is closed: each is a value in the log and a
+// Reason says in one word why a Verdict came out as it did. The set of Reasons is closed: each one is a value in the log and a
 // label of a counter.
 type Reason string
 
@@ -121,7 +121,7 @@ const (
 	ReasonDeniedByRule     Reason = "denied-by-rule"           // a [[rule]] with second_factor = "deny" fits
 	ReasonBadPassword      Reason = "bad-password"             // the first factor said no
 	ReasonAccountRefused   Reason = "account-refused"          // the password is right, but expired, or the account is disabled
-	ReasonNoFirstFactor    Reason = "first-factor-unavailable" // could not be asked
+	ReasonNoFirstFactor    Reason = "first-factor-unavailable" // the first factor could not be asked
 	ReasonUnlisted         Reason = "unlisted"                 // no [[user]] has the name, and unlisted = "reject"
 	ReasonElsewhere        Reason = "elsewhere"                // the user is not listed for this service
 	ReasonBadField         Reason = "bad-factor"               // the password field holds neither a factor nor a passcode
@@ -133,25 +133,25 @@ const (
 	ReasonPending          Reason = "push-pending"             // another login of this user waits for an answer
 	ReasonDenied           Reason = "denied"                   // the user said no, or the passcode was wrong
 	ReasonFraud            Reason = "fraud"                    // the user reported the push
-	ReasonNoAnswer         Reason = "no-answer"                // in time
-	ReasonCodesSent        Reason = "codes-sent"               // SMS passcodes are under way; this login fails by design
-	ReasonDeniedByDuo      Reason = "denied-by-duo"            // Duo's policy denies it, or the user is locked out there
+	ReasonNoAnswer         Reason = "no-answer"                // the user did not answer in time
+	ReasonCodesSent        Reason = "codes-sent"               // SMS passcodes are on their way; this login fails by design
+	ReasonDeniedByDuo      Reason = "denied-by-duo"            // Duo's policy denies the login, or Duo has locked the user out
 	ReasonNotEnrolled      Reason = "not-enrolled"             // Duo does not know the user, or knows no device
 	ReasonDuoUnavailable   Reason = "duo-unavailable"          // Duo could not be asked and failmode is secure
 	ReasonDuoConfig        Reason = "duo-misconfigured"        // wrong keys, wrong clock, wrong application type
 	ReasonDuoRefused       Reason = "duo-refused"              // Duo answers with an error of its own
-	ReasonDuoUnknown       Reason = "duo-unknown-answer"       // an answer of Duo's that means nothing to us
-	ReasonBadState         Reason = "bad-state"                // State is unknown, used, too old, or another client's or user's
-	ReasonReplayed         Reason = "replayed"                 // a copy of a request whose login is long over
-	ReasonAbandoned        Reason = "abandoned"                // the client asked anew, or went away
+	ReasonDuoUnknown       Reason = "duo-unknown-answer"       // Duo's answer is not one that this program knows
+	ReasonBadState         Reason = "bad-state"                // State is unknown, used, too old, or of another client or user
+	ReasonReplayed         Reason = "replayed"                 // a copy of a request whose login ended long ago
+	ReasonAbandoned        Reason = "abandoned"                // the client sent a new request, or went away
 	ReasonShuttingDown     Reason = "shutting-down"            // the daemon ends
-	ReasonStoreUnavailable Reason = "state-unavailable"        // what outlives a request can't be asked for or kept
+	ReasonStoreUnavailable Reason = "state-unavailable"        // a store of what outlives a request can't be read or written
 	ReasonUnsupported      Reason = "unsupported-method"       // CHAP, MS-CHAP, EAP, Call-Check, Authorize-Only
 	ReasonBadSecret        Reason = "undecodable-password"     // the password does not decode: the shared secrets differ
-	ReasonPanicked         Reason = "panic"                    // a fault in the program; the log has where
+	ReasonPanicked         Reason = "panic"                    // a fault in the program; the log says where
 	ReasonUnanswerable     Reason = "unanswerable"             // the reply does not fit into a packet, or into an EAP conversation
 )
 
-// ignoresPassword reports whether nobody looks at the password field of a fresh login: the client has checked the password,
-// and users have no way to choose a factor.
+// ignoresPassword reports whether nobody looks at the password field of a fresh login. That is so if the client has checked
+// the password and users can't choose a factor.
 func (c *Client) ignoresPassword() bool { return c.IgnorePassword && c.FirstFactor == nil }

@@ -11,36 +11,36 @@ import (
 )
 
 const (
-	ChallengeLife   = 2 * time.Minute // to find the phone and type a code
+	ChallengeLife   = 2 * time.Minute // time to find the phone and type a code
 	challengeTries  = 3               // wrong answers
-	challengeRounds = 8               // challenges in one login, whatever they were for
+	challengeRounds = 8               // challenges of all kinds in one login
 )
 
-// OpenChallenge is a login that waits for the answer to an Access-Challenge: the first factor was right and the second
-// is asked for, or the first factor asks back.
+// OpenChallenge is a login that waits for the answer to an Access-Challenge. Either the first factor said yes and the user is
+// asked for the second factor, or the first factor asks back.
 type OpenChallenge struct {
 	LoginID   string // see Trace
 	Client    string
 	User      string // canonical form of User-Name
 	Duo       Identity
-	UserIP    netip.Addr // as the login began
-	Authentic bool       // the same
+	UserIP    netip.Addr // the user's address in the login's first request
+	Authentic bool       // Attempt.Authentic of the login's first request
 	Account   Account    // what the first factor said
-	Dialogue  *Dialogue  // the first factor asks back; nil: the second does
+	Dialogue  *Dialogue  // set if the first factor asks back; nil: it does not
 	Origin    JoinKey    // of the login's first request
 	Options   []Option
 
-	NewPassword *NewPassword // a new password is asked for; nil: a second factor is
+	NewPassword *NewPassword // set if a new password is asked for; nil: it is not
 	oldPassword string       // of a user whose password has expired; never saved
 
-	Wrong  int // answers
+	Wrong  int // number of wrong answers
 	Rounds int
-	Pushed TransactionID // of a push that the user answers before pressing Enter; "" for none
+	Pushed TransactionID // the push that the user answers before pressing Enter; "" for none
 	Ends   time.Time
 }
 
-// openChallenge returns a challenge that holds what this login has settled. Its origin is the login's first request,
-// however many challenges came since.
+// openChallenge returns a challenge with what this login has settled so far. Its Origin is the login's first request, even
+// after several challenges.
 func (l *login) openChallenge() *OpenChallenge {
 	c := &OpenChallenge{LoginID: l.id, Client: l.Client.Name, User: l.typedName, Duo: l.duo, UserIP: l.UserIP, Authentic: l.Authentic, Account: l.account,
 		oldPassword: l.oldPassword}
@@ -52,7 +52,7 @@ func (l *login) openChallenge() *OpenChallenge {
 	return c
 }
 
-// challenge puts a challenge before the user: say, then what can be typed.
+// challenge sends the user a challenge: the text say, then what the user can type.
 func (l *login) challenge(ctx context.Context, c *OpenChallenge, say string) Verdict {
 	c.Rounds++
 	if c.Rounds > challengeRounds {
@@ -64,7 +64,7 @@ func (l *login) challenge(ctx context.Context, c *OpenChallenge, say string) Ver
 	return l.send(ctx, c, v)
 }
 
-// send gives the challenge v the State under which c is kept.
+// send keeps c under a new State and puts this State into the challenge v.
 func (l *login) send(ctx context.Context, c *OpenChallenge, v Verdict) Verdict {
 	c.Ends = challengeEnds()
 	state, err := l.runtime.Challenges.Put(ctx, c)
@@ -77,7 +77,7 @@ func (l *login) send(ctx context.Context, c *OpenChallenge, v Verdict) Verdict {
 
 func challengeEnds() time.Time { return time.Now().Add(ChallengeLife) }
 
-// resume goes on with the challenge of a State. A login with a State never starts afresh.
+// resume continues with the challenge of the request's State. A login with a State never starts from the beginning.
 func (l *login) resume(ctx context.Context) Verdict {
 	if !l.setName(l.User) {
 		return l.reject(ReasonBadState, l.say(messages.StartAgain))
@@ -91,7 +91,7 @@ func (l *login) resume(ctx context.Context) Verdict {
 	if c != nil {
 		l.answer = working.begin(l, c)
 	} else if l.answer = working.join(l); l.answer != nil {
-		l.signed = l.answer.signed // its key is the first one's
+		l.signed = l.answer.signed // a copy has the key of the first request with this answer
 		c = working.wait(ctx, l.answer)
 	}
 	if l.answer == nil {
@@ -102,7 +102,7 @@ func (l *login) resume(ctx context.Context) Verdict {
 	return v
 }
 
-// goOn goes on with a challenge; nil where the answer to it has a reply already.
+// goOn continues with c. c is nil if the answer to the challenge has a reply already.
 func (l *login) goOn(ctx context.Context, c *OpenChallenge) Verdict {
 	switch {
 	case c == nil && ctx.Err() != nil:
@@ -114,7 +114,7 @@ func (l *login) goOn(ctx context.Context, c *OpenChallenge) Verdict {
 	case c.Dialogue != nil:
 		return l.continueDialogue(ctx, c)
 	}
-	if v := l.applyRules(); v != nil { // a reload since
+	if v := l.applyRules(); v != nil { // the configuration may have changed since
 		return *v
 	}
 	if c.NewPassword != nil {
@@ -124,8 +124,8 @@ func (l *login) goOn(ctx context.Context, c *OpenChallenge) Verdict {
 	return l.answerChallenge(ctx, c)
 }
 
-// takeUp goes on with what the login had settled when the challenge was sent. Clients may leave the user's address out
-// of the answer to a challenge; another one they may not tell.
+// takeUp takes over what the login had settled when the challenge was sent. A client may leave the user's address out of the
+// answer to a challenge, but it may not send a different one.
 func (l *login) takeUp(c *OpenChallenge) bool {
 	if c.Origin.Application != l.Client.Application || !l.setAccount(c.Account) || c.Duo != l.duo || l.UserIP.IsValid() && l.UserIP != c.UserIP {
 		return false
@@ -133,34 +133,34 @@ func (l *login) takeUp(c *OpenChallenge) bool {
 	l.UserIP = c.UserIP
 	l.Authentic = l.Authentic && c.Authentic
 	l.origin, l.oldPassword = &c.Origin, c.oldPassword
-	if c.LoginID != "" { // saved by an earlier version otherwise
+	if c.LoginID != "" { // a challenge that an earlier version saved has none
 		l.id = c.LoginID
 	}
 	return true
 }
 
-// continueDialogue gives the first factor the answer to what it asked back.
+// continueDialogue passes the user's answer to the first factor that asked for it.
 func (l *login) continueDialogue(ctx context.Context, c *OpenChallenge) Verdict {
-	if l.Method != c.Dialogue.Method || l.Client.FirstFactor == nil { // a reload since: nobody has checked a password
+	if l.Method != c.Dialogue.Method || l.Client.FirstFactor == nil { // the configuration changed: nobody checked a password
 		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	}
 	l.dialogue, l.answersDialogue = c.Dialogue, true
 	l.password, l.chosen = l.Password, c.Dialogue.Chosen
-	steps := []step{ignoringContext(l.applyRulesByName)} // because of a reload since
+	steps := []step{ignoringContext(l.applyRulesByName)} // the configuration may have changed since
 	switch answered := c.Dialogue.Answered; {
 	case answered == AnswerDigest{}:
 		steps = append(steps, l.checkFirstFactor, ignoringContext(l.passFirstFactor))
-	case !answered.equal(l.answerDigest()): // the first factor's yes is to another answer
+	case !answered.equal(l.answerDigest()): // the first factor said yes to a different answer
 		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	}
 	return l.run(ctx, append(steps, l.afterFirstFactor()...)...)
 }
 
-// rejoin answers a client that asks again, with a new Identifier, while the answer to a challenge is being worked on:
-// the State is used, but the transaction that it began is live.
+// rejoin answers a client that repeats an answer to a challenge, with a new Identifier, while that answer is being worked on.
+// The State is used, but the transaction that the answer began is still live.
 func (l *login) rejoin(ctx context.Context) Verdict {
 	t, ok, err := l.runtime.Transactions.Find(ctx, l.joinKey(), l.began)
-	if err == nil && !ok && l.signed { // the first answer was not signed
+	if err == nil && !ok && l.signed { // the first request with this answer was perhaps not signed
 		l.signed = false
 		t, ok, err = l.runtime.Transactions.Find(ctx, l.joinKey(), l.began)
 	}
@@ -170,7 +170,7 @@ func (l *login) rejoin(ctx context.Context) Verdict {
 	case !ok || !l.setAccount(t.Account) || l.mapped() && l.duo != t.Phone.Duo || l.UserIP.IsValid() && l.UserIP != t.UserIP:
 		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	}
-	if v := l.applyRules(); v != nil { // a reload since
+	if v := l.applyRules(); v != nil { // the configuration may have changed since
 		return *v
 	}
 	if !l.mayJoin(t) {
@@ -180,8 +180,8 @@ func (l *login) rejoin(ctx context.Context) Verdict {
 	return l.await(ctx, t.Transaction)
 }
 
-// answerChallenge takes what the user typed to a challenge of the second factor, and asks once more where Duo's answer
-// to it leaves that open.
+// answerChallenge reads the user's answer to a challenge of the second factor. If Duo's answer allows another try, it asks the
+// user again.
 func (l *login) answerChallenge(ctx context.Context, c *OpenChallenge) Verdict {
 	answer := strings.TrimSpace(l.Password)
 	if answer == "" && c.Pushed != "" {
@@ -191,7 +191,7 @@ func (l *login) answerChallenge(ctx context.Context, c *OpenChallenge) Verdict {
 	if !ok || chosen.Factor == "" {
 		return l.askAgain(ctx, c, ReasonBadField, l.say(messages.NotUnderstood))
 	}
-	if !l.allowed(chosen.Factor) || l.mode() == ModePasscode && chosen.Factor.Rings() { // other rules than those of the menu
+	if !l.allowed(chosen.Factor) || l.mode() == ModePasscode && chosen.Factor.Rings() { // the rules changed after the menu
 		return l.askAgain(ctx, c, ReasonNotAllowed, l.say(messages.NotAllowed))
 	}
 	l.chosen = chosen
@@ -209,7 +209,7 @@ func (l *login) answerChallenge(ctx context.Context, c *OpenChallenge) Verdict {
 	return v
 }
 
-// awaitPushed waits for a push that was begun beside the challenge.
+// awaitPushed waits for the push that was begun together with the challenge.
 func (l *login) awaitPushed(ctx context.Context, c *OpenChallenge) Verdict {
 	t, ok, err := l.runtime.Transactions.Get(ctx, c.Pushed)
 	if err == nil && ok {
@@ -224,8 +224,8 @@ func (l *login) awaitPushed(ctx context.Context, c *OpenChallenge) Verdict {
 	return l.await(ctx, t)
 }
 
-// askAgain asks once more after a wrong answer, three times in all. The log says each time what was wrong, as it does of the
-// last one, which rejects.
+// askAgain asks the user again after a wrong answer; the user has three tries in all. The log says each time what was wrong,
+// also after the last try, which rejects the login.
 func (l *login) askAgain(ctx context.Context, c *OpenChallenge, why Reason, say string) Verdict {
 	if c.Wrong++; c.Wrong >= challengeTries {
 		return l.reject(why, say)

@@ -5,11 +5,11 @@ import (
 	"crypto/sha256"
 )
 
-// digest makes digests of passwords that mean nothing without its key. It is safe for concurrent use once its key is
-// set.
+// digest computes digests of passwords. A digest tells nothing to somebody without the key. A digest is safe for concurrent
+// use once its key is set.
 type digest struct{ key [32]byte }
 
-// of returns the HMAC-SHA-256 of words, with a NUL between.
+// of returns the HMAC-SHA-256 of words, with a NUL between them.
 func (d *digest) of(words ...string) (sum [sha256.Size]byte) {
 	mac := hmac.New(sha256.New, d.key[:])
 	for i, word := range words {

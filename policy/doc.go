@@ -20,16 +20,17 @@
 //	   ▼  auth                   Duo asks the user
 //	Verdict
 //
-// The zero Verdict rejects, and nothing but a clear yes makes an accept of it. A question that could not be asked is
-// neither yes nor no: of the first factor it rejects, of Duo's preauth it goes to failmode (login.applyFailmode).
+// The zero Verdict rejects, and only a clear yes becomes an accept. A question that could not be asked is neither yes nor no.
+// If the first factor could not be asked, the login is rejected; if Duo's preauth could not, failmode decides
+// (login.applyFailmode).
 //
-// Who waits where: the login's goroutine waits in FirstFactor.Authenticate, in SecondFactor.Preauth, in
-// Guard.Admit for other attempts of the same person, and in Transactions.Wait for Duo's answer. Each wait ends with the
-// login's context. A push, a call or a check of a passcode is asked of Duo by a second goroutine (runtime.go), which
-// outlives the login because the phone rings on; it ends with Duo's answer, after five minutes, or with Runtime.Close.
-// Policy.DecideAtOnce is the only other way in. It never waits, and may always say that it can't decide.
+// A login's goroutine waits in FirstFactor.Authenticate, in SecondFactor.Preauth, in Guard.Admit for other attempts of the
+// same person, and in Transactions.Wait for Duo's answer. Each wait ends with the login's context. A second goroutine
+// (runtime.go) asks Duo for a push, a call or a check of a passcode. It outlives the login, because the phone keeps ringing.
+// It ends with Duo's answer, after five minutes, or with Runtime.Close. Policy.DecideAtOnce is the only other way in. It never
+// waits, and may always say that it can't decide.
 //
-// Policy knows no RADIUS and no HTTP. What it asks of others it asks through FirstFactor and SecondFactor. What outlives
-// a request stands behind the five interfaces of Stores (stores.go), which policy/memory and policy/shared implement. A
-// Runtime holds them and outlives a change of configuration, for which a new Policy is made.
+// Package policy knows no RADIUS and no HTTP. It asks others through FirstFactor and SecondFactor. The five interfaces of
+// Stores (stores.go) keep what outlives a request; policy/memory and policy/shared implement them. A Runtime holds the Stores
+// and outlives a change of configuration. Each configuration has its own Policy.
 package policy

@@ -7,15 +7,15 @@ import (
 	"duoradiusd/policy/canonical"
 )
 
-// DomainFactor is a first factor of a client that has several, with the names that it takes.
+// DomainFactor is a first factor of a client that has several, with the domains of the names that it accepts.
 type DomainFactor struct {
 	FirstFactor FirstFactor
 	Groupless   bool
 	Domains     []string // `CORP\` in front or "@corp.example.com" behind: all spellings of one domain; none: names without a domain
 }
 
-// NoFactorForName is the Client.FirstFactor of a client whose FirstFactors depend on the name. It rejects everybody: a
-// login whose name belongs to one of them asks that one instead.
+// NoFactorForName is the Client.FirstFactor of a client whose FirstFactors depend on the name. It rejects everybody. A login
+// whose name belongs to one of the FirstFactors asks that one instead.
 type NoFactorForName struct{}
 
 // Authenticate implements FirstFactor.
@@ -23,9 +23,9 @@ func (NoFactorForName) Authenticate(context.Context, FirstRequest) (Account, err
 	return Account{}, &Refusal{Why: "no first factor takes this name"}
 }
 
-// chooseFirstFactor chooses the first factor that takes this name, where the client has several, and returns the name with
-// that factor's domain. It reports false for a name that none of them takes. The choice holds for the whole login: no
-// password is tried at two first factors.
+// chooseFirstFactor chooses the first factor that accepts this name, where the client has several. It returns the name with
+// the domain of that first factor. It reports false for a name that no first factor accepts. The choice holds for the whole
+// login: no password is tried at two first factors.
 func (l *login) chooseFirstFactor(typed string) (name string, ok bool) {
 	if len(l.Client.FirstFactors) == 0 {
 		return typed, true
@@ -52,7 +52,7 @@ func (l *login) chooseFirstFactor(typed string) (name string, ok bool) {
 	return name, true
 }
 
-// takes returns the first factor that takes a name; nil for none. The outside of an EAP tunnel may name the domain alone
+// takes returns the first factor that accepts a name; nil for none. The name outside of an EAP tunnel may be the domain alone
 // (RFC 7542 §2.4).
 func (c *Client) takes(name string, tunnel bool) *DomainFactor {
 	for i := range c.FirstFactors {
@@ -71,7 +71,7 @@ func (c *Client) takes(name string, tunnel bool) *DomainFactor {
 	return nil
 }
 
-// accountName returns the name that the first factor is asked about: without the domain that has chosen it.
+// accountName returns the name for the first factor: without the domain by which the first factor was chosen.
 func (l *login) accountName() string {
 	if l.domain == nil {
 		return l.name

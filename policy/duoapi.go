@@ -9,8 +9,8 @@ import (
 	"duoradiusd/policy/guard"
 )
 
-// A SecondFactor's errors, told apart; wrapped by those that it returns. Any other error is an answer that could not
-// be understood. Only ErrUnavailable is an outage of Duo's.
+// The errors that a SecondFactor returns wrap one of these. Any other error is an answer that could not be understood. Only
+// ErrUnavailable means an outage of Duo.
 var (
 	//lint:ignore ST1005 Duo is a name
 	ErrUnavailable   = errors.New("Duo can't be asked")
@@ -21,20 +21,20 @@ var (
 	ErrCutShort   = errors.New("the time was up before Duo had a fair chance to answer") // two seconds
 )
 
-// SecondFactor is Duo's Auth API, in its own words (https://duo.com/docs/authapi). Errors wrap one of those above, or are
-// unknown answers; none of them is ever an allow.
+// SecondFactor is Duo's Auth API, with Duo's terms (https://duo.com/docs/authapi). An error wraps one of the errors above or
+// is an unknown answer. No error ever allows a login.
 type SecondFactor interface {
 	// Preauth asks whether the user may log in and with which devices.
 	Preauth(ctx context.Context, r PreauthRequest) (Preauth, error)
 	// Auth asks the user (push, phone), sends codes (sms) or checks a passcode, and returns the final answer. It sends
 	// the request to the phone at most once, whatever happens to its connections.
 	Auth(ctx context.Context, r *AuthRequest) (AuthResult, error)
-	// Outage returns an error that matches ErrUnavailable where a ping tells that Duo can't be asked at all, nil where Duo
-	// answers it, and another error where that can't be told before ctx ends.
+	// Outage sends Duo a ping. It returns an error that matches ErrUnavailable if Duo can't be asked at all, nil if Duo answers,
+	// and another error if this can't be known before ctx ends.
 	Outage(ctx context.Context) error
 }
 
-// Identity names a user to Duo. Exactly one field is set; UserID wins.
+// Identity names a user to Duo. Exactly one field is set; if both are, UserID counts.
 type Identity struct {
 	UserID   string // Duo's own ID, "DU..."
 	Username string
@@ -43,19 +43,19 @@ type Identity struct {
 // PreauthRequest is one call of /auth/v2/preauth.
 type PreauthRequest struct {
 	User         Identity
-	IP           netip.Addr // the user's; invalid when unknown
-	VerifiedPush bool       // we can show the user a code (client_supports_verified_push)
+	IP           netip.Addr // the user's address; invalid when unknown
+	VerifiedPush bool       // the user can be shown a code (client_supports_verified_push)
 }
 
-// PreauthResult is preauth's result. The zero value is none of Duo's and rejects.
+// PreauthResult is the result of preauth. The zero value is not a result of Duo and rejects.
 type PreauthResult int
 
 const (
-	PreauthUnknown PreauthResult = iota // no answer that Duo documents
+	PreauthUnknown PreauthResult = iota // Duo documents no such answer
 	PreauthAuth                         // go on with one of the devices
-	PreauthAllow                        // no second factor asked by Duo's policy
-	PreauthDeny                         // no login, by Duo's policy
-	PreauthEnroll                       // unknown or without a device
+	PreauthAllow                        // Duo's policy asks for no second factor
+	PreauthDeny                         // Duo's policy denies the login
+	PreauthEnroll                       // Duo does not know the user, or knows no device
 )
 
 // Preauth is the answer of /auth/v2/preauth.
@@ -65,7 +65,7 @@ type Preauth struct {
 	EnrollURL string // enroll_portal_url
 	Devices   []Device
 	Txid      string // of a Verified Push that Duo demands; "" otherwise
-	Code      string // which the user must then type on the phone
+	Code      string // the code that the user must then type on the phone
 }
 
 // Device is one of the user's phones or tokens.
@@ -98,11 +98,11 @@ type AuthRequest struct {
 	Passcode string
 	Txid     string            // of a Verified Push, from Preauth
 	Info     [][2]string       // pushinfo: what the phone shows beside the request, in this order
-	Began    string            // the txid of a push or call that an earlier run began: nothing is sent, its answer is awaited
+	Began    string            // the txid of a push or call that an earlier run began: nothing is sent, only its answer is awaited
 	Started  func(txid string) // called once when Duo has begun a transaction; may be nil
 
-	code  string           // of a Verified Push, which its user sees beside the challenge
-	guess *guard.Admission // of a passcode, which the guard is told Duo's answer to; nil for none
+	code  string           // of a Verified Push; the user sees it in the challenge
+	guess *guard.Admission // the admission of a passcode, by which the guard is told Duo's answer; nil for none
 }
 
 // AuthResult is Duo's final word on an AuthRequest.

@@ -1,6 +1,6 @@
 package policy
 
-// The enumerations that the configuration uses, by the words that it uses.
+// These are the enumerations of the configuration, with its own words.
 
 // Mode says how a client's users are asked.
 type Mode string
@@ -20,7 +20,7 @@ const (
 	FailmodeSilent Failmode = "silent" // no answer, so that the client asks its next server
 )
 
-// secure reports whether a login is rejected, as with any word that is none of these.
+// secure reports whether an outage rejects a login. A word that is not listed above counts as secure.
 func (f Failmode) secure() bool { return f != FailmodeSafe && f != FailmodeSilent }
 
 // ProbeAnswer says what a client's health checks get.
@@ -28,7 +28,7 @@ type ProbeAnswer string
 
 const (
 	ProbeReject    ProbeAnswer = "reject"    // Access-Reject
-	ProbeChallenge ProbeAnswer = "challenge" // Access-Challenge, whose State is never good
+	ProbeChallenge ProbeAnswer = "challenge" // Access-Challenge with a State that is never valid
 	ProbeAccept    ProbeAnswer = "accept"    // Access-Accept, to a signed request with the probe's own password
 )
 
@@ -41,7 +41,7 @@ const (
 	UnlistedReject      UnlistedMode = "reject"       // no login
 )
 
-// ElsewhereMode says what happens to a user at a service that the user is not listed for.
+// ElsewhereMode says what happens to a user at a service that is not in the user's list.
 type ElsewhereMode string
 
 const (
@@ -49,16 +49,16 @@ const (
 	ElsewhereReject      ElsewhereMode = "reject"       // no login
 )
 
-// Need is a rule's word on the second factor.
+// Need says whether a rule asks for a second factor.
 type Need string
 
 const (
 	NeedRequired Need = "required" // a second factor is asked for
-	NeedExempt   Need = "exempt"   // none is
+	NeedExempt   Need = "exempt"   // no second factor is asked for
 	NeedDeny     Need = "deny"     // the login is rejected
 )
 
-// Binding is something that a remembered approval holds for, beside the user.
+// Binding is something, beside the user, that a remembered approval is bound to.
 type Binding string
 
 const (
@@ -67,11 +67,11 @@ const (
 	BindUserIP  Binding = "user-ip" // the user's address, as user_ip finds it
 )
 
-// UnprovenMode says what happens to a user whose name nobody has proven: one outside of an EAP tunnel that the upstream
-// does not repeat from the inside.
+// UnprovenMode says what happens to a user whose name nobody has proven: the name stood outside of an EAP tunnel, and the
+// upstream server did not repeat it from inside the tunnel.
 type UnprovenMode string
 
 const (
 	UnprovenReject UnprovenMode = "reject" // the login is rejected, and nobody is asked
-	UnprovenAsk    UnprovenMode = "ask"    // Duo is asked about the name; nothing that loosens holds for it
+	UnprovenAsk    UnprovenMode = "ask"    // Duo is asked about the name; nothing that makes a login easier applies to it
 )

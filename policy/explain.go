@@ -7,39 +7,39 @@ import (
 	"duoradiusd/policy/messages"
 )
 
-// Explanation is what the configuration makes of a login, before anybody is asked.
+// Explanation is what the configuration says about a login, before anybody is asked.
 type Explanation struct {
 	Name string // canonical; "" when it is none
-	User *User  // that lists the name; nil: none does
+	User *User  // the User that lists the name; nil: none does
 	Duo  Identity
 
-	Rules []RuleFit // in order, up to the one that decides
-	Rule  *Rule     // that decides; nil: none
+	Rules []RuleFit // in order, up to the rule that decides
+	Rule  *Rule     // the rule that decides; nil: none
 
-	Verdict Verdict // where the configuration alone ends the login; its Reason is "" when Duo is to be asked
-	Early   bool    // it ends before the first factor is asked
+	Verdict Verdict // set if the configuration alone ends the login; its Reason is "" when Duo is to be asked
+	Early   bool    // the login ends before the first factor is asked
 
 	Mode     Mode
 	Factors  []factor.Factor
 	Failmode Failmode
 	Lifetime time.Duration // of an approval; 0: none is kept
-	Uses     int           // of it; 0: no limit
-	Idle     time.Duration // after which it ends unused; 0: no limit
-	BindTo   []Binding     // what it holds for, beside the user
+	Uses     int           // how often an approval may be used; 0: no limit
+	Idle     time.Duration // an approval ends when unused this long; 0: no limit
+	BindTo   []Binding     // what an approval is bound to, beside the user
 
-	Attributes    []Attribute // of the Access-Accept, those of an upstream RADIUS server apart
-	AttributesErr error       // values that can't be used, and are left out
+	Attributes    []Attribute // of the Access-Accept, without those of an upstream RADIUS server
+	AttributesErr error       // which values can't be used; they are left out
 }
 
-// RuleFit is whether one rule fits a login.
+// RuleFit says whether one rule fits a login.
 type RuleFit struct {
 	Index  int // among the rules, from 0
 	Rule   *Rule
 	Misfit string // the key of the first list that does not fit; "" when it fits
 }
 
-// Explain says what becomes of a login of a at the time at by a user of account, which the first factor would tell.
-// Nobody is asked, and nothing is counted or kept.
+// Explain says what happens to the login a at the time at. account is what the first factor would say about the user. Explain
+// asks nobody, and counts and keeps nothing.
 func (p *Policy) Explain(a Attempt, account Account, at time.Time) (e Explanation) {
 	l := login{Policy: p, Attempt: a, began: at}
 	if !l.setName(a.User) {
@@ -76,7 +76,7 @@ func (p *Policy) Explain(a Attempt, account Account, at time.Time) (e Explanatio
 	return e
 }
 
-// fits lists the rules that were looked at for this login, as the facts were read that decided.
+// fits lists the rules that were tried for this login, with the facts that decided.
 func (l *login) fits() (list []RuleFit) {
 	facts := l.terms.facts
 	if facts == nil {
@@ -85,7 +85,7 @@ func (l *login) fits() (list []RuleFit) {
 	for i := range l.settings.Rules {
 		r := &l.settings.Rules[i]
 		misfit := r.misfit(facts)
-		if misfit == "" && r != l.terms.rule { // the login ends before it counts
+		if misfit == "" && r != l.terms.rule { // the login ends before this rule counts
 			return list
 		}
 		list = append(list, RuleFit{Index: i, Rule: r, Misfit: misfit})

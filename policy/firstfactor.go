@@ -10,20 +10,20 @@ import (
 	"duoradiusd/policy/messages"
 )
 
-// Limits on what a first factor may ask back in one login.
+// These limit what a first factor may ask back in one login.
 const (
-	maxPrompts   = 8  // for the user
+	maxPrompts   = 8  // questions to the user
 	maxEAPRounds = 64 // EAP packets: a certificate chain in small fragments takes some forty
 )
 
-// Dialogue is where a login stands with a first factor that asks back.
+// Dialogue is the state of a login whose first factor asks back.
 type Dialogue struct {
 	Method Method
 	State  string        // of the AskBack that the login answers
-	Chosen factor.Chosen // the second factor that stood beside the password
-	Rounds int           // asked back so far
+	Chosen factor.Chosen // the second factor that was typed beside the password
+	Rounds int           // how often the first factor has asked back so far
 
-	Answered AnswerDigest // the first factor has said yes to this answer, and is not asked again; zero: it has not
+	Answered AnswerDigest // the first factor has said yes to this answer and is not asked again; zero: it has not
 }
 
 // checkFirstFactor asks the first factor, or passes it the user's answer to its question.
@@ -35,7 +35,7 @@ func (l *login) checkFirstFactor(ctx context.Context) *Verdict {
 	case factor == nil:
 		l.proof = ProofClient
 		return nil
-	case l.dialogue == nil && l.Method == MethodPassword && l.password == "": // many directories answer yes to it (RFC 4513 §5.1.2)
+	case l.dialogue == nil && l.Method == MethodPassword && l.password == "": // many directories answer yes (RFC 4513 §5.1.2)
 		return end(l.reject(ReasonBadPassword, l.say(messages.WrongPassword)))
 	}
 	admission, v := l.admitPassword(ctx)
@@ -104,8 +104,8 @@ func (l *login) firstRequest() FirstRequest {
 	return r
 }
 
-// admitPassword holds back a password when too many wrong ones of this person came. The guard is asked at the first request
-// of a dialogue only.
+// admitPassword rejects a password when too many wrong ones of this person came. It asks the guard only at the first request
+// of a dialogue.
 func (l *login) admitPassword(ctx context.Context) (guard.Admission, *Verdict) {
 	if l.dialogue != nil {
 		return guard.Admission{Guess: l.guessOfPassword()}, nil
@@ -120,8 +120,8 @@ func (l *login) unsupported() Verdict {
 	return v
 }
 
-// refuse rejects after a first factor's no. The user reads more than "wrong password" only where the first factor is a RADIUS
-// server that sent a text, or where the password was right.
+// refuse rejects after a first factor's no. The user reads more than "wrong password" in two cases only: the first factor is a
+// RADIUS server that sent a text, or the password was right.
 func (l *login) refuse(err error) Verdict {
 	var no *Refusal
 	if !errors.As(err, &no) {
@@ -134,14 +134,14 @@ func (l *login) refuse(err error) Verdict {
 	if no.Proven {
 		v.Reason = ReasonAccountRefused
 	}
-	if no.Proven && !l.rules.deniesByGroup { // it is not known whether this user's group is denied
+	if no.Proven && !l.rules.deniesByGroup { // it is not known yet whether a rule denies one of the user's groups
 		v.Message = l.say(messages.AccountUnusable)
 	}
 	v.Immediate, v.EAP, v.Attributes = no.Relayed, no.EAP, no.Attributes
 	return v
 }
 
-// relay passes on what a first factor asks back.
+// relay sends the client what the first factor asks.
 func (l *login) relay(ctx context.Context, back *AskBack) Verdict {
 	limit := maxPrompts
 	if l.Method == MethodEAP {
@@ -160,11 +160,11 @@ func (l *login) relay(ctx context.Context, back *AskBack) Verdict {
 	v.Outcome, v.Reason, v.User = OutcomeChallenge, ReasonRelayed, l.name
 	v.Message, v.EAP, v.Wait = back.Message, back.EAP, min(back.Wait, ChallengeLife)
 	for _, a := range back.Attributes {
-		if a.Vendor == 0 && a.Type != vendorSpecific || l.Client.passes(a) { // vendors' attributes only as far as the client may get them
+		if a.Vendor == 0 && a.Type != vendorSpecific || l.Client.passes(a) { // vendors' attributes only if the client may get them
 			v.Attributes = append(v.Attributes, a)
 		}
 	}
-	if v.Wait == 0 && l.Method != MethodEAP { // with EAP it would say how soon the authenticator retransmits (RFC 3580 §3.17)
+	if v.Wait == 0 && l.Method != MethodEAP { // EAP would retransmit after this time (RFC 3580 §3.17)
 		v.Wait = ChallengeLife
 	}
 	return l.send(ctx, c, v)

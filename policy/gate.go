@@ -4,28 +4,28 @@ package policy
 type Proof int
 
 const (
-	ProofNone       Proof = iota // not at all: never accepted
-	ProofNoneButAsk              // not at all, and the administrator wants Duo to be asked about such names
-	ProofClient                  // by the word of a client that checks the first factor itself
-	ProofPassword                // by a password or key that a first factor checked for this very person
+	ProofNone       Proof = iota // the name is not proven: never accepted
+	ProofNoneButAsk              // the name is not proven, but the administrator wants Duo to be asked about such names
+	ProofClient                  // a client that checks the first factor itself says so
+	ProofPassword                // a first factor checked a password or key of this very person
 )
 
 // acceptance is a reason for an Access-Accept.
 type acceptance int
 
 const (
-	acceptApproved   acceptance = iota // Duo's allow after a push, a call or a code of this login or one that it joined
+	acceptApproved   acceptance = iota // Duo allowed this login, or one that it joined, after a push, a call or a code
 	acceptBypass                       // Duo asks for no second factor
 	acceptExempt                       // the configuration asks for none
 	acceptFailedOpen                   // Duo can't be asked, and failmode is safe
 	acceptRemembered                   // an approval of an earlier login
-	acceptRepeated                     // the reply of an earlier login was lost: it is given again, once
-	acceptLate                         // Duo's allow came when nobody waited for it any more
+	acceptRepeated                     // the reply of an earlier login was lost, and is given again once
+	acceptLate                         // Duo allowed a login when nobody waited for the answer any more
 	acceptProbe                        // a health check that the client wants accepted, with the probe's own password
-	acceptances                        // how many there are
+	acceptances                        // the number of acceptances
 )
 
-// acceptReason is what the log says of each acceptance.
+// acceptReason is the Reason in the log for each acceptance.
 var acceptReason = [acceptances]Reason{
 	acceptApproved:   ReasonApproved,
 	acceptBypass:     ReasonBypass,
@@ -37,8 +37,8 @@ var acceptReason = [acceptances]Reason{
 	acceptProbe:      ReasonProbe,
 }
 
-// mayAccept is the one gate to an Access-Accept: whether a login whose name was proven so, in a packet that was signed or
-// not, may be accepted for this reason.
+// mayAccept is the only gate to an Access-Accept. It reports whether a login may be accepted for the reason why. proof says
+// how its name was proven, and signed whether its packet was signed.
 func mayAccept(why acceptance, proof Proof, signed bool) bool {
 	proven := proof == ProofPassword || proof == ProofClient
 	switch why {

@@ -12,14 +12,14 @@ import (
 	"duoradiusd/policy/messages"
 )
 
-// GuardClear says whose counts go. Empty fields name nobody.
+// GuardClear says whose counts are cleared. An empty field names nobody.
 type GuardClear struct {
-	Person string // folded: wrong passwords and passcodes, wherever they came from
+	Person string // folded name: wrong passwords and passcodes of this person, from every source
 	Duo    Identity
-	Source string // as SourceOf writes it: the count of everybody's wrong guesses there
+	Source string // as SourceOf writes it: the count of all wrong guesses from this source
 }
 
-// ClearOf returns whose counts go when an administrator names a user, in any of the forms that logins may have.
+// ClearOf returns whose counts are cleared when an administrator names a user, in any form that a login may have.
 func (p *Policy) ClearOf(name string) GuardClear {
 	own, u, ok := p.whois(name)
 	if !ok {
@@ -32,13 +32,12 @@ func (p *Policy) ClearOf(name string) GuardClear {
 	return what
 }
 
-// guess is what the guard counts of this login.
+// guess returns what the guard counts for this login.
 func (l *login) guess(kind guard.GuessKind) guard.Guess {
 	return guard.Guess{Kind: kind, Person: l.person(), Source: guard.SourceOf(l.UserIP, l.Client.Name), Limits: l.settings.Guesses}
 }
 
-// guessOfPassword is nobody's where the name is only what the outside of an EAP tunnel says, "anonymous" for a whole
-// company.
+// guessOfPassword names no person if the name only stands outside of an EAP tunnel. There, a whole company may be "anonymous".
 func (l *login) guessOfPassword() guard.Guess {
 	g := l.guess(guard.GuessPassword)
 	if l.Method == MethodEAP {
@@ -47,7 +46,7 @@ func (l *login) guessOfPassword() guard.Guess {
 	return g
 }
 
-// admit rejects a guess that the guard holds back.
+// admit rejects the login if the guard does not admit the guess.
 func (l *login) admit(ctx context.Context, g guard.Guess) (guard.Admission, *Verdict) {
 	a, err := l.runtime.Guard.Admit(ctx, g)
 	switch {
@@ -63,16 +62,16 @@ func (l *login) admit(ctx context.Context, g guard.Guess) (guard.Admission, *Ver
 	return a, end(l.reject(ReasonThrottled, l.sayHeldBack(a.Limit, time.Until(a.Until))))
 }
 
-// settle tells the guard what a guess turned out to be. The login goes on whatever the guard makes of it: a guess that can't
-// be settled stays counted as wrong.
+// settle tells the guard the result of a guess. The login goes on even if the guard fails: a guess that can't be settled stays
+// counted as wrong.
 func (l *login) settle(ctx context.Context, a guard.Admission, result guard.GuessResult) {
 	if err := l.runtime.Guard.Settle(context.WithoutCancel(ctx), a, result); err != nil {
 		l.facts.Err = err
 	}
 }
 
-// admitPasscode holds back a passcode of a person of whom too many wrong ones came. r carries the admission to whoever
-// hears Duo's answer.
+// admitPasscode rejects a passcode of a person with too many wrong ones. r carries the admission to the code that gets Duo's
+// answer.
 func (l *login) admitPasscode(ctx context.Context, r *AuthRequest) *Verdict {
 	if r.Factor != factor.Passcode {
 		return nil
@@ -84,7 +83,7 @@ func (l *login) admitPasscode(ctx context.Context, r *AuthRequest) *Verdict {
 	return v
 }
 
-// knowSource notes that this person logs in from here. Nothing is noted of a name that nobody has proven.
+// knowSource notes that this person logs in from this source. It notes nothing for a name that nobody has proven.
 func (l *login) knowSource(ctx context.Context) {
 	if l.account.Unproven {
 		return
@@ -96,12 +95,12 @@ func (l *login) knowSource(ctx context.Context) {
 		err = errors.Join(err, l.runtime.Guard.Know(context.WithoutCancel(ctx), g))
 	}
 	if err != nil {
-		l.facts.Err = err // the next guesses from here count with those from elsewhere
+		l.facts.Err = err // later guesses from here count together with those from elsewhere
 	}
 }
 
-// typedPerson is the person by whose name the password was guessed: an alias perhaps, or, inside a tunnel, nobody that
-// could be told.
+// typedPerson returns the person by whose name the password was guessed. That name may be an alias. With EAP, it is the person
+// of the login.
 func (l *login) typedPerson() string {
 	if l.Method == MethodEAP {
 		return l.person()
@@ -121,7 +120,7 @@ func (l *login) sayHeldBack(limit string, wait time.Duration) string {
 	return l.say(say, "wait", l.sayDuration(wait))
 }
 
-// sayDuration rounds up: who waits so long is not too early.
+// sayDuration rounds up, so that a user who waits this long is not too early.
 func (l *login) sayDuration(d time.Duration) string {
 	n, one, many := int((d+time.Second-1)/time.Second), messages.WaitSecond, messages.WaitSeconds
 	if n > 90 {

@@ -13,28 +13,28 @@ import (
 	"duoradiusd/policy/guard"
 )
 
-// transactionLimit bounds a transaction whatever the SecondFactor does; Duo's own pushes end after a minute.
+// transactionLimit bounds a transaction, whatever the SecondFactor does. Duo itself ends a push after a minute.
 const transactionLimit = 5 * time.Minute
 
-// JoinKey is what a login must share with a transaction to be answered by it: a retry with a new Identifier or from a new
-// port, or another try after the client gave up. Never another password, another address, another client.
+// JoinKey is what a login must share with a transaction to get its answer. A retry with a new Identifier or from a new port
+// shares it, and so does another try after the client gave up. Another password, address or client never does.
 type JoinKey struct {
 	Client      string
 	Application string // the Duo application
 	User        string // canonical name
 	Duo         Identity
 	IP          netip.Addr
-	Digest      [sha256.Size]byte // of State, method and the whole password field, keyed
+	Digest      [sha256.Size]byte // keyed digest of State, method and the whole password field
 }
 
-// Phone says whose phone a transaction reaches: that of a Duo user, which is one however many names of ours lead to it, and
-// that of a person, who is one however the name is spelt.
+// Phone says whose phone a transaction reaches. It names a Duo user, who may have several names here, and a person, whose name
+// may have several spellings.
 type Phone struct {
 	Duo    Identity
-	Person string // folded
+	Person string // folded name
 }
 
-// PersonKeyPrefix begins the key of a phone that is made of the folded name of its user.
+// PersonKeyPrefix begins the key of a phone that is known by the folded name of its user.
 const PersonKeyPrefix = "person:"
 
 // Keys returns the names under which a phone is known. Two Phones may be the same one if they share a key.
@@ -52,7 +52,7 @@ type TransactionID string
 // Transaction is what is known of one call of Duo's auth.
 type Transaction struct {
 	ID          TransactionID
-	Phone       Phone // that it may reach
+	Phone       Phone // the phone that it may reach
 	Application string
 	Name        string // the user's canonical name
 	Factor      factor.Factor
@@ -61,28 +61,28 @@ type Transaction struct {
 	Signed      bool       // the request of the login that began it was signed
 	UserIP      netip.Addr // of that login
 	Fresh       bool       // the request of the login that began it came without State, and its reply is no challenge
-	Began       bool       // at Duo
+	Began       bool       // Duo has begun it
 	Start       time.Time
 	Ended       time.Time  // zero while it is live
-	Quiet       time.Time  // when the phone is silent for sure; zero: it was when the transaction ended
-	Result      AuthResult // once it has ended, unless there is none
-	Forgotten   bool       // since it has ended, the approvals of this phone were taken away
+	Quiet       time.Time  // when the phone is surely silent; zero: when the transaction ended
+	Result      AuthResult // set once it has ended, if there is a result
+	Forgotten   bool       // the approvals of this phone were taken away after it ended
 }
 
-// late reports whether the transaction was over when a login began: nobody waited for its answer any more.
+// late reports whether the transaction was over when a login began, so that nobody waited for its answer any more.
 func (t *Transaction) late(began time.Time) bool { return !t.Ended.IsZero() && !began.Before(t.Ended) }
 
-// RingingTime is how long a phone rings on when nobody hears of its answer (https://duo.com/docs/authapi: 60 seconds).
+// RingingTime is how long a phone keeps ringing when nobody waits for it (https://duo.com/docs/authapi: 60 seconds).
 const RingingTime = time.Minute
 
 // Join is a transaction that a login joins.
 type Join struct {
 	Transaction
-	Account  Account // what the first factor of the joined login said, for a login that can't ask it again: its State is used
-	Repeated bool    // another login was given its answer
+	Account  Account // what the first factor told the joined login; a login with a used State can't ask again
+	Repeated bool    // another login was already given its answer
 }
 
-// NewTransaction is what Claim needs to know. Of the Transaction the store sets ID and Start.
+// NewTransaction is what Claim needs to know. The store sets the ID and the Start of the Transaction.
 type NewTransaction struct {
 	Transaction
 	Key        JoinKey
@@ -93,12 +93,12 @@ type NewTransaction struct {
 var (
 	// ErrTakenOver says that another process asks Duo for the answer of this transaction now.
 	ErrTakenOver = errors.New("another process has taken this transaction over")
-	// ErrPushLost says that the process which began a transaction ended before it could say whether Duo did. The phone may
-	// ring: nothing else is begun, and nobody is let in.
+	// ErrPushLost says that a process began a transaction and ended before it could say whether Duo began it. The phone may be
+	// ringing: nothing else is begun, and nobody is let in.
 	ErrPushLost = errors.New("the daemon that began this push has ended, and only it knew its txid")
 )
 
-// Claim is the answer to who may begin a transaction.
+// Claim says who may begin a transaction.
 type Claim int
 
 const (
@@ -107,7 +107,7 @@ const (
 	ClaimPhoneRings                  // the phone rings for another login
 )
 
-// joinKey is what a retry of this request has too.
+// joinKey returns the key that a retry of this request has too.
 func (l *login) joinKey() JoinKey {
 	if l.State != "" {
 		return l.answerKey()
@@ -119,11 +119,11 @@ func (l *login) joinKey() JoinKey {
 	return l.joinKeyOf(l.runtime.digest.of("", l.Method.String(), field))
 }
 
-// anyAddress stands in the key of an answer to a challenge, which may leave the user's address out. It is no user's.
+// anyAddress replaces the user's address in the key of an answer to a challenge, which may leave it out. No user has it.
 var anyAddress = netip.IPv6Unspecified()
 
-// answerKey is the key of an answer to a challenge. Its State names the transaction: a retry of it can't know what the first
-// factor said of the user. It must be signed if the first one was.
+// answerKey returns the key of an answer to a challenge. Its State names the transaction, because a retry can't know what the
+// first factor said about the user. A retry must be signed if the first answer was.
 func (l *login) answerKey() JoinKey {
 	signed := ""
 	if l.signed {
@@ -132,7 +132,7 @@ func (l *login) answerKey() JoinKey {
 	key := JoinKey{Client: l.Client.Name, Application: l.Client.Application, User: l.typedName, IP: anyAddress,
 		Digest: l.runtime.digest.of(l.State, l.Method.String(), l.Password, l.EAP, signed)}
 	if l.proof == ProofNoneButAsk {
-		key.IP = netip.Addr{} // nobody joins it
+		key.IP = netip.Addr{} // nobody can join it
 	}
 	return key
 }
@@ -140,18 +140,18 @@ func (l *login) answerKey() JoinKey {
 func (l *login) joinKeyOf(digest [sha256.Size]byte) JoinKey {
 	key := JoinKey{Client: l.Client.Name, Application: l.Client.Application, User: l.name, Duo: l.duo, IP: l.UserIP, Digest: digest}
 	if l.proof == ProofNoneButAsk {
-		key.IP = netip.Addr{} // nobody joins it
+		key.IP = netip.Addr{} // nobody can join it
 	}
 	return key
 }
 
-// joinTransaction waits for the transaction that answers this login too, where there is one.
+// joinTransaction waits for the transaction that answers this login too, if there is one.
 func (l *login) joinTransaction(ctx context.Context) *Verdict {
-	if ctx.Err() != nil { // the first factor took long: leave a late approval to whoever still waits
+	if ctx.Err() != nil { // the first factor took long: leave a late approval to a login that still waits
 		return end(l.unanswered(ctx, context.Cause(ctx)))
 	}
 	l.key = l.joinKey()
-	if l.answersDialogue && l.UserIP.IsValid() { // its State is of this try alone: the next try has the key of the dialogue's first request
+	if l.answersDialogue && l.UserIP.IsValid() { // the next try has no such State, but the key of the dialogue's first request
 		l.key = l.joinKeyOf(l.origin.Digest)
 	}
 	if v := l.join(ctx); v != nil {
@@ -164,13 +164,13 @@ func (l *login) joinTransaction(ctx context.Context) *Verdict {
 	if l.phoneRings, err = l.runtime.Transactions.Rings(ctx, l.phone(), l.began); err != nil {
 		return end(l.storeFailed(err))
 	}
-	if l.phoneRings { // for a copy of this login perhaps, which began the transaction since we looked
+	if l.phoneRings { // perhaps for a copy of this login that has begun the transaction since
 		return l.join(ctx)
 	}
 	return nil
 }
 
-// join waits for the transaction of l.key, where there is one.
+// join waits for the transaction under l.key, if there is one.
 func (l *login) join(ctx context.Context) *Verdict {
 	joined, ok, err := l.runtime.Transactions.Find(ctx, l.key, l.began)
 	switch {
@@ -191,11 +191,11 @@ func (l *login) join(ctx context.Context) *Verdict {
 	return end(l.await(ctx, joined.Transaction))
 }
 
-// mayJoin reports whether the answer of a transaction that is over may be this login's. An allow that was given before is
-// given again only for a password, and only where its factor is allowed today.
+// mayJoin reports whether this login may get the answer of a transaction that is over. An allow that was given before is given
+// again only for a password, and only if its factor is allowed today.
 func (l *login) mayJoin(j Join) bool {
 	switch {
-	case j.Repeated && l.Method != MethodPassword: // of an EAP conversation the password is not part of the key
+	case j.Repeated && l.Method != MethodPassword: // the key of an EAP conversation does not contain the password
 		return false
 	case !j.late(l.began) || !j.Result.Allowed:
 		return true
@@ -206,7 +206,7 @@ func (l *login) mayJoin(j Join) bool {
 	return mayAccept(acceptLate, l.proof, l.Authentic)
 }
 
-// joinByCopy answers a copy of a request that began a transaction: it joins that one, or is a replay.
+// joinByCopy answers a copy of a request that began a transaction. The copy joins that transaction, or is a replay.
 func (l *login) joinByCopy(ctx context.Context) *Verdict {
 	id, ok, err := l.runtime.Replays.Seen(ctx, l.requestDigest())
 	if err == nil && !ok {
@@ -226,7 +226,7 @@ func (l *login) joinByCopy(ctx context.Context) *Verdict {
 	return end(l.await(ctx, t))
 }
 
-// requestDigest is zero where the octets of the Access-Request are not known.
+// requestDigest returns the digest of the Access-Request. It is zero if the octets of the request are not known.
 func (l *login) requestDigest() (d RequestDigest) {
 	if l.Authenticator == ([16]byte{}) {
 		return d
@@ -234,7 +234,7 @@ func (l *login) requestDigest() (d RequestDigest) {
 	return l.runtime.digest.of("request", l.Client.Name, string(l.Authenticator[:]), string(l.Attributes))
 }
 
-// await waits for a transaction's answer, no longer than the client's PushTimeout says.
+// await waits for a transaction's answer, but not longer than the client's PushTimeout.
 func (l *login) await(ctx context.Context, t Transaction) Verdict {
 	within := ctx
 	if limit := l.Client.PushTimeout; limit > 0 && t.Factor.Rings() {
@@ -253,7 +253,7 @@ func (l *login) await(ctx context.Context, t Transaction) Verdict {
 	return l.conclude(ctx, t, result)
 }
 
-// begin begins a transaction under l.key, unless another login has begun it meanwhile or rings the phone.
+// begin begins a transaction under l.key, unless another login has begun it meanwhile or the phone rings for another login.
 func (l *login) begin(ctx context.Context, r *AuthRequest) (Transaction, Claim, error) {
 	t, claim, err := l.runtime.Transactions.Claim(ctx, NewTransaction{
 		Transaction: Transaction{Phone: l.phone(), Application: l.Client.Application, Name: r.Name, Factor: r.Factor, Code: r.code, Txid: r.Txid,
@@ -272,7 +272,7 @@ func (l *login) begin(ctx context.Context, r *AuthRequest) (Transaction, Claim, 
 	if claim == ClaimOwned {
 		if d := l.requestDigest(); d != (RequestDigest{}) {
 			if err := l.runtime.Replays.Mark(ctx, d, t.ID); err != nil {
-				l.facts.Err = err // a copy may ring again
+				l.facts.Err = err // a copy may ring the phone again
 			}
 		}
 		l.runtime.ask(t, l.Client.Second, r, l.settings.Guard)

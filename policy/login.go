@@ -14,9 +14,9 @@ import (
 	"duoradiusd/policy/messages"
 )
 
-// Decide decides one login. It blocks until there is an answer: the user's, or the one that is due when ctx ends.
-// ErrAbandoned as ctx's cause says that nobody waits for the answer any more. It returns in time whatever the factors do
-// with ctx, as long as they heed it. A panic is a reject.
+// Decide decides one login. It blocks until there is an answer: the user's, or the one that is due when ctx ends. If
+// ErrAbandoned is the cause of ctx, nobody waits for the answer any more. Decide returns in time if the factors heed ctx. A
+// panic is a reject.
 func (p *Policy) Decide(ctx context.Context, a Attempt) (v Verdict) {
 	l := &login{Policy: p, Attempt: a, id: newLoginID(), began: a.began()}
 	defer func() {
@@ -36,9 +36,9 @@ func (p *Policy) Decide(ctx context.Context, a Attempt) (v Verdict) {
 	return v
 }
 
-// DecideAtOnce decides a login for which nobody is to be asked and nothing is to be waited for: behind a client that has
-// checked the first factor, one that is remembered or exempt. It reports false for all others, which are Decide's, and has
-// done nothing then.
+// DecideAtOnce decides a login for which nobody must be asked and nothing must be waited for. Such a login comes through a
+// client that has checked the first factor, and is remembered or exempt. For any other login DecideAtOnce does nothing and
+// reports false; Decide decides that login.
 func (p *Policy) DecideAtOnce(a Attempt) (Verdict, bool) {
 	approvals, ok := p.runtime.Approvals.(useAtOnce)
 	if !ok || a.Client.FirstFactor != nil || a.Method != MethodPassword || a.State != "" {
@@ -66,7 +66,7 @@ func (p *Policy) DecideAtOnce(a Attempt) (Verdict, bool) {
 	return v, true
 }
 
-// useAtOnce is an Approvals that answers without waiting.
+// useAtOnce is an Approvals that can answer without waiting.
 type useAtOnce interface {
 	UseAtOnce(key ApprovalKey, now time.Time, limits ApprovalLimits) bool
 }
@@ -78,37 +78,37 @@ type login struct {
 
 	id        string // see Trace
 	began     time.Time
-	user      *User         // nil: no [[user]] names this one
-	terms     terms         // what the rules come to
+	user      *User         // the User that lists the name; nil: none does
+	terms     terms         // the result of the rules
 	typedName string        // canonical name of User-Name
-	name      string        // canonical name of who it is: the same, except inside an EAP tunnel
-	fold      string        // of name, once person was asked for it
-	duo       Identity      // whom Duo is asked about
+	name      string        // canonical name of the user: the same, except inside an EAP tunnel
+	fold      string        // folded name, which person sets
+	duo       Identity      // the identity that Duo is asked about
 	password  string        // for the first factor
 	chosen    factor.Chosen // the second factor that the user typed
 	dialogue  *Dialogue     // with the first factor; nil: it is asked for the first time
 	account   Account
 	groups    membership // of account
-	proof     Proof      // of name
+	proof     Proof      // how the name was proven
 	facts     Verdict    // what is known of the answer
 
 	origin          *JoinKey // of the login's first request; nil in that one
 	ruledByName     bool     // rules without groups have decided already
-	answersDialogue bool     // it answers what the first factor asked back
-	answer          *answer  // to a challenge; nil for a login without State
-	signed          bool     // its own request, whatever those before it were
+	answersDialogue bool     // this login answers what the first factor asked back
+	answer          *answer  // the answer to a challenge; nil for a login without State
+	signed          bool     // its own request was signed, whatever those before it were
 
 	key        JoinKey   // under which it joins or begins a transaction
-	phoneRings bool      // for another login
-	repeats    bool      // it is given an answer that another login was given before
-	askedDuo   time.Time // when Duo was turned to; zero: not at all
-	devices    []Device  // that Duo offers
+	phoneRings bool      // the phone rings for another login
+	repeats    bool      // this login gets an answer that another login got before
+	askedDuo   time.Time // when Duo was asked; zero: not at all
+	devices    []Device  // the devices that Duo offers
 
-	domain      *DomainFactor // that the name has chosen; nil: the client has one first factor for all names
+	domain      *DomainFactor // the first factor that the name has chosen; nil: the client has one for all names
 	oldPassword string        // of a user whose password has expired
 }
 
-// step is one step of a login. It returns the Verdict where the login ends, and nil where it goes on.
+// step is one step of a login. It returns a Verdict to end the login, and nil to go on.
 type step func(context.Context) *Verdict
 
 // fresh returns the steps of a login that begins, in the order in which they happen.
@@ -144,7 +144,7 @@ func (l *login) secondFactor() []step {
 	}
 }
 
-// run takes the steps until one ends the login.
+// run takes the steps in order until one ends the login.
 func (l *login) run(ctx context.Context, steps ...step) Verdict {
 	for _, next := range steps {
 		if v := next(ctx); v != nil {
@@ -159,7 +159,7 @@ func ignoringContext(f func() *Verdict) step { return func(context.Context) *Ver
 // end is the Verdict of a step that ends the login.
 func end(v Verdict) *Verdict { return &v }
 
-// identify settles who this is by the name that was typed.
+// identify finds out who the user is by the name that was typed.
 func (l *login) identify() *Verdict {
 	if !l.setName(l.User) && !l.isProbe() {
 		return end(l.reject(ReasonBadName, l.say(messages.WrongPassword)))
@@ -167,8 +167,8 @@ func (l *login) identify() *Verdict {
 	return nil
 }
 
-// setName sets who this is: a listed user by its own name, whatever alias was typed; anybody else by the canonical form
-// of what was typed. It reports false for a name that no login can have.
+// setName sets the name of the user. A listed user gets its own name, whatever alias was typed. Anybody else gets the
+// canonical form of what was typed. It reports false for a name that no login can have.
 func (l *login) setName(typed string) bool {
 	typed, ok := l.chooseFirstFactor(typed)
 	if !ok {
@@ -181,7 +181,7 @@ func (l *login) setName(typed string) bool {
 	if !ok {
 		return false
 	}
-	if l.domain != nil && l.Client.takes(name, false) != l.domain { // no alias makes two accounts one person
+	if l.domain != nil && l.Client.takes(name, false) != l.domain { // an alias must not make two accounts one person
 		name, _ = l.settings.Names.Canonical(typed)
 	}
 	if l.typedName == "" {
@@ -204,11 +204,11 @@ func (l *login) person() string {
 
 func (l *login) phone() Phone { return Phone{Duo: l.duo, Person: l.person()} }
 
-// mapped reports whether a [[user]] says who this is at Duo.
+// mapped reports whether a [[user]] says who this user is at Duo.
 func (l *login) mapped() bool { return l.user != nil && l.user.Duo != Identity{} }
 
-// setAccount takes what the first factor knows: who the user is where the client could not know, and a Duo name for
-// those whom no [[user]] maps. It reports false for a name that no login can have.
+// setAccount takes over what the first factor knows: the user's name where the client could not know it, and the Duo name of a
+// user whom no [[user]] maps. It reports false for a name that no login can have.
 func (l *login) setAccount(account Account) bool {
 	l.account, l.groups, l.proof = account, membershipOf(account), l.proofOf(account)
 	if account.User != "" && !l.setName(account.User) {
@@ -232,8 +232,8 @@ func (l *login) proofOf(account Account) Proof {
 	return ProofNone
 }
 
-// answerProbe answers a health check at once. Nothing of ours goes into an Access-Accept, which only a signed request with
-// the probe's own password gets; the State of a challenge was never kept, so that no answer to it is good.
+// answerProbe answers a health check at once. Only a signed request with the probe's own password gets an Access-Accept, which
+// carries none of our attributes. The State of a challenge is not kept, so no answer to the challenge is good.
 func (l *login) answerProbe() *Verdict {
 	if !l.isProbe() {
 		return nil
@@ -257,8 +257,8 @@ func (l *login) isProbe() bool {
 	})
 }
 
-// splitPasswordField parts the password field into password and second factor. Behind a client that has checked the
-// first factor it may hold anything: only who needs a second factor is told so.
+// splitPasswordField splits the password field into password and second factor. Behind a client that has checked the first
+// factor, the field may hold anything. Only a user who needs a second factor is told that it can't be read.
 func (l *login) splitPasswordField() *Verdict {
 	if l.Client.ignoresPassword() {
 		l.password, l.chosen = "", factor.Chosen{}
@@ -275,7 +275,7 @@ func (l *login) splitPasswordField() *Verdict {
 	return nil
 }
 
-// acceptExempt accepts those of whom no second factor is asked here.
+// acceptExempt accepts a user of whom no second factor is asked here.
 func (l *login) acceptExempt() *Verdict {
 	if !l.exempt() {
 		return nil
@@ -290,7 +290,7 @@ func (l *login) refuseUnreadableField() *Verdict {
 	return end(l.reject(ReasonBadField, l.say(messages.WhatToType)))
 }
 
-// useApproval accepts those whom Duo allowed before, where that still counts.
+// useApproval accepts a user whom Duo allowed before, if that approval still counts.
 func (l *login) useApproval(ctx context.Context) *Verdict {
 	if !l.mayUseApproval() {
 		return nil
@@ -336,7 +336,7 @@ func (l *login) reject(why Reason, say string) Verdict {
 	return v
 }
 
-// accept is the only way to an Access-Accept.
+// accept makes the Verdict of every Access-Accept. There is no other way to one.
 func (l *login) accept(why acceptance) Verdict {
 	if !mayAccept(why, l.proof, l.Authentic || why == acceptRepeated && l.repeats) { // mayJoin has compared the signatures
 		return l.reject(ReasonUnproven, l.say(messages.WrongPassword))
@@ -363,24 +363,24 @@ func (l *login) requireProof() *Verdict {
 	}
 	l.facts.Err = errUnproven
 	v := l.reject(ReasonUnproven, l.say(messages.WrongPassword))
-	v.Immediate = l.Method == MethodEAP // as an upstream's own reject is
+	v.Immediate = l.Method == MethodEAP // an upstream server's own reject is immediate too
 	return &v
 }
 
-// panicked makes a panic a reject.
+// panicked turns a panic into a reject.
 func (l *login) panicked(value any) Verdict {
 	l.facts.Err = panicError{value}
 	return l.reject(ReasonPanicked, l.say(messages.TryLater))
 }
 
-// storeFailed rejects a login whose state can't be asked for.
+// storeFailed rejects a login for which a store can't be asked.
 func (l *login) storeFailed(err error) Verdict {
 	l.facts.Err = err
 	return l.reject(ReasonStoreUnavailable, l.say(messages.TryLater))
 }
 
-// noLongerWaited answers a login that nobody waits for, or that a shutdown ends. It returns nil while there is time or
-// when time is up.
+// noLongerWaited answers a login that nobody waits for, or that a shutdown ends. It returns nil while there is time, and also
+// when the time is up.
 func (l *login) noLongerWaited(ctx context.Context) *Verdict {
 	switch cause := context.Cause(ctx); {
 	case cause == nil || errors.Is(cause, context.DeadlineExceeded):

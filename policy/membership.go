@@ -6,9 +6,9 @@ import (
 	"duoradiusd/policy/canonical"
 )
 
-// membership is the groups of a login's user, folded.
+// membership holds the groups of a login's user, folded.
 type membership struct {
-	counted     []string // count for every rule and reply
+	counted     []string // groups that count for every rule and reply
 	restricting []string // those, and the nested groups that count only where that can restrict the login
 }
 
@@ -29,7 +29,7 @@ func (m membership) of(need Need) []string {
 	return m.restricting
 }
 
-// groupsAsked is the groups that one rule or reply names, as the configuration spells them.
+// groupsAsked holds the groups that one rule or reply names, as the configuration spells them.
 type groupsAsked struct {
 	groups, clients, services []string
 	byReply                   bool
@@ -50,8 +50,8 @@ func asksForGroups(s *Settings) (list []groupsAsked) {
 	return list
 }
 
-// groupsToAsk returns the groups whose members the first factor is asked for: those that the rules and replies for this
-// client name. Where a rule without groups has decided already, only those of replies matter.
+// groupsToAsk returns the groups whose members the first factor is asked for: those that the rules and replies for this client
+// name. If a rule without groups has decided already, only the groups of replies matter.
 func (l *login) groupsToAsk() (names []string) {
 	for _, asked := range l.groupsAsked {
 		if l.ruledByName && !asked.byReply || !fitsList(asked.clients, l.Client.Name) || !fitsList(asked.services, l.Client.Service) {

@@ -17,7 +17,7 @@ type Option struct {
 
 const maxOptions = 9 // so that an option is one digit
 
-// optionsOf lists what a user can choose, by the order of factors.
+// optionsOf lists what a user can choose, in the order of factors.
 func optionsOf(factors []factor.Factor, devices []Device) (list []Option) {
 	for _, f := range factors {
 		if f == factor.Passcode {
@@ -32,8 +32,8 @@ func optionsOf(factors []factor.Factor, devices []Device) (list []Option) {
 	return list
 }
 
-// menu renders options as the user sees them, below a line that says what this is about. Where the whole does not fit one
-// Reply-Message, as with three devices, the options are written short. Some clients show the first one only.
+// menu returns the text of a menu: the line say, then the options. If the text does not fit into one Reply-Message, as with
+// three devices, the options are written short. Some clients show only the first Reply-Message.
 func (l *login) menu(say string, options []Option) string {
 	if len(options) == 0 {
 		return say + "\n" + l.say(messages.Passcode)
@@ -45,7 +45,7 @@ func (l *login) menu(say string, options []Option) string {
 	return say + "\n" + l.lines(options, l.shortOption)
 }
 
-// lines renders options, each by label, and asks for one.
+// lines writes each option with its label, and asks for one.
 func (l *login) lines(options []Option, label func(Option) string) string {
 	var b strings.Builder
 	for i, o := range options {
@@ -62,7 +62,7 @@ func (l *login) lines(options []Option, label func(Option) string) string {
 	return b.String()
 }
 
-// shortOption is the factor and the end of the device's number.
+// shortOption returns the factor and the end of the device's number.
 func (l *login) shortOption(o Option) string {
 	where := []rune(cmp.Or(o.Device.Number, o.Device.Name, l.say(messages.YourPhone)))
 	if o.Device.Number != "" && len(where) > 4 {
@@ -72,7 +72,7 @@ func (l *login) shortOption(o Option) string {
 	return l.say(ids[o.Factor], "device", string(where[:min(len(where), 12)]))
 }
 
-// option is one line of the menu.
+// option returns one line of the menu.
 func (l *login) option(o Option) string {
 	where := orElse(o.Device.Number, orElse(o.Device.Name, l.say(messages.YourPhone)))
 	switch o.Factor {

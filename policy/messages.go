@@ -8,7 +8,7 @@ import (
 	"duoradiusd/policy/messages"
 )
 
-// say returns a sentence for the user, in the configuration's words. pairs are names of variables and their values.
+// say returns a text for the user, in the configuration's words. pairs are names of variables and their values.
 func (l *login) say(id messages.ID, pairs ...string) string {
 	return l.settings.Messages.Say(id, pairs...)
 }
@@ -24,8 +24,7 @@ func holdMessage(h guard.Hold) messages.ID {
 	return messages.HoldUnanswered
 }
 
-// sayDuo passes on what Duo says, in the sentence that is for that; the sentence otherwise stands where it needs Duo's words
-// and Duo gives none.
+// sayDuo passes on Duo's message in the text id. If id needs Duo's message and Duo gave none, it returns the text otherwise.
 func (l *login) sayDuo(id messages.ID, duo string, otherwise messages.ID) string {
 	if strings.TrimSpace(duo) == "" && strings.Contains(l.say(id), "{duo}") {
 		return l.say(otherwise)
@@ -40,7 +39,7 @@ func (l *login) sayEnroll(url string) string {
 	return l.say(messages.Enroll, "url", url)
 }
 
-// sayAppend tells how a passcode is typed at this client.
+// sayAppend tells the user how to type a passcode at this client.
 func (l *login) sayAppend() string {
 	if l.Client.FirstFactor == nil || l.Client.Delimiter == "" || l.State != "" {
 		return l.say(messages.TypePasscode)
@@ -48,7 +47,7 @@ func (l *login) sayAppend() string {
 	return l.say(messages.AppendPasscode, "delimiter", l.sayDelimiter())
 }
 
-// sayDelimiter names the common ones, which are hard to see alone in a sentence.
+// sayDelimiter names the common delimiters in words, because such a character is hard to see in a sentence.
 func (l *login) sayDelimiter() string {
 	names := map[string]messages.ID{
 		",": messages.DelimiterComma,
@@ -65,7 +64,7 @@ func (l *login) sayDelimiter() string {
 	return l.Client.Delimiter
 }
 
-// orPasscode points to a passcode as the way out, where it is one.
+// orPasscode adds that the user can type a passcode instead, where that is so.
 func (l *login) orPasscode(say string) string {
 	if !l.allowed(factor.Passcode) || l.Client.ignoresPassword() && l.State == "" {
 		return say
@@ -80,7 +79,7 @@ func (l *login) sayNoDevice(devices []Device) string {
 	return l.orPasscode(l.say(messages.DeviceUnreachable))
 }
 
-// sayAnswer asks to answer a push, by typing code on the phone where there is one.
+// sayAnswer asks the user to answer a push. If there is a code, the user must type it on the phone.
 func (l *login) sayAnswer(code string) string {
 	switch passcode := l.allowed(factor.Passcode); {
 	case code != "" && passcode:
@@ -93,8 +92,8 @@ func (l *login) sayAnswer(code string) string {
 	return l.say(messages.AnswerPush)
 }
 
-// sayWho heads the menu. It repeats the name only to a client that proved to be one: what a forger sends must not stand
-// in a reply that we sign (CVE-2024-3596).
+// sayWho begins the menu. It repeats the name only to a client that has proven who it is: text from a forger must not stand in
+// a reply that we sign (CVE-2024-3596).
 func (l *login) sayWho() string {
 	if !l.Authentic {
 		return l.say(messages.Menu)
@@ -102,7 +101,7 @@ func (l *login) sayWho() string {
 	return l.say(messages.MenuOfUser, "user", l.name)
 }
 
-// orElse returns text, or otherwise where text is blank: Duo and upstreams send blank messages.
+// orElse returns text, or otherwise if text is blank, because Duo and upstream servers send blank messages.
 func orElse(text, otherwise string) string {
 	if strings.TrimSpace(text) == "" {
 		return otherwise

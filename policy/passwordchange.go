@@ -9,13 +9,13 @@ import (
 	"duoradiusd/policy/messages"
 )
 
-// ExpiredPassword is in the Refusal of a password that was right, has expired, and can be changed.
+// ExpiredPassword is set in a Refusal if the password was right, has expired, and can be changed.
 type ExpiredPassword struct {
 	Account Account // what the first factor knows of the user
 	State   string  // for PasswordChange.State; only the first factor understands it
 }
 
-// Expiry is in the Account of a user whose password has expired. Such a login is accepted only after a change.
+// Expiry is set in the Account of a user whose password has expired. Such a login is accepted only after a change.
 type Expiry struct {
 	Why   string // of the Refusal
 	State string // of the ExpiredPassword
@@ -71,8 +71,8 @@ func (l *login) expired() Verdict {
 	return l.refuse(&Refusal{Why: l.account.Expired.Why, Proven: true})
 }
 
-// askNewPassword asks for a new password, after Duo has allowed this very login: whoever knows the old password only must
-// not be able to change it. The old password is missing where another process, or one before a restart, has checked it.
+// askNewPassword asks for a new password after Duo has allowed this very login. Somebody who knows only the old password must
+// not be able to change it. The old password is missing if another process, or this one before a restart, has checked it.
 func (l *login) askNewPassword(ctx context.Context) Verdict {
 	if l.oldPassword == "" {
 		return l.reject(ReasonBadState, l.say(messages.StartAgain))
@@ -89,7 +89,7 @@ func (l *login) continuePasswordChange(ctx context.Context, c *OpenChallenge) Ve
 	switch {
 	case l.Method != MethodPassword || l.account.Expired == nil || l.oldPassword == "" || n.Again && n.typed == "":
 		return l.reject(ReasonBadState, l.say(messages.StartAgain))
-	case l.mode() != ModeChallenge: // a reload since
+	case l.mode() != ModeChallenge: // the configuration may have changed since
 		return l.expired()
 	case l.Password == "":
 		return l.askNewPasswordAgain(ctx, c, l.say(messages.PasswordEmpty))
@@ -102,12 +102,12 @@ func (l *login) continuePasswordChange(ctx context.Context, c *OpenChallenge) Ve
 	return l.changePassword(ctx, c)
 }
 
-// changePassword has the first factor change the password. The login is accepted only if the directory accepts the new
+// changePassword asks the first factor to change the password. The login is accepted only if the directory accepts the new
 // password afterwards.
 func (l *login) changePassword(ctx context.Context, c *OpenChallenge) Verdict {
 	changer, ok := l.Client.FirstFactor.(PasswordChanger)
 	if !ok {
-		return l.expired() // a reload since
+		return l.expired() // the configuration has changed
 	}
 	admission, v := l.admit(ctx, l.guessOfPassword())
 	if v != nil {
@@ -124,7 +124,7 @@ func (l *login) changePassword(ctx context.Context, c *OpenChallenge) Verdict {
 		l.settle(ctx, admission, guard.GuessWrong)
 		l.facts.Err = no
 		return l.askNewPasswordAgain(ctx, c, orElse(no.Message, l.say(messages.PasswordRefused)))
-	case errors.Is(err, ErrRejected): // the old password counts no more
+	case errors.Is(err, ErrRejected): // the old password is no longer valid
 		l.settle(ctx, admission, guard.GuessWrong)
 		return l.refuse(err)
 	}
@@ -136,7 +136,7 @@ func (l *login) changePassword(ctx context.Context, c *OpenChallenge) Verdict {
 	return l.reject(ReasonNoFirstFactor, l.say(messages.TryLater))
 }
 
-// askNewPasswordAgain begins again with the first of the two questions, three times in all.
+// askNewPasswordAgain asks the first of the two questions again; the user has three tries in all.
 func (l *login) askNewPasswordAgain(ctx context.Context, c *OpenChallenge, why string) Verdict {
 	n := c.NewPassword
 	n.Again, n.typed = false, ""

@@ -17,7 +17,7 @@ type Settings struct {
 	Unproven UnprovenMode // zero: UnprovenReject
 	Users    []User
 	Rules    []Rule         // the first that fits decides
-	Replies  []Reply        // of all that fit, the attributes go into the Access-Accept
+	Replies  []Reply        // the attributes of all that fit go into the Access-Accept
 	Messages messages.Texts // what users read; nil: the defaults
 
 	BindTo []Binding     // what an approval holds for, beside the user
@@ -33,10 +33,10 @@ type Settings struct {
 type Policy struct {
 	settings Settings
 	users    map[string]listed  // by canonical name and alias
-	persons  map[string][]*User // the same, by folded name
+	persons  map[string][]*User // the same users, by folded name
 	rules    ruleIndex
 
-	rejectsElsewhere bool // a [[user]] does
+	rejectsElsewhere bool // a [[user]] rejects its user elsewhere
 	runtime          *Runtime
 
 	groupsAsked []groupsAsked
@@ -48,7 +48,7 @@ type listed struct {
 	name string
 }
 
-// New returns the Policy of s. Of two users with one name the first counts.
+// New returns the Policy of s. If two users have one name, the first user counts.
 func New(s Settings, rt *Runtime) *Policy {
 	p := &Policy{settings: s, runtime: rt, users: make(map[string]listed, len(s.Users)), persons: make(map[string][]*User)}
 	for i := range s.Users {
@@ -83,8 +83,8 @@ func (p *Policy) list(u *User) {
 	}
 }
 
-// canonicalNames returns the names under which logins are known, for aliases too. A name that no login can have stays as
-// it is.
+// canonicalNames returns the names under which logins are known, also for aliases. It does not change a name that no login can
+// have.
 func (p *Policy) canonicalNames(names []string) []string {
 	names = slices.Clone(names)
 	for i, name := range names {
@@ -106,7 +106,7 @@ func (p *Policy) withAliases(names []string) []string {
 	return all
 }
 
-// whois returns the one name of who logs in as name, and the User that it is, if one is listed.
+// whois returns the user's own name for a login as name, and the User that lists it, if there is one.
 func (p *Policy) whois(name string) (own string, u *User, ok bool) {
 	own, ok = p.settings.Names.Canonical(name)
 	if l := p.users[own]; l.User != nil {
@@ -115,8 +115,8 @@ func (p *Policy) whois(name string) (own string, u *User, ok bool) {
 	return own, nil, ok
 }
 
-// Canonical returns the one name by which who logs in as name is remembered, whatever alias that is. It reports false
-// for a name that no login can have.
+// Canonical returns the one name by which a login as name is remembered, even if name is an alias. It reports false for a name
+// that no login can have.
 func (p *Policy) Canonical(name string) (string, bool) {
 	own, _, ok := p.whois(name)
 	return own, ok

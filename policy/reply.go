@@ -17,13 +17,13 @@ type Reply struct {
 	Attributes []ReplyAttribute
 }
 
-// ReplyAttribute is an attribute whose value stands in the configuration, or is made for each login.
+// ReplyAttribute is an attribute whose value is in the configuration, or is made for each login.
 type ReplyAttribute struct {
 	Attribute           // Value is used where Source is zero
-	Once      bool      // an Access-Accept may carry it once only
-	Source    ValueFrom // of a value that is made
-	Directory string    // the directory's attribute, of ValueFromDirectory
-	// Encode makes text of the source the octets of the attribute, or returns an error that says why it can't be one.
+	Once      bool      // an Access-Accept may carry it only once
+	Source    ValueFrom // what the value is made from
+	Directory string    // the directory's attribute, for ValueFromDirectory
+	// Encode turns text into the octets of the attribute. Its error says why the text can't be a value.
 	Encode func(text string) (octets string, err error)
 }
 
@@ -36,8 +36,8 @@ const (
 	ValueFromDirectory                  // the user's values of an attribute of the directory
 )
 
-// Service-Types that make an administrator of whoever is told so: only a client that asks for them by name gets them
-// from an upstream server (RFC 2865 §2.3).
+// These Service-Types make the user an administrator. Only a client that asks for them by name gets them from an upstream
+// server (RFC 2865 §2.3).
 var (
 	serviceType   = AttributeID{Type: 6}
 	administrator = []string{"\x00\x00\x00\x06", "\x00\x00\x00\x07"} // Administrative, NAS-Prompt
@@ -46,10 +46,10 @@ var (
 // vendorSpecific is the type of a vendor's attribute that is not in the ordinary format (RFC 2865 §5.26).
 const vendorSpecific = 26
 
-// attributes returns what goes into the Access-Accept: what the method itself needs, what the [[user]] and every [[reply]]
-// that fits say, and of what the first factor knows that which the client is to get. Of an attribute that may come once the
-// first of these counts; our own word on an attribute stands in an upstream's place. err says which values can't be used;
-// they are left out.
+// attributes returns what goes into the Access-Accept: what the method needs, then what the [[user]] and every [[reply]] that
+// fits say, then those attributes of the first factor that the client may get. If an attribute may come only once, the first
+// of these counts. An attribute of the configuration replaces the upstream server's. err says which values can't be used; they
+// are left out.
 func (l *login) attributes() (list []Attribute, err error) {
 	own, err := l.ownAttributes()
 	list = append(append(list, l.account.Proof...), own...)
@@ -61,7 +61,7 @@ func (l *login) attributes() (list []Attribute, err error) {
 	return list, err
 }
 
-// ownAttributes are those of the configuration. Nothing that is one person's goes to a name that is not proven.
+// ownAttributes returns the attributes of the configuration. A name that is not proven gets nothing that is one person's.
 func (l *login) ownAttributes() (own []Attribute, err error) {
 	var problems []error
 	unproven := l.proof == ProofNoneButAsk
@@ -96,7 +96,7 @@ func (l *login) ownAttributes() (own []Attribute, err error) {
 	return own, errors.Join(problems...)
 }
 
-// values are those of one attribute for this login. A value that is missing or can't be one is left out.
+// values returns the values of one attribute for this login. It leaves out a value that is missing or can't be encoded.
 func (l *login) values(a ReplyAttribute, groups []string) (values []string, err error) {
 	var texts []string
 	switch a.Source {
@@ -123,7 +123,7 @@ func (l *login) values(a ReplyAttribute, groups []string) (values []string, err 
 	return values, err
 }
 
-// passes reports whether a client gets an attribute of an upstream server.
+// passes reports whether a client gets this attribute of an upstream server.
 func (c *Client) passes(a Attribute) bool {
 	if slices.Contains(c.Pass, a.AttributeID) {
 		return true

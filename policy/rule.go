@@ -20,7 +20,7 @@ type Rule struct {
 	Hours    []hours.Hours  // when the login begins
 
 	Need     Need            // zero: NeedRequired
-	Message  string          // for the user, of NeedDeny; "" is the sentence of a wrong password
+	Message  string          // for the user, with NeedDeny; "": the text of a wrong password
 	Mode     Mode            // zero: the client's
 	Factors  []factor.Factor // nil: the client's
 	Remember *time.Duration  // nil: the user's or the client's
@@ -29,20 +29,20 @@ type Rule struct {
 	persons []string // Users, folded; set by New
 }
 
-// ruleFacts is what rules look at. Where a fact is in doubt, a login has several ruleFacts, one for each way to read it.
+// ruleFacts is what rules look at. If a fact is in doubt, a login has several ruleFacts, one for each way to read it.
 type ruleFacts struct {
 	user    string // canonical name
-	person  string // folded: users are compared by what all spellings of a name share; "": by canonical name
+	person  string // folded name, by which users are compared; "": they are compared by canonical name
 	groups  membership
 	attempt *Attempt
 	signed  bool // the user's address can be believed
 	now     time.Time
 }
 
-// fits reports whether the rule fits; one that names groups never fits while groups are not known.
+// fits reports whether the rule fits. A rule that names groups never fits while the groups are not known.
 func (r *Rule) fits(f *ruleFacts) bool { return r.misfit(f) == "" }
 
-// misfit returns the key of the first list that does not fit, "" where all do.
+// misfit returns the key of the first list that does not fit; "" if all fit.
 func (r *Rule) misfit(f *ruleFacts) string {
 	switch {
 	case !fitsList(r.Clients, f.attempt.Client.Name):
@@ -73,7 +73,7 @@ func (r *Rule) fitsHours(now time.Time) bool {
 	return len(r.Hours) == 0 || slices.ContainsFunc(r.Hours, func(h hours.Hours) bool { return h.Contain(now) })
 }
 
-// fitsNetwork reports whether the user's address is in one of the networks. An address that nobody signed counts only for a
+// fitsNetwork reports whether the user's address is in one of the networks. An address in an unsigned packet counts only for a
 // rule that denies.
 func (r *Rule) fitsNetwork(f *ruleFacts) bool {
 	if len(r.Networks) == 0 {
@@ -85,11 +85,11 @@ func (r *Rule) fitsNetwork(f *ruleFacts) bool {
 	return slices.ContainsFunc(r.Networks, func(p netip.Prefix) bool { return p.Contains(f.attempt.UserIP) })
 }
 
-// User is one [[user]]: who it is at Duo and where a second factor is asked.
+// User is one [[user]]: who the user is at Duo, and where a second factor is asked.
 type User struct {
 	Name      string
 	Aliases   []string
-	Duo       Identity       // zero: the canonical name
+	Duo       Identity       // zero: Duo knows the user by the canonical name
 	Services  []string       // where a second factor is required; nil: everywhere
 	Elsewhere ElsewhereMode  // at any other service; zero: ElsewhereFirstFactor
 	Remember  *time.Duration // nil: the rule's or the client's

@@ -1,14 +1,14 @@
 package policy
 
-// ruleIndex finds the first rule that fits without a look at each rule. A rule that names users is listed under each of
-// them; a rule that names groups, but no users, under each group. All other rules are tried one by one.
+// ruleIndex finds the first rule that fits without trying every rule. A rule that names users is listed under each of them. A
+// rule that names groups, but no users, is listed under each group. All other rules are tried one by one.
 type ruleIndex struct {
 	rules        []Rule
 	byUser       map[string][]int // indexes of rules, in order
 	byPerson     map[string][]int // by folded name
 	byGroup      map[string][]int
 	rest         []int
-	firstByGroup int // the first rule that names groups; len(rules) where none does
+	firstByGroup int // the first rule that names groups; len(rules) if none does
 
 	deniesByGroup bool
 	namesNetworks bool
@@ -41,7 +41,7 @@ func indexRules(rules []Rule) ruleIndex {
 	return x
 }
 
-// first returns the first rule that fits, and its index; nil where none does.
+// first returns the first rule that fits, and its index; nil if none does.
 func (x *ruleIndex) first(f *ruleFacts) (r *Rule, index int) {
 	best := len(x.rules)
 	look := func(candidates []int) {

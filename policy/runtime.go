@@ -12,7 +12,7 @@ import (
 // safe for concurrent use.
 type Runtime struct {
 	Stores
-	OnFraud func(user, txid string) // told of each push that its user reports as fraud, waited for or not; may be nil
+	OnFraud func(user, txid string) // called for each push that its user reports as fraud, even if nobody waits for it; may be nil
 
 	digest    digest
 	answering answering
@@ -23,15 +23,15 @@ type Runtime struct {
 	wg sync.WaitGroup
 }
 
-// NewRuntime returns a Runtime over these stores. key is what digests of passwords are made with: the stores know logins
-// by them, so it lives as long as what they hold, and several processes with the same stores have the same key.
+// NewRuntime returns a Runtime over these stores. key is the key of the digests of passwords, by which the stores know logins.
+// The key must live as long as what the stores hold, and all processes with the same stores need the same key.
 func NewRuntime(stores Stores, key [32]byte) *Runtime {
 	rt := &Runtime{Stores: stores, digest: digest{key}}
 	rt.running, rt.stop = context.WithCancel(context.Background())
 	return rt
 }
 
-// Close ends the transactions at Duo and waits for them. None begins any more.
+// Close ends the transactions at Duo and waits until they have ended. No transaction can begin afterwards.
 func (rt *Runtime) Close() {
 	rt.mu.Lock()
 	rt.stop()
@@ -39,7 +39,7 @@ func (rt *Runtime) Close() {
 	rt.wg.Wait()
 }
 
-// runs runs f beside the logins, until Close at most. It reports false after Close.
+// runs starts f in a goroutine beside the logins, which Close ends. It reports false after Close.
 func (rt *Runtime) runs(f func(ctx context.Context)) bool {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
@@ -50,8 +50,8 @@ func (rt *Runtime) runs(f func(ctx context.Context)) bool {
 	return true
 }
 
-// ask has Duo asked by a goroutine of its own: it outlives the request, because the phone rings on when a client gives
-// up, and the user's next try is answered by the same push.
+// ask starts a goroutine that asks Duo. This goroutine outlives the request, because the phone keeps ringing when a client
+// gives up, and the same push answers the user's next try.
 func (rt *Runtime) ask(t Transaction, second SecondFactor, r *AuthRequest, limits guard.PushLimits) {
 	ok := rt.runs(func(ctx context.Context) { rt.askDuo(ctx, t, second, r, limits, transactionLimit) })
 	if !ok {
@@ -65,19 +65,19 @@ func (rt *Runtime) TakeOver(t Transaction, second SecondFactor, limits guard.Pus
 	rt.ask(t, second, begun(t), limits)
 }
 
-// askedLate is how long after its start a transaction of the run before is asked for its answer: a user may have reported it
-// as fraud while nobody listened. lateLimit is how long Duo may take to tell, once the phone rings no more.
+// askedLate is how long after its start a transaction of the previous run is still asked for its answer: a user may have
+// reported it as fraud while nobody listened. lateLimit is how long Duo may take to answer when the phone no longer rings.
 const (
 	askedLate = time.Hour
 	lateLimit = 10 * time.Second
 )
 
-// CanResume reports whether Resume can ask for the answer of a transaction that the run before has begun and not finished.
+// CanResume reports whether Resume can ask for the answer of a transaction that the previous run began and did not finish.
 func CanResume(t Transaction, second SecondFactor) bool {
 	return t.Ended.IsZero() && t.Began && second != nil && time.Since(t.Start) < askedLate
 }
 
-// Resume asks Duo for the answer of a transaction that the run before has begun.
+// Resume asks Duo for the answer of a transaction that the previous run began.
 func (rt *Runtime) Resume(t Transaction, second SecondFactor, limits guard.PushLimits) {
 	limit := transactionLimit
 	if time.Since(t.Start) >= RingingTime {
@@ -86,12 +86,12 @@ func (rt *Runtime) Resume(t Transaction, second SecondFactor, limits guard.PushL
 	rt.runs(func(ctx context.Context) { rt.askDuo(ctx, t, second, begun(t), limits, limit) })
 }
 
-// begun asks for the answer of a transaction that Duo has begun.
+// begun returns the request for the answer of a transaction that Duo has begun.
 func begun(t Transaction) *AuthRequest {
 	return &AuthRequest{User: t.Phone.Duo, Name: t.Name, Factor: t.Factor, Began: t.Txid}
 }
 
-// askDuo asks Duo and tells all who must know what became of it.
+// askDuo asks Duo, and tells the result to the guard, the approvals and the waiting logins.
 func (rt *Runtime) askDuo(ctx context.Context, t Transaction, second SecondFactor, r *AuthRequest, limits guard.PushLimits, limit time.Duration) {
 	asking, cancel := context.WithTimeout(rt.Transactions.Own(ctx, t.ID), limit)
 	defer cancel()
@@ -101,25 +101,25 @@ func (rt *Runtime) askDuo(ctx context.Context, t Transaction, second SecondFacto
 		rt.Transactions.Started(asking, t.ID, txid)
 	}
 	result, err := authOrPanicError(asking, second, r)
-	if context.Cause(asking) == ErrTakenOver { // its new owner tells them
+	if context.Cause(asking) == ErrTakenOver { // the new owner tells the result
 		return
 	}
 	told := context.WithoutCancel(ctx)
 	rt.settlePasscode(told, r, result, err)
-	// What Duo never began rang no phone: an outage is nobody's push bombing.
+	// If Duo began nothing, no phone rang: an outage must not count as push bombing.
 	if t.Factor.ReachesPhone() && ctx.Err() == nil && (err == nil || began) {
 		rt.Guard.PushEnded(told, t.Phone, guard.PushEnd{Status: result.Status, Took: time.Since(since)}, limits)
 	}
 	if result.Status == "fraud" || result.Status == "locked_out" {
 		rt.Approvals.ForgetPhone(told, t.Phone)
 	}
-	if result.Status == "fraud" && rt.OnFraud != nil { // what is saved now must know of it already
+	if result.Status == "fraud" && rt.OnFraud != nil { // what is saved from now on must include the report
 		rt.OnFraud(t.Name, result.Txid)
 	}
 	rt.Transactions.Finish(told, t.ID, result, err)
 }
 
-// authOrPanicError makes a SecondFactor's panic an error: no request that would recover it waits here.
+// authOrPanicError returns a SecondFactor's panic as an error, because no request waits here that would recover it.
 func authOrPanicError(ctx context.Context, second SecondFactor, r *AuthRequest) (result AuthResult, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -129,8 +129,8 @@ func authOrPanicError(ctx context.Context, second SecondFactor, r *AuthRequest) 
 	return second.Auth(ctx, r)
 }
 
-// settlePasscode tells the guard what Duo said to a passcode. Where the guard can't be told, the passcode stays counted as
-// wrong, which is the safe side.
+// settlePasscode tells the guard Duo's answer to a passcode. If the guard can't be told, the passcode stays counted as wrong,
+// which is the safe side.
 func (rt *Runtime) settlePasscode(ctx context.Context, r *AuthRequest, result AuthResult, failure error) {
 	if r.guess == nil {
 		return

@@ -12,8 +12,8 @@ import (
 	"duoradiusd/policy/messages"
 )
 
-// preauth asks Duo whether the user may log in and with which devices. It ends the login where Duo says so, and where a
-// challenge leaves the choice of a factor to the user.
+// preauth asks Duo whether the user may log in and with which devices. It ends the login if Duo's answer ends it, or if the
+// user is to choose a factor in a challenge.
 func (l *login) preauth(ctx context.Context) *Verdict {
 	f, menu := l.chosen.Factor, l.showsMenu()
 	if l.phoneRings && !menu && f != factor.Passcode && f != factor.SMS {
@@ -41,7 +41,7 @@ func (l *login) preauth(ctx context.Context) *Verdict {
 	return nil
 }
 
-// auth has Duo ask the user for one factor and waits for the answer.
+// auth lets Duo ask the user for one factor, and waits for the answer.
 func (l *login) auth(ctx context.Context) *Verdict {
 	r, ok := l.request(l.devices)
 	if !ok {
@@ -59,7 +59,7 @@ func (l *login) auth(ctx context.Context) *Verdict {
 	if v := l.useApproval(ctx); v != nil { // a retry's push was approved while preauth was asked
 		return v
 	}
-	if ctx.Err() != nil { // the client has its answer before a phone could ring
+	if ctx.Err() != nil { // the client has its answer already, so no phone must ring
 		return end(l.unanswered(ctx, context.Cause(ctx)))
 	}
 	if v := l.admitPasscode(ctx, r); v != nil {
@@ -73,24 +73,24 @@ func (l *login) auth(ctx context.Context) *Verdict {
 		return end(l.reject(ReasonPending, l.say(messages.PushPending)))
 	}
 	if err := l.letRetriesJoin(ctx, t); err != nil {
-		l.facts.Err = err // the next try may ring again
+		l.facts.Err = err // the next try may ring the phone again
 	}
 	return end(l.await(ctx, t))
 }
 
-// letRetriesJoin lets those join t that come with another key than the one under which it began.
+// letRetriesJoin lets retries join t that have another key than the one under which t began.
 func (l *login) letRetriesJoin(ctx context.Context, t Transaction) error {
 	switch {
 	case l.answersDialogue: // a copy of this answer
 		return l.runtime.Transactions.AddKey(ctx, t.ID, l.joinKey(), l.account)
-	case t.Factor.Rings() && l.origin != nil: // who loses the challenge and starts again comes with the key of its origin
+	case t.Factor.Rings() && l.origin != nil: // a user who loses the challenge and starts again has the origin's key
 		return l.runtime.Transactions.AddKey(ctx, t.ID, *l.origin, Account{})
 	}
 	return nil
 }
 
-// offer puts the menu before the user, without push and call where no phone may ring; where Duo demands a Verified
-// Push, the push goes out with the code that the user must type on the phone.
+// offer shows the user the menu. It leaves out push and call if no phone may ring. If Duo demands a Verified Push, offer sends
+// this push and shows the code that the user must type on the phone.
 func (l *login) offer(ctx context.Context, pre Preauth) Verdict {
 	c, factors, why, say := l.openChallenge(), l.factors(), ReasonNoDevice, l.sayWho()
 	hold, err := l.runtime.Guard.CoolingDown(ctx, l.phone())
@@ -125,13 +125,13 @@ func (l *login) offer(ctx context.Context, pre Preauth) Verdict {
 		return l.reject(ReasonPending, l.say(messages.PushPending))
 	}
 	if err := l.letRetriesJoin(ctx, t); err != nil {
-		l.facts.Err = err // the next try may ring again
+		l.facts.Err = err // the next try may ring the phone again
 	}
 	return l.askAbout(ctx, t)
 }
 
-// askAbout puts a live push before the user, who answers it and then presses Enter: a Verified Push with its code, or
-// the push of a login that begins again because its client gave up. Where the answer is there already it counts.
+// askAbout tells the user about a live push. The user answers the push and then presses Enter. It is a Verified Push with its
+// code, or the push of an earlier try whose client gave up. If there is an answer already, that answer counts.
 func (l *login) askAbout(ctx context.Context, t Transaction) Verdict {
 	if !t.Ended.IsZero() {
 		return l.await(ctx, t)
@@ -142,7 +142,7 @@ func (l *login) askAbout(ctx context.Context, t Transaction) Verdict {
 	return l.challenge(ctx, c, l.sayAnswer(t.Code))
 }
 
-// enroll tells an unknown user where to enrol: in a challenge where the client shows one, so that the login can go on.
+// enroll tells an unknown user where to enrol. If the client shows a challenge, it uses one, so that the login can go on.
 func (l *login) enroll(ctx context.Context, pre Preauth, menu bool) Verdict {
 	if !menu {
 		return l.reject(ReasonNotEnrolled, l.sayEnroll(pre.EnrollURL))
@@ -150,11 +150,11 @@ func (l *login) enroll(ctx context.Context, pre Preauth, menu bool) Verdict {
 	return l.challenge(ctx, l.openChallenge(), l.sayEnroll(pre.EnrollURL)+"\n"+l.say(messages.EnrollThenFactor))
 }
 
-// failmodeReserve is how much of a login's time preauth leaves to a failmode that may let in: a login whose time is up never
-// opens. It is no margin before the client's timeout, which the door has taken already.
+// failmodeReserve is how much of a login's time preauth leaves for a failmode that may accept, because a login whose time is
+// up is never accepted. It is not the margin before the client's timeout, which is already subtracted from the login's time.
 const failmodeReserve = 500 * time.Millisecond
 
-// askPreauth asks Duo so that what comes of its silence can still be told in time.
+// askPreauth asks Duo, and stops early enough to tell the client in time what Duo's silence leads to.
 func (l *login) askPreauth(ctx context.Context, r PreauthRequest) (Preauth, error) {
 	asking, cancel := ctx, context.CancelFunc(func() {})
 	if deadline, ok := ctx.Deadline(); ok && !l.failmode().secure() {
@@ -168,8 +168,9 @@ func (l *login) askPreauth(ctx context.Context, r PreauthRequest) (Preauth, erro
 	return pre, err
 }
 
-// applyFailmode decides a login whose preauth got no answer. Nowhere else does failmode let anybody in. An outage is Duo's and
-// not one user's: a ping has to fail as well, or a name that upsets Duo's front end would let its user in.
+// applyFailmode decides a login whose preauth got no answer. It is the only place where failmode lets anybody in. An outage
+// must be Duo's and not one user's, so a ping has to fail as well. Otherwise a name that upsets Duo's front end would let its
+// user in.
 func (l *login) applyFailmode(ctx context.Context, err error) Verdict {
 	if v := l.noLongerWaited(ctx); v != nil {
 		return *v
@@ -180,7 +181,7 @@ func (l *login) applyFailmode(ctx context.Context, err error) Verdict {
 		return l.reject(ReasonDuoConfig, l.say(messages.TryLater))
 	case errors.Is(err, ErrRefused):
 		return l.reject(ReasonDuoRefused, l.say(messages.TryLater))
-	case errors.Is(err, ErrOverloaded), errors.Is(err, ErrCutShort): // on our side, which says nothing of Duo
+	case errors.Is(err, ErrOverloaded), errors.Is(err, ErrCutShort): // the cause is on our side and says nothing about Duo
 		return l.reject(ReasonDuoUnavailable, l.say(messages.TryLater))
 	case !errors.Is(err, ErrUnavailable):
 		return l.reject(ReasonDuoUnknown, l.say(messages.TryLater))
@@ -207,7 +208,7 @@ func (l *login) applyFailmode(ctx context.Context, err error) Verdict {
 	return l.reject(ReasonDuoUnavailable, l.say(messages.TryLater))
 }
 
-// errAnswered stands for a ping that Duo has answered.
+// errAnswered says that Duo has answered a ping.
 var errAnswered = errors.New("answered")
 
 func orAnswered(outage error) error {
@@ -217,7 +218,7 @@ func orAnswered(outage error) error {
 	return outage
 }
 
-// deniedStatuses are the words of a status that no allow goes with (https://duo.com/docs/authapi, "/auth_status").
+// deniedStatuses are the statuses that contradict an allow (https://duo.com/docs/authapi, "/auth_status").
 var deniedStatuses = []string{"deny", "fraud", "timeout", "locked_out", "sent", guard.StatusFrequent, guard.StatusAnomalous}
 
 // conclude turns a transaction's answer into a Verdict.
@@ -226,10 +227,10 @@ func (l *login) conclude(ctx context.Context, t Transaction, result AuthResult) 
 		return l.reject(ReasonDuoUnknown, l.say(messages.TryLater))
 	}
 	if result.Allowed {
-		if result.Status != "allow" { // bypass, or a word that Duo adds one day: allowed, but not by the user
+		if result.Status != "allow" { // bypass, or a status that Duo adds one day: allowed, but not by the user
 			return l.accept(acceptBypass)
 		}
-		if !slices.Contains(l.factorsThatCount(), t.Factor) { // it was begun by other rules than those of today
+		if !slices.Contains(l.factorsThatCount(), t.Factor) { // the rules have changed since it began
 			return l.reject(ReasonNotAllowed, l.say(messages.NotAllowed))
 		}
 		switch late := t.late(l.began); {
@@ -272,7 +273,7 @@ func (l *login) acceptAllowed(ctx context.Context, why acceptance, factor factor
 	return v
 }
 
-// unanswered is where auth got no answer. Failmode lets nobody in here: the phone may have rung.
+// unanswered ends a login for which auth got no answer. Failmode lets nobody in here, because the phone may have rung.
 func (l *login) unanswered(ctx context.Context, err error) Verdict {
 	if v := l.noLongerWaited(ctx); v != nil {
 		return *v
@@ -281,7 +282,7 @@ func (l *login) unanswered(ctx context.Context, err error) Verdict {
 	switch {
 	case errors.Is(err, ErrPushLost):
 		v := l.reject(ReasonDuoUnavailable, l.say(messages.TryLater))
-		if l.failmode() == FailmodeSilent { // the client asks elsewhere, or again when the phone is silent
+		if l.failmode() == FailmodeSilent { // the client asks another server, or again when the phone is silent
 			v.Outcome, v.Message = OutcomeDiscard, ""
 		}
 		return v
@@ -306,7 +307,7 @@ func (l *login) unanswered(ctx context.Context, err error) Verdict {
 	return l.reject(ReasonDuoUnknown, l.say(messages.TryLater))
 }
 
-// request chooses factor and device. It reports false when the user has none that will do.
+// request chooses factor and device. It reports false if the user has no device that will do.
 func (l *login) request(devices []Device) (*AuthRequest, bool) {
 	asked := l.chosen
 	switch {
@@ -352,7 +353,7 @@ func nthThatCan(devices []Device, f factor.Factor, n int) (Device, bool) {
 	return Device{}, false
 }
 
-// pushInfo is what the user sees beside the push, so that a push for a login that is not theirs can be told.
+// pushInfo returns what the user sees beside the push. By it, users can tell a push for a login that is not theirs.
 func (l *login) pushInfo() [][2]string {
 	info := make([][2]string, 0, 3)
 	info = append(info, [2]string{l.say(messages.PushService), l.Client.Service},
@@ -363,7 +364,7 @@ func (l *login) pushInfo() [][2]string {
 	return info
 }
 
-// panicError is a panic of a SecondFactor, caught.
+// panicError is a panic of a SecondFactor as an error.
 type panicError struct{ value any }
 
 func (e panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }

@@ -9,7 +9,7 @@ import (
 	"duoradiusd/policy/messages"
 )
 
-// terms is what the rule that fits, the [[user]] and the client together mean for one login: whether it is denied, exempt or
+// terms is what the rule that fits, the [[user]] and the client mean together for one login: whether it is denied, exempt or
 // remembered, and how its user is asked.
 type terms struct {
 	rule     *Rule // nil: none fits
@@ -21,9 +21,9 @@ type terms struct {
 	lifetime time.Duration // of an approval; 0: none is kept
 }
 
-// readings returns the facts that rules look at, once for each way in which they can be read. Users are compared by name
-// and by folded name. An address that nobody signed is believed in one reading and not in the other. The strictest terms of
-// all readings hold.
+// readings returns the facts that rules look at, once for each way to read them. Users are compared by name and by folded
+// name. An address in an unsigned packet is believed in one reading and not in the other. The strictest terms of all readings
+// hold.
 func (l *login) readings() []*ruleFacts {
 	list := []*ruleFacts{{user: l.name, groups: l.groups, attempt: &l.Attempt, signed: true, now: l.began}}
 	if len(l.rules.byPerson) > 0 {
@@ -70,7 +70,7 @@ func (l *login) applyRules() *Verdict {
 	l.findTerms()
 	v := l.denied()
 	if v != nil {
-		v.Immediate = l.Method == MethodEAP // as an upstream's own reject is
+		v.Immediate = l.Method == MethodEAP // an upstream server's own reject is immediate too
 	}
 	return v
 }
@@ -98,7 +98,7 @@ func (l *login) termsOf(r *Rule, f *ruleFacts) terms {
 	if r.Factors != nil {
 		t.factors = r.Factors
 	}
-	// Where the rule and the [[user]] both set a lifetime, the shorter counts: "ask every time" holds whichever says it.
+	// Where the rule and the [[user]] both set a lifetime, the shorter one counts, so either of them can say "ask every time".
 	switch own := l.user != nil && l.user.Remember != nil; {
 	case own && r.Remember != nil:
 		t.lifetime = min(*l.user.Remember, *r.Remember)
@@ -110,8 +110,8 @@ func (l *login) termsOf(r *Rule, f *ruleFacts) terms {
 	return t
 }
 
-// needWithoutRule is what the [[user]] and unlisted say. A user who shares the folded name of a listed user may be that user
-// in another spelling, and counts as listed.
+// needWithoutRule returns what the [[user]] and unlisted say. A user with the same folded name as a listed user may be that
+// user in another spelling, and counts as listed.
 func (l *login) needWithoutRule() Need {
 	switch {
 	case l.user != nil && !l.listedHere(l.user):
@@ -122,8 +122,8 @@ func (l *login) needWithoutRule() Need {
 	return NeedRequired
 }
 
-// stricter returns the stricter of two terms: deny is stricter than required, and required than exempt. Of two that both
-// require a second factor it returns what both allow.
+// stricter returns the stricter of two terms. Deny is stricter than required, and required is stricter than exempt. If both
+// require a second factor, it returns what both allow.
 func stricter(a, b terms) terms {
 	strictness := []Need{NeedExempt, NeedRequired, NeedDeny}
 	switch x, y := slices.Index(strictness, a.need), slices.Index(strictness, b.need); {
@@ -166,8 +166,8 @@ func (l *login) denied() *Verdict {
 	return nil
 }
 
-// rejectedElsewhere reports whether this service is not among those of the user, or of a user with the same folded name, whom
-// the configuration rejects at other services.
+// rejectedElsewhere reports whether the configuration rejects this user here because the service is not in the list of the
+// user, or of a user with the same folded name.
 func (l *login) rejectedElsewhere() bool {
 	if l.user != nil && l.user.Elsewhere == ElsewhereReject && !l.listedHere(l.user) {
 		return true
@@ -181,8 +181,8 @@ func (l *login) listedHere(u *User) bool {
 	return u.Services == nil || slices.Contains(u.Services, l.Client.Service)
 }
 
-// exempt reports whether this user needs no second factor here. A rule that fits decides; without one the [[user]] and
-// unlisted do.
+// exempt reports whether this user needs no second factor here. A rule that fits decides. Without such a rule, the [[user]]
+// and unlisted decide.
 func (l *login) exempt() bool {
 	return l.terms.need == NeedExempt && mayAccept(acceptExempt, l.proof, l.Authentic)
 }
@@ -217,8 +217,8 @@ func (l *login) approvalLimits() ApprovalLimits {
 // that is accepted teaches users that codes do not matter.
 func (l *login) mayUseApproval() bool { return l.chosen.Factor != factor.Passcode && l.rememberable() }
 
-// mode is the rule's or the client's. Methods other than a password have no field for a passcode and show no menu: there, the
-// mode is never challenge.
+// mode returns the rule's mode or the client's. Methods other than a password have no field for a passcode and show no menu,
+// so their mode is never challenge.
 func (l *login) mode() Mode {
 	if l.terms.mode == ModeChallenge && l.Method != MethodPassword {
 		return ModeAuto
@@ -233,7 +233,7 @@ func (l *login) factors() []factor.Factor { return l.terms.factors }
 
 func (l *login) allowed(f factor.Factor) bool { return slices.Contains(l.factors(), f) }
 
-// factorsThatCount are the factors whose approvals count for this login: in passcode mode passcodes alone.
+// factorsThatCount returns the factors whose approvals count for this login. In passcode mode only passcodes count.
 func (l *login) factorsThatCount() []factor.Factor {
 	if l.mode() != ModePasscode {
 		return l.factors()
@@ -241,7 +241,7 @@ func (l *login) factorsThatCount() []factor.Factor {
 	return slices.DeleteFunc(slices.Clone(l.factors()), func(f factor.Factor) bool { return f != factor.Passcode })
 }
 
-// failmode is secure for a name that nobody has proven.
+// failmode returns the rule's failmode or the client's. It is secure for a name that nobody has proven.
 func (l *login) failmode() Failmode {
 	if !mayAccept(acceptFailedOpen, l.proof, l.Authentic) {
 		return FailmodeSecure

@@ -14,12 +14,12 @@ import (
 // passcode.
 type Step struct {
 	Name   string // what was done, such as "first factor"
-	Asked  string // about whom, or what; "" for nobody
+	Asked  string // about whom or what; "" for nobody
 	Answer string // what came of it
 	Took   time.Duration
 }
 
-// Trace is what is known of a login beside its answer.
+// Trace is what is known about a login beside its answer.
 type Trace struct {
 	LoginID    string        // the same for a login's first request and for the answers to its challenges
 	Rule       string        // the rule that decided, by its name or its place ("rule 3"); "" for none
@@ -30,7 +30,7 @@ type Trace struct {
 }
 
 var (
-	loginPrefix = rand.Text()[:6] // of this process, so that two daemons never have the same
+	loginPrefix = rand.Text()[:6] // prefix of this process, so that two daemons never have the same
 	loginNumber atomic.Uint64
 )
 
@@ -45,7 +45,7 @@ func (l *login) took(start time.Time, name, asked, answer string) {
 	l.facts.Steps = append(l.facts.Steps, Step{Name: name, Asked: asked, Answer: answer, Took: time.Since(start)})
 }
 
-// trace completes what is known of the login, once it has ended.
+// trace completes the Trace of the login once the login has ended.
 func (l *login) trace(v *Verdict) {
 	v.LoginID, v.Rule, v.DuoMessage, v.Tail, v.Steps = l.id, l.ruleName(), l.facts.DuoMessage, l.facts.Tail, l.facts.Steps
 	if l.id == "" {
@@ -56,7 +56,7 @@ func (l *login) trace(v *Verdict) {
 	}
 }
 
-// ruleName is the rule that fits, by its name or its place in the configuration; "" where none does.
+// ruleName returns the rule that fits, by its name or its place in the configuration; "" if none does.
 func (l *login) ruleName() string {
 	r := l.terms.rule
 	if r == nil {
@@ -73,7 +73,7 @@ func (l *login) ruleName() string {
 	return ""
 }
 
-// String is the user name at Duo, or the user ID.
+// String returns the user name at Duo, or the user ID.
 func (i Identity) String() string {
 	if i.Username != "" {
 		return i.Username
