@@ -12,48 +12,50 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// Presence says whether a client's requests must carry a Message-Authenticator. A wrong one is never accepted.
+// Presence says whether a client's requests must hold a Message-Authenticator. The server never accepts a wrong
+// Message-Authenticator.
 type Presence string
 
 const (
-	Accept  Presence = "accept"  // no; one that is there is verified
-	Auto    Presence = "auto"    // required once the client was seen to send it always
-	Require Presence = "require" // always
+	Accept  Presence = "accept"  // not required; verified if it is present
+	Auto    Presence = "auto"    // required once the client has always sent it for some time (see Ratchet)
+	Require Presence = "require" // always required
 )
 
-// Client is a RADIUS client: a VPN, a gateway, a proxy. RFC 2865 calls it NAS. It is not changed after NewClients.
+// Client is a RADIUS client, for example a VPN gateway or a proxy. RFC 2865 calls it NAS. A Client must not be changed
+// after NewClients.
 type Client struct {
 	Name      string
-	Addresses []netip.Prefix // where its packets come from; nothing in a packet says who sent it (RFC 2865 §3)
+	Addresses []netip.Prefix // source addresses of its packets; they select the secret (RFC 2865 §3)
 	Secret    *wire.Secret
 
-	// What tells clients of one address apart.
-	Listen           []netip.AddrPort // only requests that come in at these listeners; none: at all
+	// These fields tell clients of one address apart.
+	Listen           []netip.AddrPort // only requests that arrive at these listeners; none: at every listener
 	NASIdentifiers   []string         // only requests whose NAS-Identifier is one of these; none: all
-	CalledStationIDs []string         // the same of Called-Station-Id
+	CalledStationIDs []string         // only requests whose Called-Station-Id is one of these; none: all
 
 	MessageAuthenticator   Presence // zero: Auto
 	LimitProxyState        bool     // refuse Proxy-State without a valid Message-Authenticator
-	OmitReplyAuthenticator bool     // send no Message-Authenticator, for the few that drop a reply because of it
+	OmitReplyAuthenticator bool     // send no Message-Authenticator, for the few clients that drop a reply because of it
 
 	NoStatusServer bool // Status-Server gets no answer
 
-	Timeout time.Duration // a reply leaves within this; zero: 55 s
+	Timeout time.Duration // how long the client waits for a reply; zero: 55 s
 	UserIP  []string      // attributes that tell the user's address; the first that holds one counts
 	Latin1  bool          // names and passwords that are not UTF-8 are Windows-1252
 
 	Login *policy.Client
 
 	userIP  []addressSource
-	traffic *traffic // shared by all Clients of that name, so that it survives a reload
+	traffic *traffic // shared by all Clients with this name, so that a reload keeps it
 }
 
-// sameSecret reports whether c, after a reload perhaps, has the secret of other.
+// sameSecret reports whether c and other have the same secret. They may be one client before and after a reload.
 func (c *Client) sameSecret(other *Client) bool {
 	return c == other || c.Secret.Equal(other.Secret)
 }
 
-// DecideWithin is how long a Decider has: the client's timeout less a margin for sending the answer.
+// DecideWithin returns how long a Decider may take: the client's timeout minus a margin for sending the answer.
 func (c *Client) DecideWithin() time.Duration { return c.Timeout - margin(c.Timeout) }
 
 // Clients finds clients by address, listener and attributes.
@@ -64,10 +66,10 @@ type Clients struct {
 	list     []*Client
 }
 
-// prefixClients are the clients of one prefix. Those of one listener share a secret.
+// prefixClients holds the clients of one prefix. All clients of one prefix and one listener have the same secret.
 type prefixClients struct {
-	everywhere []*Client                    // that name no listener
-	byListener map[netip.AddrPort][]*Client // those of the listeners that some name, everywhere's among them
+	everywhere []*Client                    // the clients that name no listener
+	byListener map[netip.AddrPort][]*Client // for each named listener: its clients, and those of everywhere
 }
 
 // NewClients returns an index of clients. An empty secret, an unknown attribute in UserIP, and clients of one prefix and
@@ -82,7 +84,7 @@ func NewClients(clients []*Client) (*Clients, error) {
 			cs.add(p.Masked(), c)
 		}
 	}
-	byName := func(a, b netip.Prefix) int { return cmp.Compare(a.String(), b.String()) } // so that the error is always the same
+	byName := func(a, b netip.Prefix) int { return cmp.Compare(a.String(), b.String()) } // of several faults, always report the same one
 	for _, prefix := range slices.SortedFunc(maps.Keys(cs.byPrefix), byName) {
 		if err := cs.byPrefix[prefix].index(); err != nil {
 			return nil, fmt.Errorf("radiusd: %s: %w", prefix, err)
@@ -94,7 +96,8 @@ func NewClients(clients []*Client) (*Clients, error) {
 	return cs, nil
 }
 
-// prepare checks c and fills in what is derived. A client that is in use already is only read.
+// prepare checks c and sets its derived fields. It does not write to a client that it has prepared before, because that
+// client may be in use.
 func (c *Client) prepare() error {
 	if c.Secret.Empty() {
 		return fmt.Errorf("radiusd: client %q: the secret is empty", c.Name)
@@ -140,7 +143,8 @@ func (cs *Clients) add(p netip.Prefix, c *Client) {
 	}
 }
 
-// index completes the lists, the clients that name more attributes first, and refuses those that can't be told apart.
+// index completes the lists of clients. In each list, the clients that name more attributes come first. index returns an
+// error if two clients can't be told apart.
 func (of *prefixClients) index() error {
 	for listener, list := range of.byListener {
 		of.byListener[listener] = append(list, of.everywhere...)
@@ -158,7 +162,7 @@ func (of *prefixClients) index() error {
 	return nil
 }
 
-// toldApart returns an error when a and b, of one prefix and listener, can't be told apart.
+// toldApart returns an error if a and b can't be told apart. Both have the same prefix and listener.
 func toldApart(a, b *Client) error {
 	apart := func(x, y []string) bool {
 		return len(x) > 0 && len(y) > 0 && !slices.ContainsFunc(x, func(s string) bool { return slices.Contains(y, s) })
@@ -174,7 +178,7 @@ func toldApart(a, b *Client) error {
 	return nil
 }
 
-// attributes is how many attributes tell c apart.
+// attributes returns how many attributes select c: 0, 1 or 2.
 func (c *Client) attributes() (n int) {
 	for _, values := range [][]string{c.NASIdentifiers, c.CalledStationIDs} {
 		if len(values) > 0 {
@@ -186,12 +190,14 @@ func (c *Client) attributes() (n int) {
 
 func (c *Client) byAttribute() bool { return c.attributes() > 0 }
 
-// canonical returns the address that a client is known by: IPv4-mapped ones, as dual-stack sockets report them, are IPv4
-// addresses; a link-local zone says where to reply, not who asks.
+// canonical returns the form of addr in which the server looks up clients. An IPv4-mapped address, which a dual-stack
+// socket reports, becomes an IPv4 address. The zone is removed, because it says through which interface to reply, not who
+// sent the packet.
 func canonical(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }
 
-// find returns the clients that a packet can be of: those of the longest prefix that holds addr and has any for the
-// listener. They share a secret; choose tells them apart. It returns nil where there are none.
+// find returns the clients that may have sent a packet from addr to listener. These are the clients of the longest prefix
+// that contains addr and has clients for the listener. All of them have the same secret; choose tells them apart. find
+// returns nil if there are none.
 func (cs *Clients) find(addr netip.Addr, listener netip.AddrPort) []*Client {
 	addr = canonical(addr)
 	bits := cs.bits6
@@ -217,9 +223,9 @@ func (cs *Clients) find(addr netip.Addr, listener netip.AddrPort) []*Client {
 	return nil
 }
 
-// choose returns the one of list that the attributes of a packet fit, or the one that names no attributes; nil where there
-// is none. The packet must have a valid Message-Authenticator: attributes prove nothing about their sender otherwise
-// (RFC 3579 §4.3.7).
+// choose returns the first client of list whose attributes match those of p. A client that names no attributes matches
+// every packet. choose returns nil if no client matches. The caller has verified p's Message-Authenticator, because
+// attributes without it prove nothing about their sender (RFC 3579 §4.3.7).
 func choose(list []*Client, p *packet) *Client {
 	for _, c := range list {
 		if fits(c.NASIdentifiers, p.value(p.nasIdentifier)) && fits(c.CalledStationIDs, p.value(p.calledStationID)) {

@@ -16,7 +16,7 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// dropReason is why a datagram gets no reply. The set is closed: each is a counter.
+// dropReason is the reason why a datagram gets no reply. Each reason has a counter.
 type dropReason int
 
 const (
@@ -41,7 +41,7 @@ const (
 	dropReplayed
 	dropOverloaded
 	dropPanicked
-	dropReasonCount // how many there are
+	dropReasonCount // the number of reasons
 )
 
 var dropNames = [dropReasonCount]string{
@@ -80,10 +80,10 @@ var dropHints = [dropReasonCount]string{
 
 func (d dropReason) String() string { return dropNames[d] }
 
-// dropLogInterval is how long one reason is not logged again.
+// dropLogInterval is the shortest time between two log lines for the same reason.
 const dropLogInterval = 10 * time.Second
 
-// drops counts what got no reply, and logs each reason at most once in a while.
+// drops counts the datagrams that got no reply, and limits the log lines of each reason.
 type drops struct {
 	counts [dropReasonCount]atomic.Uint64
 
@@ -94,11 +94,11 @@ type drops struct {
 	}
 }
 
-// add counts one drop and reports how many there were since the last that was due for a log line; 0 when none is due.
+// add counts one drop. If a log line is due, it returns the number of drops since the last line; otherwise it returns 0.
 func (d *drops) add(why dropReason, now time.Time) (since uint64) {
 	count := d.counts[why].Add(1)
 	if why == dropInProgress {
-		return 0 // what every client does
+		return 0 // every client retransmits, so this is never logged
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -111,7 +111,7 @@ func (d *drops) add(why dropReason, now time.Time) (since uint64) {
 	return since
 }
 
-// DropReasons returns all reasons why a datagram may get no reply.
+// DropReasons returns the names of all reasons why a datagram may get no reply.
 func DropReasons() []string { return append([]string(nil), dropNames[notDropped+1:]...) }
 
 // Drops returns how many datagrams got no reply, by reason.
@@ -125,7 +125,7 @@ func (s *Server) Drops() map[string]uint64 {
 	return m
 }
 
-// drop counts a datagram that gets no reply, and logs it now and then.
+// drop counts a datagram that gets no reply, and logs it if a log line is due.
 func (s *Server) drop(d *datagram, why dropReason) {
 	if why == dropUnknownClient {
 		s.unknown.add(d.host(), d.received)
@@ -161,7 +161,7 @@ func (s *Server) drop(d *datagram, why dropReason) {
 	s.log().Log(context.Background(), level, "dropped", args...)
 }
 
-// hint says what to do about a drop; "" for nothing.
+// hint says what the administrator should do about a drop. It returns "" if there is nothing to do.
 func (d *datagram) hint(why dropReason) string {
 	switch {
 	case why == dropUnknownClient && d.authentic:
@@ -177,7 +177,7 @@ func (d *datagram) hint(why dropReason) string {
 	return dropHints[why]
 }
 
-// attributeName names those attributes that may come once.
+// attributeName returns the name of an attribute that may be present only once, or the number of any other type.
 func attributeName(kind byte) string {
 	switch kind {
 	case wire.UserName:
@@ -194,7 +194,7 @@ func attributeName(kind byte) string {
 	return strconv.Itoa(int(kind))
 }
 
-// codeName is the name of a packet's code, or its number.
+// codeName returns the name of a packet's code, or its number if it has no name.
 func codeName(code byte) string {
 	if name := radius.Code(code).String(); !strings.HasPrefix(name, "Code(") {
 		return name
@@ -202,16 +202,16 @@ func codeName(code byte) string {
 	return strconv.Itoa(int(code))
 }
 
-// tally counts what is logged once a minute.
+// tally counts events that are logged at most once a minute.
 type tally struct {
 	mu    sync.Mutex // guards all
 	count uint64     // since the last line
-	last  time.Time  // of a line
+	last  time.Time  // the time of the last line
 }
 
 const tallyInterval = time.Minute
 
-// add counts one and returns how many there were since the last line; 0 when no line is due.
+// add counts one event. If a log line is due, it returns the number of events since the last line; otherwise it returns 0.
 func (t *tally) add(now time.Time) (since uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

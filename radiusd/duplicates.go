@@ -8,15 +8,16 @@ import (
 )
 
 const (
-	keepReply      = 30 * time.Second // how long a reply is kept for copies at least; RFC 5080 §2.2.2 says 5 to 30 s
+	keepReply      = 30 * time.Second // the shortest time for which a reply is kept for copies; RFC 5080 §2.2.2 says 5 to 30 s
 	maxKeptReplies = 1 << 16
-	maxCopySources = 3 // ports or addresses beside the first from which copies of one request are answered
+	maxCopySources = 3 // how many further source addresses and ports of copies get the reply to one request
 )
 
-// requestKey is a keyed hash of what makes two datagrams copies of one request: the client, the source address and all
-// octets, the Identifier among them. The source port is not part of it: a NAT that forgot its mapping and a client that
-// opens a socket for each try change the port between copies. Neither is the address that was asked: clients send copies to
-// several servers, which may all be this one. The key of the hash is secret, so nobody can make two requests collide.
+// requestKey is a keyed hash of a request. Two datagrams are copies of one request if they have the same client, the same
+// source address and the same octets, which include the Identifier. The source port is not part of it: a NAT that forgot
+// its mapping and a client that opens a socket for each try change the port between copies. The destination address is not
+// part of it either: a client may send copies to several server addresses, which may all belong to this server. The key of
+// the hash is secret, so an attacker can't make two requests with the same hash.
 type requestKey uint64
 
 var keySeed = maphash.MakeSeed()
@@ -38,35 +39,36 @@ func requestKeyOf(client string, from netip.Addr, packet []byte) requestKey {
 	return requestKey(h.Sum64())
 }
 
-// asker is where a reply goes to, and where it leaves from.
+// asker is the source of a request: the address to which its reply is sent, and the listener and address from which it is
+// sent.
 type asker struct {
 	listener *listener
-	from     netip.AddrPort // of the client
-	to       netip.Addr     // the address that was asked; invalid when the socket is bound to it
+	from     netip.AddrPort // the client's address and port
+	to       netip.Addr     // the request's destination address; invalid if the socket is bound to it
 }
 
-// request is one Access-Request, its copies and its reply.
+// request is one Access-Request with the senders of its copies and its reply.
 type request struct {
 	key           requestKey
 	slot          slot
 	authenticator [16]byte
-	client        *Client // nil in a reply of the run before, until its request comes again
+	client        *Client // nil for a reply that an earlier run saved, until a copy of its request comes
 	authentic     bool    // the packet had a valid Message-Authenticator
 
-	reusesAuthenticator bool // of a request under another Identifier
+	reusesAuthenticator bool // an earlier request with another Identifier had the same authenticator
 
-	// Guarded by duplicates.mu:
-	datagram   *datagram // until it is answered
+	// duplicates.mu guards the fields down to nextKept.
+	datagram   *datagram // nil once the request is answered
 	state      requestState
 	waiting    *waiting // the login that answers it; nil for a request that is answered at once
-	copiesFrom []asker  // other askers of a request in progress
+	copiesFrom []asker  // the other sources from which copies came while the request was in progress
 	reply      []byte
-	octets     []byte    // of the request, for a restart; nil where its login took no time
-	owner      string    // the client's name, where octets are kept
-	expires    time.Time // of the reply
-	nextKept   *request  // the reply that was kept next
+	octets     []byte    // the request's octets, saved for a restart; nil if they are not saved
+	owner      string    // the client's name; set if octets is set
+	expires    time.Time // the time until which the reply is kept
+	nextKept   *request  // the request whose reply was kept after this one
 
-	buffer [usualReplyLength]byte // for the reply of a request that is answered at once
+	buffer [usualReplyLength]byte // memory for the reply to a request that is answered at once
 }
 
 type requestState int
@@ -84,7 +86,7 @@ type duplicates struct {
 	mu       sync.Mutex // guards everything below
 	byKey    map[requestKey]*request
 	bySlot   map[slot]*waiting // the newest login on each slot
-	oldest   *request          // of the kept replies
+	oldest   *request          // the oldest of the kept replies
 	newest   *request
 	kept     int
 	inFlight int
@@ -97,9 +99,9 @@ func newDuplicates(maxInFlight int) *duplicates {
 	return t
 }
 
-// add adds x as a new request, or says why not. A copy of a request that is known gets the kept reply, or nothing while that
-// one is in progress: then its sender will get the reply as well. A retry of a login that waits gets that login's reply.
-// resumes says that x answers a challenge.
+// add adds x as a new request, or returns why x is dropped. If x is a copy of an answered request, add returns the kept
+// reply. If x is a copy of a request in progress, add notes the copy's source, and that source will get the reply too. If x
+// is a retry of a waiting login, x will get that login's reply. resumes says that x answers a challenge.
 func (t *duplicates) add(x *request, resumes bool, now time.Time) (reply []byte, why dropReason) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -109,7 +111,7 @@ func (t *duplicates) add(x *request, resumes bool, now time.Time) (reply []byte,
 	}
 	traffic := x.client.traffic
 	replay, reused := traffic.replays.seen(x.authenticator, x.slot.identifier, x.authentic, now)
-	if replay && !resumes { // a State is good once: the policy refuses one that was used
+	if replay && !resumes { // the policy accepts each State only once, so it detects such a replay
 		x.reusesAuthenticator = reused
 		return nil, dropReplayed
 	}
@@ -131,8 +133,8 @@ func (t *duplicates) add(x *request, resumes bool, now time.Time) (reply []byte,
 	return nil, notDropped
 }
 
-// known returns the request that x is a copy of; nil where there is none. A reply that was signed with another secret is
-// of no use any more.
+// known returns the request of which x is a copy; nil if there is none. It forgets a request whose reply has expired, or
+// whose reply was signed with a secret that is no longer the client's. The caller holds mu.
 func (t *duplicates) known(x *request, now time.Time) *request {
 	y := t.byKey[x.key]
 	if y == nil || y.authenticator != x.authenticator {
@@ -142,13 +144,13 @@ func (t *duplicates) known(x *request, now time.Time) *request {
 		t.forget(y)
 		return nil
 	}
-	if y.client == nil { // saved by an earlier daemon; one in progress is read by its login
+	if y.client == nil { // an earlier run saved it; only such a request has no client
 		y.client = x.client
 	}
 	return y
 }
 
-// answers reports whether the reply is one for c, which may have another secret since.
+// answers reports whether the kept reply is signed with c's secret, which may have changed since the reply was made.
 func (x *request) answers(c *Client) bool {
 	if x.client == nil {
 		return c.Secret.Answers(x.reply, x.authenticator)
@@ -156,7 +158,8 @@ func (x *request) answers(c *Client) bool {
 	return x.client.sameSecret(c)
 }
 
-// copied is called with duplicates.mu held, when a copy of x has come.
+// copied handles a copy of x that came from the source from. It returns the reply, or the reason why there is none yet. The
+// caller holds duplicates.mu.
 func (x *request) copied(from asker, now time.Time) (reply []byte, why dropReason) {
 	if x.state == answered {
 		x.client.traffic.behaviour.copyServed()
@@ -169,8 +172,8 @@ func (x *request) copied(from asker, now time.Time) (reply []byte, why dropReaso
 	return nil, dropInProgress
 }
 
-// answerAlso has the reply go to another asker as well. It never takes the reply away from an earlier one, and there are
-// few: copies can be made by anybody who has seen the request.
+// answerAlso makes the server send x's reply to from as well. The earlier sources still get the reply, and the number of
+// sources is limited, because anybody who has seen the request can send a copy of it.
 func (x *request) answerAlso(from asker) {
 	if from == x.slot.asker || len(x.copiesFrom) >= maxCopySources {
 		return
@@ -183,8 +186,8 @@ func (x *request) answerAlso(from asker) {
 	x.copiesFrom = append(x.copiesFrom, from)
 }
 
-// hasRoom keeps the last sixteenth of limit for answers to challenges: a user half-way through comes before a new one
-// (RFC 5080 §2.2.3).
+// hasRoom reports whether one more login may start. It keeps the last sixteenth of limit free for answers to challenges,
+// because a login that has already begun is preferred to a new one (RFC 5080 §2.2.3).
 func hasRoom(taken, limit int, resumes bool) bool {
 	if !resumes {
 		limit -= limit / 16
@@ -192,10 +195,10 @@ func hasRoom(taken, limit int, resumes bool) bool {
 	return taken < limit
 }
 
-// perClient keeps one client from taking all the room that there is.
+// perClient returns how many logins in progress one client may have, so that one client can't use the whole limit.
 func perClient(all int) int { return max(all*3/4, 1) }
 
-// forget is called with mu held.
+// forget removes x, so that a copy of x counts as a new request. The caller holds mu.
 func (t *duplicates) forget(x *request) {
 	x.state, x.datagram = forgotten, nil
 	if t.byKey[x.key] == x {
@@ -203,7 +206,7 @@ func (t *duplicates) forget(x *request) {
 	}
 }
 
-// leaveFlight is called with mu held, once for every request that was in flight.
+// leaveFlight reduces the counts of requests in progress. It is called once for each such request. The caller holds mu.
 func (t *duplicates) leaveFlight(x *request) {
 	t.inFlight--
 	x.client.traffic.inFlight--
@@ -212,8 +215,9 @@ func (t *duplicates) leaveFlight(x *request) {
 	}
 }
 
-// finish keeps x's reply, over a restart too if it outlasts one. It reports whether the reply is to be sent, and to whom
-// beside the first asker: not when x was answered before.
+// finish stores x's reply for copies of x. If outlasts is true, the reply is also kept over a restart. ok reports whether
+// the reply must be sent; it is false if x was answered or forgotten before. others are the sources that get the reply in
+// addition to the first source.
 func (t *duplicates) finish(x *request, reply []byte, outlasts bool, now time.Time) (others []asker, ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -231,13 +235,13 @@ func (t *duplicates) finish(x *request, reply []byte, outlasts bool, now time.Ti
 	return x.copiesFrom, true
 }
 
-// keep is called with mu held.
+// keep sets the time until which x's reply is kept, and appends x to the list of kept replies. The caller holds mu.
 func (t *duplicates) keep(x *request, now time.Time) {
 	x.expires = now.Add(max(keepReply, x.client.Timeout))
 	t.append(x)
 }
 
-// append is called with mu held.
+// append appends x to the list of kept replies. The caller holds mu.
 func (t *duplicates) append(x *request) {
 	if t.newest == nil {
 		t.oldest = x
@@ -248,7 +252,7 @@ func (t *duplicates) append(x *request) {
 	t.kept++
 }
 
-// discard forgets a request that gets no reply, so that the client's copy is a new try.
+// discard forgets a request that gets no reply, so that a copy of it counts as a new request.
 func (t *duplicates) discard(x *request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -260,8 +264,9 @@ func (t *duplicates) discard(x *request) {
 	x.client.traffic.replays.forget(x.authenticator, x.slot.identifier, x.reusesAuthenticator)
 }
 
-// expire forgets the oldest replies, those that are too old and those that are too many. It is called with mu held. One
-// that is kept longer than those behind it keeps them as well; known looks at the time of each.
+// expire removes the oldest replies while they are expired or there are too many. It stops at the first reply that is not
+// expired, so an expired reply may stay behind a reply that is kept for longer; known checks the time of each reply. The
+// caller holds mu.
 func (t *duplicates) expire(now time.Time) {
 	for x := t.oldest; x != nil && (t.kept > maxKeptReplies || !now.Before(x.expires)); x = t.oldest {
 		if x.state == answered {
@@ -275,7 +280,7 @@ func (t *duplicates) expire(now time.Time) {
 	}
 }
 
-// waitUntilIdle returns when nothing is in flight any more.
+// waitUntilIdle returns when no request is in progress.
 func (t *duplicates) waitUntilIdle() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -291,7 +296,7 @@ func (t *duplicates) load() (inFlight, kept int) {
 	return t.inFlight, t.kept
 }
 
-// pending returns the logins that wait.
+// pending returns the logins that wait for a decision.
 func (t *duplicates) pending() (list []PendingLogin) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -16,30 +16,30 @@ import (
 	"duoradiusd/policy/reasons"
 )
 
-// Event is the end of one login, for the log and for whoever watches. What came from the network holds nothing that a
-// terminal might obey.
+// Event describes the end of one login, for the log and for Server.OnLogin. Its texts hold no characters that a terminal
+// could take as a command.
 type Event struct {
 	Time       time.Time // of the answer
 	Client     string
 	ClientAddr netip.Addr
-	User       string // canonical; as sent where it has no canonical form
+	User       string // the canonical name; if there is none, the name as sent
 	Service    string
-	UserIP     netip.Addr // invalid when the client did not tell
+	UserIP     netip.Addr // invalid if the request does not hold it
 	Code       string     // of the reply: Access-Accept, Access-Reject, Access-Challenge, none
 	Reason     policy.Reason
 	Factor     factor.Factor
 	Txid       string
 	Took       time.Duration // from the request to the answer
-	FirstTook  time.Duration // of it in the first factor
-	DuoTook    time.Duration // of it in Duo
-	Err        string        // why something could not be asked; "" for nothing
-	Hint       string        // what the administrator should look at; "" for nothing
-	Count      uint64        // how many such events since the last line, where lines are limited; 0 otherwise
+	FirstTook  time.Duration // the part of Took that the first factor needed
+	DuoTook    time.Duration // the part of Took that Duo needed
+	Err        string        // the error of a factor or of Duo; "" if there was none
+	Hint       string        // what the administrator should check; "" if there is nothing to check
+	Count      uint64        // if these log lines are limited: how many such events came since the last line; otherwise 0
 
 	policy.Trace
 }
 
-// log counts the login, writes its one line, and tells who watches.
+// log counts the login, writes its log line, and calls OnLogin.
 func (l *login) log(v *policy.Verdict, code string, now time.Time) {
 	s, c := l.server, l.request.client
 	e := Event{
@@ -51,7 +51,7 @@ func (l *login) log(v *policy.Verdict, code string, now time.Time) {
 		e.User = display.Visible(string(l.user))
 	}
 	if v.Err != nil {
-		e.Err = display.Visible(strings.ReplaceAll(fmt.Sprint(v.Err), "\n", "; ")) // several errors are a line each
+		e.Err = display.Visible(strings.ReplaceAll(fmt.Sprint(v.Err), "\n", "; ")) // joined errors are one line each
 	}
 	e.Trace = visibleTrace(v.Trace)
 	if e.Hint = l.hint; e.Hint == "" {
@@ -66,12 +66,12 @@ func (l *login) log(v *policy.Verdict, code string, now time.Time) {
 	}
 	s.outcomes.add(v.Reason)
 	due := true
-	if v.Reason == policy.ReasonBadSecret && !l.datagram.authentic { // anybody can send many
+	if v.Reason == policy.ReasonBadSecret && !l.datagram.authentic { // anybody can send many such requests
 		e.Count = c.traffic.wrongSecret.add(l.datagram.received)
 		due = e.Count > 0
 	}
 	if !due {
-		// It is counted, and whoever watches is told.
+		// No line is due, but the login is counted and OnLogin is called.
 	} else if s.LoginLog != nil {
 		s.LoginLog.write(&e, l.datagram)
 	} else if log, level := s.log(), e.level(); log.Enabled(context.Background(), level) {
@@ -93,7 +93,7 @@ func (e *Event) level() slog.Level {
 	return slog.LevelInfo
 }
 
-// writeTo writes what the line of a login says, always in this order.
+// writeTo writes the fields of a login's log line. Their order is always the same.
 func (e *Event) writeTo(l *line) {
 	l.text("client", e.Client)
 	l.text("user", e.User)
@@ -106,7 +106,7 @@ func (e *Event) writeTo(l *line) {
 	l.optional("factor", string(e.Factor))
 	if refused := e.Code != "Access-Accept"; refused || e.DuoUser != e.User {
 		l.optional("duo_user", e.DuoUser)
-		if refused { // of an accept they say nothing new
+		if refused { // for an accept the message says nothing new
 			l.optional("duo_message", e.DuoMessage)
 		}
 	}
@@ -121,7 +121,7 @@ func (e *Event) writeTo(l *line) {
 	l.optional("login_id", e.LoginID)
 }
 
-// visibleTrace is t with all that came from others as visible text.
+// visibleTrace returns t with the texts from users and from Duo made safe to print.
 func visibleTrace(t policy.Trace) policy.Trace {
 	t.DuoUser, t.DuoMessage = display.Visible(t.DuoUser), display.Visible(t.DuoMessage)
 	for i := range t.Steps {
@@ -131,14 +131,14 @@ func visibleTrace(t policy.Trace) policy.Trace {
 	return t
 }
 
-// attrs are the line of a login for slog.
+// attrs returns the fields of a login's log line for slog.
 func (e *Event) attrs() []slog.Attr {
 	l := line{form: asAttrs}
 	e.writeTo(&l)
 	return l.attrs
 }
 
-// outcomes counts how logins ended. A login that failed open, or was not sent an answer, is in it like any other.
+// outcomes counts the ended logins by reason. It also counts logins that failed open and logins that got no answer.
 type outcomes struct {
 	mu       sync.Mutex // guards byReason
 	byReason map[policy.Reason]uint64

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Alive returns nil when everything that a login needs in the Server has answered: the locks of its tables and the reader
-// of every socket. When one of them hangs it says which, at the end of ctx.
+// Alive checks the parts of the Server that every login needs: the locks of its tables and the reader of every socket. It
+// returns nil if each of them answers. If one of them has not answered when ctx ends, the error names it.
 func (s *Server) Alive(ctx context.Context) error {
 	s.init()
 	var listeners []*listener
@@ -37,7 +37,7 @@ func (s *Server) Alive(ctx context.Context) error {
 	return nil
 }
 
-// alive returns nil when l's reader has answered, or has ended because l is retired.
+// alive returns nil if l's reader answers, or if the reader has ended because l is retired.
 func (l *listener) alive(ctx context.Context) error {
 	passed, checks := make(chan struct{}), l.healthChecks
 	for {
@@ -58,13 +58,15 @@ func (l *listener) alive(ctx context.Context) error {
 	}
 }
 
-// past is a deadline that is over.
+// past is a deadline that has passed.
 var past = time.Unix(1, 0)
 
-// wakeReader has the reader look at retired and healthChecks. What has come in stays where it is.
+// wakeReader makes the reader check retired and healthChecks. No datagram is lost: those that have arrived stay in the
+// socket's buffer.
 func (l *listener) wakeReader() { l.socket.SetReadDeadline(past) }
 
-// passHealthChecks answers those who asked. The reader has reset its deadline before: who asks after this wakes it again.
+// passHealthChecks closes the channel of each waiting health check. The reader has reset its deadline before this call, so
+// that a later check wakes the reader again.
 func (l *listener) passHealthChecks() {
 	for {
 		select {

@@ -12,7 +12,7 @@ import (
 
 const nameCharset = `the user name is not UTF-8; password_charset = "latin1" reads Windows-1252`
 
-// hintOf says what an administrator should look at where the request itself tells; "" where it does not.
+// hintOf returns what the administrator should check, if the request itself shows it. Otherwise it returns "".
 func (l *login) hintOf(why policy.Reason) string {
 	switch why {
 	case policy.ReasonBadName:
@@ -23,7 +23,7 @@ func (l *login) hintOf(why policy.Reason) string {
 	return ""
 }
 
-// nameFault says why nobody can have this name.
+// nameFault says why name is not a valid user name.
 func nameFault(name []byte) string {
 	switch {
 	case len(name) == 0:
@@ -40,7 +40,7 @@ func nameFault(name []byte) string {
 	return "the user name has no canonical form: see [username]"
 }
 
-// unsupported names the method by which a request proves its user, where that can't be checked.
+// unsupported says why the server can't check how a request proves its user. It returns "" if it can.
 func (p *packet) unsupported() string {
 	const upstream = "; only a first factor of type radius can check it: set the client to PAP, or give it one"
 	switch {

@@ -11,29 +11,30 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// login is one Access-Request on its way to its reply.
+// login is one Access-Request that is being decided and answered.
 type login struct {
 	server   *Server
 	settings *Settings
 	request  *request
 	datagram *datagram
-	userIP   netip.Addr // the user's own; invalid when the client did not tell
-	buffer   []byte     // for the reply; nil: it is made
+	userIP   netip.Addr // the user's address; invalid if the request does not hold it
+	buffer   []byte     // memory for the reply; nil: it is allocated
 	user     []byte     // User-Name as sent
-	hint     string     // what the administrator should look at; "" for nothing
+	hint     string     // what the administrator should check; "" if there is nothing to check
 }
 
-// margin is how long before the client gives up the decision must be there: time for the reply to be made and to arrive.
+// margin returns how long before the client's timeout the decision must be made, so that the reply can be built and can
+// arrive in time.
 func margin(timeout time.Duration) time.Duration { return min(timeout/25, time.Second) }
 
-// run decides the login and answers it. It sends exactly one reply, unless the login was abandoned or is to be discarded.
+// run decides the login and answers it once. It sends no reply if the login was abandoned or must be discarded.
 func (l *login) run(ctx context.Context) {
 	defer l.datagram.listener.logins.Done()
 	defer l.request.waiting.abandon(nil)
 	c := l.request.client
 	ctx, cancel := context.WithDeadline(ctx, l.datagram.received.Add(c.DecideWithin()))
 	defer cancel()
-	// A Decider that does not return when ctx ends must not keep the client from its answer. It is answered from a copy,
+	// If the Decider does not return when ctx ends, the client must still get an answer. A copy of l makes this answer,
 	// because this goroutine may still write to l.
 	overdue := *l
 	overdue.user = l.datagram.packet.value(l.datagram.packet.userName)
@@ -46,7 +47,7 @@ func (l *login) run(ctx context.Context) {
 	l.reply(&v)
 }
 
-// overdue answers in the place of a Decider that did not return when its context ended.
+// overdue answers the login if the Decider did not return when its context ended.
 func (l *login) overdue() {
 	reason := policy.ReasonNoAnswer
 	if l.server.logins.Err() != nil {
@@ -68,7 +69,8 @@ func (l *login) decide(ctx context.Context) (v policy.Verdict) {
 	return l.settings.Decider.Decide(ctx, a)
 }
 
-// decideAtOnce reports false where the login has to wait, or there is nothing to decide.
+// decideAtOnce decides the login without waiting. ok is false if the login has to wait, or if attempt finds nothing to
+// decide.
 func (l *login) decideAtOnce() (v policy.Verdict, ok bool) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -82,18 +84,19 @@ func (l *login) decideAtOnce() (v policy.Verdict, ok bool) {
 	return l.settings.Decider.DecideAtOnce(a)
 }
 
-// panicked makes a panic a reject.
+// panicked logs a panic and returns a reject.
 func (l *login) panicked(p any) policy.Verdict {
 	l.server.log().Error("panic in a login", "client", l.request.client.Name, "panic", p)
 	return policy.Verdict{Reason: policy.ReasonPanicked}
 }
 
-// attempt makes of the request what is to be decided. It reports false with the Verdict where there is nothing to decide.
+// attempt converts the request into an Attempt for the Decider. If there is nothing to decide, ok is false and v is the
+// Verdict.
 func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 	c, p := l.request.client, &l.datagram.packet
 	l.user = p.value(p.userName)
 	method, ok := p.method()
-	ignored := c.Login.IgnorePassword && l.datagram.authentic // the secret is proven by other means
+	ignored := c.Login.IgnorePassword && l.datagram.authentic // a valid Message-Authenticator proves the secret
 	if !ok || p.methods() == 0 && !p.resumes() && !ignored {  // RD Gateway sends no password attribute at all
 		l.hint = p.unsupported()
 		return a, policy.Verdict{Reason: policy.ReasonUnsupported, Immediate: true}, false
@@ -134,7 +137,7 @@ func (l *login) attempt() (a policy.Attempt, v policy.Verdict, ok bool) {
 	return a, v, true
 }
 
-// waitForRejectDelay returns when a reject may leave, or when ctx ends.
+// waitForRejectDelay waits until a reject may be sent, or until ctx ends.
 func (l *login) waitForRejectDelay(ctx context.Context) {
 	wait := time.Until(l.datagram.received.Add(l.settings.rejectDelay(l.request.client)))
 	if wait <= 0 {
@@ -148,7 +151,7 @@ func (l *login) waitForRejectDelay(ctx context.Context) {
 	}
 }
 
-// reply answers the login, once: each of its requests gets a reply of its own.
+// reply answers the login; only the first call does so. Each request of the login gets its own reply.
 func (l *login) reply(v *policy.Verdict) {
 	now := time.Now()
 	requests := []*request{l.request}
@@ -174,7 +177,8 @@ func (l *login) reply(v *policy.Verdict) {
 	l.log(v, code, time.Now())
 }
 
-// answer signs, keeps and sends the reply to one request of the login. It returns what was answered, and the reply's code.
+// answer signs, keeps and sends the reply to one request of the login. It returns the Verdict that it has sent, and the
+// name of the reply's code.
 func (l *login) answer(x *request, v *policy.Verdict) (*policy.Verdict, string) {
 	d := x.datagram
 	b, err := d.packet.answer(l.buffer, x.client, v)

@@ -14,18 +14,18 @@ import (
 	"unicode/utf8"
 )
 
-// LoginLog writes the line of each login, octet for octet as slog's TextHandler or JSONHandler does. Through slog the line
-// costs more than all else that a remembered login does.
+// LoginLog writes the log line of each login. The line has the same octets as a line of slog's TextHandler or JSONHandler.
+// LoginLog exists because slog needs more time for this line than all other work of a remembered login takes.
 type LoginLog struct {
-	To    io.Writer // is given whole lines, from many goroutines at once
+	To    io.Writer // receives complete lines, from many goroutines at once
 	JSON  bool
-	Level slog.Level // of the lowest that are written
+	Level slog.Level // lines of a lower level are not written
 
 	buffers sync.Pool // of *[]byte
 	latest  atomic.Pointer[stamp]
 }
 
-// stamp is how a second is written.
+// stamp is the text of one second in the log.
 type stamp struct {
 	unix int64
 	in   *time.Location
@@ -33,7 +33,8 @@ type stamp struct {
 	zone string
 }
 
-// appendTime begins a line of text. The second is written anew only when there is another.
+// appendTime appends the time with which a line in text form begins. It formats the date and time again only when the
+// second has changed.
 func (l *LoginLog) appendTime(b []byte, t time.Time) []byte {
 	now := l.latest.Load()
 	if now == nil || now.unix != t.Unix() || now.in != t.Location() {
@@ -46,7 +47,8 @@ func (l *LoginLog) appendTime(b []byte, t time.Time) []byte {
 	return append(b, now.zone...)
 }
 
-// write writes the line of e, or has it written with those of the other logins of d's batch.
+// write writes the line of e. If d is part of a batch, it adds the line to the batch's lines, which receiveBatch writes
+// together.
 func (l *LoginLog) write(e *Event, d *datagram) {
 	if e.level() < l.Level {
 		return
@@ -60,7 +62,7 @@ func (l *LoginLog) write(e *Event, d *datagram) {
 		buffer = new([]byte)
 	}
 	*buffer = l.append((*buffer)[:0], e)
-	l.To.Write(*buffer) // there is nowhere to say that it failed
+	l.To.Write(*buffer) // an error of the log can't be logged
 	l.buffers.Put(buffer)
 }
 
@@ -81,11 +83,11 @@ func (l *LoginLog) append(b []byte, e *Event) []byte {
 	return append(to.b, '\n')
 }
 
-// line is what a login's line says, in one of the forms that it has.
+// line collects the fields of a login's log line in one of three forms: text, JSON or slog attributes.
 type line struct {
 	form  form
-	b     []byte      // of text and JSON
-	attrs []slog.Attr // of slog
+	b     []byte      // the line in the forms asText and asJSON
+	attrs []slog.Attr // the fields in the form asAttrs
 }
 
 type form int
@@ -113,7 +115,7 @@ func (l *line) text(key, s string) {
 	}
 }
 
-// optional writes nothing for an empty text.
+// optional writes a text field, but nothing if the text is empty.
 func (l *line) optional(key, s string) {
 	if s != "" {
 		l.text(key, s)

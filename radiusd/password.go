@@ -10,16 +10,16 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// charset is how a client writes names and passwords that are not UTF-8.
+// charset is the encoding in which a client may send names and passwords in addition to UTF-8.
 type charset bool
 
 const (
 	utf8Only    charset = false
-	windows1252 charset = true // which holds ISO 8859-1
+	windows1252 charset = true // includes the printable characters of ISO 8859-1
 )
 
-// decode returns text in UTF-8, and whether it was Windows-1252. Text that is valid UTF-8 is taken as that, whatever the
-// charset: Windows-1252 looks like UTF-8 by a rare chance only. ok is false for what is neither.
+// decode returns b as a text in UTF-8, and whether b was Windows-1252. It treats every b that is valid UTF-8 as UTF-8,
+// because a text in Windows-1252 is rarely also valid UTF-8. ok is false if b is in no encoding that c allows.
 func (c charset) decode(b []byte) (s string, windows, ok bool) {
 	if utf8.Valid(b) {
 		return string(b), false, true
@@ -40,13 +40,14 @@ func (c charset) decode(b []byte) (s string, windows, ok bool) {
 	return text.String(), true, true
 }
 
-// windows1252High are the characters 0x80 to 0x9f of Windows-1252; the others are those of ISO 8859-1. Five are undefined.
+// windows1252High holds the characters 0x80 to 0x9f of Windows-1252; zero means undefined. All other characters are the
+// same as in ISO 8859-1.
 var windows1252High = [32]rune{
 	'€', 0, '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', 0, 'Ž', 0,
 	0, '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', 0, 'ž', 'Ÿ',
 }
 
-// passwordFault is why a User-Password can't be decoded; "" for none.
+// passwordFault says why a User-Password can't be decoded. It is "" if there is no fault.
 type passwordFault string
 
 const (
@@ -58,11 +59,12 @@ const (
 	passwordNeither passwordFault = "the password is neither UTF-8 nor Windows-1252"
 )
 
-// decodePassword undoes RFC 2865 §5.2. A User-Password of no octets is an empty password, as some libraries send it. What
-// is refused is what no client with the right secret sends: another length than 16 to 128 octets in sixteens, octets after
-// the padding began, text that is in no charset, control characters. A wrong secret makes noise of a password; these checks
-// let one in 200 000 through, and keep the noise from locking users out of their directory. windows says that the password
-// was Windows-1252.
+// decodePassword decrypts a User-Password (RFC 2865 §5.2). A User-Password of no octets is an empty password, because some
+// libraries send it so. decodePassword refuses what no client with the right secret sends: a length that is not a multiple
+// of 16 from 16 to 128 octets, octets after the start of the padding, a text in no allowed encoding, and control
+// characters. With a wrong secret, the decrypted password is random octets. These checks accept one of 200 000 such
+// passwords. So a wrong secret does not lock users out of their directory by many wrong passwords. windows says that the
+// password was Windows-1252.
 func decodePassword(field []byte, authenticator [16]byte, c *Client) (password string, windows bool, fault passwordFault) {
 	switch n := len(field); {
 	case n == 0:
@@ -92,7 +94,8 @@ func decodePassword(field []byte, authenticator [16]byte, c *Client) (password s
 
 func (c *Client) charset() charset { return charset(c.Latin1) }
 
-// hint says what is wrong, and doubts the secret where nothing has proved it: a wrong one makes noise of any password.
+// hint says what is wrong with the password. If no valid Message-Authenticator has proved that the secret is right, hint
+// also says that the secret may be wrong, because a wrong secret makes random octets of every password.
 func (f passwordFault) hint(authentic bool) string {
 	if authentic || !strings.HasPrefix(string(f), "the password holds") && f != passwordCharset && f != passwordNeither {
 		return string(f)

@@ -9,28 +9,30 @@ import (
 	"duoradiusd/policy"
 )
 
-// When a client of message_authenticator = "auto" must go on sending what it was seen to send.
+// These limits decide when a client with message_authenticator = "auto" must send a Message-Authenticator in every request.
 const (
-	ratchetPackets = 20               // with a valid Message-Authenticator at least,
-	ratchetTime    = 10 * time.Minute // over this time at least,
-	ratchetQuiet   = 24 * time.Hour   // and none without in this time
-	ratchetStale   = time.Hour        // how old a saved LastWithout may get; not every packet has it saved
-	maxRatchets    = 4096             // addresses of one client
+	ratchetPackets = 20               // at least this many requests had a valid Message-Authenticator,
+	ratchetTime    = 10 * time.Minute // they came over at least this time,
+	ratchetQuiet   = 24 * time.Hour   // and no request without one came in this time
+	ratchetStale   = time.Hour        // the saved LastWithout may be this old, so that not every packet causes a write
+	maxRatchets    = 4096             // the largest number of addresses of one client
 )
 
-// Ratchet is what one address of a client was seen to send. It only ever turns towards Required: otherwise an attacker
-// would need one packet without Message-Authenticator, after a restart say, to open the client to CVE-2024-3596.
+// Ratchet records whether one address of a client sends Message-Authenticators. Required changes from false to true and
+// never back. If it could change back, an attacker could send one packet without Message-Authenticator, for example after a
+// restart, and then attack the client with CVE-2024-3596.
 type Ratchet struct {
 	Required    bool      `json:"required"`
-	With        int       `json:"with"`           // requests with a valid Message-Authenticator, counted up to the need
-	First       time.Time `json:"first,omitzero"` // the first of them
+	With        int       `json:"with"`           // valid Message-Authenticators; not counted once Required is true
+	First       time.Time `json:"first,omitzero"` // the time of the first of these requests
 	LastWithout time.Time `json:"last_without,omitzero"`
 
-	kept time.Time // the LastWithout that was to be saved last
+	kept time.Time // the LastWithout for which the last write was scheduled
 }
 
-// ratchets are one client's, by source address: a stand-by firewall of an older version must not be locked out because its
-// twin is newer, and so it is with the hosts of a prefix.
+// ratchets holds the ratchets of one client, one for each source address. The addresses are separate because the devices of
+// one client may differ: a standby firewall with older software must not be refused because the active firewall has newer
+// software. The hosts of a prefix may differ in the same way.
 type ratchets struct {
 	mu        sync.Mutex // guards byAddress
 	byAddress map[netip.Addr]*Ratchet
@@ -43,8 +45,9 @@ func (r *ratchets) required(from netip.Addr) bool {
 	return got != nil && got.Required
 }
 
-// note counts one request as evidence and reports whether the ratchet turned, and whether that or another thing must be
-// known after a restart: progress may be lost, a packet without Message-Authenticator may not.
+// note counts one request. turned reports whether this request made Message-Authenticator required. keep reports whether
+// the ratchet must be saved now. A restart may lose the count of requests, but not the time of a request without
+// Message-Authenticator.
 func (r *ratchets) note(from netip.Addr, with bool, now time.Time) (turned, keep bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -81,7 +84,7 @@ func (r *ratchets) note(from netip.Addr, with bool, now time.Time) (turned, keep
 	return true, true
 }
 
-// Waits says why the ratchet has not turned yet, and what it takes; "" when it has.
+// Waits says why Message-Authenticator is not required yet and what is still missing. It returns "" if it is required.
 func (r Ratchet) Waits(now time.Time) string {
 	quiet := r.LastWithout.Add(ratchetQuiet).Sub(now)
 	switch {
@@ -99,22 +102,22 @@ func (r Ratchet) Waits(now time.Time) string {
 	return "it turns with the next request that has it"
 }
 
-// learns reports whether c's requests are evidence for a ratchet. EAP must carry a Message-Authenticator whatever the client
-// is like, and health probes are sent by other code than logins (FortiGate's test01), so neither says anything.
+// learns reports whether c's ratchets count the request p. EAP requests do not count, because every client must send a
+// Message-Authenticator with EAP. Health probes do not count, because clients send them with other code than logins
+// (FortiGate's test01).
 func (c *Client) learns(p *packet) bool {
 	return c.MessageAuthenticator != Accept && c.MessageAuthenticator != Require && !p.eap.present() && !isProbe(c, p)
 }
 
-// noteSignedRequest notes a request with a valid Message-Authenticator, which nobody makes but the client.
+// noteSignedRequest counts a request with a valid Message-Authenticator. Only the client can make such a request.
 func (s *Server) noteSignedRequest(d *datagram) {
 	if d.client.learns(&d.packet) {
 		s.turnRatchet(d)
 	}
 }
 
-// noteUnsignedLogin notes that the client itself sends no Message-Authenticator. Anybody can send such a packet, so it
-// counts only when the user's password was right; behind a client that has checked the password itself only when Duo has
-// allowed the login.
+// noteUnsignedLogin counts a login without Message-Authenticator. Anybody can send such a packet, so it counts only if the
+// user's password was right. If the client has checked the password itself, the login counts only if Duo has approved it.
 func (s *Server) noteUnsignedLogin(d *datagram, v *policy.Verdict) {
 	c, p := d.client, &d.packet
 	if d.authentic || !p.userPassword.present() || !c.learns(p) {

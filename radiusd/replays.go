@@ -7,29 +7,29 @@ const (
 	replayMemory = 1 << 16 // Request Authenticators in each of two generations
 )
 
-// replays remembers the Request Authenticators of a client's requests, because a valid Message-Authenticator does not say
-// that a packet is fresh (RFC 3579 §4.3.5). It remembers the newest 65 536 at least, or those of the last hour, whichever
-// is less.
+// replays remembers the Request Authenticators of a client's requests, because a valid Message-Authenticator does not prove
+// that a packet is new (RFC 3579 §4.3.5). It remembers at least the newest 65 536, or at least those of the last hour,
+// whichever are fewer.
 //
-// Some clients use an authenticator again (PHP's Dapphp\Radius has one for each object), under another Identifier. Nobody
-// but the client can make such a packet with a valid Message-Authenticator, so that one is no replay.
+// Some clients use one authenticator for several requests with different Identifiers (PHP's Dapphp\Radius uses one for each
+// object). Only the client can make such a request with a valid Message-Authenticator. So such a request is not a replay.
 type replays struct {
 	young, old map[replayMark]seenRequest
-	since      time.Time // when young began; zero: it is empty
+	since      time.Time // the time when the generation young started; zero: young is empty
 }
 
-// replayMark is what a request is known by: its authenticator, and where that was used before under another Identifier, its
-// Identifier as well.
+// replayMark identifies a request. It holds the request's authenticator. If the authenticator was used before with another
+// Identifier, it also holds the request's Identifier.
 type replayMark struct {
 	authenticator [16]byte
 	identifier    byte
 	reused        bool
 }
 
-// seenRequest is what is known of a request.
+// seenRequest is what replays knows of a request.
 type seenRequest struct {
 	identifier byte
-	answered   bool // it is of a login whose reply outlasts a restart: this is known after a restart as well
+	answered   bool // the login's reply is kept over a restart, so this entry is kept as well
 }
 
 func markOf(authenticator [16]byte, identifier byte, reused bool) replayMark {
@@ -39,7 +39,7 @@ func markOf(authenticator [16]byte, identifier byte, reused bool) replayMark {
 	return replayMark{authenticator, identifier, reused}
 }
 
-// seen reports whether a request is a replay, and whether the authenticator was seen under another Identifier.
+// seen reports whether a request is a replay, and whether its authenticator was used before with another Identifier.
 func (r *replays) seen(authenticator [16]byte, identifier byte, authentic bool, now time.Time) (replay, reused bool) {
 	r.startGeneration(now)
 	first, known := r.get(markOf(authenticator, 0, false))
@@ -61,7 +61,7 @@ func (r *replays) get(mark replayMark) (seen seenRequest, ok bool) {
 	return seen, ok
 }
 
-// add reports whether the authenticator was known before.
+// add remembers a request. It reports whether the request's authenticator was known before.
 func (r *replays) add(authenticator [16]byte, identifier byte, now time.Time) (reused bool) {
 	if r.since.IsZero() {
 		r.since = now
@@ -77,7 +77,7 @@ func (r *replays) add(authenticator [16]byte, identifier byte, now time.Time) (r
 	return reused
 }
 
-// answered notes that the login of a request has a reply that outlasts a restart.
+// answered notes that the reply to a request is kept over a restart.
 func (r *replays) answered(authenticator [16]byte, identifier byte, reused bool) {
 	mark := markOf(authenticator, identifier, reused)
 	for _, marks := range []map[replayMark]seenRequest{r.young, r.old} {
@@ -87,14 +87,14 @@ func (r *replays) answered(authenticator [16]byte, identifier byte, reused bool)
 	}
 }
 
-// forget undoes add.
+// forget removes what add has remembered of a request.
 func (r *replays) forget(authenticator [16]byte, identifier byte, reused bool) {
 	mark := markOf(authenticator, identifier, reused)
 	delete(r.young, mark)
 	delete(r.old, mark)
 }
 
-// startGeneration starts a new generation when it is time.
+// startGeneration starts a new generation if the current one is too old or full. It removes what is too old.
 func (r *replays) startGeneration(now time.Time) {
 	age := now.Sub(r.since)
 	switch {
@@ -105,6 +105,6 @@ func (r *replays) startGeneration(now time.Time) {
 		*r = replays{old: r.young}
 	case len(r.young) >= replayMemory:
 		clear(r.old)
-		r.young, r.old, r.since = r.old, r.young, now // a map that has grown is used again
+		r.young, r.old, r.since = r.old, r.young, now // the cleared map is used again, because it keeps its memory
 	}
 }

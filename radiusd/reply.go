@@ -14,13 +14,13 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// usualReplyLength is the length of a reply that says little, in octets.
+// usualReplyLength is the capacity of a new reply buffer in octets. A reply with few attributes fits into it.
 const usualReplyLength = 64
 
-// maxMessages is how many Reply-Messages a reply has; more is no message.
+// maxMessages is the largest number of Reply-Messages in a reply. The rest of a longer text is left out.
 const maxMessages = 4
 
-// replyCode is the code of the reply that tells an Outcome.
+// replyCode returns the code of the reply for an Outcome.
 func replyCode(o policy.Outcome) byte {
 	switch o {
 	case policy.OutcomeAccept:
@@ -31,14 +31,14 @@ func replyCode(o policy.Outcome) byte {
 	return wire.AccessReject
 }
 
-// errTooLong says that a reply would be longer than a packet can be. A part of the attributes is no substitute for them:
-// the one left out may be the one that restricts.
+// errTooLong says that a reply would be longer than a packet can be. The server does not send such a reply with some
+// attributes left out, because one of these attributes may restrict what the user may do.
 var errTooLong = errors.New("the reply's attributes are longer than a packet")
 
-// answer builds the signed reply to an Access-Request: Message-Authenticator first, so that no chosen prefix can be
-// put before it (CVE-2024-3596), then what the Verdict says, then every Proxy-State as it came and in order
-// (RFC 2865 §5.33). A reject can always be built. The reply lies in buffer, or where that is nil or too small, in memory of
-// its own.
+// answer builds the signed reply to an Access-Request. The Message-Authenticator is the first attribute, so that an
+// attacker can't put a chosen prefix before it (CVE-2024-3596). Then come the attributes of the Verdict, then every
+// Proxy-State, unchanged and in the order of the request (RFC 2865 §5.33). A reject without attributes never fails. answer
+// uses the memory of buffer, and allocates new memory if buffer is nil or too small.
 func (p *packet) answer(buffer []byte, c *Client, v *policy.Verdict) ([]byte, error) {
 	b := p.startReply(buffer, c, replyCode(v.Outcome))
 	tail, err := p.appendAttributes(nil, c, v.Attributes)
@@ -72,12 +72,13 @@ func (p *packet) appendChallenge(b []byte, v *policy.Verdict) []byte {
 	}
 	said := slices.ContainsFunc(v.Attributes, func(a policy.Attribute) bool { return a.Vendor == 0 && a.Type == wire.Prompt })
 	if !p.eap.present() && !said {
-		b = wire.AppendUint32(b, wire.Prompt, 1) // echo: a passcode is good once
+		b = wire.AppendUint32(b, wire.Prompt, 1) // 1 means echo: the user may see a passcode, because it is valid only once
 	}
 	return b
 }
 
-// appendMessage appends as many Reply-Messages as fit beside what else there is to say.
+// appendMessage appends message as Reply-Messages. It stops when the packet has no room for another one and rest more
+// octets.
 func appendMessage(b []byte, message string, rest int) []byte {
 	count := 0
 	for part := range wire.SplitMessage(plain(message)) {
@@ -89,12 +90,12 @@ func appendMessage(b []byte, message string, rest int) []byte {
 	return b
 }
 
-// startReply returns the start of a reply, in buffer where there is one.
+// startReply returns the start of a reply. It uses the memory of buffer unless buffer is nil.
 func (p *packet) startReply(buffer []byte, c *Client, code byte) []byte {
 	if buffer == nil {
 		buffer = make([]byte, 0, usualReplyLength)
 	}
-	signed := !c.OmitReplyAuthenticator || p.eap.present() // RFC 3579 §3.2 leaves EAP no choice
+	signed := !c.OmitReplyAuthenticator || p.eap.present() // RFC 3579 §3.2 requires it for EAP
 	return wire.AppendReply(buffer, code, p.b, signed)
 }
 
@@ -110,14 +111,15 @@ func (p *packet) appendProxyStates(b []byte) []byte {
 	return b
 }
 
-// plain returns a message as every client can show it: some put it into a page of HTML as it is.
+// plain returns a message that every client can show safely. It removes HTML characters, because some clients put the
+// message unchanged into an HTML page.
 func plain(message string) string { return htmlMarks.Replace(display.Lines(message)) }
 
 var htmlMarks = strings.NewReplacer("<", "", ">", "", `"`, "")
 
-// Attributes that go over the wire encrypted with the client's secret.
+// The server encrypts the values of these attributes with the client's secret before it sends them.
 var (
-	tunnelPassword = policy.AttributeID{Type: wire.TunnelPassword} // its Value: the Tag, then the password
+	tunnelPassword = policy.AttributeID{Type: wire.TunnelPassword} // its Value is the Tag, then the password
 	msCHAPMPPEKeys = policy.AttributeID{Vendor: wire.Microsoft, Type: wire.MSCHAPMPPEKeys}
 	msMPPESendKey  = policy.AttributeID{Vendor: wire.Microsoft, Type: wire.MSMPPESendKey}
 	msMPPERecvKey  = policy.AttributeID{Vendor: wire.Microsoft, Type: wire.MSMPPERecvKey}
@@ -125,15 +127,15 @@ var (
 
 var replyMessage = policy.AttributeID{Type: wire.ReplyMessage}
 
-// appendAttributes appends what a Verdict adds to its reply, encrypting what must be. An EAP conversation takes no
-// Reply-Message (RFC 3579 §2.6.5).
+// appendAttributes appends the attributes of a Verdict, and encrypts those that must be encrypted. It leaves out
+// Reply-Message in an EAP conversation (RFC 3579 §2.6.5).
 func (p *packet) appendAttributes(b []byte, c *Client, list []policy.Attribute) ([]byte, error) {
 	salts := newSalts(list)
 	for _, a := range list {
 		if p.eap.present() && a.AttributeID == replyMessage {
 			continue
 		}
-		if a.AttributeID == replyMessage { // portals show it
+		if a.AttributeID == replyMessage { // login pages show it
 			a.Value = plain(a.Value)
 		}
 		value, err := p.encrypt(c, a, &salts)
@@ -141,7 +143,7 @@ func (p *packet) appendAttributes(b []byte, c *Client, list []policy.Attribute) 
 			return nil, fmt.Errorf("attribute %d of vendor %d: %w", a.Type, a.Vendor, err)
 		}
 		switch {
-		case value == "": // RFC 2865 §5
+		case value == "": // an empty value is left out (RFC 2865 §5)
 		case a.Vendor == 0 && len(value) <= wire.MaxValue:
 			b = wire.Append(b, a.Type, value)
 		case a.Vendor != 0 && len(value) <= wire.MaxVendorValue:
@@ -153,7 +155,7 @@ func (p *packet) appendAttributes(b []byte, c *Client, list []policy.Attribute) 
 	return b, nil
 }
 
-// encrypt returns the value of a as it goes over the wire.
+// encrypt returns the value of a in the form in which it is sent.
 func (p *packet) encrypt(c *Client, a policy.Attribute, salts *salts) (string, error) {
 	var b []byte
 	var err error
@@ -174,7 +176,7 @@ func (p *packet) encrypt(c *Client, a policy.Attribute, salts *salts) (string, e
 	return string(b), err
 }
 
-// salts are the Salts of one packet, each another (RFC 2868 §3.5).
+// salts makes the Salts of one packet. Each Salt is different (RFC 2868 §3.5).
 type salts uint16
 
 func newSalts(list []policy.Attribute) salts {
@@ -200,8 +202,8 @@ const (
 
 var errNoEAP = errors.New("the EAP conversation has no packet that fits this reply")
 
-// appendEAP appends the EAP packet of a reply, cut into EAP-Messages (RFC 3579 §3.1). Its code must say the same as the
-// reply's (§2.6.3); no Reply-Message stands beside it (§2.6.5).
+// appendEAP appends the EAP packet of a reply, cut into EAP-Messages (RFC 3579 §3.1). The code of the EAP packet must match
+// the code of the reply (§2.6.3). A reply with EAP holds no Reply-Message (§2.6.5).
 func (p *packet) appendEAP(b []byte, v *policy.Verdict, rest int) ([]byte, error) {
 	code := byte(eapFailure)
 	switch v.Outcome {
@@ -224,8 +226,8 @@ func (p *packet) appendEAP(b []byte, v *policy.Verdict, rest int) ([]byte, error
 	return b, nil
 }
 
-// appendEAPFailure ends the conversation where nobody else does, if there is room beside rest more octets. An EAP-Start
-// has no Identifier that it could answer.
+// appendEAPFailure appends an EAP-Failure for a reject without an EAP packet. It appends nothing if there is no room for it
+// and rest more octets, or if the request is an EAP-Start, which has no Identifier to answer.
 func (p *packet) appendEAPFailure(b []byte, rest int) []byte {
 	const length = 4 // RFC 3748 §4.2
 	if p.eap.length < 2 || len(b)+2+length+rest > wire.MaxLength {

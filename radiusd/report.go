@@ -10,16 +10,16 @@ import (
 	"duoradiusd/internal/display"
 )
 
-// ClientReport is what has been seen of one client since the start, and what its administrator should do about
-// Message-Authenticator (CVE-2024-3596).
+// ClientReport describes what the server has received from one client since the start, and what the client's administrator
+// should do about Message-Authenticator (CVE-2024-3596).
 type ClientReport struct {
 	Name                 string          `json:"name"`
-	Listen               []string        `json:"listen,omitempty"`            // what tells clients of one address apart
+	Listen               []string        `json:"listen,omitempty"`            // this and the next two tell clients of one address apart
 	NASIdentifiers       []string        `json:"nas_identifier,omitempty"`    // the same
 	CalledStationIDs     []string        `json:"called_station_id,omitempty"` // the same
-	Packets              uint64          `json:"packets"`                     // Access-Requests of right form
+	Packets              uint64          `json:"packets"`                     // well-formed Access-Requests
 	Authenticated        uint64          `json:"authenticated"`               // with a valid Message-Authenticator
-	Unauthenticated      uint64          `json:"unauthenticated"`             // without any
+	Unauthenticated      uint64          `json:"unauthenticated"`             // without a Message-Authenticator
 	Wrong                uint64          `json:"wrong"`
 	EAP                  uint64          `json:"eap"`
 	ProxyStateUnguarded  uint64          `json:"proxy_state_unguarded"` // Proxy-State without a Message-Authenticator
@@ -27,7 +27,7 @@ type ClientReport struct {
 	Accounting           uint64          `json:"accounting"`            // Accounting-Requests, which get no answer
 	Anonymous            uint64          `json:"anonymous"`             // with neither NAS-IP-Address nor NAS-Identifier
 	MessageAuthenticator Presence        `json:"message_authenticator"` // as configured
-	Ratchets             []RatchetReport `json:"ratchets,omitempty"`    // of "auto"
+	Ratchets             []RatchetReport `json:"ratchets,omitempty"`    // only for "auto"
 	Recommendation       string          `json:"recommendation"`
 	Patience             PatienceReport  `json:"patience"`
 }
@@ -36,10 +36,10 @@ type ClientReport struct {
 type RatchetReport struct {
 	Address netip.Addr `json:"address"`
 	Ratchet
-	WaitsFor string `json:"waits_for,omitempty"` // why it has not turned yet
+	WaitsFor string `json:"waits_for,omitempty"` // why Message-Authenticator is not required yet
 }
 
-// Clients reports on every client, by name.
+// Clients returns a report on every client, sorted by name.
 func (s *Server) Clients() []ClientReport {
 	settings := s.settings.Load()
 	if settings == nil {
@@ -87,11 +87,13 @@ func (c *Client) report() ClientReport {
 	return r
 }
 
-// fewToRequire is how many requests with a Message-Authenticator are too few to say that the client always sends it.
+// fewToRequire is the number of requests with a Message-Authenticator that must have come before the report says that the
+// client always sends it.
 const fewToRequire = 20
 
-// recommend says the next step towards requests that nobody can forge. remembers says that approvals are to be kept at this
-// client, which waits for a Message-Authenticator.
+// recommend returns the next step by which the administrator can make the client's requests impossible to forge. remembers
+// says that the configuration remembers approvals at this client; this works only for requests with a
+// Message-Authenticator.
 func (r *ClientReport) recommend(remembers bool) string {
 	switch {
 	case r.Wrong > 0 && r.Authenticated == 0:
@@ -118,15 +120,15 @@ func (r *ClientReport) recommend(remembers bool) string {
 	return "it never sends it: update or configure it so that it does"
 }
 
-// PendingLogin is a login in progress. What came from the network holds nothing that a terminal might obey.
+// PendingLogin is a login in progress. Its texts hold no characters that a terminal could take as a command.
 type PendingLogin struct {
 	Client string
-	User   string // as typed
+	User   string // the User-Name as the client sent it
 	Since  time.Time
 	Copies int // how often the client has asked again
 }
 
-// PendingLogins returns the logins in progress, the oldest first, limit at most.
+// PendingLogins returns at most limit logins in progress, the oldest first.
 func (s *Server) PendingLogins(limit int) []PendingLogin {
 	s.init()
 	list := s.duplicates.pending()

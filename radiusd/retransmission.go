@@ -9,26 +9,27 @@ import (
 	"duoradiusd/internal/display"
 )
 
-// retransmissions are how a client asks for the answer to one request.
+// retransmissions records how often and when a client has sent copies or retries of one login.
 type retransmissions struct {
 	user        string // User-Name as sent
 	first, last time.Time
 	copies      int
-	interval    time.Duration // between its last two copies; 0: there was one only
-	previous    time.Duration // between the two before those
-	gaveUp      bool          // the client was seen to give up
+	interval    time.Duration // between the last two copies; 0: there was no second one
+	previous    time.Duration // the interval before that one
+	gaveUp      bool          // the client has given up this login
 }
 
 // add notes another copy.
 func (a *retransmissions) add(now time.Time) {
 	a.copies++
-	// Copies at once are the network's doing, not the client's.
+	// If copies arrive almost together, the network has made them, not the client.
 	if gap := now.Sub(a.last); gap >= 100*time.Millisecond {
 		a.previous, a.interval, a.last = a.interval, gap, now
 	}
 }
 
-// nextDue is when the next copy would come: at intervals that stay, or grow as they grew (strongSwan's by 1.4).
+// nextDue returns when the next copy should come. It assumes that the interval stays the same or grows by the same factor
+// as before (strongSwan's grows by 1.4).
 func (a *retransmissions) nextDue() time.Time {
 	wait := float64(a.interval)
 	if a.previous > 0 {
@@ -37,18 +38,19 @@ func (a *retransmissions) nextDue() time.Time {
 	return a.last.Add(time.Duration(wait))
 }
 
-// behaviour is what was seen of how one client retransmits, and after how long it gives up. A client that gives up sooner
-// than its users find their phones is the commonest trouble there is, and nothing in a packet tells of it.
+// behaviour records how one client retransmits and after how long it gives up. The most common problem is a client that
+// gives up before its users have answered on their phones. No packet says so, so the server must derive it from the times
+// of the copies.
 type behaviour struct {
 	mu          sync.Mutex // guards all below
 	silent      uint64     // copies of requests in progress
-	served      uint64     // copies of requests that had their reply
+	served      uint64     // copies of answered requests
 	gaveUp      uint64
 	intervals   samples
-	gaveUpAfter samples // how long it asked for what it gave up
+	gaveUpAfter samples // for each login that the client gave up: how long it had asked
 }
 
-// samples are the newest of many durations.
+// samples holds the newest of many durations.
 type samples struct {
 	ring [15]time.Duration
 	n    uint64
@@ -65,7 +67,7 @@ func (s *samples) sorted() []time.Duration {
 	return list
 }
 
-// median is robust against a user who came back after lunch.
+// median returns the middle duration, or 0 if there is none. One very long duration hardly changes it, unlike a mean.
 func (s *samples) median() time.Duration {
 	list := s.sorted()
 	if len(list) == 0 {
@@ -74,14 +76,14 @@ func (s *samples) median() time.Duration {
 	return list[len(list)/2]
 }
 
-// copyServed notes a copy of a request that had its reply.
+// copyServed counts a copy of an answered request.
 func (p *behaviour) copyServed() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.served++
 }
 
-// copied notes that the client asks for a login in progress once more, called with duplicates.mu held.
+// copied notes that the client has sent a copy or a retry of a login in progress. The caller holds duplicates.mu.
 func (p *behaviour) copied(login *waiting, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,7 +94,7 @@ func (p *behaviour) copied(login *waiting, now time.Time) {
 	}
 }
 
-// superseded notes that the client sent another login on this one's slot, whereby it gave this one up.
+// superseded notes that the client has given up login, because it has sent another login on the same slot.
 func (p *behaviour) superseded(login *waiting, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -103,11 +105,13 @@ func (p *behaviour) superseded(login *waiting, now time.Time) {
 	p.noteGivenUp(login, end)
 }
 
-// soonestRetry is how soon a second login of a user says that the client has given up the first.
+// soonestRetry is the shortest time between a user's two logins after which the second one can mean that the client has
+// given up the first.
 const soonestRetry = time.Second
 
-// asksAnew notes that a user logs in again while another login of theirs is in progress. As long as a copy of that may come
-// the client waits; then the user does it by another device.
+// asksAnew notes that a user logs in again while login, the same user's earlier login, is in progress. This usually means
+// that the client has given up login. But if the next copy of login is not due yet, the client may still wait, and the user
+// may have logged in from a second device.
 func (p *behaviour) asksAnew(login *waiting, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,7 +129,8 @@ func (p *behaviour) asksAnew(login *waiting, now time.Time) {
 	p.noteGivenUp(login, end)
 }
 
-// answered notes that a login gets its reply. A client that asked at intervals and has long stopped listens no more.
+// answered notes that a login gets its reply. If the client sent copies at intervals and stopped long ago, it has given up
+// before this reply.
 func (p *behaviour) answered(login *waiting, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -134,13 +139,13 @@ func (p *behaviour) answered(login *waiting, now time.Time) {
 	}
 }
 
-// stopped reports whether a client that asked at intervals has long stopped.
+// stopped reports whether a client that sent copies at intervals stopped long ago.
 func (a *retransmissions) stopped(now time.Time) bool {
 	return a.interval > 0 && now.Sub(a.last) > 2*a.nextDue().Sub(a.last)
 }
 
-// givenUp reports whether the client no longer waits for a login's answer: it was seen to give it up, it has stopped asking,
-// or it waits for longer than it does as a rule.
+// givenUp reports whether the client no longer waits for a login's answer. It returns true if the client was seen to give
+// up this login, if it has stopped sending copies, or if this login has taken longer than the client usually waits.
 func (p *behaviour) givenUp(login *waiting, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -148,7 +153,7 @@ func (p *behaviour) givenUp(login *waiting, now time.Time) bool {
 	return a.gaveUp || a.stopped(now) || p.gaveUp >= fewGaveUp && now.Sub(a.first) > p.gaveUpAfter.median()
 }
 
-// noteGivenUp is called with mu held.
+// noteGivenUp notes that the client gave up login at the time when. The caller holds mu.
 func (p *behaviour) noteGivenUp(login *waiting, when time.Time) {
 	if login.asking.gaveUp {
 		return
@@ -158,14 +163,14 @@ func (p *behaviour) noteGivenUp(login *waiting, when time.Time) {
 	p.gaveUpAfter.add(when.Sub(login.asking.first))
 }
 
-// PatienceReport is how a client was seen to ask again, and to give up.
+// PatienceReport describes how a client retransmits and gives up.
 type PatienceReport struct {
 	Silent   uint64        `json:"silent"`      // copies of requests in progress
-	Served   uint64        `json:"served"`      // copies of requests that had their reply, and got it again
-	Interval time.Duration `json:"interval_ns"` // between two copies of a request, as a rule; 0: not known
-	Longest  time.Duration `json:"longest_ns"`  // of the latest intervals
-	GaveUp   uint64        `json:"gave_up"`     // requests that it gave up before their answer
-	After    time.Duration `json:"after_ns"`    // how long it asks before it gives up, as a rule; 0: not known
+	Served   uint64        `json:"served"`      // copies of answered requests; each got the kept reply
+	Interval time.Duration `json:"interval_ns"` // the median time between two copies of a request; 0: not known
+	Longest  time.Duration `json:"longest_ns"`  // the longest of the latest intervals
+	GaveUp   uint64        `json:"gave_up"`     // logins that the client gave up before their answer
+	After    time.Duration `json:"after_ns"`    // the median time after which the client gives up; 0: not known
 	Advice   string        `json:"advice,omitempty"`
 }
 
@@ -176,7 +181,8 @@ func times(n uint64) string {
 	return display.Count(int(n), "time")
 }
 
-// fewGaveUp is what a user's own impatience explains.
+// fewGaveUp is the number of given-up logins from which the client's timeout is the likely cause. Impatient users can
+// explain a smaller number.
 const fewGaveUp = 3
 
 func (c *Client) patience() PatienceReport {
@@ -201,7 +207,8 @@ func (c *Client) patience() PatienceReport {
 	return r
 }
 
-// enough is a round number of seconds that a client must wait for answers that leave within timeout.
+// enough returns the timeout that an administrator should set at the client: timeout rounded up to a multiple of 10
+// seconds.
 func enough(timeout time.Duration) time.Duration {
 	return (timeout + 10*time.Second - 1).Truncate(10 * time.Second)
 }

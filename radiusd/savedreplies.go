@@ -8,10 +8,11 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// What a restart must not forget of logins: their replies, for copies of their requests (RFC 5080 §2.2.2), and
-// the Request Authenticators of those that are answered, because a captured request must ring no phone afterwards either
-// (RFC 3579 §4.3.5). A request that was in progress is a new one after a crash: its copy joins the push that it began. An
-// Access-Accept for which Duo was not asked is not saved: a copy of its request rings nobody either.
+// This file saves two things over a restart. The replies are saved for copies of their requests (RFC 5080 §2.2.2). The
+// Request Authenticators of answered logins are saved because a captured request must not send a push after a restart (RFC
+// 3579 §4.3.5). A request in progress is not saved. After a crash its copy is a new request, and its login continues with
+// the push that was already sent. An Access-Accept for which Duo was not asked is not saved either, because a copy of its
+// request sends no push.
 
 // savedReply is a request and its reply.
 type savedReply struct {
@@ -22,7 +23,8 @@ type savedReply struct {
 	Expires time.Time      `json:"expires"`
 }
 
-// savedReplays are the Request Authenticators of one client, those of each generation one behind the other.
+// savedReplays holds the Request Authenticators of one client. Young and Old each hold the saved marks of one generation,
+// one after the other.
 type savedReplays struct {
 	Since time.Time `json:"since"`
 	Young []byte    `json:"young,omitempty"`
@@ -41,7 +43,8 @@ func (t *duplicates) saveReplies(now time.Time) (list []savedReply) {
 	return list
 }
 
-// loadReplies keeps replies of the run before, no longer than longest from now.
+// loadReplies adds the replies that an earlier run saved. It keeps each of them until its saved time, but at most for
+// longest from now.
 func (t *duplicates) loadReplies(list []savedReply, longest time.Duration, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -62,14 +65,14 @@ func (t *duplicates) loadReplies(list []savedReply, longest time.Duration, now t
 	}
 }
 
-// saveReplays returns a client's Request Authenticators.
+// saveReplays returns the Request Authenticators of one client that must be saved.
 func (t *duplicates) saveReplays(c *traffic) savedReplays {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return savedReplays{c.replays.since, appendMarks(c.replays.young), appendMarks(c.replays.old)}
 }
 
-// loadReplays takes up a client's Request Authenticators of the run before.
+// loadReplays restores the Request Authenticators of one client that an earlier run saved.
 func (t *duplicates) loadReplays(c *traffic, s savedReplays, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -79,10 +82,11 @@ func (t *duplicates) loadReplays(c *traffic, s savedReplays, now time.Time) {
 	c.replays = replays{young: marksOf(s.Young), old: marksOf(s.Old), since: s.Since}
 }
 
-// markLength is that of a mark as it is saved: the Request Authenticator, whether it was used before, the Identifier.
+// markLength is the length of a saved mark in octets. A saved mark is the Request Authenticator, then 1 if the
+// authenticator was used before or else 0, then the Identifier.
 const markLength = 16 + 1 + 1
 
-// appendMarks returns those whose replies outlast a restart.
+// appendMarks returns the saved form of the marks whose replies are kept over a restart.
 func appendMarks(marks map[replayMark]seenRequest) (b []byte) {
 	for mark, seen := range marks {
 		if !seen.answered {

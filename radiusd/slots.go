@@ -8,25 +8,26 @@ import (
 	"duoradiusd/policy"
 )
 
-// slot is what a client uses for one request at a time (RFC 2865 §3): a new Request Authenticator on it means that the
-// client has given up the request that it sent there before (RFC 5080 §2.2.2).
+// slot is a client's address and port, the server's address, and an Identifier. A client uses a slot for one request at a
+// time (RFC 2865 §3). A new Request Authenticator on a slot means that the client has given up its earlier request on this
+// slot (RFC 5080 §2.2.2).
 type slot struct {
 	asker
 	identifier byte
 }
 
-// waiting is a login that takes time, with the requests that its answer goes to.
+// waiting is a login that waits for its decision, with the requests that get its answer.
 type waiting struct {
 	slot     slot
 	client   *Client
 	abandon  context.CancelCauseFunc
-	first    *datagram       // the login as it was asked first; it is not changed
-	requests []*request      // its first and its newest, which may be one; guarded by duplicates.mu, as what follows is
-	asking   retransmissions // how the client asks for the answer
-	older    *waiting        // another login on the same slot that goes on side by side
+	first    *datagram       // the first request of the login; it is not changed
+	requests []*request      // the first and the newest request, or only one; duplicates.mu guards this and the fields below
+	asking   retransmissions // the times of the client's copies and retries
+	older    *waiting        // an earlier login on the same slot that is still in progress
 }
 
-// wait notes that x is not answered at once: it is a login by user, which abandon ends.
+// wait makes x a waiting login of user, because x is not answered at once. A call of abandon ends the login.
 func (t *duplicates) wait(x *request, user string, abandon context.CancelCauseFunc, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -35,12 +36,12 @@ func (t *duplicates) wait(x *request, user string, abandon context.CancelCauseFu
 	x.client.traffic.loginWaits(login, user, now)
 }
 
-// takeSlot makes room for x on its slot. It returns the login there that x asks for once more, and reports false, having
-// changed nothing, where there is no room. It is called with mu held.
+// takeSlot makes room for x on its slot. same is the login on this slot of which x is a retry; nil if there is none. ok is
+// false if there is no room; then takeSlot has changed nothing. The caller holds mu.
 //
-// A packet with a valid Message-Authenticator ends every other login on its slot: the client has given them up. A packet
-// that anybody could have sent must not cancel a push that rings (RFC 5080 §3): it goes on side by side with what is in
-// progress, two at most.
+// A packet with a valid Message-Authenticator ends every other login on its slot, because the client has given them up.
+// Anybody could have sent a packet without one, so such a packet must not cancel a push (RFC 5080 §3). Its login runs at
+// the same time as the login in progress. One slot has at most two logins.
 func (t *duplicates) takeSlot(x *request, now time.Time) (same *waiting, ok bool) {
 	newest := t.bySlot[x.slot]
 	for login := newest; login != nil; login = login.older {
@@ -60,9 +61,9 @@ func (t *duplicates) takeSlot(x *request, now time.Time) (same *waiting, ok bool
 	return same, true
 }
 
-// sameLogin reports whether two requests on one slot are one login, which the client asks for with a new Request
-// Authenticator: libraries that build each try anew do so. Who knows the password of a login is the client that sent it,
-// whether the requests are signed or not.
+// sameLogin reports whether two requests on one slot are tries of the same login. Some client libraries build each try
+// anew, with a new Request Authenticator. Two tries must hold the same password. Only the client knows the password of its
+// login, so this also holds for requests without Message-Authenticator.
 func sameLogin(a, b *datagram) bool {
 	if a == nil || b == nil || a.client.Name != b.client.Name || a.packet.resumes() != b.packet.resumes() {
 		return false
@@ -82,8 +83,8 @@ func sameLogin(a, b *datagram) bool {
 		a.packet.userIP(a.client.userIP) == b.packet.userIP(b.client.userIP)
 }
 
-// plainPassword returns what stands in User-Password, nothing where there is no password attribute at all. It reports
-// false for other methods, whose octets differ from one try to the next, and for what can't be decoded.
+// plainPassword returns the decrypted User-Password, or "" if the request has no password attribute at all. It returns
+// false for other methods, because their octets differ from one try to the next, and for a password that can't be decoded.
 func (d *datagram) plainPassword() (string, bool) {
 	if !d.packet.userPassword.present() {
 		return "", d.packet.methods() == 0
@@ -92,9 +93,9 @@ func (d *datagram) plainPassword() (string, bool) {
 	return password, fault == ""
 }
 
-// retry has login answer x, by which the client asks for it once more. A signed x is answered alone. Otherwise the first
-// request and the newest are answered, and those between are given up: nobody can take the answer away from the first. It
-// is called with mu held.
+// retry makes x a request of login; x is the client's newest try. If x has a valid Message-Authenticator, only x gets the
+// answer. Otherwise the first request and x get the answer, and the requests between them get none. The first request keeps
+// its answer, because anybody could have sent x. The caller holds mu.
 func (t *duplicates) retry(login *waiting, x *request, now time.Time) {
 	keep := 1
 	if x.authentic {
@@ -108,13 +109,13 @@ func (t *duplicates) retry(login *waiting, x *request, now time.Time) {
 	x.client.traffic.behaviour.copied(login, now)
 }
 
-// giveUp ends a request that gets no answer. It is called with mu held.
+// giveUp ends a request that gets no answer. The caller holds mu.
 func (t *duplicates) giveUp(x *request) {
 	t.forget(x)
 	t.leaveFlight(x)
 }
 
-// abandon ends a login; nobody is answered. It is called with mu held.
+// abandon ends a login without an answer to any of its requests. The caller holds mu.
 func (t *duplicates) abandon(login *waiting) {
 	for _, x := range login.requests {
 		t.giveUp(x)
@@ -124,12 +125,12 @@ func (t *duplicates) abandon(login *waiting) {
 	login.abandon(policy.ErrAbandoned)
 }
 
-// leaveSlot is called with mu held, once for every login.
+// leaveSlot removes login from its slot. It is called once for each login. The caller holds mu.
 func (t *duplicates) leaveSlot(login *waiting) {
 	login.client.traffic.loginEnds(login)
 	switch newest := t.bySlot[login.slot]; {
 	case newest != login:
-		newest.older = login.older // two at most
+		newest.older = login.older // a slot has at most two logins
 	case login.older != nil:
 		t.bySlot[login.slot] = login.older
 	default:
@@ -137,8 +138,8 @@ func (t *duplicates) leaveSlot(login *waiting) {
 	}
 }
 
-// end ends the login of x, and returns the requests that its answer goes to: none when it was abandoned, or ended before.
-// answered says that they get one.
+// end ends the login of x, and returns the requests that get its answer. It returns none if the login was abandoned or has
+// ended before. answered says whether the login has an answer.
 func (t *duplicates) end(x *request, answered bool, now time.Time) []*request {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -155,7 +156,7 @@ func (t *duplicates) end(x *request, answered bool, now time.Time) []*request {
 	return requests
 }
 
-// givenUp reports whether the client of x's login has been seen to give up, so that it does not hear an answer now.
+// givenUp reports whether the client has given up x's login, so that it would ignore an answer.
 func (t *duplicates) givenUp(x *request, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -7,27 +7,29 @@ import (
 	"time"
 )
 
-// savedState is what is kept over a restart, by client name and address.
+// savedState is what the server keeps over a restart. Ratchets are stored by client name and address, Replays by client
+// name.
 type savedState struct {
 	Ratchets map[string]map[netip.Addr]Ratchet `json:"ratchets"`
 	Replays  map[string]savedReplays           `json:"replays,omitempty"`
 	Replies  []savedReply                      `json:"replies,omitempty"`
 }
 
-// saveEvery is how often State is written at most: a crash may cost what came since.
+// saveEvery is the shortest time between two writes of State. A crash may lose what has changed since the last write.
 const saveEvery = time.Second
 
-// saveShare bounds the time that goes into it: one part in so many.
+// saveShare limits the time for writing State to one part in saveShare of all time.
 const saveShare = 50
 
-// Store keeps a file over a restart, so that nobody else can read it, change it or put an older one back.
+// Store keeps data over a restart. It protects the data: nobody else can read it, change it or replace it by an older
+// version.
 type Store interface {
-	// Load returns what Save kept last; nil where there is nothing.
+	// Load returns the data of the last Save; nil if there is none.
 	Load() ([]byte, error)
 	Save(b []byte) error
 }
 
-// LoadState reads State. What can't be read is said, and learnt anew.
+// LoadState reads State. If State can't be read, LoadState logs the error and the server starts without it.
 func (s *Server) LoadState() {
 	s.init()
 	if s.State == nil {
@@ -57,10 +59,11 @@ func (s *Server) LoadState() {
 	s.duplicates.loadReplies(saved.Replies, longestReply, now)
 }
 
-// longestReply is longer than any client's timeout.
+// longestReply is the longest time for which a loaded reply is kept. It is longer than any client's timeout.
 const longestReply = 5 * time.Minute
 
-// saveSoon writes State in a moment, once for all that happens until then, and once a second at most.
+// saveSoon schedules a write of State, unless one is already scheduled. That write covers all changes until then. State is
+// written at most once per saveEvery.
 func (s *Server) saveSoon() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +78,7 @@ func (s *Server) saveSoon() {
 		s.saving = false
 		closed := s.closed
 		s.mu.Unlock()
-		if closed { // Shutdown saves, and is the last
+		if closed { // Shutdown makes the last write
 			return
 		}
 		began := time.Now()
@@ -92,7 +95,7 @@ func (s *Server) save() {
 	s.write()
 }
 
-// write is called with writing held. What goes on to fail is said once.
+// write writes State. It logs only the first of several failures in a row. The caller holds writing.
 func (s *Server) write() {
 	if s.State == nil {
 		return
@@ -120,7 +123,8 @@ func (s *Server) write() {
 	s.unsaved = err != nil
 }
 
-// load takes a time in the future, by a clock that was wrong, for now: a ratchet must not wait for it.
+// load replaces r's ratchets by saved ones. If a wrong clock has set a time in the future, load changes it to now, so that
+// no ratchet waits until then.
 func (r *ratchets) load(byAddress map[netip.Addr]Ratchet, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -7,13 +7,13 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// Status-Servers a second that one client may send, and at once.
+// The limits of one client's Status-Servers: how many per second on average, and how many at once.
 const (
 	statusRate  = 5
 	statusBurst = 20
 )
 
-// statusServers are one client's Status-Servers (RFC 5997).
+// statusServers holds what the server knows of one client's Status-Servers (RFC 5997).
 type statusServers struct {
 	limiter limiter
 
@@ -27,8 +27,9 @@ type statusReply struct {
 	expires time.Time
 }
 
-// copied returns the kept reply to a copy. It reports a replay for a copy that comes when the reply is no longer kept: a
-// captured Status-Server must not use up what the client's own are allowed.
+// copied returns the kept reply if d is a copy of a Status-Server that was answered. replay is true if d is a copy but its
+// reply is no longer kept. Such a copy must be dropped, because an attacker who repeats a captured Status-Server must not
+// use up the client's limit.
 func (s *statusServers) copied(d *datagram) (reply []byte, replay bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -39,7 +40,7 @@ func (s *statusServers) copied(d *datagram) (reply []byte, replay bool) {
 	return nil, replay
 }
 
-// keep keeps a reply. The limiter bounds how many there are.
+// keep stores a reply for copies of its request. The limiter bounds the number of stored replies.
 func (s *statusServers) keep(d *datagram, reply []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,8 +56,8 @@ func (s *statusServers) keep(d *datagram, reply []byte) {
 	s.seen.add(d.packet.authenticator(), d.packet.identifier(), d.received)
 }
 
-// answerStatus answers a Status-Server, which says only that logins would be answered (RFC 5997 §4.2). It touches nothing
-// else: no user, no count of logins.
+// answerStatus answers a Status-Server. The reply says only that the server can answer logins (RFC 5997 §4.2). A
+// Status-Server changes no login count and concerns no user. answerStatus returns a drop reason if there is no reply.
 func (s *Server) answerStatus(d *datagram) dropReason {
 	if d.client.NoStatusServer {
 		return dropStatusOff

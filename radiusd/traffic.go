@@ -6,39 +6,40 @@ import (
 	"time"
 )
 
-// traffic is what is known of one client's packets. It belongs to the client's name and so survives a reload.
+// traffic is what the server knows of one client's packets. It is stored under the client's name, so that it is kept when
+// the configuration is reloaded.
 type traffic struct {
 	Counts
-	warned      atomic.Int64 // the day, since 1970
-	wrongSecret tally        // what may come of it: a wrong Message-Authenticator, an unsigned password that does not decode
+	warned      atomic.Int64 // the day of the last warning, in days since 1970
+	wrongSecret tally        // counts wrong Message-Authenticators and undecodable passwords of unsigned requests
 	ratchets    ratchets
 	behaviour   behaviour
 
-	// Guarded by duplicates.mu:
+	// duplicates.mu guards inFlight, byUser and replays.
 	inFlight int
-	byUser   map[string]*waiting // the newest login of each user that waits
+	byUser   map[string]*waiting // each user's newest waiting login
 	replays  replays
 
 	statuses statusServers
 }
 
-// Counts are one client's packets as far as they were believed to be its own. Read them with Load.
+// Counts counts the well-formed packets that came from one client's addresses. Read the counters with Load.
 type Counts struct {
-	Packets             atomic.Uint64 // Access-Requests of right form
+	Packets             atomic.Uint64 // well-formed Access-Requests
 	Authenticated       atomic.Uint64 // with a valid Message-Authenticator
-	Unauthenticated     atomic.Uint64 // without any
-	Wrong               atomic.Uint64 // with a wrong one
+	Unauthenticated     atomic.Uint64 // without a Message-Authenticator
+	Wrong               atomic.Uint64 // with a wrong Message-Authenticator
 	EAP                 atomic.Uint64
 	ProxyStateUnguarded atomic.Uint64 // Proxy-State without a Message-Authenticator
-	LastWithout         atomic.Int64  // Unix seconds; 0: never
+	LastWithout         atomic.Int64  // the time of the last request without a Message-Authenticator, in Unix seconds; 0: never
 	Accounting          atomic.Uint64 // Accounting-Requests, which get no answer
 	Anonymous           atomic.Uint64 // with no NAS-IP-Address, NAS-IPv6-Address or NAS-Identifier
 }
 
-// loginWaits is called with duplicates.mu held.
+// loginWaits notes that login has started to wait. The caller holds duplicates.mu.
 func (t *traffic) loginWaits(login *waiting, user string, now time.Time) {
 	login.asking = retransmissions{user: user, first: now, last: now}
-	if user == "" { // two of them need not be one user
+	if user == "" { // two logins without a name may be of two users
 		return
 	}
 	if other := t.byUser[user]; other != nil {
@@ -50,20 +51,21 @@ func (t *traffic) loginWaits(login *waiting, user string, now time.Time) {
 	t.byUser[user] = login
 }
 
-// loginEnds is called with duplicates.mu held, once for every login that waited.
+// loginEnds notes that login no longer waits. It is called once for each waiting login. The caller holds duplicates.mu.
 func (t *traffic) loginEnds(login *waiting) {
 	if user := login.asking.user; t.byUser[user] == login {
 		delete(t.byUser, user)
 	}
 }
 
-// dueForWarning reports, once a day, that a client without Message-Authenticator should be named in the log.
+// dueForWarning returns true on its first call of each day. Then the log must name a client that sends no
+// Message-Authenticator.
 func (t *traffic) dueForWarning(now time.Time) bool {
 	today := now.Unix() / (24 * 60 * 60)
 	return t.warned.Swap(today) != today
 }
 
-// limiter is a token bucket.
+// limiter limits a rate with a token bucket.
 type limiter struct {
 	mu     sync.Mutex // guards all
 	tokens float64

@@ -13,20 +13,20 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// datagram is one received datagram and what is known of it.
+// datagram is one received datagram and what the checks have found out about it.
 type datagram struct {
 	asker
-	inBatch  bool // its reply and its log line wait for those of the datagrams that were read with it
+	inBatch  bool // its reply and log line are sent and written together with those of its batch
 	received time.Time
 
 	client    *Client
 	packet    packet
 	authentic bool // has a valid Message-Authenticator
 
-	reusesAuthenticator bool // of a request under another Identifier
+	reusesAuthenticator bool // an earlier request with another Identifier had the same authenticator
 }
 
-// answer sends the reply.
+// answer sends the reply to d, or adds it to the replies of d's batch.
 func (d *datagram) answer(reply []byte) {
 	if d.inBatch {
 		d.listener.replies = append(d.listener.replies, message{b: reply, control: sourceControl(d.to), peer: d.from})
@@ -35,7 +35,7 @@ func (d *datagram) answer(reply []byte) {
 	d.send(reply)
 }
 
-// copied is d for a login that goes on when the reader uses its buffers again.
+// copied returns a copy of d with its own memory, for a login that continues after the reader has overwritten its buffers.
 func (d *datagram) copied() *datagram {
 	c := *d
 	c.inBatch = false
@@ -43,14 +43,14 @@ func (d *datagram) copied() *datagram {
 	return &c
 }
 
-// host is the address that asks, in the one form that it is known by.
+// host returns the source address of d in its canonical form.
 func (d *datagram) host() netip.Addr { return canonical(d.from.Addr()) }
 
-// triage decides whether a datagram is believed, cheapest check first. It changes nothing that a later packet could
-// feel, except counters, until the Message-Authenticator has been verified.
+// triage decides whether a datagram is believed, cheapest check first. Until it has verified the Message-Authenticator,
+// triage changes only counters, so that a forged packet can't affect later packets.
 func (s *Server) triage(d *datagram, b []byte, clients *Clients) (why dropReason) {
 	if len(b) > wire.MaxLength {
-		return dropTooLarge // what was read of it may be well-formed, but is not all (RFC 2865 §3)
+		return dropTooLarge // the part that was read may be well-formed, but it is incomplete (RFC 2865 §3)
 	}
 	list := clients.find(d.from.Addr(), d.listener.address)
 	if list == nil {
@@ -85,12 +85,12 @@ func (s *Server) triage(d *datagram, b []byte, clients *Clients) (why dropReason
 	return s.triageSigned(d, list)
 }
 
-// triageSigned finds the client that a believed packet is of.
+// triageSigned finds the client that sent d, whose Message-Authenticator is valid.
 func (s *Server) triageSigned(d *datagram, list []*Client) dropReason {
 	p := &d.packet
 	c := choose(list, p)
 	if p.code() == wire.StatusServer {
-		if c != nil { // otherwise any of them: it is about the server
+		if c != nil { // if none matches, any client of list will do, because a Status-Server is about the server
 			d.client = c
 		}
 		return notDropped
@@ -119,7 +119,7 @@ func (t *traffic) countRequest(p *packet) {
 	}
 }
 
-// form refuses requests that leave open how the user is to be checked (RFC 2865 §4.1, RFC 3579 §3.3 note 1).
+// form refuses requests that do not say clearly how to check the user (RFC 2865 §4.1, RFC 3579 §3.3 note 1).
 func (p *packet) form() dropReason {
 	switch n := p.methods(); {
 	case n > 1:
@@ -130,7 +130,7 @@ func (p *packet) form() dropReason {
 	return notDropped
 }
 
-// triageUnsigned decides about a packet without Message-Authenticator.
+// triageUnsigned decides whether to drop a packet without Message-Authenticator.
 func (s *Server) triageUnsigned(d *datagram) dropReason {
 	c, p := d.client, &d.packet
 	c.traffic.countRequest(p)
@@ -172,8 +172,8 @@ func isProbe(c *Client, p *packet) bool {
 // authorizeOnly is a Service-Type of RFC 5176 §3.2.
 const authorizeOnly = rfc2865.ServiceType(17)
 
-// method returns how the user proves who they are. It reports false where nothing could be checked: such a login is
-// rejected at once and never reaches Duo (RFC 5080 §2.1.1).
+// method returns the method by which the user proves their identity. ok is false if there is nothing that could be checked.
+// Such a login is rejected at once and Duo is not asked (RFC 5080 §2.1.1).
 func (p *packet) method() (m policy.Method, ok bool) {
 	switch p.service() {
 	case rfc2865.ServiceType_Value_CallCheck, authorizeOnly:

@@ -9,14 +9,15 @@ import (
 
 const maxUnknownSources = 32
 
-// UnknownSource is an address that packets came from and that is no client's.
+// UnknownSource is a source address of packets that belongs to no client.
 type UnknownSource struct {
 	Address netip.Addr `json:"address"`
 	Packets uint64     `json:"packets"`
 	Last    time.Time  `json:"last"`
 }
 
-// unknownSources are the latest. The list has a fixed size: anybody can send from many addresses.
+// unknownSources holds the latest unknown source addresses. The list has a fixed size, because an attacker can send from
+// many addresses.
 type unknownSources struct {
 	mu   sync.Mutex // guards all
 	list [maxUnknownSources]UnknownSource
@@ -44,7 +45,7 @@ func (u *unknownSources) add(from netip.Addr, now time.Time) {
 	u.list[oldest] = UnknownSource{from, 1, now}
 }
 
-// UnknownSources returns the latest addresses that packets came from and that are no client's, the newest first.
+// UnknownSources returns the latest source addresses of packets that belong to no client, the newest first.
 func (s *Server) UnknownSources() []UnknownSource {
 	s.unknown.mu.Lock()
 	defer s.unknown.mu.Unlock()

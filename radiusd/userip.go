@@ -13,14 +13,14 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// addressSource is an attribute that may tell the user's address.
+// addressSource is an attribute that may hold the user's IP address.
 type addressSource struct {
-	vendor uint32 // 0: none
+	vendor uint32 // 0: the attribute is a standard one
 	kind   byte
 	parse  func([]byte) netip.Addr
 }
 
-// addressSources are the attributes that user_ip may name.
+// addressSources maps the names that the setting user_ip allows to their attributes.
 var addressSources = map[string]addressSource{
 	"Tunnel-Client-Endpoint":    {0, byte(rfc2868.TunnelClientEndpoint_Type), tagged},
 	"Calling-Station-Id":        {0, byte(rfc2865.CallingStationID_Type), text},
@@ -33,7 +33,8 @@ var addressSources = map[string]addressSource{
 	"Fortinet-Client-IPv6":      {wire.Fortinet, 13, octets},
 }
 
-// userIP returns the user's address from the first of the sources that holds one, or the zero Addr.
+// userIP returns the user's address from the first of sources that holds an address. It returns the zero Addr if no source
+// does.
 func (p *packet) userIP(sources []addressSource) (ip netip.Addr) {
 	for _, source := range sources {
 		for a := range p.attributes() {
@@ -45,7 +46,7 @@ func (p *packet) userIP(sources []addressSource) (ip netip.Addr) {
 	return netip.Addr{}
 }
 
-// read returns the address that a holds, or the zero Addr where a is another attribute or holds none.
+// read returns the address that a holds. It returns the zero Addr if a is another attribute or holds no address.
 func (s *addressSource) read(a wire.Attribute) (ip netip.Addr) {
 	switch {
 	case s.vendor == 0 && a.Type == s.kind:
@@ -73,7 +74,7 @@ func octets(b []byte) netip.Addr {
 	return usable(ip)
 }
 
-// tagged is text that may begin with a tag (RFC 2868 §3.3).
+// tagged reads a text like the function text does, after it has removed a leading tag (RFC 2868 §3.3).
 func tagged(b []byte) netip.Addr {
 	if len(b) > 0 && b[0] <= 0x1f {
 		b = b[1:]
@@ -81,8 +82,9 @@ func tagged(b []byte) netip.Addr {
 	return text(b)
 }
 
-// text reads the forms that appliances send: 192.0.2.1, 192.0.2.1[4500], 192.0.2.1:4500, 2001:db8::1, [2001:db8::1]:443,
-// and any of them after "IP=" among other pairs. A MAC address is none.
+// text reads an address in one of the forms that appliances send: 192.0.2.1, 192.0.2.1[4500], 192.0.2.1:4500, 2001:db8::1,
+// [2001:db8::1]:443, and each of these after "IP=" in a list of pairs. It returns the zero Addr for any other text, such as
+// a MAC address.
 func text(b []byte) netip.Addr {
 	if len(b) > 253 {
 		return netip.Addr{}
@@ -110,7 +112,8 @@ func text(b []byte) netip.Addr {
 	return netip.Addr{}
 }
 
-// pair returns the value of "IP=" among fields, or the first of several.
+// pair splits s into fields and returns the value of the field that begins with "IP=". If no field does, it returns the
+// first field.
 func pair(s string) string {
 	fields := strings.FieldsFunc(s, func(r rune) bool { return strings.ContainsRune(" ,;", r) })
 	i := slices.IndexFunc(fields, func(f string) bool { return len(f) > 3 && strings.EqualFold(f[:3], "ip=") })
@@ -123,7 +126,8 @@ func pair(s string) string {
 	return s
 }
 
-// usable keeps the addresses that can be one user's.
+// usable returns ip without a zone and in IPv4 form if it is IPv4-mapped. It returns the zero Addr if ip can't be the
+// address of one user.
 func usable(ip netip.Addr) netip.Addr {
 	ip = ip.Unmap().WithZone("")
 	if !ip.IsValid() || ip.IsUnspecified() || ip.IsMulticast() || ip == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {

@@ -7,12 +7,13 @@ import (
 	"slices"
 )
 
-// socketPerAddress is whether a wildcard address is listened on by one socket for each address of the host. Only Linux
-// both tells to which address a datagram was sent and takes the source address of a reply, for IPv4 in a dual-stack
-// socket too: a reply from another address than the one that was asked means nothing to a client.
+// socketPerAddress says whether the server opens one socket for each address of the host instead of one for a wildcard
+// address. Clients ignore a reply that comes from another address than the one they asked. Only Linux both reports the
+// destination address of a datagram and lets the sender choose the source address of a reply, also for IPv4 in a dual-stack
+// socket.
 const socketPerAddress = runtime.GOOS != "linux"
 
-// expandWildcards puts this host's addresses in the place of the wildcard ones, where the system wants that.
+// expandWildcards replaces each wildcard address by this host's addresses if socketPerAddress is true.
 func expandWildcards(addresses []netip.AddrPort) ([]netip.AddrPort, error) {
 	wild := func(a netip.AddrPort) bool { return a.Addr().IsUnspecified() }
 	if !socketPerAddress || !slices.ContainsFunc(addresses, wild) {
@@ -25,7 +26,7 @@ func expandWildcards(addresses []netip.AddrPort) ([]netip.AddrPort, error) {
 	return replaceWildcards(addresses, own), nil
 }
 
-// replaceWildcards puts own addresses in the place of the wildcard ones: IPv4 ones for 0.0.0.0, all for ::.
+// replaceWildcards replaces each wildcard address by addresses of own: 0.0.0.0 by the IPv4 addresses, :: by all addresses.
 func replaceWildcards(addresses []netip.AddrPort, own []netip.Addr) (list []netip.AddrPort) {
 	for _, a := range addresses {
 		if !a.Addr().IsUnspecified() {
@@ -41,7 +42,7 @@ func replaceWildcards(addresses []netip.AddrPort, own []netip.Addr) (list []neti
 	return list
 }
 
-// ownAddresses lists the unicast addresses of this host's interfaces that are up.
+// ownAddresses returns the unicast addresses of this host's interfaces that are up.
 func ownAddresses() (list []netip.Addr, err error) {
 	interfaces, err := net.Interfaces()
 	if err != nil {
@@ -58,7 +59,7 @@ func ownAddresses() (list []netip.Addr, err error) {
 		for _, a := range addresses {
 			prefix, err := netip.ParsePrefix(a.String())
 			if err != nil {
-				continue // no IP address
+				continue // it is not an IP address
 			}
 			own := prefix.Addr().Unmap()
 			if own.IsLinkLocalUnicast() && own.Is6() {
