@@ -15,33 +15,33 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// approvals is Approvals inside this process. The least recently used is dropped when there are too many. The expiry stands in
-// the value, because approvals differ in lifetime and a lifetime of 0 must mean none.
+// approvals implements policy.Approvals inside this process. If there are too many, the least recently used one is dropped.
+// The expiry is part of the value, because lifetimes differ and a lifetime of 0 must mean no approval.
 type approvals struct {
-	changes      *atomic.Uint64 // of anything
-	urgent       *atomic.Uint64 // of added
-	transactions *transactions  // whose allow is given again for a while; nil in some tests
+	changes      *atomic.Uint64 // counts all changes
+	urgent       *atomic.Uint64 // counts the changes of added
+	transactions *transactions  // an answer of these is given again for a while after an allow; nil in some tests
 
 	mu      sync.Mutex // guards all below and the approvals in it
-	entries int        // at most
+	entries int        // the most approvals that are kept
 	byKey   map[policy.ApprovalKey]*list.Element
-	recent  list.List                       // of *approval, the most recently used first
-	turn    uint64                          // counts the uses
-	added   map[policy.ApprovalKey]struct{} // since the last save; nil where nobody saves
+	recent  list.List                       // of *approval; the most recently used one is first
+	turn    uint64                          // grows with each use
+	added   map[policy.ApprovalKey]struct{} // added since the last save; nil if nobody saves
 }
 
-// maxAdded bounds what a disk on which nothing can be saved leaves behind.
+// maxAdded bounds added when the disk refuses every save.
 const maxAdded = 1 << 16
 
 type approval struct {
 	key      policy.ApprovalKey
-	person   string        // folded
-	factor   factor.Factor // that earned it
+	person   string        // the folded name
+	factor   factor.Factor // the factor that earned the approval
 	at       time.Time
 	lifetime time.Duration
 	used     time.Time
 	uses     int
-	turn     uint64 // of the last use: their order, whatever the clock says
+	turn     uint64 // the turn of the last use, which orders the approvals independently of the clock
 }
 
 func newApprovals(entries int, changes, urgent *atomic.Uint64) *approvals {
@@ -53,7 +53,7 @@ func (a *approvals) Use(_ context.Context, key policy.ApprovalKey, limits policy
 	return a.UseAtOnce(key, time.Now(), limits), nil
 }
 
-// UseAtOnce is Use, for those who can't wait.
+// UseAtOnce does the same as Use, for callers that can't wait.
 func (a *approvals) UseAtOnce(key policy.ApprovalKey, now time.Time, limits policy.ApprovalLimits) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -94,7 +94,7 @@ func (a *approvals) add(key policy.ApprovalKey, factor factor.Factor, now time.T
 	}
 }
 
-// put is called with mu held.
+// put stores an approval. The caller holds mu.
 func (a *approvals) put(got *approval) {
 	if e := a.byKey[got.key]; e != nil {
 		e.Value = got
@@ -107,7 +107,7 @@ func (a *approvals) put(got *approval) {
 	a.shrink()
 }
 
-// touch is called with mu held.
+// touch makes an approval the most recently used one. The caller holds mu.
 func (a *approvals) touch(e *list.Element) *approval {
 	got := e.Value.(*approval)
 	a.turn++
@@ -116,29 +116,29 @@ func (a *approvals) touch(e *list.Element) *approval {
 	return got
 }
 
-// remove is called with mu held.
+// remove removes an approval. The caller holds mu.
 func (a *approvals) remove(e *list.Element) {
 	delete(a.byKey, e.Value.(*approval).key)
 	a.recent.Remove(e)
 }
 
-// shrink is called with mu held.
+// shrink drops approvals while there are too many. The caller holds mu.
 func (a *approvals) shrink() {
 	for a.recent.Len() > a.entries {
 		a.remove(a.recent.Back())
 	}
 }
 
-// atOnce bounds how many approvals are looked at while logins wait.
+// atOnce bounds how many approvals are read while logins wait for mu.
 const atOnce = 128
 
-// each calls do with mu held for each approval, in no order. It lets logins in now and then: an approval that comes or goes
-// meanwhile may be left out.
+// each calls do for each approval, in no order, with mu held. It releases mu now and then so that logins can go on. It may
+// miss an approval that is added or removed meanwhile.
 func (a *approvals) each(do func(*list.Element, *approval)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	n := 0
-	for _, e := range a.byKey { // the map may change between two rounds, as its specification allows
+	for _, e := range a.byKey { // the specification of Go allows changes of the map between two rounds
 		do(e, e.Value.(*approval))
 		if n++; n%atOnce == 0 {
 			a.mu.Unlock()
@@ -148,7 +148,7 @@ func (a *approvals) each(do func(*list.Element, *approval)) {
 	}
 }
 
-// copies returns copies of the approvals that fit and are not over, in no order.
+// copies returns copies of the unexpired approvals that fits selects, in no order.
 func (a *approvals) copies(fits func(*approval) bool) []approval {
 	now, found := time.Now(), make([]approval, 0, a.len())
 	a.each(func(_ *list.Element, got *approval) {
@@ -233,8 +233,8 @@ func (a *approvals) len() int {
 	return a.recent.Len()
 }
 
-// passed reports whether limit has passed since t, by the monotonic clock or by the wall clock: the first stands
-// still while a machine sleeps, the second may be set back.
+// passed reports whether the time limit has passed since t, by the monotonic clock or by the wall clock. Both are needed:
+// the monotonic clock stands still while a machine sleeps, and the wall clock may be set back.
 func passed(t, now time.Time, limit time.Duration) bool {
 	return now.Sub(t) >= limit || now.Round(0).Sub(t.Round(0)) >= limit
 }

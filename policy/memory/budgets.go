@@ -6,13 +6,13 @@ import (
 	"duoradiusd/policy/guard"
 )
 
-// Budgets say when the budgets of a guess are whole again, and until when its source is known to the person. Zero times are
-// in the past.
+// Budgets says when the budgets of a guess are whole again, and until when its source is known to the person. A zero time
+// lies in the past.
 type Budgets struct {
 	KnownUntil time.Time
-	Here       time.Time // the person's at this source, if it is known
-	Elsewhere  time.Time // the person's at all sources that are not known
-	Source     time.Time // everybody's at this source
+	Here       time.Time // the person's budget at this source, if the source is known
+	Elsewhere  time.Time // the person's budget at all unknown sources together
+	Source     time.Time // the budget of all persons at this source
 }
 
 // Budgets returns what this process counts for a guess.
@@ -27,8 +27,8 @@ func (g *localGuard) Budgets(guess guard.Guess) (b Budgets) {
 	return b
 }
 
-// Adopt takes what all processes together count for a guess in place of what this one does. Of a source it takes the higher
-// count: no process can lower it for the others.
+// Adopt replaces what this process has counted for a guess by the counts of all processes. For a source it keeps the higher
+// of the two counts, because no process may lower that count for the others.
 func (g *localGuard) Adopt(guess guard.Guess, b Budgets) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

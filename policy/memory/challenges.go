@@ -17,16 +17,16 @@ import (
 
 const (
 	maxChallenges = 1 << 14
-	maxDialogues  = 1 << 12 // of one client's whose users have proved nothing yet
+	maxDialogues  = 1 << 12 // open challenges of one client whose users have not proved anything yet
 )
 
-// challenges is Challenges inside this process.
+// challenges implements policy.Challenges inside this process.
 type challenges struct {
 	changes *atomic.Uint64
 
-	mu        sync.Mutex // guards all below
+	mu        sync.Mutex // guards the fields below
 	open      challengeLRU
-	dialogues map[string]challengeLRU // by client: who has proved nothing yet pushes out others of that kind alone
+	dialogues map[string]challengeLRU // by client: a user who has not proved anything yet can displace only other such users
 }
 
 type challengeLRU = *simplelru.LRU[string, *policy.OpenChallenge] // by State
@@ -35,7 +35,8 @@ func newChallenges(changes *atomic.Uint64) *challenges {
 	return &challenges{changes: changes, open: mustLRU[string, *policy.OpenChallenge](maxChallenges), dialogues: make(map[string]challengeLRU)}
 }
 
-// Put implements Challenges. A State is 128 random bits in printable form: some clients carry State as a C string.
+// Put implements policy.Challenges. A State is 128 random bits in printable form, because some clients treat State as a C
+// string.
 func (cs *challenges) Put(_ context.Context, c *policy.OpenChallenge) (state string, err error) {
 	var b [16]byte
 	rand.Read(b[:])
@@ -56,7 +57,7 @@ func (cs *challenges) PutBack(_ context.Context, state string, c *policy.OpenCha
 	return nil
 }
 
-// add is called with mu held.
+// add stores a challenge. The caller holds mu.
 func (cs *challenges) add(state string, c *policy.OpenChallenge) {
 	lru := cs.open
 	if c.Dialogue != nil {
@@ -90,7 +91,7 @@ func (cs *challenges) Take(_ context.Context, state, client, user string) (*poli
 	return nil, nil
 }
 
-// all calls f for each, the least recently used of a kind first. It is called with mu held.
+// all calls f for each challenge, the least recently used of each kind first. The caller holds mu.
 func (cs *challenges) all(f func(state string, c *policy.OpenChallenge)) {
 	for _, lru := range slices.Concat([]challengeLRU{cs.open}, slices.Collect(maps.Values(cs.dialogues))) {
 		for _, state := range lru.Keys() {

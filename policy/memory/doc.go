@@ -9,6 +9,6 @@
 //
 //	Memory.Save ──▶ Snapshot (snapshot.go) ──▶ Memory.Restore, in the next run
 //
-// Each store has a mutex of its own. None waits for another store or for the network; only Guard.Admit and
-// Transactions.Wait wait, for other logins and for Duo's answer. Every store is bounded.
+// Each store has a mutex of its own. No store waits for another store or for the network. Only Guard.Admit and
+// Transactions.Wait wait, the first for other logins and the second for Duo's answer. Every store has a maximum size.
 package memory

@@ -14,20 +14,20 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// localGuard is Guard inside this process.
+// localGuard implements policy.Guard inside this process.
 type localGuard struct {
 	changes *atomic.Uint64
 
-	mu     sync.Mutex                          // guards all below
+	mu     sync.Mutex                          // guards the fields below
 	pushes *simplelru.LRU[string, *pushRecord] // by the keys of a phone
 	guesses
 }
 
-// pushRecord is one phone's pushes that were not answered with a yes.
+// pushRecord holds the pushes to one phone that did not end with the user's approval.
 type pushRecord struct {
-	failed []time.Time // newest last
-	until  time.Time   // of the cooldown
-	hold   guard.Hold  // its reason
+	failed []time.Time // their times, the newest last
+	until  time.Time   // the end of the cooldown
+	hold   guard.Hold  // the reason for the cooldown
 }
 
 func newGuard(changes *atomic.Uint64) *localGuard {
@@ -41,7 +41,7 @@ func newGuard(changes *atomic.Uint64) *localGuard {
 func mustLRU[K comparable, V any](size int) *simplelru.LRU[K, V] {
 	lru, err := simplelru.NewLRU[K, V](size, nil)
 	if err != nil {
-		panic(err) // only for a size below 1
+		panic(err) // happens only for a size below 1
 	}
 	return lru
 }
@@ -72,7 +72,7 @@ func (g *localGuard) PushEnded(_ context.Context, phone policy.Phone, end guard.
 	return nil
 }
 
-// pushEnded is called with mu held.
+// pushEnded counts the end of a push. The caller holds mu.
 func (g *localGuard) pushEnded(key string, end guard.PushEnd, limits guard.PushLimits, now time.Time) {
 	r, ok := g.pushes.Get(key)
 	if !ok {
@@ -104,7 +104,7 @@ func (g *localGuard) pushEnded(key string, end guard.PushEnd, limits guard.PushL
 	g.pushes.Add(key, r)
 }
 
-// coolDown keeps the phone silent until then. It never shortens what is in force.
+// coolDown keeps the phone from ringing until the given time. It never shortens a cooldown that is in force.
 func (r *pushRecord) coolDown(why guard.Hold, until time.Time) {
 	if until.After(r.until) {
 		r.hold, r.until = why, until
@@ -128,7 +128,7 @@ func (g *localGuard) listPushes(now time.Time) (list []guard.Count) {
 	return list
 }
 
-// clearPushes lets the phones of what ring again.
+// clearPushes removes the pushes to a person's phone, which ends its cooldown. n is 1 if there was a cooldown.
 func (g *localGuard) clearPushes(what policy.GuardClear, now time.Time) (n int) {
 	if what.Person == "" {
 		return 0

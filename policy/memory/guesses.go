@@ -11,39 +11,39 @@ import (
 )
 
 const (
-	guardEntries = 1 << 16 // of each kind that the guard keeps at once
+	guardEntries = 1 << 16 // the most entries of each kind that the guard keeps
 
-	knownFor    = 30 * 24 * time.Hour // a source is known after Duo's allow
-	maxKnown    = 16                  // sources of one person
-	creditEvery = 24 * time.Hour      // one person gives one source one wrong guess back
-	turnPause   = time.Second         // after a wrong guess at a source that has had too many
-	maxQueue    = 2048                // guesses that wait for a turn of one source; more would take the daemon's room from all
+	knownFor    = 30 * 24 * time.Hour // how long a source is known after Duo has allowed a login from it
+	maxKnown    = 16                  // known sources of one person
+	creditEvery = 24 * time.Hour      // how often one person can give one wrong guess back to one source
+	turnPause   = time.Second         // the pause after a wrong guess at a source that has had too many
+	maxQueue    = 2048                // guesses that may wait for one source's turn; more would use up the room for all logins
 )
 
-// guesses is the part of guard that counts guesses. Its owner guards it with a mutex.
+// guesses is the part of the guard that counts guesses. The mutex of localGuard protects it.
 type guesses struct {
 	persons   limiter[personKey]
 	sources   limiter[string]
 	lastWrong *simplelru.LRU[string, time.Time]            // by source
 	known     *simplelru.LRU[string, map[string]time.Time] // by person: until when each source is known
-	credits   *simplelru.LRU[credit, time.Time]            // when it was given; not saved: a restart gives another
-	turns     map[string]*turn                             // by source, while guesses want one
+	credits   *simplelru.LRU[credit, time.Time]            // when it was given; a restart allows another one, since this is not saved
+	turns     map[string]*turn                             // by source; an entry exists while guesses use it
 }
 
-// personKey is what a person's budget is for.
+// personKey identifies one budget of a person.
 type personKey struct {
 	Kind   guard.GuessKind
 	Person string
-	Source string // "" for all that are not known to the person
+	Source string // "" stands for all sources that are not known to the person
 }
 
-// credit is what a person gives to a source by a right guess.
+// credit identifies the person and the source of a wrong guess that a right guess gives back.
 type credit struct{ person, source string }
 
-// turn lets one guess at a time be checked. The longest waiting one is next.
+// turn lets only one guess at a time be checked. The guess that has waited longest is next.
 type turn struct {
-	taken chan struct{} // of size 1; who sends has the turn
-	users int           // who wait for it or have it
+	taken chan struct{} // has capacity 1; whoever sends to it has the turn
+	users int           // the guesses that wait for the turn or have it
 }
 
 func newGuesses() guesses {
@@ -68,7 +68,7 @@ func (g *guesses) isKnown(person, source string, now time.Time) bool {
 	return now.Before(sources[source])
 }
 
-// budgetOf is whose budget a guess takes from.
+// budgetOf returns the budget that a guess is counted in.
 func budgetOf(g guard.Guess, known bool) personKey {
 	k := personKey{g.Kind, g.Person, ""}
 	if known {
@@ -93,7 +93,7 @@ func (g *localGuard) Admit(ctx context.Context, guess guard.Guess) (guard.Admiss
 	}
 }
 
-// giveUp ends the wait of a guess whose reply is due, and says when one more may be admitted as it is now.
+// giveUp ends the wait of a guess whose reply is due. It sets in a when one more guess may be admitted.
 func (g *localGuard) giveUp(a *guard.Admission, queued *turn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -105,14 +105,14 @@ func (g *localGuard) giveUp(a *guard.Admission, queued *turn) {
 	}
 }
 
-// wait is what a guess waits for: the first of what is not nil, or the end of pause.
+// wait holds what a guess waits for: the first of the channels that are not nil, or the end of pause.
 type wait struct {
 	changed <-chan struct{} // another guess of the person has been checked
 	turn    chan<- struct{} // the source's turn
 	pause   time.Duration   // since the last wrong guess at the source
 }
 
-// over waits. It returns false when ctx ends first.
+// over waits. It returns false if ctx ends first.
 func (w *wait) over(ctx context.Context, a *guard.Admission) bool {
 	if w.pause > 0 {
 		timer := time.NewTimer(w.pause)
@@ -134,8 +134,8 @@ func (w *wait) over(ctx context.Context, a *guard.Admission) bool {
 	return true
 }
 
-// try admits a guess, or says what it is to wait for: nil where its person's budget is spent, or too many wait for the source's
-// turn. queued is the turn that it waits for or has.
+// try admits a guess, or returns what the guess must wait for. It returns nil if the person's budget is spent, or if too
+// many guesses wait for the source's turn. queued is the turn that the guess waits for or has.
 func (g *localGuard) try(a *guard.Admission, queued **turn) *wait {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -186,7 +186,7 @@ func limitOf(kind guard.GuessKind) string {
 	return guard.LimitPasswords
 }
 
-// joinTurn is called with mu held.
+// joinTurn returns the turn of a source with one more user. The caller holds mu.
 func (g *guesses) joinTurn(source string) *turn {
 	t := g.turns[source]
 	if t == nil {
@@ -197,7 +197,7 @@ func (g *guesses) joinTurn(source string) *turn {
 	return t
 }
 
-// leaveTurn is called with mu held.
+// leaveTurn ends the use of a turn by a guess. The caller holds mu.
 func (g *guesses) leaveTurn(a guard.Admission, t *turn) {
 	if t == nil {
 		return
@@ -240,7 +240,8 @@ func (g *localGuard) Settle(_ context.Context, a guard.Admission, result guard.G
 	return nil
 }
 
-// creditSource gives a source one wrong guess back, once a day for each person: where many log in, many mistype.
+// creditSource gives a source one wrong guess back, at most once a day for each person. Where many people log in, many
+// mistype.
 func (g *guesses) creditSource(guess guard.Guess, now time.Time) {
 	c := credit{guess.Person, guess.Source}
 	if given, ok := g.credits.Get(c); guess.Person == "" || ok && now.Sub(given) < creditEvery {
@@ -264,7 +265,8 @@ func (g *localGuard) Know(_ context.Context, guess guard.Guess) error {
 	return nil
 }
 
-// know is called with mu held. Of too many sources those go that were known the longest.
+// know records a source as known. If a person has too many sources, the one that has been known longest goes first. The
+// caller holds mu.
 func (g *guesses) know(person, source string, until, now time.Time) {
 	sources, ok := g.known.Get(person)
 	if !ok {

@@ -6,14 +6,14 @@ import (
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
 
-// limiter is a budget of wrong guesses for each key, of which one comes back every refill. The budget is told with each
-// call, so that a change of configuration changes it. It is not safe for concurrent use.
+// limiter keeps a budget of wrong guesses for each key. One guess comes back in every refill time. Each call gets the budget
+// as a parameter, so a change of the configuration counts at once. A limiter is not safe for concurrent use.
 type limiter[K comparable] struct {
-	wrong    *simplelru.LRU[K, time.Time] // when the key will have its whole budget again
+	wrong    *simplelru.LRU[K, time.Time] // when the key has its whole budget again
 	checking map[K]*checking
 }
 
-// budget is how many wrong guesses a key has, and how soon one more. A size of 0 is no limit.
+// budget says how many wrong guesses a key has, and in what time it regains one. A size of 0 means no limit.
 type budget struct {
 	size   int
 	refill time.Duration
@@ -31,8 +31,8 @@ func newLimiter[K comparable](size int) limiter[K] {
 	return limiter[K]{wrong: mustLRU[K, time.Time](size), checking: make(map[K]*checking)}
 }
 
-// owed is how long it takes until key has its whole budget again. From now on that is never longer than the whole budget
-// takes, although a clock was set back, or the budget was larger before.
+// owed returns how long it takes until key has its whole budget again. It shortens a time that is longer than a whole budget
+// takes. Such a time stays behind if a clock was set back or if the budget was larger before.
 func (l limiter[K]) owed(key K, b budget, now time.Time) time.Duration {
 	whole, _ := l.wrong.Get(key)
 	all := time.Duration(b.size) * b.refill
@@ -43,8 +43,8 @@ func (l limiter[K]) owed(key K, b budget, now time.Time) time.Duration {
 	return max(whole.Sub(now), 0)
 }
 
-// admit takes one guess of key from the budget until checked says that it is checked. Where guesses that are being
-// checked have taken the rest of the budget, it returns a channel that is closed when one of them has been checked.
+// admit takes one guess of key from the budget until checked is called for it. If guesses that are still being checked have
+// taken the rest of the budget, admit returns a channel that is closed when one of them has been checked.
 func (l limiter[K]) admit(key K, b budget, now time.Time) (admitted bool, changed <-chan struct{}) {
 	c := l.checking[key]
 	if c == nil {
@@ -61,7 +61,7 @@ func (l limiter[K]) admit(key K, b budget, now time.Time) (admitted bool, change
 	return true, nil
 }
 
-// checked gives back a guess that admit took.
+// checked returns a guess that admit took to the budget.
 func (l limiter[K]) checked(key K) {
 	c := l.checking[key]
 	if c == nil {
@@ -75,7 +75,7 @@ func (l limiter[K]) checked(key K) {
 	c.changed = make(chan struct{})
 }
 
-// next is when the budget of key has room for one more: now, unless it is spent.
+// next returns when the budget of key has room for one more guess. That is now, unless the budget is spent.
 func (l limiter[K]) next(key K, b budget, now time.Time) time.Time {
 	if b.off() {
 		return now
@@ -83,10 +83,11 @@ func (l limiter[K]) next(key K, b budget, now time.Time) time.Time {
 	return now.Add(max(l.owed(key, b, now)-time.Duration(b.size-1)*b.refill, 0))
 }
 
-// spent reports whether key has nothing left of its budget.
+// spent reports whether nothing is left of the budget of key.
 func (l limiter[K]) spent(key K, b budget, now time.Time) bool { return l.next(key, b, now).After(now) }
 
-// spend counts a wrong guess. Many at one moment weigh no more than the whole budget: nobody may lock a user out for long.
+// spend counts a wrong guess. Many wrong guesses at one moment never owe more than the whole budget, so that nobody can lock
+// a user out for long.
 func (l limiter[K]) spend(key K, b budget, now time.Time) {
 	if b.off() {
 		return
@@ -95,7 +96,7 @@ func (l limiter[K]) spend(key K, b budget, now time.Time) {
 	l.wrong.Add(key, now.Add(min(owed, time.Duration(b.size)*b.refill)))
 }
 
-// credit gives one wrong guess back, and reports whether there was one.
+// credit gives one wrong guess back. It reports whether there was one.
 func (l limiter[K]) credit(key K, b budget, now time.Time) bool {
 	owed := l.owed(key, b, now)
 	if owed <= 0 {
@@ -105,7 +106,7 @@ func (l limiter[K]) credit(key K, b budget, now time.Time) bool {
 	return true
 }
 
-// count is how many wrong guesses of key have not been regained.
+// count returns how many wrong guesses of key have not come back yet.
 func (l limiter[K]) count(key K, b budget, now time.Time) int {
 	if b.off() {
 		return 0
@@ -113,7 +114,7 @@ func (l limiter[K]) count(key K, b budget, now time.Time) int {
 	return int((l.owed(key, b, now) + b.refill - 1) / b.refill)
 }
 
-// clear gives key its whole budget again, and reports whether something was missing.
+// clear restores the whole budget of key. It reports whether anything was missing.
 func (l limiter[K]) clear(key K, now time.Time) bool {
 	whole, ok := l.wrong.Peek(key)
 	l.wrong.Remove(key)

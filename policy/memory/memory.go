@@ -7,8 +7,8 @@ import (
 	"duoradiusd/policy"
 )
 
-// Memory is the five stores of policy inside this process, and what of them survives a restart. It is safe for concurrent
-// use.
+// Memory holds the five stores of package policy inside this process, and saves the part of them that must survive a
+// restart. It is safe for concurrent use.
 type Memory struct {
 	approvals    *approvals
 	transactions *transactions
@@ -17,13 +17,13 @@ type Memory struct {
 	replays      *replays
 
 	key     [32]byte
-	shared  bool           // key is that of all processes
-	changes *atomic.Uint64 // of anything that Save writes
-	urgent  *atomic.Uint64 // of anything that SaveChanges writes
-	number  uint64         // of the latest Snapshot that is whole; saves come one after the other
+	shared  bool           // all processes of a cluster have the same key
+	changes *atomic.Uint64 // counts changes of anything that Save writes
+	urgent  *atomic.Uint64 // counts changes of anything that SaveChanges writes
+	number  uint64         // the number of the latest complete Snapshot; only one save runs at a time
 }
 
-// New returns a Memory that is empty. It remembers at most entries approvals.
+// New returns an empty Memory. It keeps at most entries approvals.
 func New(entries int) *Memory {
 	changes, urgent := new(atomic.Uint64), new(atomic.Uint64)
 	m := &Memory{
@@ -47,40 +47,41 @@ func (m *Memory) Stores() policy.Stores {
 	}
 }
 
-// Key is what digests of passwords are made with, see policy.NewRuntime: that of the run before, once Restore was called.
+// Key returns the key with which digests of passwords are made (policy.NewRuntime). After Restore it is the key of the
+// previous run.
 func (m *Memory) Key() [32]byte { return m.key }
 
-// UseKey replaces Key by one that several processes have; Restore leaves it as it is.
+// UseKey replaces Key by a key that several processes share. Restore does not change such a key.
 func (m *Memory) UseKey(key [32]byte) { m.key, m.shared = key, true }
 
-// Runtime returns a Runtime over m alone.
+// Runtime returns a Runtime that uses only the stores of m.
 func (m *Memory) Runtime() *policy.Runtime { return policy.NewRuntime(m.Stores(), m.key) }
 
-// Changes returns a number that is another whenever something may have changed since that Save writes.
+// Changes returns a number that changes whenever something that Save writes may have changed.
 func (m *Memory) Changes() uint64 { return m.changes.Load() + m.urgent.Load() }
 
-// UrgentChanges is Changes for what SaveChanges writes.
+// UrgentChanges returns a number that changes whenever something that SaveChanges writes may have changed.
 func (m *Memory) UrgentChanges() uint64 { return m.urgent.Load() }
 
-// Resize changes how many approvals this process keeps at most; the least recently used go first.
+// Resize changes how many approvals this process keeps at most. The least recently used ones are dropped first.
 func (m *Memory) Resize(entries int) { m.approvals.resize(entries) }
 
-// Counts is what a Memory is busy with, for those who watch.
+// Counts holds the sizes of a Memory, for monitoring.
 type Counts struct {
-	Approvals    int    // kept by this process, expired ones that nobody has asked for since included
+	Approvals    int    // kept by this process; an expired one counts until somebody asks for it
 	Transactions int    // pushes, calls and passcode checks that wait for Duo's answer
 	Kept         int    // transactions, those that are over included, that a login may still be answered by or that keep a phone ringing
-	Joins        uint64 // logins that were given a transaction which another had begun, since the start
+	Joins        uint64 // logins that joined a transaction that another login had begun, since the start
 }
 
-// Counts returns what m is busy with.
+// Counts returns the present sizes of m.
 func (m *Memory) Counts() Counts {
 	c := m.transactions.counts()
 	c.Approvals = m.approvals.len()
 	return c
 }
 
-// Alive returns when every store of this process has answered. When one hangs it never returns.
+// Alive returns when every store of this process has answered. It never returns if a store hangs.
 func (m *Memory) Alive() {
 	m.approvals.len()
 	m.challenges.len()

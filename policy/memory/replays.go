@@ -16,7 +16,7 @@ const (
 	replayMarkLife = time.Hour
 )
 
-// replays is Replays inside this process.
+// replays implements policy.Replays inside this process.
 type replays struct {
 	changes *atomic.Uint64
 
@@ -24,7 +24,7 @@ type replays struct {
 	marks *simplelru.LRU[policy.RequestDigest, replayMark]
 }
 
-// replayMark says which transaction a request began, and when.
+// replayMark says which transaction a request began, and at what time.
 type replayMark struct {
 	ID policy.TransactionID
 	At time.Time

@@ -16,17 +16,18 @@ import (
 	"duoradiusd/policy/guard"
 )
 
-// Snapshot is what of a Memory survives a restart. It holds what a login is half-way with, a typed passcode perhaps, and
-// the key of the digests: whoever keeps it must encrypt it. In all lists of an LRU the least recently used comes first.
+// Snapshot is the part of a Memory that survives a restart. It holds the state of unfinished logins, which may include a
+// typed passcode, and the key of the digests. Therefore whoever stores it must encrypt it. Each list that comes from an LRU
+// begins with the least recently used entry.
 type Snapshot struct {
 	head
-	Approvals [][]savedApproval // they follow the head in lists of their own, up to an empty one
+	Approvals [][]savedApproval // follow the head in lists of their own, which end with an empty list
 }
 
-// head is what a snapshot begins with.
+// head is the first part of a snapshot.
 type head struct {
 	Written      time.Time
-	Number       uint64 // of a Snapshot that is whole, or of the one that this one goes with
+	Number       uint64 // the number of a complete Snapshot; one by SaveChanges has the number of the Snapshot that it adds to
 	DigestKey    [32]byte
 	Transactions []savedTransaction
 	Challenges   []savedChallenge
@@ -55,15 +56,15 @@ type savedReplay struct {
 }
 
 const (
-	maxSnapshot = 1 << 28         // octets that Restore reads
-	maxSaved    = maxSnapshot / 4 // octets of approvals that Save writes, more or less: those of half a million logins
+	maxSnapshot = 1 << 28         // the most octets that Restore reads
+	maxSaved    = maxSnapshot / 4 // the most octets of approvals that Save writes, roughly: those of half a million logins
 )
 
-// clockSlack is how far a clock may be set back between two runs.
+// clockSlack is how far the clock may be set back between two runs.
 const clockSlack = time.Minute
 
-// Save writes what survives a restart: approvals, challenges, what the guard counted, and the transactions that a user's
-// next try may join. It holds secrets: w must encrypt.
+// Save writes what survives a restart: approvals, challenges, the counts of the guard, and the transactions that a user's
+// next try may join. This includes secrets, so w must encrypt what it gets.
 func (m *Memory) Save(w io.Writer) error {
 	m.number++
 	s := m.snapshot()
@@ -71,8 +72,9 @@ func (m *Memory) Save(w io.Writer) error {
 	return encode(s, w)
 }
 
-// SaveChanges writes, for a file beside that of Save, all that Save writes but the approvals that the last Save wrote: these
-// are many and change little. What it writes goes with that Save alone. It must encrypt too.
+// SaveChanges writes the same as Save, without the approvals that the last Save wrote: there are many of them and few
+// change. Its output goes to a second file, and only Restore with the output of that same Save can use it. This w must
+// encrypt too.
 func (m *Memory) SaveChanges(w io.Writer) error {
 	s := m.snapshot()
 	s.Approvals = m.approvals.saveAdded()
@@ -86,8 +88,8 @@ func encode(s *Snapshot, w io.Writer) error {
 	return nil
 }
 
-// snapshot takes the transactions first, and the approvals come behind: one that ends meanwhile is asked again after a
-// restart, and no approval is saved that a report of fraud has taken away.
+// snapshot copies the transactions first; the approvals are copied afterwards. Therefore Duo is asked again after a restart
+// about a transaction that ends between the two, and no approval is saved that a report of fraud has removed.
 func (m *Memory) snapshot() *Snapshot {
 	s := &Snapshot{head: head{Written: time.Now(), Number: m.number, DigestKey: m.key}}
 	s.Transactions = m.transactions.save()
@@ -97,13 +99,13 @@ func (m *Memory) snapshot() *Snapshot {
 	return s
 }
 
-// ErrChanges says that what SaveChanges wrote can't be read. What Save wrote has been taken up then.
+// ErrChanges says that the output of SaveChanges can't be read. In that case Restore has used the output of Save.
 var ErrChanges = errors.New("the latest changes are not taken up")
 
-// Restore puts what Save wrote into m, which nobody uses yet, and what SaveChanges wrote after it, which may be nil. It
-// returns the transactions that are still live: those of the run before that canResume says can be asked for their answers.
-// After an error that is not ErrChanges nobody is remembered. What lies in the future was written by a clock that was wrong:
-// it counts against a user, but for none.
+// Restore reads the output of Save into m, which must not be in use yet. changes is the output of SaveChanges after that
+// Save, or nil. Restore returns the transactions of the previous run that are still live, if canResume says that Duo can be
+// asked for their answers. After any error but ErrChanges no approval is restored. A time in the future was written by a
+// wrong clock: Restore accepts it only where that restricts a user.
 func (m *Memory) Restore(r, changes io.Reader, canResume func(policy.Transaction) bool, limits guard.PushLimits) (live []policy.Transaction, err error) {
 	s, err := Decode(r)
 	if err != nil {
@@ -140,7 +142,7 @@ func (m *Memory) restore(s *Snapshot, canResume func(policy.Transaction) bool, l
 	return live, nil
 }
 
-// Encode writes s as Decode reads it.
+// Encode writes s in the form that Decode reads.
 func (s *Snapshot) Encode(w io.Writer) error {
 	out := gob.NewEncoder(w)
 	if err := out.Encode(s.head); err != nil {
@@ -154,7 +156,8 @@ func (s *Snapshot) Encode(w io.Writer) error {
 	return nil
 }
 
-// Decode reads what Encode wrote. It takes a panic for a wrong form: encoding/gob promises nothing for what another wrote.
+// Decode reads what Encode wrote. It turns a panic into an error, because encoding/gob makes no promise for input that it
+// did not write.
 func Decode(r io.Reader) (s *Snapshot, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -178,7 +181,7 @@ func Decode(r io.Reader) (s *Snapshot, err error) {
 	}
 }
 
-// earlier returns t, or limit where t is later than that.
+// earlier returns the earlier of t and limit.
 func earlier(t, limit time.Time) time.Time {
 	if t.After(limit) {
 		return limit
@@ -186,8 +189,8 @@ func earlier(t, limit time.Time) time.Time {
 	return t
 }
 
-// save returns the approvals in lists, the least recently used first. Of too many it leaves those out. It holds up no login for
-// long.
+// save returns the approvals in lists, the least recently used first. If there are too many, it leaves out the least
+// recently used. It never makes a login wait for long.
 func (a *approvals) save() [][]savedApproval {
 	a.mu.Lock()
 	a.added = make(map[policy.ApprovalKey]struct{})
@@ -203,7 +206,7 @@ func (a *approvals) save() [][]savedApproval {
 	return saved(found[from:])
 }
 
-// saveAdded returns the approvals that were added since the last save.
+// saveAdded returns the approvals that were added since the last save, in lists.
 func (a *approvals) saveAdded() [][]savedApproval {
 	a.mu.Lock()
 	keys := slices.Collect(maps.Keys(a.added))
@@ -224,10 +227,10 @@ func (a *approvals) saveAdded() [][]savedApproval {
 	return saved(found)
 }
 
-// savedAtOnce is how many approvals stand in one list of a snapshot.
+// savedAtOnce is the most approvals in one list of a snapshot.
 const savedAtOnce = 1000
 
-// saved returns approvals as they are saved.
+// saved converts approvals to the form of a snapshot, in lists.
 func saved(list []approval) (lists [][]savedApproval) {
 	for some := range slices.Chunk(list, savedAtOnce) {
 		saved := make([]savedApproval, len(some))
@@ -239,7 +242,7 @@ func saved(list []approval) (lists [][]savedApproval) {
 	return lists
 }
 
-// sizeOf is what an approval takes in a snapshot, more or less.
+// sizeOf returns roughly how many octets an approval takes in a snapshot.
 func sizeOf(k policy.ApprovalKey) int {
 	return 80 + len(k.User) + len(k.Duo.UserID) + len(k.Duo.Username) + len(k.Application) + len(k.Service) + len(k.Client)
 }
@@ -250,9 +253,9 @@ func (a *approvals) restore(list []savedApproval, now time.Time) {
 	for _, s := range list {
 		at, used := time.Unix(0, s.At), time.Unix(0, s.Used)
 		if s.Factor == "" || at.After(now.Add(clockSlack)) || passed(at, now, s.Lifetime) {
-			continue // an older version did not say by which factor it was earned
+			continue // an older version did not save the factor
 		}
-		// From now on they age by the monotonic clock too, which nobody sets.
+		// From now on their age also counts by the monotonic clock, which nobody can set.
 		at, used = now.Add(-max(now.Sub(at), 0)), now.Add(-max(now.Sub(used), 0))
 		a.put(&approval{key: s.ApprovalKey, person: canonical.Fold(s.User), factor: s.Factor, at: at, lifetime: s.Lifetime, used: used, uses: s.Uses})
 	}

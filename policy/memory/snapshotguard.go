@@ -10,13 +10,13 @@ import (
 )
 
 type savedPushes struct {
-	Phone  string // a key of it
+	Phone  string // one of the keys of the phone
 	Failed []time.Time
 	Until  time.Time
 	Hold   guard.Hold
 }
 
-// savedGuesses is what the guard knows of guesses.
+// savedGuesses holds the counts of guesses.
 type savedGuesses struct {
 	Persons []savedSpent[personKey]
 	Sources []savedSpent[string]
@@ -28,7 +28,7 @@ type savedSpent[K comparable] struct {
 	Settled time.Time
 }
 
-// savedKnown is a source that is known to a person.
+// savedKnown is a source that a person's logins have made known.
 type savedKnown struct {
 	Person, Source string
 	Until          time.Time
@@ -63,8 +63,8 @@ func saveSpent[K comparable](lru *simplelru.LRU[K, time.Time], now time.Time) (l
 	return list
 }
 
-// restore lets nobody be locked out for longer than it could be from now on, whatever a clock or a configuration said
-// before; limiter.owed does so for guesses. A source is known no longer than after an allow of now.
+// restore limits each lock-out to the longest one that could begin now, whatever a clock or a configuration said before.
+// limiter.owed does this for guesses. A source is known for no longer than if Duo had allowed a login now.
 func (g *localGuard) restore(s *head, limit guard.PushLimits, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

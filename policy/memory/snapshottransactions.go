@@ -12,10 +12,10 @@ import (
 type savedTransaction struct {
 	policy.Transaction
 	Keys     []savedKey
-	Rings    bool      // nothing else rings this phone
-	Failed   bool      // its answer is an error
+	Rings    bool      // the transaction still keeps the phone for itself
+	Failed   bool      // the transaction ended with an error
 	Given    time.Time // when the first login was given the answer
-	Repeated bool      // another was given it again
+	Repeated bool      // the answer was given to a second login
 }
 
 // savedKey is a key under which a transaction can be joined.
@@ -26,7 +26,7 @@ type savedKey struct {
 
 var errRestarted = fmt.Errorf("%w: the daemon was restarted before Duo named the transaction", policy.ErrUnavailable)
 
-// save returns each transaction that a login of the next run could join or that keeps a phone ringing.
+// save returns each transaction that a login of the next run could join, or that keeps a phone for itself.
 func (ts *transactions) save() []savedTransaction {
 	ts.mu.Lock()
 	all := slices.Collect(maps.Values(ts.byID))
@@ -38,7 +38,7 @@ func (ts *transactions) save() []savedTransaction {
 	return list
 }
 
-// appendSaved takes some at a time: it holds up no login for long.
+// appendSaved appends a few transactions at a time, so that no login waits for long.
 func (ts *transactions) appendSaved(list []savedTransaction, some []*transaction) []savedTransaction {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
@@ -49,7 +49,7 @@ func (ts *transactions) appendSaved(list []savedTransaction, some []*transaction
 		}
 		saved := savedTransaction{Transaction: t.Transaction, Rings: ts.ringing[t.ringKeys()[0]] == t, Failed: t.failure != nil, Given: t.given, Repeated: t.repeated}
 		for _, key := range t.keys {
-			if j := ts.byKey[key]; j.transaction == t { // no later one has it
+			if j := ts.byKey[key]; j.transaction == t { // no later transaction has this key
 				saved.Keys = append(saved.Keys, savedKey{key, j.account})
 			}
 		}
@@ -58,8 +58,8 @@ func (ts *transactions) appendSaved(list []savedTransaction, some []*transaction
 	return list
 }
 
-// restore takes up the transactions of the run before, and returns those that are still live: Duo knows the answer of each
-// and can be asked for it.
+// restore restores the transactions of the previous run. It returns those that are still live, because Duo has their answers
+// and can be asked for them.
 func (ts *transactions) restore(saved []savedTransaction, canResume func(policy.Transaction) bool, now time.Time) (live []policy.Transaction) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
@@ -72,7 +72,7 @@ func (ts *transactions) restore(saved []savedTransaction, canResume func(policy.
 	return live
 }
 
-// restoreOne is called with mu held.
+// restoreOne restores one transaction. The caller holds mu.
 func (ts *transactions) restoreOne(s savedTransaction, canResume func(policy.Transaction) bool, now time.Time) *transaction {
 	t := &transaction{Transaction: s.Transaction, done: make(chan struct{})}
 	t.Start, t.Ended, t.Quiet = earlier(s.Start, now), earlier(s.Ended, now), earlier(s.Quiet, now.Add(policy.RingingTime))
@@ -80,12 +80,12 @@ func (ts *transactions) restoreOne(s savedTransaction, canResume func(policy.Tra
 	ts.byID[t.ID] = t
 	age := now.Sub(t.Start)
 	if t.Ended.IsZero() && age < policy.RingingTime || !t.Ended.IsZero() && now.Before(ts.keptUntil(t)) {
-		ts.restoreKeys(t, s) // an older answer is no login's any more
+		ts.restoreKeys(t, s) // no login may be given an older answer
 	}
 	if canResume(t.Transaction) {
 		return t
 	}
-	if t.Ended.IsZero() { // its answer will never be known
+	if t.Ended.IsZero() { // nobody will learn the answer
 		t.Ended, s.Failed = now, true
 		if t.Factor.Rings() {
 			t.Quiet = t.Start.Add(policy.RingingTime)
@@ -99,7 +99,7 @@ func (ts *transactions) restoreOne(s savedTransaction, canResume func(policy.Tra
 	return t
 }
 
-// restoreKeys lets logins join t again, with mu held, and its phone ring.
+// restoreKeys lets logins join t again, and marks its phone as ringing. The caller holds mu.
 func (ts *transactions) restoreKeys(t *transaction, s savedTransaction) {
 	for _, key := range s.Keys {
 		ts.addKey(t, key.JoinKey, key.Account)
@@ -109,8 +109,8 @@ func (ts *transactions) restoreKeys(t *transaction, s savedTransaction) {
 	}
 }
 
-// keptUntil returns, with mu held, until when something must be known of a transaction that is over: its answer may be
-// given for lateAnswer, and once given it is given again for as long.
+// keptUntil returns until when a transaction that is over must be kept. Its answer may be given for lateAnswer, and may be
+// given again for as long after it was first given. The caller holds mu.
 func (ts *transactions) keptUntil(t *transaction) time.Time {
 	until := t.Ended.Add(lateAnswer)
 	if t.failure == nil && t.Factor.Rings() {

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// lateAnswer is how long the answer of a transaction that nobody waited for any more is kept for the user's next try.
+	// lateAnswer is how long the answer of a transaction is kept for the user's next try, if no login waits for it any more.
 	lateAnswer = 30 * time.Second
 
-	// maxTransactions bounds what abandoned logins leave behind for the rest of a minute.
+	// maxTransactions bounds the transactions that abandoned logins leave behind for up to a minute.
 	maxTransactions = 1 << 15
 )
 
@@ -26,36 +26,36 @@ var (
 	errTransactionGone = errors.New("nothing is known of this transaction any more")
 )
 
-// transactions is Transactions inside this process.
+// transactions implements policy.Transactions inside this process.
 type transactions struct {
 	changes *atomic.Uint64
-	repeats time.Duration // how long an answer is given again; tests set 0
+	repeats time.Duration // how long an answer may be given again; tests set 0
 
-	mu      sync.Mutex // guards all below, and what is in the transactions
+	mu      sync.Mutex // guards the fields below and the transactions themselves
 	byID    map[policy.TransactionID]*transaction
 	byKey   map[policy.JoinKey]joinable
-	ringing map[ringKey]*transaction // at most one of each at a time
+	ringing map[ringKey]*transaction // each key has at most one transaction
 	live    int                      // transactions that are not over
 	joins   uint64
 }
 
-// transaction is a Transaction and what else this process knows of it.
+// transaction is a policy.Transaction with what else this process knows of it.
 type transaction struct {
 	policy.Transaction
-	keys     []policy.JoinKey // under which it can be joined
-	failure  error            // instead of Result
-	given    time.Time        // when the first was given the answer; zero: nobody was
-	repeated bool             // another was given the same allow again
+	keys     []policy.JoinKey // the keys under which logins can join it
+	failure  error            // takes the place of Result
+	given    time.Time        // when the first login was given the answer; zero means none was
+	repeated bool             // another login was given the same allow again
 	done     chan struct{}    // closed when Result and failure are final
 }
 
-// joinable is a transaction as the logins of one key join it.
+// joinable is a transaction for the logins of one join key.
 type joinable struct {
 	*transaction
 	account policy.Account // what the first factor of the login with this key said
 }
 
-// ringKey is one key of a phone, and whether it rings or receives codes by SMS.
+// ringKey is one of the keys of a phone, and says whether the phone rings or receives codes by SMS.
 type ringKey struct {
 	phone string
 	sms   bool
@@ -91,15 +91,16 @@ func (ts *transactions) Find(_ context.Context, key policy.JoinKey, began time.T
 	return policy.Join{Transaction: found.Transaction, Account: found.account, Repeated: repeated}, true, nil
 }
 
-// find is called with mu held. repeated says that the answer was given to another login before. An allow is given once
-// more, because the reply to the first may be lost; the user's no answers all who ask soon.
+// find finds the transaction that a login joins. repeated says that another login was given the answer before. An allow is
+// given once more, because the reply to the first login may be lost. A user's denial is given to everybody who asks soon.
+// The caller holds mu.
 func (ts *transactions) find(key policy.JoinKey, began time.Time) (found joinable, repeated, ok bool) {
 	t, ok := ts.byKey[key]
 	now := time.Now()
 	switch {
 	case !ok:
 		return joinable{}, false, false
-	case !t.over() || began.Before(t.Ended): // a login and its retries, however long each waited for preauth
+	case !t.over() || began.Before(t.Ended): // also covers a login and its retries, however long each waited for preauth
 	case t.failure != nil:
 		return joinable{}, false, false
 	case t.given.IsZero() && now.Sub(t.Ended) < lateAnswer && t.Result.Status != "timeout":
@@ -113,7 +114,7 @@ func (ts *transactions) find(key policy.JoinKey, began time.Time) (found joinabl
 	return t, repeated, true
 }
 
-// repeatable reports, with mu held, whether the answer may be given again.
+// repeatable reports whether the answer may be given again. The caller holds mu.
 func (ts *transactions) repeatable(t *transaction, now time.Time) bool {
 	if t.given.IsZero() || now.Sub(t.given) >= ts.repeats || !t.Factor.Rings() || !t.Fresh {
 		return false
@@ -127,7 +128,7 @@ func (ts *transactions) repeatable(t *transaction, now time.Time) bool {
 	return false
 }
 
-// endRepeats takes care that no allow of these phones is given to another login: their approvals are forgotten.
+// endRepeats prevents that an allow of the phones is given to another login, because their approvals have been revoked.
 func (ts *transactions) endRepeats(which func(policy.Phone) bool) {
 	if ts == nil {
 		return
@@ -152,7 +153,7 @@ func (ts *transactions) Rings(_ context.Context, p policy.Phone, began time.Time
 	return ts.rings(ringKeys(p, false), began), nil
 }
 
-// rings is called with mu held.
+// rings reports whether a transaction keeps the phone for itself. The caller holds mu.
 func (ts *transactions) rings(keys [2]ringKey, began time.Time) bool {
 	for _, key := range keys {
 		t := ts.ringing[key]
@@ -190,10 +191,10 @@ func (ts *transactions) Claim(_ context.Context, n policy.NewTransaction) (polic
 	return t.Transaction, policy.ClaimOwned, nil
 }
 
-// Own implements Transactions: nobody else can take over what is in this process.
+// Own implements policy.Transactions. Nobody else can take over a transaction of this process.
 func (ts *transactions) Own(ctx context.Context, _ policy.TransactionID) context.Context { return ctx }
 
-// rung is called with mu held.
+// rung marks the phone of t as ringing. The caller holds mu.
 func (ts *transactions) rung(t *transaction) {
 	for _, key := range t.ringKeys() {
 		ts.ringing[key] = t
@@ -211,7 +212,7 @@ func (ts *transactions) AddKey(_ context.Context, id policy.TransactionID, key p
 	return nil
 }
 
-// addKey is called with mu held. Without the user's address nobody can join.
+// addKey lets logins of a join key join t. Nobody can join if the user's address is unknown. The caller holds mu.
 func (ts *transactions) addKey(t *transaction, key policy.JoinKey, account policy.Account) {
 	if key.IP.IsValid() {
 		ts.byKey[key] = joinable{t, account}
@@ -252,7 +253,8 @@ func (ts *transactions) Finish(_ context.Context, id policy.TransactionID, resul
 	return nil
 }
 
-// Wait implements Transactions. The answer is given to everybody who waits for it, else to the first who comes soon.
+// Wait implements policy.Transactions. The answer is given to every login that waits for it; if none waits, to the first one
+// that asks soon.
 func (ts *transactions) Wait(ctx context.Context, id policy.TransactionID, givenUp func() bool) (policy.AuthResult, error) {
 	ts.mu.Lock()
 	t := ts.byID[id]
@@ -270,7 +272,7 @@ func (ts *transactions) Wait(ctx context.Context, id policy.TransactionID, given
 	if !t.over() {
 		return policy.AuthResult{Txid: t.Txid}, context.Cause(ctx)
 	}
-	if context.Cause(ctx) == policy.ErrAbandoned { // nobody hears this login's answer: it is left for the next
+	if context.Cause(ctx) == policy.ErrAbandoned { // this login gets no reply, so the answer is kept for the next one
 		return policy.AuthResult{Txid: t.Txid}, policy.ErrAbandoned
 	}
 	if t.given.IsZero() && heard {
@@ -300,7 +302,7 @@ func (t *transaction) over() bool {
 	}
 }
 
-// neverBegan reports whether Duo said so itself; when its answer is lost the phone may ring all the same.
+// neverBegan reports whether Duo itself said that it did not begin. If Duo's answer is lost, the phone may still ring.
 func (t *transaction) neverBegan() bool {
 	return !t.Began && (errors.Is(t.failure, policy.ErrRefused) || errors.Is(t.failure, policy.ErrMisconfigured))
 }
@@ -313,7 +315,7 @@ func (ts *transactions) forgetAfter(t *transaction, after time.Duration) {
 	})
 }
 
-// forget is called with mu held.
+// forget removes a transaction. The caller holds mu.
 func (ts *transactions) forget(t *transaction) {
 	delete(ts.byID, t.ID)
 	for _, key := range t.keys {
