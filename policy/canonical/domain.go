@@ -2,8 +2,8 @@ package canonical
 
 import "strings"
 
-// Account returns a canonical name as the first factor with these domains is asked for it. It reports false if the name
-// belongs to another first factor. Without domains it is the name itself.
+// Account returns a canonical name in the form in which a first factor with these domains is asked for it. It reports false
+// if the name belongs to another first factor. If there are no domains, it returns the name itself.
 func Account(name string, domains []string) (string, bool) {
 	if len(domains) == 0 {
 		return name, true
@@ -14,10 +14,10 @@ func Account(name string, domains []string) (string, bool) {
 	return InDomain(name, domains)
 }
 
-// HasDomain reports whether a name is given with a domain, known or not.
+// HasDomain reports whether a name contains a domain, known or not.
 func HasDomain(name string) bool { return strings.ContainsAny(name, `\@`) }
 
-// InDomain returns the name without the domain if it is in one of these spellings.
+// InDomain returns the name without its domain. It reports false if the domain is none of these spellings.
 func InDomain(name string, domains []string) (account string, ok bool) {
 	for _, domain := range domains {
 		if account, ok := without(name, domain); ok && account != "" && !HasDomain(account) {
@@ -27,7 +27,7 @@ func InDomain(name string, domains []string) (account string, ok bool) {
 	return "", false
 }
 
-// InFirstSpelling returns an account's name with the first spelling of a domain, the same for every spelling.
+// InFirstSpelling returns an account's name with the first spelling of a domain, so that all spellings give the same name.
 func (n Names) InFirstSpelling(account string, domains []string) string {
 	domain := domains[0]
 	if n.Case != CaseKeep {
@@ -39,7 +39,7 @@ func (n Names) InFirstSpelling(account string, domains []string) string {
 	return domain + account
 }
 
-// ofDomain returns a name that is in one of n.Domains with the first spelling of its domain.
+// ofDomain returns a name with the first spelling of its domain. It reports false if the domain is not one of n.Domains.
 func (n Names) ofDomain(name string) (string, bool) {
 	for _, domains := range n.Domains {
 		if account, ok := InDomain(name, domains); ok {

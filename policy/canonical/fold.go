@@ -10,13 +10,13 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Fold returns what different spellings of one person's name have in common: without a domain before the last backslash
-// or from the first @ on, without marks, case, compatible forms of characters (Unicode NFKD and full case folding), and
-// what directories ignore: characters that show nothing (RFC 4518 §2.2) and spaces but one between words (§2.6.1). Two
-// persons may share it, so it may only restrict: it denies, counts guesses, keeps phones from ringing and forgets. Of a name
-// that is all domain it folds the whole.
+// Fold returns the part that different spellings of one person's name have in common. It removes a domain before the last
+// backslash or from the first @ on, marks, differences of case, and compatible forms of characters (Unicode NFKD and full
+// case folding). It also removes what directories ignore: characters that show nothing (RFC 4518 §2.2) and all spaces except
+// one between words (§2.6.1). Two persons may have the same folded name, so it may only restrict: to deny, to count guesses,
+// to keep phones from ringing and to revoke approvals. If the name is only a domain, Fold folds the whole name.
 func Fold(name string) string {
-	name = withoutMarks(name) // a fullwidth @ is one too
+	name = withoutMarks(name) // also turns a fullwidth @ into a plain one
 	account := name[strings.LastIndexByte(name, '\\')+1:]
 	if at := strings.IndexByte(account, '@'); at >= 0 {
 		account = account[:at]
@@ -25,7 +25,7 @@ func Fold(name string) string {
 		account = oneSpace(name)
 	}
 	account = cases.Fold().String(account)
-	return norm.NFC.String(withoutMarks(account)) // some characters fold to ones with marks
+	return norm.NFC.String(withoutMarks(account)) // some characters fold to characters with marks
 }
 
 // withoutMarks returns s decomposed, without marks and characters that show nothing.
@@ -43,7 +43,7 @@ func ignored(r rune) bool {
 	return r == '\u1806' || r == '\ufffc' || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
-// oneSpace leaves one space between words, and none outside.
+// oneSpace leaves one space between words, and no space at the ends.
 func oneSpace(s string) string {
 	if !strings.Contains(s, " ") {
 		return s

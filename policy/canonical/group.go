@@ -8,7 +8,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Groups returns the names of groups in the form in which they are compared.
+// Groups returns the names of groups in the form in which the daemon compares them.
 func Groups(groups []string) []string {
 	if len(groups) == 0 {
 		return nil
@@ -20,9 +20,9 @@ func Groups(groups []string) []string {
 	return folded
 }
 
-// Group folds what directories take for one: case, composed characters, runs of spaces and, in a DN, spaces around
-// its separators, the ways to escape a character, and the order of an RDN's parts (RFC 4514, RFC 4518). A rule that
-// denies by group must not fail for a spelling. Nothing else is alike: no suffix of a DN stands for it.
+// Group removes the differences that directories ignore: case, composed characters, runs of spaces and, in a DN, spaces
+// around its separators, the ways to escape a character, and the order of an RDN's parts (RFC 4514, RFC 4518). A rule that
+// denies by group must apply to every spelling. All other names differ: a suffix of a DN does not stand for the DN.
 func Group(group string) string {
 	if !strings.Contains(group, "=") {
 		return foldValue(group)
@@ -44,7 +44,8 @@ func foldValue(s string) string {
 	return norm.NFC.String(strings.ToLower(norm.NFC.String(strings.Join(strings.Fields(s), " "))))
 }
 
-// GroupNames returns the names of those of a user's groups that are listed: the value of a DN's first part.
+// GroupNames returns the short names of those groups of a user that are listed. A short name is the value of a DN's first
+// part.
 func GroupNames(of, listed []string) (names []string) {
 	for _, g := range of {
 		name := g

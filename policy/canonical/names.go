@@ -8,30 +8,31 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-const maxName = 253 // octets: what one User-Name attribute holds (RFC 2865 §5.1)
+const maxName = 253 // octets; the most that one User-Name attribute holds (RFC 2865 §5.1)
 
 // CaseMode says how user names are compared.
 type CaseMode string
 
 const (
-	CaseFold CaseMode = "fold" // without case
-	CaseKeep CaseMode = "keep" // with case
+	CaseFold CaseMode = "fold" // case is ignored
+	CaseKeep CaseMode = "keep" // case counts
 )
 
-// Names is the one canonical form of user names, the same for the policy, the first factor and Duo. If they differed,
-// "CORP\jo" could pass a rule as one person and the directory as another.
+// Names defines the one canonical form of user names. The policy, the first factor and Duo all use it. If their forms
+// differed, "CORP\jo" could pass a rule as one person and the directory as another.
 type Names struct {
 	Case        CaseMode // zero: CaseFold
-	StripDomain []string // `EXAMPLE\` in front, "@example.com" behind; exactly these, whatever their case
+	StripDomain []string // `EXAMPLE\` in front or "@example.com" behind; no other domains, but in any case
 
-	// Domains are the domains of the first factors that have some, each in all its spellings. A name keeps them, in the first
-	// spelling, whatever StripDomain says: two accounts of one name at two first factors are two persons.
+	// Domains holds the domains of those first factors that have some, each domain in all its spellings. A name keeps such a
+	// domain, in its first spelling, even if StripDomain lists it: two accounts with one name at two first factors are two
+	// persons.
 	Domains [][]string
 }
 
-// Canonical returns name in canonical form; that of a canonical name is the name itself. It reports false for a name
-// that is empty, over-long, not UTF-8, or holds control, format or other unseen characters or outer white space (which
-// LDAP would ignore, RFC 4518 §2.2, and the policy would not).
+// Canonical returns name in canonical form. It leaves a canonical name as it is. It reports false for a name that is empty,
+// too long or not UTF-8. It also reports false for control, format or other invisible characters, and for white space at the
+// ends, because LDAP would ignore these (RFC 4518 §2.2) and the policy would not.
 func (n Names) Canonical(name string) (string, bool) {
 	if len(name) > maxName {
 		return "", false
@@ -56,7 +57,7 @@ func (n Names) Canonical(name string) (string, bool) {
 
 func unseen(r rune) bool { return !unicode.IsPrint(r) }
 
-// strip takes off every domain that is listed: "EXAMPLE\EXAMPLE\jo" must not pass as somebody else than "jo".
+// strip removes every listed domain: "EXAMPLE\EXAMPLE\jo" must not pass as another person than "jo".
 func (n Names) strip(name string) string {
 	for _, domain := range n.StripDomain {
 		if rest, ok := without(name, domain); ok {

@@ -2,13 +2,13 @@ package factor
 
 import "strings"
 
-// Chosen is the second factor that the user typed; the zero Chosen is none.
+// Chosen is the second factor that the user typed. The zero Chosen means that the user typed none.
 type Chosen struct {
 	Factor   Factor
-	Device   int    // 1 is the first that can; 0 for none named
-	DeviceID string // where an option of a menu named it
-	Code     string // of a passcode
-	Bad      bool   // the field holds something else
+	Device   int    // 1 is the first device that supports the factor; 0 means that the user named no device
+	DeviceID string // the ID of the device, if the user chose an option of a menu
+	Code     string // the passcode, if the factor is one
+	Bad      bool   // the field holds text that is no second factor
 }
 
 const (
@@ -17,9 +17,9 @@ const (
 	modHexLength = 44
 )
 
-// SplitField takes the second factor off a password field. It splits only where the tail can't be anything but a
-// factor, so that passwords may hold the delimiter; otherwise all of it is the password. One blank after the delimiter, and
-// any at the end, are no part of the tail.
+// SplitField splits a password field into the password and the second factor. It splits only if the text behind the
+// delimiter can't be anything but a factor, because passwords may contain the delimiter. Otherwise the whole field is the
+// password. One blank after the delimiter and all blanks at the end are ignored.
 func SplitField(field, delimiter string) (password string, t Chosen) {
 	if delimiter == "" {
 		return field, Chosen{}
@@ -36,7 +36,8 @@ func SplitField(field, delimiter string) (password string, t Chosen) {
 	return field[:at], t
 }
 
-// ParseField reads a password field that holds nothing but the second factor. Empty and "auto" leave the choice to us.
+// ParseField reads a password field that holds only the second factor. If it is empty or "auto", the daemon chooses the
+// factor.
 func ParseField(field string) (Chosen, bool) {
 	field = strings.Trim(field, " ")
 	if field == "" || strings.EqualFold(field, "auto") {
@@ -60,15 +61,15 @@ func parseChosen(s string) (Chosen, bool) {
 		return Chosen{}, false
 	}
 	for _, f := range []Factor{Push, Phone, SMS} {
-		if strings.ToLower(word) == string(f) { // not EqualFold, to which the long s is an s
+		if strings.ToLower(word) == string(f) { // strings.EqualFold would also take the long s for an s
 			return Chosen{Factor: f, Device: device}, true
 		}
 	}
 	return Chosen{}, false
 }
 
-// parseCode reads a passcode: 6 to 9 digits, as Duo makes them (bypass codes have nine), in two or three groups with a
-// blank between where the user likes; or the one-time password of a YubiKey.
+// parseCode reads a passcode. It has 6 to 9 digits, as Duo makes them (bypass codes have nine). The user may write them in
+// two or three groups with a blank between. parseCode also reads the one-time password of a YubiKey.
 func parseCode(s string) (code string, ok bool) {
 	if len(s) == modHexLength {
 		return s, strings.Trim(s, modHex) == ""

@@ -1,6 +1,6 @@
-// Package guard has the values of the guard, which limits guesses of passwords and passcodes, and how often a phone rings:
-// what is guessed, what the limits are, and what the guard answers. policy.Guard declares what it does, policy/memory and
-// policy/shared do it.
+// Package guard declares the values of the guard: what is guessed, what the limits are, and what the guard answers. The
+// guard limits guesses of passwords and passcodes, and how often a phone rings. policy.Guard declares its methods.
+// policy/memory and policy/shared implement them.
 package guard
 
 import (
@@ -9,31 +9,31 @@ import (
 	"time"
 )
 
-// GuessKind is what is guessed. Each kind has budgets of its own.
+// GuessKind says what is guessed. Each kind has its own budgets.
 type GuessKind string
 
 const (
-	GuessPassword GuessKind = "password" // checked by a first factor, whatever the method
-	GuessPasscode GuessKind = "passcode" // checked by Duo
+	GuessPassword GuessKind = "password" // a first factor checks it, whatever the method
+	GuessPasscode GuessKind = "passcode" // Duo checks it
 )
 
 // Guess is a password or a passcode that is to be checked.
 type Guess struct {
 	Kind   GuessKind
-	Person string // folded name; "" is nobody in particular
+	Person string // folded name; "" means no particular person
 	Source string // as SourceOf writes it
 	Limits GuessLimits
 }
 
-// GuessLimits are the budgets of [guard]. A limit of 0 is turned off.
+// GuessLimits holds the budgets of [guard]. A limit of 0 is turned off.
 type GuessLimits struct {
 	WrongPasswords int           // of one person from each known source, and from all others together
-	WrongPasscodes int           // the same
+	WrongPasscodes int           // the same for passcodes
 	WrongPerSource int           // of all persons from one source
-	Refill         time.Duration // each budget regains one in this time
+	Refill         time.Duration // the time in which each budget regains one guess
 }
 
-// Of returns how many wrong guesses of a kind a person has.
+// Of returns how many wrong guesses of a kind a person may make.
 func (l GuessLimits) Of(kind GuessKind) int {
 	if kind == GuessPasscode {
 		return l.WrongPasscodes
@@ -41,8 +41,9 @@ func (l GuessLimits) Of(kind GuessKind) int {
 	return l.WrongPasswords
 }
 
-// SourceOf returns where a login comes from, as the guard counts it: the user's IPv4 address, the /64 of an IPv6 address,
-// which is what one subscriber has to choose from at will, or the client where it tells no address.
+// SourceOf returns where a login comes from, in the form that the guard counts by. This is the user's IPv4 address, or the
+// /64 prefix of an IPv6 address, because a subscriber can choose freely within a /64. If the client tells no address, it is
+// the client.
 func SourceOf(ip netip.Addr, client string) string {
 	ip = ip.Unmap().WithZone("")
 	switch {
@@ -59,12 +60,12 @@ type Admission struct {
 	Guess
 	Admitted bool
 	Known    bool      // the source was known to the person
-	Turn     bool      // the guess is the one of its source that may be checked now; Settle ends its turn
+	Turn     bool      // only this guess of its source may be checked now; Settle ends the turn
 	Limit    string    // the key of [guard] that holds the guess back; "" where it is admitted
-	Until    time.Time // when one more may be admitted
+	Until    time.Time // when one more guess may be admitted
 }
 
-// The keys of [guard] that hold a guess, or a push, back.
+// These are the keys of [guard] that can hold back a guess or a push.
 const (
 	LimitPasswords = "wrong_passwords"
 	LimitPasscodes = "wrong_passcodes"
@@ -72,36 +73,36 @@ const (
 	LimitPushes    = "pushes"
 )
 
-// GuessResult is what a check came to.
+// GuessResult is the result of a check.
 type GuessResult int
 
 const (
-	GuessWrong     GuessResult = iota // it is wrong
-	GuessRight                        // it is right: what this person had wrong from this source counts no more
-	GuessAskedBack                    // the first factor asks back: it counts as wrong until a later answer is right
-	GuessNotAsked                     // nobody could say
+	GuessWrong     GuessResult = iota // the guess is wrong
+	GuessRight                        // the guess is right: the person's earlier wrong guesses from this source no longer count
+	GuessAskedBack                    // the first factor asks back: the guess counts as wrong until a later answer is right
+	GuessNotAsked                     // nobody could say whether the guess is right
 )
 
-// PushLimits is [guard]: against a thief of a password who rings until the user gives in.
+// PushLimits holds the limits of [guard] on pushes. They stop a thief of a password who rings until the user gives in.
 type PushLimits struct {
-	Pushes   int           // unanswered or denied ones within...
-	Window   time.Duration // ...this time, then only a passcode counts...
+	Pushes   int           // the number of unanswered or denied pushes within...
+	Window   time.Duration // ...this time, after which only a passcode counts...
 	Cooldown time.Duration // ...for this long; 0 turns the guard off
 }
 
-// Count is one count of the guard that is not zero.
+// Count is one count of the guard that is greater than zero.
 type Count struct {
 	Limit     string    `json:"limit"`               // the key of [guard] that bounds it
-	Person    string    `json:"user,omitempty"`      // whose guesses; "" for those of everybody from Source
-	Source    string    `json:"address,omitempty"`   // where they came from; "" for all that the user never logged in from
-	Count     int       `json:"count"`               // what has not been regained yet
-	HeldUntil time.Time `json:"held_until,omitzero"` // when the next is admitted; zero: at once
+	Person    string    `json:"user,omitempty"`      // whose guesses they are; "" means those of everybody from Source
+	Source    string    `json:"address,omitempty"`   // where they came from; "" means all sources that are unknown to the user
+	Count     int       `json:"count"`               // the wrong guesses that have not been regained yet
+	HeldUntil time.Time `json:"held_until,omitzero"` // when the next one is admitted; zero means at once
 }
 
-// HeldBack is a limit of [guard] that holds back a guess, for the log.
+// HeldBack is the error for a guess that a limit of [guard] holds back. It is for the log.
 type HeldBack struct{ Admission }
 
-// Error says which limit holds the guess back, and until when.
+// Error says which limit holds the guess back, and until what time.
 func (h *HeldBack) Error() string {
 	until := h.Until.Format(time.RFC3339)
 	switch {

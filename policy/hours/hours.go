@@ -1,4 +1,5 @@
-// Package hours has the hours of a rule, such as "mon-fri 08:00-18:00 Europe/Vienna", and says whether a moment is in them.
+// Package hours reads the hours of a rule, such as "mon-fri 08:00-18:00 Europe/Vienna", and says whether a moment is within
+// them.
 package hours
 
 import (
@@ -9,10 +10,10 @@ import (
 	"time"
 )
 
-// Hours are hours of some days of each week, by the clock on the wall of a place. The zero Hours contain nothing.
+// Hours are hours on some days of each week, by the local time of a time zone. The zero Hours contain no moment.
 type Hours struct {
-	days     uint8 // on which they begin; bit 0 is Sunday
-	from, to int   // minutes since midnight; to <= from: of the day after
+	days     uint8 // the days on which the hours begin; bit 0 is Sunday
+	from, to int   // minutes since midnight; if to <= from, to is on the next day
 	zone     *time.Location
 	text     string
 }
@@ -21,9 +22,9 @@ const wholeDay = 24 * 60
 
 var weekdays = [...]string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 
-// Parse reads hours such as "mon-fri 08:00-18:00 Europe/Vienna". Without days they are every day's, without a zone
-// the machine's. Hours that cross midnight belong to the day on which they begin. The error says what was found and what
-// is wanted, with a semicolon between.
+// Parse reads hours such as "mon-fri 08:00-18:00 Europe/Vienna". If there are no days, the hours apply to every day. If
+// there is no zone, it uses the machine's zone. Hours that cross midnight belong to the day on which they begin. The error
+// says what was found and what is wanted, with a semicolon between the two.
 func Parse(s string) (Hours, error) {
 	words := strings.Fields(s)
 	h := Hours{days: 1<<len(weekdays) - 1, zone: time.Local, text: strings.Join(words, " ")}
@@ -32,7 +33,7 @@ func Parse(s string) (Hours, error) {
 		span++
 	}
 	switch {
-	case span == len(words) && span == 1: // a bare day is the whole day
+	case span == len(words) && span == 1: // a day alone means the whole day
 		words = append(words, "00:00-24:00")
 	case span == len(words):
 		return Hours{}, errors.New("no hours; want HH:MM-HH:MM")
@@ -59,7 +60,8 @@ func Parse(s string) (Hours, error) {
 	return h, nil
 }
 
-// Contain reports whether t is in h. The clock on the wall decides, so an hour that it shows twice counts twice.
+// Contain reports whether t is within h. The local time decides: if clocks go back, both passes of the repeated hour are
+// within h.
 func (h Hours) Contain(t time.Time) bool {
 	if h.zone == nil {
 		return false
@@ -74,7 +76,7 @@ func (h Hours) Contain(t time.Time) bool {
 
 func (h Hours) on(d time.Weekday) bool { return h.days>>d&1 == 1 }
 
-// String is the text that h was read from.
+// String returns the text that h was read from.
 func (h Hours) String() string { return h.text }
 
 // parseSpan reads HH:MM-HH:MM.
@@ -93,7 +95,7 @@ func parseSpan(s string) (from, to int, err error) {
 	return from, to, nil
 }
 
-// parseClock reads HH:MM as minutes since midnight; 24:00 is the end of the day.
+// parseClock reads HH:MM as minutes since midnight. 24:00 means the end of the day.
 func parseClock(s string) (minutes int, ok bool) {
 	if len(s) != len("HH:MM") || s[2] != ':' {
 		return 0, false
@@ -108,7 +110,7 @@ func parseClock(s string) (minutes int, ok bool) {
 	return minutes, minute < 60 && minutes <= wholeDay
 }
 
-// parseDays reads a list of days and of ranges, which may go over the end of the week.
+// parseDays reads a list of days and of ranges of days. A range may cross the end of the week.
 func parseDays(s string) (days uint8, err error) {
 	for part := range strings.SplitSeq(s, ",") {
 		first, last, isRange := strings.Cut(part, "-")
@@ -141,7 +143,7 @@ func parseDay(s string) (int, error) {
 	return 0, fmt.Errorf("%q is no day; want mon, tue, wed, thu, fri, sat or sun", s)
 }
 
-// zones are the time zones that were loaded: ten thousand rules share one.
+// zones holds the time zones that were loaded, so that ten thousand rules share one.
 var zones sync.Map // by name: *time.Location
 
 func zone(name string) (*time.Location, error) {
@@ -149,7 +151,7 @@ func zone(name string) (*time.Location, error) {
 		return z.(*time.Location), nil
 	}
 	z, err := time.LoadLocation(name)
-	if err != nil || z == time.Local { // "Local", which is no zone's name
+	if err != nil || z == time.Local { // "Local" is no name of a time zone
 		return nil, fmt.Errorf("%q is no time zone that this machine knows; want a name such as Europe/Vienna", name)
 	}
 	zones.Store(name, z)

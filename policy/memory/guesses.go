@@ -26,7 +26,7 @@ type guesses struct {
 	sources   limiter[string]
 	lastWrong *simplelru.LRU[string, time.Time]            // by source
 	known     *simplelru.LRU[string, map[string]time.Time] // by person: until when each source is known
-	credits   *simplelru.LRU[credit, time.Time]            // when it was given; a restart allows another one, since this is not saved
+	credits   *simplelru.LRU[credit, time.Time]            // when it was given; not saved, so a restart allows another
 	turns     map[string]*turn                             // by source; an entry exists while guesses use it
 }
 

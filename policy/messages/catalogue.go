@@ -1,7 +1,7 @@
 package messages
 
-// The IDs are part of the configuration: a file of [messages] uses them. One that follows a wrong password is the same as
-// one that follows an unknown name, so that nobody learns which names exist.
+// The IDs are part of the configuration, because a file of [messages] uses them. The message after a wrong password is the
+// same as the one after an unknown name, so that nobody can learn which names exist.
 const (
 	WrongPassword    ID = "wrong-password"
 	AccountUnusable  ID = "account-unusable"
@@ -78,7 +78,7 @@ const (
 	PushUserAddress ID = "push-user-address"
 )
 
-// catalogue is every message, in the order of the IDs above.
+// catalogue holds every message, in the order of the IDs above.
 var catalogue = []Message{
 	{WrongPassword, "Wrong user name or password.",
 		"A refusal: the user name or the password is wrong. A login that a rule denies, or whose user is not listed, reads the same"},

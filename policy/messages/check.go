@@ -8,16 +8,16 @@ import (
 	"unicode"
 )
 
-// OneReplyMessage is how many octets fit one Reply-Message (RFC 2865 §5.18). Some clients show the first one only.
+// OneReplyMessage is the number of octets that fit one Reply-Message (RFC 2865 §5.18). Some clients show only the first one.
 const OneReplyMessage = 253
 
-// Variable is what {NAME} in a message stands for.
+// Variable describes what {NAME} in a message stands for.
 type Variable struct {
 	Name   string `json:"name"`
 	Means  string `json:"means"`
-	Likely int    `json:"likely_octets"` // its length in ordinary cases
+	Likely int    `json:"likely_octets"` // the usual length of its value
 
-	missing severity // where a text lacks it that has it by default
+	missing severity // how bad it is if a text lacks this variable and the default text has it
 }
 
 // severity is how bad a problem is.
@@ -25,8 +25,8 @@ type severity int
 
 const (
 	fine    severity = iota
-	warning          // the daemon can serve with it
-	failure          // some logins could not end well
+	warning          // the daemon can work with it
+	failure          // some logins could not succeed
 )
 
 var variables = []Variable{
@@ -52,15 +52,15 @@ func (m Message) Variables() (list []Variable) {
 	return list
 }
 
-// Problem is what is wrong with a text of a file.
+// Problem describes what is wrong with a text of a file of [messages].
 type Problem struct {
 	Text    string // "found; wanted"
-	Warning bool   // the daemon can serve with it
+	Warning bool   // the daemon can work with it
 }
 
 var braces = regexp.MustCompile(`\{[^{}]*\}`)
 
-// Check returns what is wrong with text as the message's.
+// Check returns what is wrong with text as a replacement of the message's text.
 func (m Message) Check(text string) (problems []Problem) {
 	bad := func(format string, args ...any) {
 		problems = append(problems, Problem{Text: fmt.Sprintf(format, args...)})
@@ -94,7 +94,7 @@ func (m Message) Check(text string) (problems []Problem) {
 	return problems
 }
 
-// Length is how many octets a text has when its variables have their likely lengths.
+// Length returns how many octets a text has if each variable has its usual length.
 func Length(text string) int {
 	n := len(text)
 	for _, v := range variables {
@@ -104,14 +104,14 @@ func Length(text string) int {
 	return n
 }
 
-// TooLong is messages that a user reads together, or one alone, and that likely don't fit one Reply-Message.
+// TooLong names messages that probably don't fit one Reply-Message: messages that a user reads together, or one message.
 type TooLong struct {
 	IDs    []ID
 	Octets int
 }
 
-// together are the messages that stand in one reply, with a blank or a new line between them. A menu is counted with three
-// short lines.
+// together lists the messages that one reply contains, with a blank or a new line between them. A menu is counted as if it
+// had three short lines.
 var together = [][]ID{
 	{Enroll, EnrollThenFactor},
 	{EnrollHelpDesk, EnrollThenFactor},
@@ -135,10 +135,10 @@ var together = [][]ID{
 	{PasswordRefused, NewPassword},
 }
 
-// number is what stands before an option: its digit, a full stop and a blank.
+// number is the length of the text before an option: its digit, a full stop and a blank.
 const number = len("1. ")
 
-// TooLong returns what does not fit one Reply-Message: each message by itself, then what stands together.
+// TooLong returns what does not fit one Reply-Message: first single messages, then messages that stand together.
 func (t Texts) TooLong() (list []TooLong) {
 	for _, m := range catalogue {
 		if n := Length(t.Say(m.ID)); n > OneReplyMessage {

@@ -1,10 +1,10 @@
-// Package messages holds the sentences that users read: on a portal, at a terminal, or beside a push. Each has an ID, by
-// which the file of [messages] replaces it.
+// Package messages holds the sentences that users read on a portal, at a terminal, or beside a push. Each sentence has an
+// ID, and a file of [messages] uses this ID to replace the sentence.
 package messages
 
 import "strings"
 
-// ID names a sentence.
+// ID identifies a sentence.
 type ID string
 
 // Message is one sentence.
@@ -14,10 +14,11 @@ type Message struct {
 	Where string `json:"where"` // when a user reads it
 }
 
-// Texts are the texts of a file of [messages], by ID. An ID that is missing has its default text; nil is all defaults.
+// Texts holds the texts of a file of [messages], by ID. An ID that is missing has its default text. If Texts is nil, all IDs
+// have.
 type Texts map[ID]string
 
-// Say returns the sentence. pairs are names of variables and their values in turn, as "user", "alice".
+// Say returns the sentence of an ID. pairs alternates names of variables and their values, such as "user", "alice".
 func (t Texts) Say(id ID, pairs ...string) string {
 	text, ok := t[id]
 	if !ok {
@@ -39,7 +40,7 @@ func (t Texts) Say(id ID, pairs ...string) string {
 // All returns every message, in the order in which a person would read them in a file.
 func All() []Message { return append([]Message(nil), catalogue...) }
 
-// Find returns the message of the ID.
+// Find returns the message that has this ID.
 func Find(id ID) (Message, bool) {
 	for _, m := range catalogue {
 		if m.ID == id {
@@ -49,7 +50,7 @@ func Find(id ID) (Message, bool) {
 	return Message{}, false
 }
 
-// defaults are the texts of the catalogue, by ID.
+// defaults holds the texts of the catalogue, by ID.
 var defaults = func() map[ID]string {
 	texts := make(map[ID]string, len(catalogue))
 	for _, m := range catalogue {

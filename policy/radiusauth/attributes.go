@@ -7,9 +7,9 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// requestOnly lists the attributes of the standard space that an Access-Accept must not carry. The tables in RFC 2865
-// §5.44, RFC 2866 §5.13, RFC 2867 §4, RFC 2869 §5.19, RFC 3162 §3, RFC 5176 §3.6 and RFC 5580 §5 say 0 for them. The list
-// also holds the attributes that belong to one hop.
+// requestOnly lists the attributes of the standard space that an Access-Accept must not carry. The tables in RFC 2865 §5.44,
+// RFC 2866 §5.13, RFC 2867 §4, RFC 2869 §5.19, RFC 3162 §3, RFC 5176 §3.6 and RFC 5580 §5 say 0 for them. The list also
+// holds the attributes that belong to one hop.
 var requestOnly = func() (no [256]bool) {
 	for _, kind := range []byte{
 		0, 2, 3, 4, 5, 24, 30, 31, 32, 33, // User-Password to NAS-Port, State, stations, NAS-Identifier, Proxy-State
@@ -20,7 +20,7 @@ var requestOnly = func() (no [256]bool) {
 	}
 	for _, all := range [][2]byte{
 		{40, 55},   // accounting
-		{103, 122}, // HTTP Digest, with what stands for its password (RFC 5090)
+		{103, 122}, // HTTP Digest, and with it the value that takes the place of its password (RFC 5090)
 		{137, 143}, // PKM, with a hidden key (RFC 5904)
 	} {
 		for kind := all[0]; kind <= all[1]; kind++ {
@@ -40,8 +40,8 @@ func allowedInAccept(kind byte, value string) bool {
 	return !requestOnly[kind]
 }
 
-// usesOwnFormat reports whether a vendor's attributes do not have the format that RFC 2865 §5.26 recommends. Some of them
-// can be parsed by mistake as if they had it. The vendors are Alcatel ESAM, DHCP, USR, Lucent, Starent and Kineto.
+// usesOwnFormat reports whether a vendor's attributes do not have the format that RFC 2865 §5.26 recommends. A parser of
+// that format can accept some of them by mistake. The vendors are Alcatel ESAM, DHCP, USR, Lucent, Starent and Kineto.
 func usesOwnFormat(vendor uint32) bool {
 	switch vendor {
 	case 637, 54, 429, wire.Lucent, 8164, 16445:
@@ -67,8 +67,8 @@ func subAttributes(value []byte) (list []policy.Attribute, ok bool) {
 	return list, true
 }
 
-// replyVendorSpecific splits the Vendor-Specific value of a reply. It returns the value whole when the vendor uses its own
-// format, and nothing when that vendor hides secrets in its attributes, as Lucent does in its own format.
+// replyVendorSpecific splits the Vendor-Specific value of a reply. It returns the value unsplit if the vendor uses its own
+// format. It returns nothing if the vendor also hides secrets in that format, as Lucent does.
 func replyVendorSpecific(value []byte) []policy.Attribute {
 	if list, ok := subAttributes(value); ok {
 		return list

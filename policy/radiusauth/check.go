@@ -16,7 +16,7 @@ type ServerCheck struct {
 	Server string // as configured
 	Addr   netip.AddrPort
 	Took   time.Duration
-	Err    error // nil: it answers, and the secret is right
+	Err    error // nil means that the server answers and that the secret is right
 
 	// Unclear says that the server may work in spite of Err. A server that does not know Status-Server stays silent, as
 	// does a server that drops requests signed with a wrong secret.

@@ -14,7 +14,7 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// Codes and types of EAP packets (RFC 3748 §4, §5).
+// These are the codes and types of EAP packets (RFC 3748 §4, §5).
 const (
 	eapRequest  = 1
 	eapResponse = 2
@@ -79,7 +79,7 @@ func (t *conversation) fromPeer(packet, typed string) error {
 			t.peerMethod = kind
 		}
 	default:
-		if t.peerMethod == 0 || plainMethod(t.peerMethod) { // what once named nobody in the clear does not begin to
+		if t.peerMethod == 0 || plainMethod(t.peerMethod) { // a method that may hide the name is not replaced
 			t.peerMethod = kind
 		}
 	}
@@ -93,14 +93,15 @@ func (t *conversation) fromServer(packet string) {
 	}
 }
 
-// plainMethod reports whether an EAP method proves the identity that the peer sent in clear. MD5-Challenge, GTC and
-// MSCHAPv2 do; tunnels and certificates may prove another one.
+// plainMethod reports whether an EAP method proves the identity that the peer sent unencrypted. MD5-Challenge, GTC and
+// MSCHAPv2 do. Tunnels and certificates may prove another identity.
 func plainMethod(kind byte) bool { return kind == 4 || kind == 6 || kind == 26 }
 
-// provenName returns the name of an accepted EAP peer ("" means the name as typed) and whether the method proved that
-// name. named holds the User-Names of the Access-Accept. FreeRADIUS repeats the outer name by default, and NPS sends none:
-// then nobody knows whose password was used inside the tunnel. inner says that the upstream always names who is inside;
-// otherwise a name says so only where the upstream can't have made it of the one outside.
+// provenName returns the name of an accepted EAP peer ("" means the name as typed) and whether the method proved that name.
+// named holds the User-Names of the Access-Accept. FreeRADIUS repeats the outer name by default, and NPS sends no name. In
+// both cases nobody knows whose password was used inside the tunnel. inner says that the upstream always sends the name from
+// inside the tunnel. If inner is false, a name counts as proven only if the upstream can't have derived it from the outer
+// name.
 func (t *conversation) provenName(named []string, typed string, inner bool) (name string, proven bool, err error) {
 	if len(named) > 1 {
 		return "", false, errors.New("an Access-Accept with more than one User-Name")
@@ -121,23 +122,23 @@ func (t *conversation) provenName(named []string, typed string, inner bool) (nam
 	return name, false, nil
 }
 
-// mayBeEcho reports whether an upstream may have made the name that it tells of the one outside of the tunnel: it is the same
-// person's in another spelling, or whole words of it, as an upstream tells that strips more than a domain ("lab/alice",
-// "alice%lab", "alice.ppp").
+// mayBeEcho reports whether an upstream may have derived the name that it sends from the name outside of the tunnel. That is
+// the case if both are spellings of one person's name, or if the sent name consists of whole words of the outer one. An
+// upstream that strips more than a domain sends such a name ("lab/alice", "alice%lab", "alice.ppp").
 func mayBeEcho(name, typed string) bool {
 	told := canonical.Fold(name)
 	if told == canonical.Fold(typed) {
 		return true
 	}
 	if at := strings.LastIndexByte(typed, '@'); at >= 0 && !strings.Contains(typed[at:], `\`) {
-		typed = typed[:at] // nobody takes the realm for a name
+		typed = typed[:at] // no upstream sends the realm as the name
 	}
 	return slices.ContainsFunc(strings.FieldsFunc(typed, func(r rune) bool { return r == '@' || r == '\\' }), func(part string) bool {
 		return holdsWords(canonical.Fold(part), told)
 	})
 }
 
-// holdsWords reports whether s holds words with no letter or digit beside them.
+// holdsWords reports whether s contains words without a letter or a digit directly before or after them.
 func holdsWords(s, words string) bool {
 	for rest := s; ; {
 		before, after, found := strings.Cut(rest, words)
@@ -156,7 +157,7 @@ func holdsWords(s, words string) bool {
 
 func inWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
-// anonymous reports whether a name is one that peers send outside of a tunnel to hide their own (RFC 7542 §2.4).
+// anonymous reports whether peers use a name outside of a tunnel to hide their own (RFC 7542 §2.4).
 func anonymous(name string) bool {
 	name, _, _ = strings.Cut(name, "@")
 	if i := strings.LastIndexByte(name, '\\'); i >= 0 {

@@ -10,18 +10,18 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// avoidFor is how long a server that was silent is asked after all others.
+// avoidFor is how long a server that did not answer is asked only after all others.
 const avoidFor = time.Minute
 
 func (u *Upstream) newGroup() *failover.Group {
 	return failover.New(failover.Config{
 		Servers: u.config.Servers, Timeout: u.config.Timeout, Avoid: avoidFor, OnHealth: u.config.OnHealth,
-		// A request that was not sent a second time may simply be lost.
+		// A request that was sent only once may simply be lost.
 		Patience: min(u.config.Timeout, initialWait),
 	})
 }
 
-// askAll asks one server after the other until one answers, and notes in t which one did. The answer to a challenge goes
+// askAll asks one server after the other until one answers, and records in t which one did. The answer to a challenge goes
 // only to the server that sent the challenge.
 func (u *Upstream) askAll(ctx context.Context, r policy.FirstRequest, t *conversation) (got reply, err error) {
 	only := failover.Any

@@ -6,15 +6,15 @@ import (
 	"duoradiusd/policy/failover"
 )
 
-// ServerHealth is what earlier requests have shown of one server.
+// ServerHealth is what earlier requests have shown about one server.
 type ServerHealth struct {
 	Server string         // as configured
-	Addr   netip.AddrPort // in use; invalid while its name is not resolved
+	Addr   netip.AddrPort // the address in use; invalid until the server's name is resolved
 	failover.Health
 
 	Requests, Retransmissions, Replies, Silences uint64
 
-	Discarded map[string]uint64 // replies that were ignored, by what was wrong with them
+	Discarded map[string]uint64 // counts of the replies that were ignored, by what was wrong with them
 }
 
 // Health returns the health of each server, in the order of the configuration.
@@ -36,8 +36,8 @@ func (u *Upstream) Health() (list []ServerHealth) {
 	return list
 }
 
-// wasSilent draws the consequences of a request to addr that got no answer: the next requests use new sockets, and
-// another address of the server if its name has one.
+// wasSilent handles that a request to addr got no answer. The next requests use new sockets, and another address of the
+// server if its name has one.
 func (s *server) wasSilent(addr netip.AddrPort) {
 	s.silences.Add(1)
 	s.mu.Lock()

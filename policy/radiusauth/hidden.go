@@ -7,7 +7,7 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// The attributes that are more than plain values, most of them Microsoft's (RFC 2548).
+// These attributes are more than plain values. Most of them are Microsoft's (RFC 2548).
 var (
 	msCHAPResponse   = microsoft(wire.MSCHAPResponse)
 	msCHAPError      = microsoft(wire.MSCHAPError)
@@ -23,7 +23,7 @@ var (
 	msCHAP2Success   = microsoft(wire.MSCHAP2Success)
 	tunnelPassword   = policy.AttributeID{Type: wire.TunnelPassword}
 	eapKeyName       = policy.AttributeID{Type: wire.EAPKeyName}
-	vendorUnreadable = policy.AttributeID{Type: wire.VendorSpecific} // in a format of the vendor's own
+	vendorUnreadable = policy.AttributeID{Type: wire.VendorSpecific} // an attribute in a format of the vendor's own
 )
 
 func microsoft(kind byte) policy.AttributeID {

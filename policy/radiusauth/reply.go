@@ -12,22 +12,22 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// maxMessage bounds a text for the user, in octets.
+// maxMessage is the most octets of a text for the user.
 const maxMessage = 4 * wire.MaxValue
 
 // reply is the content of an upstream's reply.
 type reply struct {
 	code          byte
-	authenticator [16]byte // of the request
+	authenticator [16]byte // the authenticator of the request
 	message       string
 	eap           string
 	states        []string
 	users         []string
 	wait          time.Duration
-	attributes    []policy.Attribute // all but Proxy-State, Message-Authenticator, State, EAP-Message and Reply-Message
+	attributes    []policy.Attribute // all except Proxy-State, Message-Authenticator, State, EAP-Message and Reply-Message
 }
 
-// parseReply reads a reply that is already validated. authenticator is that of the request.
+// parseReply reads a reply that has already been validated. authenticator is the authenticator of the request.
 func parseReply(b []byte, authenticator [16]byte) reply {
 	p := reply{code: b[0], authenticator: authenticator}
 	var messages []string
@@ -60,8 +60,8 @@ func parseReply(b []byte, authenticator [16]byte) reply {
 	return p
 }
 
-// text returns an upstream's message in a form that is safe to show: UTF-8 of at most maxMessage octets, without what
-// does not print.
+// text returns an upstream's message in a form that is safe to show. It is UTF-8, has at most maxMessage octets and contains
+// no unprintable characters.
 func text(s string) string {
 	s = display.Lines(s)
 	if len(s) > maxMessage {
@@ -121,7 +121,7 @@ func (u *Upstream) accept(p reply, r policy.FirstRequest, t conversation) (a pol
 	return a, nil
 }
 
-// messages returns the Reply-Messages that carry a text.
+// messages returns the Reply-Messages that together carry a text.
 func messages(text string) (list []policy.Attribute) {
 	for part := range wire.SplitMessage(text) {
 		list = append(list, policy.Attribute{AttributeID: policy.AttributeID{Type: wire.ReplyMessage}, Value: part})

@@ -14,7 +14,7 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// newRequest returns the start of a request. Its Message-Authenticator is always there, because it protects against
+// newRequest returns the start of a request. It always contains a Message-Authenticator, which protects against
 // CVE-2024-3596.
 func newRequest(code byte) []byte {
 	var authenticator [16]byte
@@ -22,16 +22,16 @@ func newRequest(code byte) []byte {
 	return wire.NewRequest(code, authenticator)
 }
 
-// request builds the Access-Request that passes r on to an upstream; it is not signed yet. Its order is User-Name, the
-// proof of the password, the upstream's State, and the other attributes of the client. It returns policy.ErrRejected for a
-// password that RADIUS can't carry.
+// request builds the Access-Request that passes r on to an upstream. The request is not signed yet. Its order is User-Name,
+// the proof of the password, the upstream's State, and the other attributes of the client. It returns policy.ErrRejected for
+// a password that RADIUS can't carry.
 func (u *Upstream) request(r policy.FirstRequest, state string) ([]byte, error) {
 	list, ok := wire.Attributes(r.Attributes)
 	if !ok {
 		return nil, errors.New("the client's attributes are malformed")
 	}
 	name, password := r.User, r.Password
-	if r.Latin1 { // the octets that the client sent
+	if r.Latin1 { // restores the octets that the client sent
 		name, password = toWindows1252(name), toWindows1252(password)
 	}
 	if r.Method == policy.MethodMSCHAP || r.Method == policy.MethodEAP {
@@ -58,8 +58,8 @@ func (u *Upstream) request(r policy.FirstRequest, state string) ([]byte, error) 
 	return b, nil
 }
 
-// changesPassword reports whether a request changes a password by MS-CHAPv2. Such a request has no response beside the
-// change: of one that has both, the response counts.
+// changesPassword reports whether a request changes a password by MS-CHAPv2. Such a request contains no response. If a
+// request has both a change and a response, only the response counts.
 func changesPassword(list []wire.Attribute) (changes bool) {
 	for _, a := range list {
 		if a.Type != wire.VendorSpecific {
@@ -76,7 +76,7 @@ func changesPassword(list []wire.Attribute) (changes bool) {
 	return changes
 }
 
-// userName returns the client's User-Name, octet for octet.
+// userName returns the User-Name that the client sent, octet for octet.
 func userName(list []wire.Attribute) string {
 	for _, a := range list {
 		if a.Type == wire.UserName {
@@ -86,7 +86,7 @@ func userName(list []wire.Attribute) string {
 	return ""
 }
 
-// toWindows1252 returns text in Windows-1252, or as it is where that lacks a character.
+// toWindows1252 returns text in Windows-1252. If that lacks one of the characters, it returns text unchanged.
 func toWindows1252(text string) string {
 	b, err := charmap.Windows1252.NewEncoder().String(text)
 	if err != nil {
@@ -127,7 +127,7 @@ func (u *Upstream) splitAttributes(r policy.FirstRequest, list []wire.Attribute,
 		proof = wire.Append(nil, wire.UserPassword, hidden)
 	case len(proof) == 0:
 		return nil, nil, fmt.Errorf("no attribute of %v in the request", r.Method)
-	case r.Method == policy.MethodCHAP && !challenged: // RFC 2865 §2.3: our authenticator is another
+	case r.Method == policy.MethodCHAP && !challenged: // RFC 2865 §2.3: the new request has another authenticator
 		proof = wire.Append(proof, wire.CHAPChallenge, r.Authenticator[:])
 	}
 	if !named { // RFC 2865 §4.1
@@ -136,8 +136,8 @@ func (u *Upstream) splitAttributes(r policy.FirstRequest, list []wire.Attribute,
 	return proof, rest, nil
 }
 
-// hopOnly reports whether an attribute of a request belongs to one hop, or proves the user by a method that is not passed
-// on: ARAP (RFC 2869 §2.2) and HTTP Digest (RFC 5090).
+// hopOnly reports whether an attribute of a request belongs to one hop, or belongs to a method that is not passed on: ARAP
+// (RFC 2869 §2.2) and HTTP Digest (RFC 5090).
 func hopOnly(kind byte) bool {
 	switch kind {
 	case wire.UserName, wire.UserPassword, wire.State, wire.ProxyState, wire.MessageAuthenticator, wire.TunnelPassword:
@@ -148,14 +148,15 @@ func hopOnly(kind byte) bool {
 	return kind >= 103 && kind <= 122
 }
 
-// splitVendorSpecific divides a Vendor-Specific into the proof by MS-CHAP and the rest. A password change by MS-CHAPv2
-// (RFC 2548 §2.3.4, the new password in pieces) is a proof as well: it holds that of the old password.
-// The upstream makes the change before the second factor is asked: it alone can tell whether the old password was right.
+// splitVendorSpecific divides a Vendor-Specific attribute into the proof by MS-CHAP and the rest. A password change by
+// MS-CHAPv2 (RFC 2548 §2.3.4, with the new password in pieces) is a proof as well, because it contains the proof of the old
+// password. The upstream makes the change before the second factor is asked, because only the upstream can tell whether the
+// old password was right.
 func splitVendorSpecific(value []byte, msCHAP, change bool) (proof, rest []byte) {
 	subs, ok := subAttributes(value)
 	if !ok {
 		if vendor, _, _ := wire.Vendor(value); vendor == wire.Microsoft {
-			return nil, nil // an upstream may find a proof in it
+			return nil, nil // an upstream may take it for a proof
 		}
 		return nil, wire.Append(nil, wire.VendorSpecific, value)
 	}
@@ -179,8 +180,8 @@ func splitVendorSpecific(value []byte, msCHAP, change bool) (proof, rest []byte)
 	return proof, rest
 }
 
-// msRequestOnly reports whether an attribute is one of Microsoft's that only requests carry: responses, challenges and
-// password changes.
+// msRequestOnly reports whether an attribute is one of those Microsoft attributes that only requests carry: responses,
+// challenges and password changes.
 func msRequestOnly(id policy.AttributeID) bool {
 	if id.Vendor != wire.Microsoft {
 		return false

@@ -10,7 +10,7 @@ import (
 
 const (
 	lookupInterval = 30 * time.Second
-	lookupRetry    = time.Second // the least between two, after a failure
+	lookupRetry    = time.Second // the shortest pause between two lookups after a failure
 	lookupTimeout  = 5 * time.Second
 )
 
@@ -18,11 +18,11 @@ const (
 // looked up.
 type resolution struct {
 	addr       netip.AddrPort
-	err        error     // of the last lookup
-	lastLookup time.Time // when
+	err        error     // the error of the last lookup
+	lastLookup time.Time // when the last lookup ended
 	nextLookup time.Time // when to look again
 	avoid      netip.Addr
-	running    chan struct{} // closed when the lookup under way is done; nil: none is
+	running    chan struct{} // closed when the current lookup is done; nil means that none is running
 }
 
 // resolve returns a server's address. It waits for the name service only if no address is known yet.
@@ -47,7 +47,7 @@ func (s *server) resolve(ctx context.Context) (netip.AddrPort, error) {
 	return addr, nil
 }
 
-// startLookup starts a lookup of the server's name if one is due. mu is held.
+// startLookup starts a lookup of the server's name if one is due. The caller holds mu.
 func (s *server) startLookup() {
 	p := &s.resolution
 	if s.host == "" || s.closed || p.running != nil || time.Now().Before(p.nextLookup) {
@@ -96,7 +96,7 @@ func chooseAddress(found []netip.Addr, current, avoid netip.Addr) netip.Addr {
 	return found[0]
 }
 
-// setAddress gives the server a new address, and forgets failures of the old one. mu is held.
+// setAddress gives the server a new address, and clears the failures of the old one. The caller holds mu.
 func (s *server) setAddress(addr netip.AddrPort) {
 	if addr == s.resolution.addr {
 		return
@@ -106,7 +106,7 @@ func (s *server) setAddress(addr netip.AddrPort) {
 	s.upstream.group.Retry(s.number)
 }
 
-// avoidAddress starts a lookup for an address other than addr, which was silent. mu is held.
+// avoidAddress starts a lookup for an address other than addr, which did not answer. The caller holds mu.
 func (s *server) avoidAddress(addr netip.AddrPort) {
 	if s.host == "" || addr != s.resolution.addr {
 		return

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// The parameters of RFC 5080 §2.2.1. Config.Timeout bounds the whole time (MRD).
+// These are the parameters of RFC 5080 §2.2.1. Config.Timeout bounds the whole time (MRD).
 const (
 	initialWait = 2 * time.Second  // IRT
 	maxWait     = 16 * time.Second // MRT
-	maxCopies   = 5                // MRC: of a request, the first among them
+	maxCopies   = 5                // MRC: the most copies of a request, with the first one
 )
 
 // retransmission says when a request is sent again.
 type retransmission struct {
 	sent int
-	wait time.Duration // the last
+	wait time.Duration // the last wait
 	rand func() float64
 }
 

@@ -15,7 +15,7 @@ import (
 // server is one upstream server.
 type server struct {
 	upstream *Upstream
-	number   int    // in the order of the configuration
+	number   int    // the position in the configuration
 	name     string // host:port, as configured
 	host     string
 	port     uint16
@@ -23,9 +23,9 @@ type server struct {
 	requests, retransmissions, replies, silences atomic.Uint64
 	discarded                                    [replyStatuses]atomic.Uint64
 
-	mu         sync.Mutex // guards all below
+	mu         sync.Mutex // guards the fields below
 	resolution resolution
-	sockets    []*socket // to the address in use
+	sockets    []*socket // the sockets to the address in use
 	closed     bool
 }
 
@@ -52,7 +52,7 @@ func (s *server) assign(addr netip.AddrPort, c *call) (*socket, error) {
 	if addr == s.resolution.addr {
 		s.sockets = append(s.sockets, k)
 	} else {
-		k.retire() // the server's address has changed since; only the answer to an old challenge still goes to this one
+		k.retire() // the server has a new address; this socket carries only the answer to an old challenge
 	}
 	s.upstream.readers.Go(k.readReplies)
 	return k, nil
@@ -71,7 +71,7 @@ func (s *server) removeSocket(k *socket) {
 }
 
 // replaceSockets makes later requests use new sockets, because the old ones may be bound to a local address that no longer
-// exists. mu is held.
+// exists. The caller holds mu.
 func (s *server) replaceSockets() {
 	for _, k := range s.sockets {
 		k.retire()
@@ -86,7 +86,7 @@ func (s *server) close() {
 	s.replaceSockets()
 }
 
-// errSilent says that no valid reply came.
+// errSilent says that no valid reply arrived.
 var errSilent = errors.New("no answer")
 
 // exchange sends a packet to addr, retransmits it as RFC 5080 §2.2.1 says, and returns the reply. It ends with ctx. If
@@ -120,7 +120,7 @@ func (s *server) exchange(ctx context.Context, addr netip.AddrPort, packet []byt
 			return nil, c.silence(nobody)
 		case <-timer.C:
 			if packet[0] == wire.StatusServer {
-				return nil, c.silence(nobody) // must not be retransmitted unchanged (RFC 5997 §4.1)
+				return nil, c.silence(nobody) // RFC 5997 §4.1: it must not be retransmitted unchanged
 			}
 			s.retransmissions.Add(1)
 			k.send(c)
@@ -131,7 +131,7 @@ func (s *server) exchange(ctx context.Context, addr netip.AddrPort, packet []byt
 	}
 }
 
-// silence returns an error that says why no valid reply came, as far as that is known.
+// silence returns an error that says why no valid reply arrived, if that is known.
 func (c *call) silence(nobody error) error {
 	switch why := replyStatus(c.invalid.Load()); {
 	case why != replyValid:

@@ -16,9 +16,9 @@ import (
 type call struct {
 	packet        []byte
 	authenticator [16]byte
-	reply         chan []byte  // buffered: it gets at most one reply
-	unreachable   chan error   // buffered: the system reports that nothing listens there
-	invalid       atomic.Int32 // replyStatus of the last reply that was ignored
+	reply         chan []byte  // has room for one, because a call gets at most one reply
+	unreachable   chan error   // has room for one: the system reports that nothing listens there
+	invalid       atomic.Int32 // the replyStatus of the last reply that was ignored
 }
 
 func newCall(packet []byte) *call {
@@ -33,26 +33,26 @@ func (c *call) unreachableBy(err error) {
 	}
 }
 
-// socket is one UDP port of ours that talks to one server's address. It carries at most 256 requests at once, one for each
-// Identifier (RFC 2865 §3). It is connected, so that the system drops datagrams from other hosts and reports when nothing
-// listens there.
+// socket is one local UDP port that talks to one address of a server. It carries at most 256 requests at once, one for each
+// Identifier (RFC 2865 §3). The socket is connected, so that the system drops datagrams from other hosts and reports if
+// nothing listens there.
 type socket struct {
 	server *server
 	addr   netip.AddrPort
 	conn   net.Conn
 
-	mu        sync.Mutex // guards all below
+	mu        sync.Mutex // guards the fields below
 	slots     [256]slot
-	free      [256]byte // a ring of Identifiers; the one that was released first comes first
-	firstFree int       // of free
-	freeCount int       // Identifiers in free
+	free      [256]byte // a ring of Identifiers; the one that was released first is used first
+	firstFree int       // the index of the first one in free
+	freeCount int       // the number of Identifiers in free
 	retired   bool      // takes no more requests and closes after its last one
 }
 
 // slot is the state of one Identifier.
 type slot struct {
 	call     *call
-	previous [16]byte // authenticator of the request before this one, whose reply may come late
+	previous [16]byte // the authenticator of the previous request, whose reply may come late
 }
 
 func newSocket(s *server, addr netip.AddrPort, conn net.Conn) *socket {
@@ -89,7 +89,7 @@ func (k *socket) release(c *call) {
 	k.closeIfDone()
 }
 
-// retire lets the socket close when the requests that it carries have ended.
+// retire closes the socket when all requests that it carries have ended.
 func (k *socket) retire() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -103,8 +103,8 @@ func (k *socket) closeIfDone() {
 	}
 }
 
-// send sends a call's packet. The system may report an error here that an earlier datagram caused. Then the other calls are
-// told, and the packet is sent once more.
+// send sends a call's packet. The system may report an error here that an earlier datagram caused. In that case send tells
+// the other calls and sends the packet once more.
 func (k *socket) send(c *call) {
 	_, err := k.conn.Write(c.packet)
 	if system.IsRefused(err) {
@@ -116,7 +116,7 @@ func (k *socket) send(c *call) {
 	}
 }
 
-// reportUnreachable tells all calls but one that nothing listens at the server's address.
+// reportUnreachable tells all calls except but that nothing listens at the server's address.
 func (k *socket) reportUnreachable(err error, but *call) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -130,7 +130,7 @@ func (k *socket) reportUnreachable(err error, but *call) {
 // readReplies reads datagrams until the socket is closed or has failed too often.
 func (k *socket) readReplies() {
 	defer k.server.removeSocket(k)
-	buffer := make([]byte, wire.MaxLength+1) // one octet more, so that a reply that is too long is noticed
+	buffer := make([]byte, wire.MaxLength+1) // one octet more than the maximum, to notice a reply that is too long
 	for failures := 0; failures < 100; {
 		n, err := k.conn.Read(buffer)
 		switch {
@@ -185,7 +185,7 @@ func (k *socket) receive(datagram []byte) {
 	}
 }
 
-// claim reports whether this is the first reply for a call. Later ones are not wanted.
+// claim reports whether this is the first reply for a call. Later replies are ignored.
 func (k *socket) claim(identifier byte, c *call) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -7,15 +7,15 @@ import (
 	"duoradiusd/policy"
 )
 
-// conversation is the meaning of the State of an AskBack: which server sent the challenge, and how far the conversation has
-// come. This State stays within the daemon; the client gets another one.
+// conversation is the content of the State of an AskBack. It says which server sent the challenge, and how far the
+// conversation has come. This State stays within the daemon; the client gets another one.
 type conversation struct {
 	server       string // as configured
 	addr         netip.AddrPort
 	eap          bool
-	serverMethod byte   // the method of the upstream's last EAP request, Identity and Notification apart
+	serverMethod byte   // the method of the upstream's last EAP request, except Identity and Notification
 	peerMethod   byte   // the method that the peer answered with
-	state        string // the upstream's own
+	state        string // the State that the upstream sent
 }
 
 // encode returns the State of a conversation. conversationOf decodes it.
@@ -31,8 +31,8 @@ func (t conversation) encode() string {
 	return string(append(b, t.state...))
 }
 
-// conversationOf returns the conversation that r continues, or an empty one for a new login. It is a refusal if a challenge
-// by EAP is answered without EAP, or the other way round.
+// conversationOf returns the conversation that r continues, or an empty one for a new login. It returns a refusal if EAP is
+// used in only one of a challenge and its answer.
 func conversationOf(r policy.FirstRequest) (t conversation, err error) {
 	t.eap = r.Method == policy.MethodEAP
 	if r.State == "" {

@@ -16,17 +16,17 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// maxInFlight bounds the requests that wait for their replies, to all servers together.
+// maxInFlight is the most requests that wait for their replies, for all servers together.
 const maxInFlight = 4096
 
-// Config is one set of servers that know the same users.
+// Config describes one set of servers that know the same users.
 type Config struct {
-	Name                        string        // of the first factor, for errors; may be empty
+	Name                        string        // the name of the first factor, for errors; may be empty
 	Servers                     []string      // host:port, in the order in which they are asked
 	Secret                      string        //
-	RequireMessageAuthenticator bool          // of replies; one that is present is always verified
+	RequireMessageAuthenticator bool          // required in replies; one that is present is always verified
 	Timeout                     time.Duration // one server's time to answer; 0 = 5 s
-	InnerUserName               bool          // the User-Name of an Access-Accept is always that of inside an EAP tunnel
+	InnerUserName               bool          // the User-Name of an Access-Accept is always the one from inside the EAP tunnel
 
 	OnHealth func(server string, err error) // called when a server is silent and, with nil, when it answers again; may be nil
 }
@@ -43,11 +43,11 @@ type Upstream struct {
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	jitter func() float64
 
-	ctx     context.Context // of lookups
+	ctx     context.Context // the context of lookups
 	stop    context.CancelFunc
-	readers sync.WaitGroup // of sockets and lookups
+	readers sync.WaitGroup // counts the goroutines of sockets and lookups
 
-	mu       sync.Mutex // guards all below
+	mu       sync.Mutex // guards the fields below
 	inFlight int
 	closed   bool
 	logins   sync.WaitGroup
@@ -60,7 +60,7 @@ var (
 	errBusy   = fmt.Errorf("%d requests are under way already", maxInFlight)
 )
 
-// New returns an Upstream. It opens no socket and looks up no name.
+// New returns an Upstream. It does not open sockets or look up names.
 func New(c Config) (*Upstream, error) {
 	if len(c.Servers) == 0 {
 		return nil, errors.New("upstream: no server")
@@ -106,7 +106,7 @@ func newServer(u *Upstream, name string) (*server, error) {
 	return s, nil
 }
 
-// find returns the number of the server of that name, -1 if there is none.
+// find returns the number of the server with that name, or -1 if there is none.
 func (u *Upstream) find(name string) int {
 	return slices.IndexFunc(u.servers, func(s *server) bool { return s.name == name })
 }
@@ -124,7 +124,7 @@ func (u *Upstream) Close() {
 	u.readers.Wait()
 }
 
-// startRequest counts a request in, and endRequest counts it out.
+// startRequest counts a request that begins, and endRequest counts its end.
 func (u *Upstream) startRequest() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -155,7 +155,7 @@ func (u *Upstream) Authenticate(ctx context.Context, r policy.FirstRequest) (pol
 	return a, err
 }
 
-// failed adds to an error where it comes from.
+// failed adds to an error which upstream it comes from.
 func (u *Upstream) failed(err error) error {
 	if u.config.Name == "" {
 		return fmt.Errorf("upstream: %w", err)

@@ -2,20 +2,20 @@ package radiusauth
 
 import "duoradiusd/radiusd/wire"
 
-// replyStatus says what is wrong with a reply. A reply that is not valid is counted by its status and then ignored. The
-// set is closed.
+// replyStatus says what is wrong with a reply. An invalid reply is counted by its status and then ignored. There are no
+// other values than those below.
 type replyStatus int32
 
 const (
 	replyValid replyStatus = iota
 	replyMalformed
-	replyUnexpected // no request waits for it: it is late, or a copy
+	replyUnexpected // no request waits for it, because it is late or a copy
 	replyWrongCode
 	replyUnsigned
 	replyWrongMessageAuthenticator
-	replyWrongAuthenticator // usually the secret is wrong
+	replyWrongAuthenticator // usually because the secret is wrong
 
-	replyStatuses // how many there are
+	replyStatuses // the number of statuses
 )
 
 // String returns the text that tells an administrator why no valid reply came.
@@ -41,7 +41,7 @@ func validate(secret *wire.Secret, b []byte, list []wire.Attribute, code byte, r
 	if !codeAnswers(code, b[0]) {
 		return replyWrongCode
 	}
-	mac := 0 // offset of the Message-Authenticator's value; 0: none
+	mac := 0 // the offset of the Message-Authenticator's value; 0 means none
 	at := wire.HeaderLength
 	for _, a := range list {
 		switch a.Type {

@@ -1,4 +1,5 @@
-// Package reasons is the catalogue of the reasons why logins end: what each means, and what to do about it.
+// Package reasons is the catalogue of the reasons for the results of logins. It says what each reason means, and what to do
+// about it.
 package reasons
 
 import "duoradiusd/policy"
@@ -7,14 +8,14 @@ import "duoradiusd/policy"
 type Text struct {
 	Reason  policy.Reason `json:"reason"`
 	Meaning string        `json:"meaning"`
-	Cure    string        `json:"cure"` // what to do about it; "" where there is nothing to do
+	Cure    string        `json:"cure"` // what to do about the reason; "" if there is nothing to do
 }
 
-// All returns the catalogue of all reasons: first those that let in, then those that ask back, then those that reject.
-// The log's hints, the pages and duoradiusd reasons are made of it.
+// All returns the catalogue of all reasons. The reasons for an accept come first, then those for a challenge, then those for
+// a reject. The hints in the log, the pages and the command duoradiusd reasons use this catalogue.
 func All() []Text { return reasons }
 
-// Cure returns what an administrator can do about a reason; "" for nothing.
+// Cure returns what an administrator can do about a reason. It returns "" if there is nothing to do.
 func Cure(why policy.Reason) string { return cures[why] }
 
 var cures = func() map[policy.Reason]string {
