@@ -40,7 +40,7 @@ type Client struct {
 
 	NoStatusServer bool // Status-Server gets no answer
 
-	Timeout time.Duration // how long the client waits for a reply; zero: 55 s
+	Timeout time.Duration // the server replies within this time; zero: 55 s
 	UserIP  []string      // attributes that tell the user's address; the first that holds one counts
 	Latin1  bool          // names and passwords that are not UTF-8 are Windows-1252
 
@@ -84,7 +84,7 @@ func NewClients(clients []*Client) (*Clients, error) {
 			cs.add(p.Masked(), c)
 		}
 	}
-	byName := func(a, b netip.Prefix) int { return cmp.Compare(a.String(), b.String()) } // of several faults, always report the same one
+	byName := func(a, b netip.Prefix) int { return cmp.Compare(a.String(), b.String()) } // the error is always the same
 	for _, prefix := range slices.SortedFunc(maps.Keys(cs.byPrefix), byName) {
 		if err := cs.byPrefix[prefix].index(); err != nil {
 			return nil, fmt.Errorf("radiusd: %s: %w", prefix, err)

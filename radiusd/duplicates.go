@@ -58,7 +58,7 @@ type request struct {
 	reusesAuthenticator bool // an earlier request with another Identifier had the same authenticator
 
 	// duplicates.mu guards the fields down to nextKept.
-	datagram   *datagram // nil once the request is answered
+	datagram   *datagram // nil once the request is answered or forgotten
 	state      requestState
 	waiting    *waiting // the login that answers it; nil for a request that is answered at once
 	copiesFrom []asker  // the other sources from which copies came while the request was in progress

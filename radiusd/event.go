@@ -60,7 +60,7 @@ func (l *login) log(v *policy.Verdict, code string, now time.Time) {
 	if e.Hint == "" && (e.level() > slog.LevelInfo || e.Reason == policy.ReasonNotEnrolled) {
 		e.Hint = reasons.Cure(v.Reason)
 	}
-	if v.Reason == policy.ReasonRelayed && l.datagram.packet.eap.present() { // one of many rounds of one login
+	if v.Reason == policy.ReasonRelayed && l.datagram.packet.eap.present() { // this is one of many rounds of one EAP login
 		s.log().LogAttrs(context.Background(), slog.LevelDebug, "round", e.attrs()...)
 		return
 	}

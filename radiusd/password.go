@@ -63,8 +63,8 @@ const (
 // libraries send it so. decodePassword refuses what no client with the right secret sends: a length that is not a multiple
 // of 16 from 16 to 128 octets, octets after the start of the padding, a text in no allowed encoding, and control
 // characters. With a wrong secret, the decrypted password is random octets. These checks accept one of 200 000 such
-// passwords. So a wrong secret does not lock users out of their directory by many wrong passwords. windows says that the
-// password was Windows-1252.
+// passwords. So such a password rarely reaches the directory, where several wrong passwords would lock the user out.
+// windows says that the password was Windows-1252.
 func decodePassword(field []byte, authenticator [16]byte, c *Client) (password string, windows bool, fault passwordFault) {
 	switch n := len(field); {
 	case n == 0:

@@ -37,8 +37,8 @@ var errTooLong = errors.New("the reply's attributes are longer than a packet")
 
 // answer builds the signed reply to an Access-Request. The Message-Authenticator is the first attribute, so that an
 // attacker can't put a chosen prefix before it (CVE-2024-3596). Then come the attributes of the Verdict, then every
-// Proxy-State, unchanged and in the order of the request (RFC 2865 §5.33). A reject without attributes never fails. answer
-// uses the memory of buffer, and allocates new memory if buffer is nil or too small.
+// Proxy-State, unchanged and in the order of the request (RFC 2865 §5.33). A reject without attributes and without an EAP
+// packet never fails. answer uses the memory of buffer, and allocates new memory if buffer is nil or too small.
 func (p *packet) answer(buffer []byte, c *Client, v *policy.Verdict) ([]byte, error) {
 	b := p.startReply(buffer, c, replyCode(v.Outcome))
 	tail, err := p.appendAttributes(nil, c, v.Attributes)

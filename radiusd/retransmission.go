@@ -14,12 +14,12 @@ type retransmissions struct {
 	user        string // User-Name as sent
 	first, last time.Time
 	copies      int
-	interval    time.Duration // between the last two copies; 0: there was no second one
+	interval    time.Duration // between the last two tries; 0: there was no copy yet
 	previous    time.Duration // the interval before that one
 	gaveUp      bool          // the client has given up this login
 }
 
-// add notes another copy.
+// add notes another copy or retry of the login.
 func (a *retransmissions) add(now time.Time) {
 	a.copies++
 	// If copies arrive almost together, the network has made them, not the client.

@@ -93,7 +93,7 @@ func (s *Server) Use(settings Settings) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range settings.Clients.list {
-		if t := s.trafficOf(c.Name); c.traffic != t { // Clients that are already in use must not be written
+		if t := s.trafficOf(c.Name); c.traffic != t { // Clients that are already in use must not be changed
 			c.traffic = t
 		}
 	}

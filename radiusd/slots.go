@@ -62,8 +62,8 @@ func (t *duplicates) takeSlot(x *request, now time.Time) (same *waiting, ok bool
 }
 
 // sameLogin reports whether two requests on one slot are tries of the same login. Some client libraries build each try
-// anew, with a new Request Authenticator. Two tries must hold the same password. Only the client knows the password of its
-// login, so this also holds for requests without Message-Authenticator.
+// anew, with a new Request Authenticator. Two tries of one login hold the same password. Only the client knows this
+// password, so sameLogin can trust the comparison even if the requests have no Message-Authenticator.
 func sameLogin(a, b *datagram) bool {
 	if a == nil || b == nil || a.client.Name != b.client.Name || a.packet.resumes() != b.packet.resumes() {
 		return false

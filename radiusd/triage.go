@@ -46,8 +46,8 @@ func (d *datagram) copied() *datagram {
 // host returns the source address of d in its canonical form.
 func (d *datagram) host() netip.Addr { return canonical(d.from.Addr()) }
 
-// triage decides whether a datagram is believed, cheapest check first. Until it has verified the Message-Authenticator,
-// triage changes only counters, so that a forged packet can't affect later packets.
+// triage decides whether to drop a datagram. The cheapest check comes first. Until it has verified the
+// Message-Authenticator, triage changes only counters, so that a forged packet can't affect later packets.
 func (s *Server) triage(d *datagram, b []byte, clients *Clients) (why dropReason) {
 	if len(b) > wire.MaxLength {
 		return dropTooLarge // the part that was read may be well-formed, but it is incomplete (RFC 2865 §3)
