@@ -15,7 +15,7 @@ type Budgets struct {
 	Source     time.Time // the budget of all persons at this source
 }
 
-// Budgets returns what this process counts for a guess.
+// Budgets returns the budgets that this process has counted for a guess.
 func (g *localGuard) Budgets(guess guard.Guess) (b Budgets) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -27,7 +27,7 @@ func (g *localGuard) Budgets(guess guard.Guess) (b Budgets) {
 	return b
 }
 
-// Adopt replaces what this process has counted for a guess by the counts of all processes. For a source it keeps the higher
+// Adopt replaces the counts of this process for a guess with the counts of all processes. For a source it keeps the higher
 // of the two counts, because no process may lower that count for the others.
 func (g *localGuard) Adopt(guess guard.Guess, b Budgets) {
 	g.mu.Lock()

@@ -1,10 +1,10 @@
 // Package memory is the state of logins inside one process: the five stores that package policy declares, and the snapshot
 // of them that survives a restart.
 //
-//	policy.Stores ─┬─ Approvals     approvals.go     an LRU of what Duo has allowed
+//	policy.Stores ─┬─ Approvals     approvals.go     an LRU of the approvals that Duo has given
 //	               ├─ Transactions  transactions.go  pushes, calls and passcode checks that are live or just over
-//	               ├─ Challenges    challenges.go    who is to answer an Access-Challenge
-//	               ├─ Guard         guard.go         wrong guesses (guesses.go, limiter.go), pushes without a yes
+//	               ├─ Challenges    challenges.go    Access-Challenges that are not answered yet
+//	               ├─ Guard         guard.go         wrong guesses (guesses.go, limiter.go), pushes that were not approved
 //	               └─ Replays       replays.go       which request began which transaction
 //
 //	Memory.Save ──▶ Snapshot (snapshot.go) ──▶ Memory.Restore, in the next run

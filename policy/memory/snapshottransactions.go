@@ -85,7 +85,7 @@ func (ts *transactions) restoreOne(s savedTransaction, canResume func(policy.Tra
 	if canResume(t.Transaction) {
 		return t
 	}
-	if t.Ended.IsZero() { // nobody will learn the answer
+	if t.Ended.IsZero() { // Duo can no longer be asked for the answer
 		t.Ended, s.Failed = now, true
 		if t.Factor.Rings() {
 			t.Quiet = t.Start.Add(policy.RingingTime)

@@ -39,7 +39,7 @@ type transactions struct {
 	joins   uint64
 }
 
-// transaction is a policy.Transaction with what else this process knows of it.
+// transaction is a policy.Transaction with the further data that this process has about it.
 type transaction struct {
 	policy.Transaction
 	keys     []policy.JoinKey // the keys under which logins can join it

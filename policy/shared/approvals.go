@@ -23,7 +23,7 @@ type approvals struct {
 	*link
 	local policy.Approvals
 
-	mu     sync.Mutex                    // guards what follows
+	mu     sync.Mutex                    // guards the fields below
 	epochs *simplelru.LRU[string, int64] // by tag: the highest epoch seen, so that an older copy of a hash does not count again
 	frauds map[policy.Phone]struct{}     // phones whose approvals the store must forget as soon as it can be asked
 }

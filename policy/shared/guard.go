@@ -46,7 +46,8 @@ const (
 // source itself is in another slot.
 //
 //	KEYS  the person's hash
-//	ARGV  kind, source, size of the budget, refill; 5, 6: counted alone for the person here and elsewhere; life
+//	ARGV  kind, source, size of the budget, refill time; 5, 6: when the budgets that this daemon counted alone, for this
+//	      source and for all unknown sources, are whole again (0: it counted none); life of the hash
 var admitScript = valkey.NewLuaScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
@@ -80,7 +81,7 @@ return {text(admitted), text(known), text(a), text(b)}`)
 // settleScript records the result of a guess that was admitted.
 //
 //	KEYS  the person's hash
-//	ARGV  kind, source or "" where it was not known, result (right, unasked), refill
+//	ARGV  kind, source ("" if it was not known), result (right, unasked), refill time
 var settleScript = valkey.NewLuaScript(`
 local field = 'p:' .. ARGV[1] .. ':' .. ARGV[2]
 if ARGV[3] == 'right' then
@@ -94,7 +95,7 @@ return 1`)
 // wrongScript counts a wrong guess for a source.
 //
 //	KEYS  the source
-//	ARGV  refill, size of the budget; neither is 0
+//	ARGV  refill time, size of the budget; neither is 0
 var wrongScript = valkey.NewLuaScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)

@@ -13,11 +13,11 @@ import (
 	"duoradiusd/policy/guard"
 )
 
-// pushEndedScript counts a push that did not end with the user's approval.
+// pushEndedScript records how a push ended. It counts pushes that the user did not approve.
 //
 //	KEYS  the cooldown of a phone, its pushes
-//	ARGV  what it came to (yes, fraud, no, or off where pushes are not counted), limit, window, cooldown, a name for this
-//	      push; 6, 7: why the phone must not ring for how long besides
+//	ARGV  how the push ended (yes, fraud, no, or off if pushes are not counted), limit, window, cooldown, a name for this
+//	      push; 6, 7: another reason why the phone must not ring, and for how long
 var pushEndedScript = valkey.NewLuaScript(`
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
