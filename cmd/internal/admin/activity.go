@@ -14,29 +14,29 @@ import (
 	"duoradiusd/radiusd"
 )
 
-const minutes = 60 // that are shown
+const minutes = 60 // how many minutes the page shows
 
 // activity counts the logins of the last hour by minute, for the plots of the page.
 type activity struct {
 	mu      sync.Mutex // guards all below
 	all     hour
 	clients map[string]*hour
-	pushes  map[string]uint64 // by what they came to, since the start
+	pushes  map[string]uint64 // pushes by their result, since the start
 }
 
-// hour is a ring of minutes. A slot belongs to the minute that it names.
+// hour is a ring of minutes. Each slot holds the number of its minute.
 type hour [minutes]minute
 
 type minute struct {
 	number           int64 // since 1970
 	accepts, rejects int
-	steps            [6]latency // as plottedSteps
+	steps            [6]latency // in the order of plottedSteps
 }
 
-// plottedSteps are the steps of a login that ask somebody, by their names in package policy.
+// plottedSteps are the steps of a login that ask somebody. Package policy gives them these names.
 var plottedSteps = [...]string{"first factor", "Duo preauth", "Duo push", "Duo phone", "Duo passcode", "Duo sms"}
 
-// latency sums how long a step took, to give its mean.
+// latency sums how long a step took, for its mean.
 type latency struct {
 	sum   time.Duration
 	count int
@@ -98,7 +98,7 @@ func (a *activity) add(e *radiusd.Event) {
 	}
 	a.all.add(e)
 	if a.clients[e.Client] == nil {
-		a.clients[e.Client] = new(hour) // names are of the configuration, so there are not many
+		a.clients[e.Client] = new(hour) // the configuration sets the names, so there are not many
 	}
 	a.clients[e.Client].add(e)
 	if e.Factor == factor.Push || e.Factor == factor.Phone {
@@ -112,10 +112,10 @@ func (a *activity) add(e *radiusd.Event) {
 type summary struct {
 	Logins, Rejects int
 	Plot            template.HTML
-	Steps           []stepSummary // those that there were
+	Steps           []stepSummary // only steps that happened
 }
 
-// stepSummary is how long one step of the logins took.
+// stepSummary says how long one step of the logins took.
 type stepSummary struct {
 	Name string
 	Mean time.Duration
@@ -159,13 +159,13 @@ func (a *activity) outcomes() []tally {
 	return tallies(a.pushes)
 }
 
-// Size of a plot, in units of its viewBox.
+// These are the sizes of a plot, in units of its viewBox.
 const (
 	barWidth   = 4
 	plotHeight = 40
 )
 
-// plot draws logins per minute as bars, the rejected ones on top of the accepted ones. It holds numbers only.
+// plot draws logins per minute as bars, with the rejected ones on top. The result holds only numbers.
 func plot(list [minutes]minute, s summary) template.HTML {
 	most := 1
 	for _, m := range list {
@@ -188,7 +188,7 @@ func plot(list [minutes]minute, s summary) template.HTML {
 	return template.HTML(b.String())
 }
 
-// plotLatency draws how long a step took in each minute, on average, as bars. It holds numbers and one of our own names only.
+// plotLatency draws the mean time of a step in each minute as bars. The result holds only numbers and a name of our own.
 func plotLatency(step string, means [minutes]time.Duration) template.HTML {
 	most := max(slices.Max(means[:]), time.Microsecond)
 	var b strings.Builder

@@ -11,11 +11,11 @@ import (
 	"duoradiusd/radiusd"
 )
 
-// collector is a prometheus.Collector of the numbers that other packages keep. It asks for them at each scrape.
+// collector is a prometheus.Collector of the numbers that other packages keep. It reads them at each scrape.
 type collector struct {
 	daemon Daemon
 	single []single                    // metrics without labels
-	desc   map[string]*prometheus.Desc // of those with labels
+	desc   map[string]*prometheus.Desc // the metrics with labels
 }
 
 // single is a metric without labels, and the function that reads its value.
@@ -48,7 +48,7 @@ func newCollector(d Daemon) *collector {
 	add(counter, "auth_log_lost_lines_total", "Lines of auth_log that could not be written.",
 		func() float64 { return float64(d.LostLines()) })
 
-	if d.cluster() != nil { // as it was at the start: a change of [cluster] wants a restart
+	if d.cluster() != nil { // as at the start, because a change of [cluster] needs a restart
 		add(gauge, "cluster_up", "1 when the store that several daemons share answers, 0 when not.", func() float64 { return boolean(d.cluster().Up) })
 		add(counter, "cluster_failures_total", "How often the store could not be asked.", func() float64 { return float64(d.cluster().Failures) })
 		add(counter, "cluster_taken_over_total", "Pushes of daemons that were gone, whose answer this one has asked for.", func() float64 { return float64(d.cluster().TakenOver) })
@@ -114,7 +114,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 		send("duo_degraded_total", counter, float64(a.Degraded), name)
 	}
 	held, err := c.daemon.Guard(context.Background())
-	if err == nil { // else the series is missing, which an alert may ask for
+	if err == nil { // otherwise the series is missing, and an alert may look for that
 		byLimit := map[string]int{guard.LimitPasswords: 0, guard.LimitPasscodes: 0, guard.LimitPerSource: 0, guard.LimitPushes: 0}
 		for _, h := range held {
 			if h.HeldUntil.After(time.Now()) {
@@ -133,7 +133,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	}
 }
 
-// boolean is a truth value as Prometheus has it.
+// boolean returns a truth value as Prometheus writes it.
 func boolean(b bool) float64 {
 	if b {
 		return 1

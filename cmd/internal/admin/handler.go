@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Handler serves all pages. A method that a path does not have is answered by 405.
+// Handler serves all pages. It answers 405 to a method that a path does not have.
 func (a *Admin) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", a.page)
@@ -26,20 +26,20 @@ func (a *Admin) Handler() http.Handler {
 	mux.HandleFunc("POST /login", a.login)
 	mux.HandleFunc("POST /logout", a.logout)
 	if a.daemon.Profiles {
-		mux.HandleFunc("GET /debug/pprof/", ownPage(pprof.Index)) // all profiles that are there when somebody asks
+		mux.HandleFunc("GET /debug/pprof/", ownPage(pprof.Index)) // all profiles that exist when the page is asked for
 		mux.HandleFunc("GET /debug/pprof/profile", ownPage(pprof.Profile))
 		mux.HandleFunc("GET /debug/pprof/trace", ownPage(pprof.Trace))
 	}
 	return a.checkHost(a.protect(mux))
 }
 
-// ownPage refuses requests that another site's page makes a browser send. Browsers name the site (Sec-Fetch-Site) to
-// localhost and over HTTPS only. Such a page could read nothing (see checkHost), but a profile costs processor time while it
-// is made, and only one can be made at a time.
+// ownPage refuses requests that another site's page makes a browser send. Browsers send Sec-Fetch-Site, which names the site,
+// only to localhost and over HTTPS. Such a page could read nothing (see checkHost). But making a profile costs processor time,
+// and only one profile can be made at a time.
 func ownPage(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		switch r.Header.Get("Sec-Fetch-Site") {
-		case "", "none", "same-origin": // no browser, the address bar, our own page
+		case "", "none", "same-origin": // no browser, the address bar, or our own page
 			next(w, r)
 		default:
 			http.Error(w, "Another page's links to profiles are not followed.", http.StatusForbidden)
@@ -58,7 +58,7 @@ func (a *Admin) checkHost(next http.Handler) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Cache-Control", "no-store")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		// With no-referrer, browsers would send our own forms with Origin: null.
+		// With no-referrer, browsers would send our own forms with the header "Origin: null".
 		h.Set("Referrer-Policy", "same-origin")
 		if !a.knows(r.Host) {
 			http.Error(w, "Ask for this machine by its address, by localhost or by its own name.", http.StatusMisdirectedRequest)
@@ -96,10 +96,10 @@ func (a *Admin) ready(w http.ResponseWriter, _ *http.Request) {
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
 
-// maxForm bounds a form, in octets: a token, and a name whose every octet may be percent-encoded.
+// maxForm limits a form, in octets. A form has a token, and a name in which every octet may be percent-encoded.
 const maxForm = 4 << 10
 
-// change serves a form that changes something, for those who may.
+// change serves a form that changes something, for a person who may do so.
 func (a *Admin) change(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !a.ownForm(w, r) {
@@ -154,8 +154,8 @@ func (a *Admin) logout(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }
 
-// mayReload reports whether the page may read the configuration again: over loopback, and without users. Who may log in to
-// look at logins is not meant to change the configuration.
+// mayReload reports whether the page may read the configuration again. It may over loopback, if [admin] has no users. A user
+// who may log in to look at logins is not meant to change the configuration.
 func (a *Admin) mayReload(r *http.Request) bool {
 	at, err := netip.ParseAddrPort(r.RemoteAddr)
 	return a.daemon.Reload != nil && a.daemon.Password == nil && err == nil && at.Addr().Unmap().IsLoopback()

@@ -18,11 +18,11 @@ import (
 
 const namespace = "duoradiusd"
 
-// buckets are in seconds, from a remembered approval to a push that is answered at the last moment.
+// buckets are in seconds. They reach from a remembered approval to a push that is answered at the last moment.
 var buckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 30, 45, 60}
 
-// metrics holds the series that logins change. The labels' values come from the configuration or from closed sets, never
-// from the network: nobody who logs in can make a series.
+// metrics holds the series that logins change. The labels' values come from the configuration or from closed sets, never from
+// the network, so nobody who logs in can make a series.
 type metrics struct {
 	daemon   Daemon
 	registry *prometheus.Registry
@@ -38,7 +38,7 @@ type metrics struct {
 	clients map[string]*clientMetrics
 }
 
-// clientMetrics are one client's series, looked up once.
+// clientMetrics holds the series of one client, so that they are looked up only once.
 type clientMetrics struct {
 	hits              prometheus.Counter
 	whole, first, duo prometheus.Observer
@@ -119,16 +119,16 @@ func (m *metrics) observe(e *radiusd.Event) {
 	}
 }
 
-// label is a step's name as a label: "Duo preauth" is duo_preauth. The names are a closed set of package policy.
+// label returns a step's name as a label: "Duo preauth" becomes duo_preauth. The names are a closed set of package policy.
 func label(step string) string {
 	return strings.ReplaceAll(strings.ToLower(strings.TrimSuffix(step, "?")), " ", "_")
 }
 
-// maxTxid bounds what an exemplar may hold; Duo's have 36 characters. Beyond 128 client_golang panics.
+// maxTxid limits the txid in an exemplar. Duo's have 36 characters. Beyond 128 characters client_golang panics.
 const maxTxid = 64
 
-// observe leaves an exemplar with Duo's txid. By it one of the series' logins is found in the log, on the status page and in
-// Duo's Admin Panel.
+// observe records seconds, with Duo's txid as an exemplar. By the txid, an administrator finds one of the series' logins in
+// the log, on the status page and in Duo's Admin Panel.
 func observe(o prometheus.Observer, seconds float64, txid string) {
 	with, ok := o.(prometheus.ExemplarObserver)
 	if !ok || txid == "" || len(txid) > maxTxid {
@@ -178,10 +178,10 @@ func (c *clientMetrics) ended(m *metrics, name string, e ending) prometheus.Coun
 	return counter
 }
 
-// outcome is a reply's code as a label: accept, reject, challenge, none.
+// outcome returns a reply's code as a label: accept, reject, challenge, none.
 func outcome(code string) string { return strings.ToLower(strings.TrimPrefix(code, "Access-")) }
 
-// handler serves the metrics. Clients that nobody has logged in through are in them too.
+// handler serves the metrics. They include clients through which nobody has logged in.
 func (m *metrics) handler() http.Handler {
 	h := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		MaxRequestsInFlight: 4, Timeout: 10 * time.Second, EnableOpenMetrics: true})

@@ -23,7 +23,7 @@ import (
 	"duoradiusd/radiusd"
 )
 
-// How much of what may be long is shown.
+// These limit how much of a long list or text the page shows.
 const (
 	shownPending   = 50
 	shownApprovals = 100
@@ -44,7 +44,7 @@ var (
 	}).Parse(markup))
 	loginTemplate = template.Must(template.New("login").Parse(loginMarkup))
 
-	// policyOfPage lets a browser do nothing but apply our style and send our form.
+	// policyOfPage lets a browser only apply our style and send our form.
 	policyOfPage = "default-src 'none'; img-src data:; style-src 'sha256-" + digest(style) +
 		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
@@ -54,16 +54,16 @@ func digest(s string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// view is the page in words.
+// view is the content of the page.
 type view struct {
 	Style     template.CSS
 	Version   string
 	Now       time.Time
 	Uptime    string
-	NotReady  string // why; "" when it is
+	NotReady  string // why the daemon is not ready; "" if it is
 	Listens   string
 	Serves    string
-	Refresh   int // seconds; 0: not by itself
+	Refresh   int // seconds; 0: the page does not refresh by itself
 	Forgotten string
 
 	Applications []Application
@@ -75,11 +75,11 @@ type view struct {
 	Pending      []radiusd.PendingLogin
 	Logins       []loginRow
 	Query        history.Query
-	Reasons      []policy.Reason // to choose from
+	Reasons      []policy.Reason // the reasons that a person can choose
 	Approvals    []policy.Approval
-	Kept         int // approvals
+	Kept         int // the number of approvals
 	Held         []guard.Count
-	MoreHeld     int // that are not shown
+	MoreHeld     int // how many more are held back and not shown
 	Hour         summary
 	PushEnds     []tally
 	Reloaded     string
@@ -178,13 +178,13 @@ func (a *Admin) view(r *http.Request, now time.Time) (*view, error) {
 	return v, nil
 }
 
-// loginRow is a login with what its reason means.
+// loginRow is a login, with the meaning of its reason.
 type loginRow struct {
 	history.Login
 	Meaning, Cure string
 }
 
-// loginRows lists the logins that q asks for, whose user may be written in any form.
+// loginRows lists the logins that q asks for. The user in q may be written in any form.
 func (a *Admin) loginRows(q history.Query) (rows []loginRow) {
 	if q.User != "" {
 		q.User = a.daemon.Canonical(q.User)
@@ -201,18 +201,18 @@ func (a *Admin) loginRows(q history.Query) (rows []loginRow) {
 	return rows
 }
 
-// MayChange reports whether who looks may forget and clear.
+// MayChange reports whether the person who looks may forget and clear.
 func (v *view) MayChange() bool { return v.Person.helpDesk }
 
-// Name is who looks.
+// Name returns the name of the person who looks.
 func (v *view) Name() string { return v.Person.name }
 
-// Filtered reports whether the page shows a part of the logins only.
+// Filtered reports whether the page shows only a part of the logins.
 func (v *view) Filtered() bool {
 	return v.Query.User != "" || v.Query.Client != "" || v.Query.Reason != ""
 }
 
-// loginPage asks who it is, and says what was wrong with the last try.
+// loginPage asks for name and password, and says what was wrong with the last try.
 func (a *Admin) loginPage(w http.ResponseWriter, r *http.Request, status int, wrong string) {
 	var b bytes.Buffer
 	v := struct {
@@ -228,7 +228,7 @@ func (a *Admin) loginPage(w http.ResponseWriter, r *http.Request, status int, wr
 	w.Write(b.Bytes())
 }
 
-// More is how many approvals are not shown.
+// More returns how many approvals are not shown.
 func (v *view) More() int {
 	if len(v.Approvals) < shownApprovals {
 		return 0
@@ -236,13 +236,13 @@ func (v *view) More() int {
 	return v.Kept - len(v.Approvals)
 }
 
-// clientRow says what was seen of a client.
+// clientRow says what the daemon has seen of a client.
 type clientRow struct {
 	radiusd.ClientReport
 	Hour summary
 }
 
-// Share is how many of its requests have a valid Message-Authenticator.
+// Share says how many of the client's requests have a valid Message-Authenticator.
 func (c clientRow) Share() string {
 	if c.Packets == 0 {
 		return "no requests yet"
@@ -254,7 +254,7 @@ func (c clientRow) Share() string {
 	return s
 }
 
-// Ratchet is whether it must send one.
+// Ratchet says whether the client must send a Message-Authenticator.
 func (c clientRow) Ratchet() string {
 	switch c.MessageAuthenticator {
 	case radiusd.Require:
@@ -280,7 +280,7 @@ func (c clientRow) Ratchet() string {
 	return "auto: not required yet"
 }
 
-// Rhythm is how it asks again.
+// Rhythm says how often the client repeats a request.
 func (c clientRow) Rhythm() string {
 	p := c.Patience
 	copies := p.Silent + p.Served
@@ -295,7 +295,7 @@ func (c clientRow) Rhythm() string {
 	return fmt.Sprintf("asks again every %s (%s)", took(p.Interval), display.Count(copies, "repetition"))
 }
 
-// Stamina is how long it asks.
+// Stamina says how long the client repeats a request.
 func (c clientRow) Stamina() string {
 	p := c.Patience
 	if p.GaveUp == 0 || p.Advice != "" {
@@ -304,10 +304,10 @@ func (c clientRow) Stamina() string {
 	return fmt.Sprintf("gave up %s, after %s", display.Count(p.GaveUp, "time"), took(p.After))
 }
 
-// Advised reports whether its administrator should do something about it.
+// Advised reports whether the client's administrator should change something.
 func (c clientRow) Advised() bool { return c.Patience.Advice != "" }
 
-// clock is a time of today, or with its date.
+// clock returns a time of today without its date, and any other time with it.
 func clock(now, t time.Time) string {
 	t = t.In(now.Location())
 	if t.YearDay() == now.YearDay() && t.Year() == now.Year() {
@@ -318,7 +318,7 @@ func clock(now, t time.Time) string {
 
 func exact(t time.Time) string { return t.Format(time.RFC3339) }
 
-// took is a duration as people say it.
+// took returns a duration as people say it.
 func took(d time.Duration) string {
 	switch {
 	case d < time.Millisecond:
@@ -331,7 +331,7 @@ func took(d time.Duration) string {
 	return uptime(d)
 }
 
-// uptime names the two largest units.
+// uptime returns a duration in its two largest units.
 func uptime(d time.Duration) string {
 	s := int(d.Seconds())
 	switch days, hours, minutes := s/86400, s/3600%24, s/60%60; {
@@ -345,7 +345,7 @@ func uptime(d time.Duration) string {
 	return fmt.Sprintf("%d s", s)
 }
 
-// tone is the colour of a word; whoever sees none reads the word.
+// tone returns the colour of a word. A person who sees no colours reads the word.
 func tone(word string) string {
 	switch word {
 	case "up", "Access-Accept":

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// connections is how many are served at once. The files that the daemon may open are for logins.
+// connections limits how many connections are served at once, because logins need the files that the daemon may open.
 const connections = 64
 
 // Server is the HTTP server of an Admin.
@@ -50,10 +50,10 @@ func (a *Admin) Serve(address string) (*Server, error) {
 	return s, nil
 }
 
-// Addr is where it listens.
+// Addr returns the address at which the server listens.
 func (s *Server) Addr() net.Addr { return s.addr }
 
-// Close ends it; who is being served has a second. A nil Server is closed already.
+// Close ends the server. Open requests have one more second. A nil Server is closed already.
 func (s *Server) Close() {
 	if s == nil {
 		return

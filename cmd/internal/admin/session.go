@@ -20,18 +20,18 @@ import (
 const (
 	sessionLife   = 8 * time.Hour
 	sessionCookie = "duoradiusd"
-	mostSessions  = 1000 // the least recently used one makes way
+	mostSessions  = 1000 // a new session replaces the least recently used one
 )
 
-// Limits on wrong passwords, as those of [guard] for RADIUS logins.
+// These limit wrong passwords, as [guard] does for RADIUS logins.
 const (
 	wrongOfUser   = 10
 	wrongOfSource = 50
-	wrongRefill   = 30 * time.Second // one more may be tried each time
-	watched       = 10_000           // users and sources
+	wrongRefill   = 30 * time.Second // how long it takes until one more password may be tried
+	watched       = 10_000           // how many users and sources are counted
 )
 
-// person is who looks at the page. Where [admin] users is not set, nobody is asked, and everybody is one and the same.
+// person is the person who looks at the page. If [admin] users is not set, nobody is asked, and everybody is the same person.
 type person struct {
 	name     string
 	helpDesk bool // may clear and forget
@@ -42,14 +42,14 @@ type session struct {
 	ends time.Time
 }
 
-// sessions knows who has logged in. It is empty after a restart.
+// sessions knows which persons have logged in. It is empty after a restart.
 type sessions struct {
 	check    func(ctx context.Context, user, password string) bool // nil: no users, nobody is asked
 	helpDesk []string
 
 	mu      sync.Mutex // guards all below
 	open    *simplelru.LRU[string, session]
-	users   *simplelru.LRU[string, time.Time] // when each will have its whole budget of wrong passwords again
+	users   *simplelru.LRU[string, time.Time] // when each user has the whole budget of wrong passwords again
 	sources *simplelru.LRU[string, time.Time]
 }
 
@@ -66,8 +66,8 @@ func newLRU[V any](size int) *simplelru.LRU[string, V] {
 	return lru
 }
 
-// spend takes one try of key's budget of most, and reports whether there was one left. The LRU holds when the budget will be
-// whole again. s.mu is held.
+// spend takes one try from key's budget of most tries, and reports whether there was one left. The LRU holds the time at which
+// the budget is whole again. The caller holds s.mu.
 func spend(lru *simplelru.LRU[string, time.Time], key string, most int) bool {
 	now := time.Now()
 	whole, _ := lru.Get(key)
@@ -79,7 +79,7 @@ func spend(lru *simplelru.LRU[string, time.Time], key string, most int) bool {
 	return true
 }
 
-// password checks a user's password. held says that too many wrong ones came before, so that this one was not looked at.
+// password checks a user's password. held means that too many wrong passwords came before, so this one was not checked.
 func (s *sessions) password(r *http.Request, user, password string) (p person, held bool) {
 	source, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
@@ -123,7 +123,7 @@ func (s *sessions) end(w http.ResponseWriter, r *http.Request) {
 	setCookie(w, r, "", -1)
 }
 
-// who is logged in by the request's cookie, or by its Authorization: Basic for programs.
+// who returns the person of the request's cookie, or of its Authorization: Basic, which is for programs.
 func (s *sessions) who(r *http.Request) (p person, ok bool) {
 	if s.check == nil {
 		return person{helpDesk: true}, true
@@ -146,16 +146,16 @@ func (s *sessions) who(r *http.Request) (p person, ok bool) {
 
 type personKey struct{}
 
-// personOf is who has sent the request; see protect.
+// personOf returns the person who has sent the request; see protect.
 func personOf(r *http.Request) person {
 	p, _ := r.Context().Value(personKey{}).(person)
 	return p
 }
 
-// open are the paths that need no login: health checks, and the login itself.
+// open are the paths that need no login: the health checks and the login page.
 var open = []string{"/healthz", "/readyz", "/login"}
 
-// protect lets only those in who are logged in. Others see the login form; a program is told that it may use Basic.
+// protect lets in only persons who are logged in. Others see the login form. A program is told that it may use Basic.
 func (a *Admin) protect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if slices.Contains(open, r.URL.Path) {
@@ -200,7 +200,7 @@ func (a *Admin) login(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// ownForm reads the form of a POST and reports whether it is one of our own pages'. Otherwise it has answered.
+// ownForm reads the form of a POST and reports whether the form is from one of our own pages. If not, it answers the request.
 func (a *Admin) ownForm(w http.ResponseWriter, r *http.Request) bool {
 	if err := http.NewCrossOriginProtection().Check(r); err != nil {
 		http.Error(w, "Another page's form is not ours.", http.StatusForbidden)
@@ -218,8 +218,8 @@ func (a *Admin) ownForm(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// formToken is what the forms of a page carry that was made for r. It differs from session to session, so that who can see the
-// login page can't forge another's forms.
+// formToken returns the token of the forms on a page that was made for r. It differs from session to session, so that a person
+// who can see the login page can't forge another person's forms.
 func (a *Admin) formToken(r *http.Request) string {
 	mac := hmac.New(sha256.New, []byte(a.token))
 	if c, err := r.Cookie(sessionCookie); err == nil && a.sessions.check != nil {

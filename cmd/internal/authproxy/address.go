@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// addresses reads what radius_ip_N may hold: an address, a prefix, an address with a netmask, or a range. exact reports
-// whether the prefixes are spelled as the file has it.
+// addresses reads the value of radius_ip_N: an address, a prefix, an address with a netmask, or a range. exact reports whether
+// the prefixes are spelled as in the file.
 func addresses(s string) (list []netip.Prefix, exact, ok bool) {
 	if from, to, isRange := strings.Cut(s, "-"); isRange {
 		low, err1 := netip.ParseAddr(strings.TrimSpace(from))
@@ -34,12 +34,12 @@ func addresses(s string) (list []netip.Prefix, exact, ok bool) {
 		return nil, false, false
 	}
 	if addr.Is4In6() {
-		return nil, false, false // a prefix of mapped addresses is nobody's intention
+		return nil, false, false // nobody means a prefix of mapped addresses
 	}
 	return []netip.Prefix{p.Masked()}, p == p.Masked() && !dotted, true
 }
 
-// maskBits reads what stands behind the slash: a number, or a netmask such as 255.255.255.0.
+// maskBits reads what follows the slash: a number, or a netmask such as 255.255.255.0.
 func maskBits(s string) (bits int, dotted, ok bool) {
 	if m, err := netip.ParseAddr(s); err == nil && m.Is4() {
 		b := m.As4()
@@ -58,7 +58,7 @@ func maskBits(s string) (bits int, dotted, ok bool) {
 	return bits, false, true
 }
 
-// span is the shortest list of prefixes that cover low to high and nothing else.
+// span returns the shortest list of prefixes that cover low to high and nothing else.
 func span(low, high netip.Addr) (list []netip.Prefix) {
 	for {
 		p := netip.PrefixFrom(low, low.BitLen())
@@ -78,7 +78,7 @@ func span(low, high netip.Addr) (list []netip.Prefix) {
 	}
 }
 
-// end is the last address of a prefix.
+// end returns the last address of a prefix.
 func end(p netip.Prefix) netip.Addr {
 	b := p.Addr().AsSlice()
 	for i := p.Bits(); i < len(b)*8; i++ {

@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// application is one [duo] or [[application]]: servers with the same one share it.
+// application is one [duo] or [[application]]. Servers with the same application share it.
 type application struct {
 	name             string // "" is [duo]
 	host, ikey, skey string
-	protected        bool // skey is what nobody can read
+	protected        bool // skey holds skey_protected, which nobody can read
 	timeout          int
 	proxy, failmode  string
 }
 
-// same reports whether two servers may share an application; failmode is a client's matter too.
+// same reports whether two servers may share an application. It ignores failmode, which a client may set too.
 func (a application) same(b application) bool {
 	b.name, b.failmode = a.name, a.failmode
 	return a == b
 }
 
-// application writes the server's Duo application, or finds the one that has it already; then home says so.
+// application writes the server's Duo application, or finds one that has the same values. In that case home says so.
 func (i *importer) application(s *section, home *table) (a application, shared bool) {
 	ikey, skey, protected := s.get("ikey"), s.get("skey"), s.get("skey_protected")
 	timeout, proxy := s.get("api_timeout"), i.proxyOptions(s)
@@ -79,7 +79,7 @@ func (i *importer) application(s *section, home *table) (a application, shared b
 
 const applicationType = `Duo's proxy takes the keys of applications of many types; duoradiusd asks Duo's Auth API, which takes keys of the type "Auth API" only (Duo Admin Panel > Applications). If these keys belong to another type, such as RADIUS or Cisco ASA, add an application of the type "Auth API" and put its three values here; duoradiusd check says whether Duo takes them`
 
-// shareApplication says where the server's keys are.
+// shareApplication writes where the server's keys are.
 func (i *importer) shareApplication(s *section, a application, home *table) {
 	where := "[duo] has the same"
 	if a.name != "" {
@@ -91,7 +91,7 @@ func (i *importer) shareApplication(s *section, a application, home *table) {
 	home.keep(where, keys...)
 }
 
-// own are the options that stand in the section itself.
+// own returns the options that are in the section itself.
 func own(s *section, from []*option) (list []*option) {
 	for _, o := range from {
 		if o.in == s {
@@ -114,7 +114,7 @@ func (i *importer) apiHost(s *section) string {
 	return host
 }
 
-// integrationKey shows nothing of what it refuses: it may be the secret key in the wrong place.
+// integrationKey never shows a value that it refuses, because the value may be the secret key in the wrong place.
 func (i *importer) integrationKey(s *section, o *option) string {
 	if o == nil {
 		i.missing(s, "ikey", "the application's integration key")
@@ -136,7 +136,7 @@ func (i *importer) failmode(t *table, s *section, mode string) {
 	t.change("failmode", str(mode), "failmode is not given, which means safe there and secure here: written out so that it stays; secure is wiser where it matters")
 }
 
-// apiTimeout keeps within what duoradiusd takes. There, 0 and nothing mean no limit.
+// apiTimeout keeps the timeout within duoradiusd's limits. In authproxy.cfg, 0 or no value means no limit.
 func (i *importer) apiTimeout(t *table, o *option, seconds int) {
 	const least, most = 2, 120
 	switch {
@@ -146,14 +146,14 @@ func (i *importer) apiTimeout(t *table, o *option, seconds int) {
 		t.note(changed, "0 means no limit there: here one call of the API has 10s", o)
 	case seconds > most:
 		t.change("api_timeout", str("120s"), "more than two minutes, which is the most here", o)
-	case seconds < least: // whatever failmode: another server may share the application with failmode = safe
+	case seconds < least: // whatever failmode is: another server may share the application with failmode = safe
 		t.change("api_timeout", str("2s"), "raised to 2s, the least beside failmode = safe: there a Duo that is only slow would let users in", o)
 	default:
 		t.set("api_timeout", str(fmt.Sprintf("%ds", seconds)), o)
 	}
 }
 
-// proxyOptions are the section's own, else those of [main]; a port alone is no proxy.
+// proxyOptions returns the section's own proxy options, or else those of [main]. A port alone is no proxy.
 func (i *importer) proxyOptions(s *section) []*option {
 	for _, s := range []*section{s, i.main} {
 		if host := s.get("http_proxy_host"); host != nil {
@@ -175,7 +175,7 @@ func (i *importer) proxy(from []*option) string {
 	return "http://" + net.JoinHostPort(host, strconv.Itoa(i.port(port, 80)))
 }
 
-// present are the options that there are.
+// present returns the options that are set.
 func present(options ...*option) (list []*option) {
 	for _, o := range options {
 		if o != nil {

@@ -26,7 +26,7 @@ func (i *importer) clientIP(t *table, s *section) {
 	t.set("user_ip", strs([]string{conf.UserIPAttributes[at]}), o)
 }
 
-// charset reads a codec by the names that Python has for it.
+// charset reads the name of a codec, as Python spells it.
 func (i *importer) charset(t *table, s *section) {
 	o := s.get("pw_codec")
 	if o == nil {
@@ -44,8 +44,8 @@ func (i *importer) charset(t *table, s *section) {
 	}
 }
 
-// passAttributes writes which attributes of an upstream RADIUS server's reply go on to the client. Both sections may say
-// so; what either wants is passed on.
+// passAttributes writes which attributes of an upstream RADIUS server's reply go on to the client. Both sections may name
+// attributes; an attribute that either section names is passed on.
 func (i *importer) passAttributes(t *table, v *server) {
 	sections := []*section{v.section}
 	if v.first != nil && v.first.kind == "radius_client" {

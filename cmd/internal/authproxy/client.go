@@ -39,7 +39,7 @@ func (i *importer) server(v *server) {
 	i.exempt(v, live)
 }
 
-// addresses writes a client's addresses, and what others have of them.
+// addresses writes a client's addresses, and notes which of them other clients have.
 func (i *importer) addresses(t *table, c *client) {
 	for _, x := range c.taken {
 		p := spell(x.Prefix)
@@ -131,8 +131,8 @@ func (i *importer) firstFactor(t *table, v *server) {
 	}
 }
 
-// ignorePassword writes that the password field is not looked at, as there: users type their password, or anything, and get
-// a push. It is left out where a passcode must be typed.
+// ignorePassword writes that the password field is ignored, as in Duo's proxy: users type their password, or anything, and get
+// a push. It writes nothing if users must type a passcode.
 func (i *importer) ignorePassword(t *table, v *server, typedOnly bool) {
 	if v.kind == "radius_server_auto" && v.first == nil && !typedOnly {
 		t.change("ignore_password", "true", `as there, whatever users type is not looked at, and they get a push or a call; where they are to type a factor or a passcode instead: false`)
@@ -179,7 +179,7 @@ func (i *importer) mode(t *table, v *server) (typedOnly bool) {
 	return typedOnly
 }
 
-// factors reads what the automatic choice is made of; nil is duoradiusd's own. typedOnly: there is none.
+// factors reads the factors of the automatic choice; nil means duoradiusd's default. typedOnly reports that there are none.
 func (i *importer) factors(v *server) (factors []string, typedOnly bool, why string) {
 	o := v.get("factors")
 	if o == nil {
@@ -198,7 +198,7 @@ func (i *importer) factors(v *server) (factors []string, typedOnly bool, why str
 	return rings, false, "the automatic choice is the same, and nothing else is allowed"
 }
 
-// rings reads which factors reach the user unasked, in their order, and whether passcodes are among them all.
+// rings reads which factors reach a user who typed none, in their order, and whether the list has passcodes too.
 func (i *importer) rings(o *option) (rings []string, code bool) {
 	add := func(words ...string) {
 		for _, w := range words {
@@ -273,7 +273,7 @@ func (i *importer) writeDelimiter(t *table, o *option) {
 	t.set("delimiter", str(s), o)
 }
 
-// looks says what becomes of options on how things look to the user.
+// looks says what happens to options that change how things look to the user.
 func (i *importer) looks(t *table, s *section) {
 	for kind, x := range map[string]struct {
 		options []string

@@ -148,7 +148,7 @@ func (i *importer) bindDN(t *table, s *section, user, dn, domain *option) {
 
 var domainPart = regexp.MustCompile(`(?i)(?:^|,)\s*DC\s*=\s*([^,]+)`)
 
-// dnsDomain is example.com of OU=x,DC=example,DC=com (RFC 2247 §2).
+// dnsDomain returns example.com for OU=x,DC=example,DC=com (RFC 2247 §2).
 func dnsDomain(o *option) string {
 	if o == nil {
 		return ""
@@ -162,8 +162,8 @@ func dnsDomain(o *option) string {
 
 var attributeName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9.;-]*$`)
 
-// userFilter finds only those who may log in: whom security_group_dn and ldap_filter leave out has a wrong password, as
-// there.
+// userFilter writes a filter that finds only users who may log in. As in Duo's proxy, the password counts as wrong for users
+// whom security_group_dn and ldap_filter leave out.
 func (i *importer) userFilter(t *table, s *section) {
 	name, at, group, filter := s.get("username_attribute"), s.get("at_attribute"), s.get("security_group_dn"), s.get("ldap_filter")
 	attributes := []string{i.attribute(name, "sAMAccountName")}
@@ -202,7 +202,7 @@ func (i *importer) attribute(o *option, def string) string {
 	return o.value
 }
 
-// filter reads an LDAP filter, whose brackets may be left out around a single item.
+// filter reads an LDAP filter. The brackets around a single item may be missing.
 func (i *importer) filter(o *option, f string) string {
 	if !strings.HasPrefix(f, "(") {
 		f = "(" + f + ")"
@@ -226,12 +226,13 @@ func (i *importer) filter(o *option, f string) string {
 	return strings.ReplaceAll(f, "{username}", `\7busername}`)
 }
 
-// escapeFilter writes a value as a filter has it (RFC 4515 §3). A brace could make it the place of the user's name.
+// escapeFilter escapes a value for a filter (RFC 4515 §3). It also escapes braces, which could mark the place of the user's
+// name.
 func escapeFilter(s string) string {
 	return strings.NewReplacer(`\`, `\5c`, `*`, `\2a`, `(`, `\28`, `)`, `\29`, "\x00", `\00`, `{`, `\7b`).Replace(s)
 }
 
-// unique leaves out what stands there already.
+// unique leaves out repeated words.
 func unique(list []string) (out []string) {
 	seen := map[string]bool{}
 	for _, s := range list {

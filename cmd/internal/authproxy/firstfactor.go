@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// clientKinds are the sections that check passwords; duo_only_client stands for checking none.
+// clientKinds are the sections that check passwords. With duo_only_client, nobody checks a password.
 var clientKinds = map[string]bool{"ad_client": true, "radius_client": true, "duo_only_client": true}
 
 // firstFactors writes the sections that check passwords for a server.
@@ -67,10 +67,10 @@ func (i *importer) upstream(t *table, s *section) {
 	}
 }
 
-// hosts are host, host_2, host_3 ... in this order.
+// hosts returns host, host_2, host_3 ... in this order.
 func hosts(s *section) []*option { return append(present(s.get("host")), numbered(s, "host")...) }
 
-// once says which servers stand there twice.
+// once says which servers the section names twice.
 func (i *importer) once(t *table, servers []string, from []*option) {
 	seen := map[string]bool{}
 	for _, x := range servers {

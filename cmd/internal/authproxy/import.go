@@ -7,25 +7,25 @@ import (
 	"strings"
 )
 
-// Options say how Import writes.
+// Options say how Import writes its result.
 type Options struct {
-	Secrets string // the folder, as the TOML is to name it, of a file for each secret; "": they stand in the TOML
-	AuthAPI bool   // the keys are said to be of applications of the type "Auth API"
+	Secrets string // the folder, as the TOML names it, with a file for each secret; "": the secrets are in the TOML
+	AuthAPI bool   // the user says that the keys belong to applications of the type "Auth API"
 }
 
 // Result is what Import makes.
 type Result struct {
 	TOML      string
 	Summary   string // what became of every option; holds no secret
-	Decisions int    // what a person must look at
-	Inline    bool   // secrets stand in the TOML
+	Decisions int    // how many things a person must look at
+	Inline    bool   // the TOML contains secrets
 	Files     []File // for Options.Secrets
 }
 
 // File is a secret in a file of its own.
 type File struct{ Name, Content string }
 
-// importer is one Import under way.
+// importer is one run of Import.
 type importer struct {
 	problems
 	ledger
@@ -37,7 +37,7 @@ type importer struct {
 
 	head, log                                           *table
 	applications, listens, clients, factorTables, rules []*table
-	rest                                                []*table // comments on what has no table
+	rest                                                []*table // comments that belong to no table
 	known                                               []application
 
 	files  []File
@@ -45,8 +45,8 @@ type importer struct {
 	inline bool
 }
 
-// Import makes a duoradiusd.toml of an authproxy.cfg. name is what problems and comments call the file. The error is
-// Problems: then there is no Result.
+// Import turns an authproxy.cfg into a duoradiusd.toml. Problems and comments call the file name. If the error is not nil, it
+// is Problems, and there is no Result.
 func Import(name string, text []byte, o Options) (*Result, error) {
 	p, problems := parse(text)
 	i := &importer{problems: problems, Options: o, sections: p.sections, firsts: map[*section]bool{}}
@@ -61,7 +61,7 @@ func Import(name string, text []byte, o Options) (*Result, error) {
 	if len(i.problems) == 0 && len(i.servers) == 0 {
 		i.noServer()
 	}
-	i.write(p) // with problems too, as it finds more of them
+	i.write(p) // even with problems, because it finds more of them
 	if len(i.problems) > 0 {
 		return nil, i.named(name)
 	}
@@ -70,8 +70,8 @@ func Import(name string, text []byte, o Options) (*Result, error) {
 	return r, nil
 }
 
-// write makes all tables. What one of them needs of another is there when it does: what an address belongs to is known
-// before the clients are written, and what a client uses before the rest is said to be unused.
+// write makes all tables, in an order that gives each table what it needs. The owner of each address is known before the
+// clients are written, and what a client uses is known before other sections are reported as unused.
 func (i *importer) write(p *parser) {
 	i.settle()
 	i.listen()
@@ -90,7 +90,7 @@ func (i *importer) write(p *parser) {
 	}
 }
 
-// leftovers says what nothing has asked for: replaced options, and those that are not known.
+// leftovers reports the options that nothing has read: replaced options and unknown ones.
 func (i *importer) leftovers() {
 	for _, s := range i.sections {
 		for _, o := range s.options {

@@ -38,8 +38,8 @@ func (i *importer) listen() {
 	}
 }
 
-// sockets groups the servers by their sockets. The wildcard address of a port takes the others in, as both can't be
-// opened.
+// sockets groups the servers by their sockets. The wildcard address of a port includes the other addresses of that port,
+// because both can't be opened.
 func (i *importer) sockets() (groups [][]listener) {
 	wild := map[uint16]bool{}
 	for _, v := range i.servers {
@@ -58,7 +58,7 @@ func (i *importer) sockets() (groups [][]listener) {
 			groups = append(groups, nil)
 		}
 		groups[n] = append(groups[n], v.listener)
-		if v.addr.Addr().IsUnspecified() { // it gives the group its address
+		if v.addr.Addr().IsUnspecified() { // this address becomes the address of the group
 			last := len(groups[n]) - 1
 			groups[n][0], groups[n][last] = groups[n][last], groups[n][0]
 		}

@@ -10,20 +10,20 @@ import (
 	"duoradiusd/internal/display"
 )
 
-// fate is what becomes of an option.
+// fate is what happens to an option.
 type fate int
 
 const (
 	carried fate = iota // means the same here
 	changed             // carried over with another meaning, or written out because the default differs
-	dropped             // not carried over, for a reason that is no harm
+	dropped             // not carried over, for a harmless reason
 	decide              // a person must look at it
 	fates
 )
 
 func (f fate) String() string { return [...]string{"carried over", "changed", "dropped", "DECIDE"}[f] }
 
-// note is one thing to be said, in a comment and in the summary.
+// note is one remark, for a comment and for the summary.
 type note struct {
 	fate fate
 	line int
@@ -35,7 +35,7 @@ type note struct {
 // ledger holds all notes.
 type ledger struct{ notes []note }
 
-// say records what became of the options; without any, of something that the section leaves out.
+// say records what happened to the options. Without options, it records something that the section leaves out.
 func (l *ledger) say(f fate, in *section, why, now string, from ...*option) {
 	for _, o := range from {
 		o.fates[f] = true
@@ -52,7 +52,7 @@ func (l *ledger) say(f fate, in *section, why, now string, from ...*option) {
 	}
 }
 
-// names are the options' names, with the section of those that are not in this one.
+// names returns the options' names. It adds the section of an option that is not in this one.
 func names(in *section, options []*option) string {
 	words := make([]string, len(options))
 	for i, o := range options {
@@ -64,7 +64,7 @@ func names(in *section, options []*option) string {
 	return strings.Join(words, ", ")
 }
 
-// worst is the fate that counts where an option has several.
+// worst returns the fate that counts if an option has several.
 func (o *option) worst() fate {
 	for f := fates - 1; f > carried; f-- {
 		if o.fates[f] {
@@ -74,7 +74,7 @@ func (o *option) worst() fate {
 	return carried
 }
 
-// summary says what became of every option.
+// summary says what happened to every option.
 func (l *ledger) summary(file string, sections []*section, files []string) string {
 	var b strings.Builder
 	options := 0
@@ -103,7 +103,7 @@ func (l *ledger) summary(file string, sections []*section, files []string) strin
 	return b.String()
 }
 
-// changes writes the table of what has another meaning now: where it stood, what is written for it, and why.
+// changes writes a table of the options that have another meaning now: their old place, their new key, and the reason.
 func (l *ledger) changes(b *strings.Builder) {
 	notes := l.sorted(changed)
 	if len(notes) == 0 {
@@ -121,7 +121,7 @@ func (l *ledger) changes(b *strings.Builder) {
 	}
 }
 
-// clip shortens what would make a table too wide.
+// clip shortens a text that would make a table too wide.
 func clip(s string) string {
 	const most = 50
 	if r := []rune(s); len(r) > most {
@@ -130,7 +130,7 @@ func clip(s string) string {
 	return s
 }
 
-// sorted returns the notes of a fate in the order of the file.
+// sorted returns the notes with this fate, in the order of the file.
 func (l *ledger) sorted(f fate) (notes []note) {
 	for _, n := range l.notes {
 		if n.fate == f {
@@ -162,7 +162,7 @@ func (l *ledger) lines(f fate, sections []*section) (lines []string) {
 	return lines
 }
 
-// decisions counts what a person must look at.
+// decisions counts the things that a person must look at.
 func (l *ledger) decisions() (n int) {
 	for _, x := range l.notes {
 		if x.fate == decide {

@@ -15,9 +15,9 @@ const MaxSize = 1 << 20
 type section struct {
 	name, kind string // kind is the name without the number at its end: radius_client for [radius_client2]
 	line       int
-	options    []*option // in the file's order, those that a later one replaces included
+	options    []*option // in the file's order, with those that a later option replaces
 	last       map[string]*option
-	home       *table // where comments go that belong to no key
+	home       *table // the place for comments that belong to no key
 }
 
 // option is one "name = value".
@@ -25,29 +25,29 @@ type option struct {
 	name, value string
 	line        int
 	in          *section
-	fates       [fates]bool // what became of it
-	replaced    *option     // by this later one of the same name
-	alias       string      // the name that it is taken for, where it has no number
+	fates       [fates]bool // what happened to it
+	replaced    *option     // the later option of the same name that replaces it
+	alias       string      // the name with a number that it is read as
 	empty       bool        // it has no value and needs none: it counts as not given
 }
 
-// get returns the option of that name that counts, or nil.
+// get returns the last option of that name, which is the one that counts; nil if there is none.
 func (s *section) get(name string) *option { return s.last[name] }
 
 func (s *section) title() string { return "[" + show(s.name) + "]" }
 
-// parser reads the dialect that Python's ConfigParser has made common: "[section]", "option = value" or
-// "option: value", comments behind # and ; at the start of a line, and values that go on in lines that are further
-// indented. The last one of a name counts; sections of the same name are one.
+// parser reads the format of Python's ConfigParser: "[section]", "option = value" or "option: value". Comments stand after #
+// and ; at the start of a line. A value continues in lines with a deeper indent. The last option of a name counts. Sections of
+// the same name are one section.
 type parser struct {
 	problems
 	sections []*section
 	byName   map[string]*section
-	repeated []*section // headers that stand a second time
+	repeated []*section // headers that repeat an earlier header
 
 	current *section
-	open    *option // may go on in the next line ...
-	indent  int     // ... if that is indented more than this
+	open    *option // the option that may continue in the next line ...
+	indent  int     // ... if that line has a deeper indent than this
 }
 
 // parse returns the sections in the file's order.
@@ -84,7 +84,8 @@ func (p *parser) line(n int, line string) {
 	switch {
 	case word == "" || word[0] == '#' || word[0] == ';':
 	case p.open != nil && indent > p.indent && looksNew.MatchString(word):
-		// ConfigParser takes it for more of the value above, who wrote it hardly did. It may be a secret, so it goes nowhere.
+		// ConfigParser reads it as part of the value above, but the author hardly meant that. It may be a secret, so it is not
+		// shown.
 		p.add(n, "further indented than the option above, and so a part of its value; want it as far in as that one")
 	case p.open != nil && indent > p.indent:
 		p.open.value = strings.TrimPrefix(p.open.value+"\n"+word, "\n")
@@ -96,11 +97,11 @@ func (p *parser) line(n int, line string) {
 	}
 }
 
-// looksNew fits lines that begin a section or an option.
+// looksNew matches lines that begin a section or an option.
 var looksNew = regexp.MustCompile(`^\[|^[A-Za-z][A-Za-z0-9_]*\s*[=:]`)
 
 func (p *parser) header(n int, word string) {
-	p.open, p.current = nil, &section{} // so that what follows a broken header is not taken for the last one's
+	p.open, p.current = nil, &section{} // so that options after a broken header do not go to the section before
 	name, rest, closed := strings.Cut(word[1:], "]")
 	name, rest = strings.TrimSpace(name), strings.TrimSpace(rest)
 	switch {
@@ -146,7 +147,7 @@ func (p *parser) option(n int, word string) {
 	}
 	p.open = o
 	if p.current.last == nil {
-		return // the header is broken, which is said already
+		return // the header is broken, and that is reported already
 	}
 	if before := p.current.last[o.name]; before != nil {
 		before.replaced = o

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// needed are the options that a section can't do without. Each other one may be empty, and then counts as not given.
+// needed are the options that a section can't do without. Any other option may be empty, and then counts as not given.
 var needed = []string{"host", "ikey", "skey", "skey_protected", "api_host", "search_dn", "service_account_username",
 	"service_account_password", "service_account_password_protected", "secret", "secret_protected"}
 
 // freeText are options whose values may hold any character, so that a "#" in them need not begin a remark.
 var freeText = []string{"service_account_password", "secret", "radius_secret", "ldap_filter"}
 
-// prepare looks at the options before their meaning is known. It takes empty ones for not given, and finds remarks that stand
-// behind values: Duo's proxy takes these for a part of the value.
+// prepare looks at the options before their meaning is known. It treats empty options as not given, and finds remarks after
+// values. Duo's proxy reads such a remark as part of the value.
 func (i *importer) prepare() {
 	for _, s := range i.sections {
 		for _, o := range s.options {
@@ -35,7 +35,7 @@ func isNeeded(o *option) bool {
 	return slices.Contains(needed, o.name) || strings.HasPrefix(o.name, "radius_secret")
 }
 
-// remark reports a remark behind a value and goes on without it, so that it makes one problem only.
+// remark reports a remark after a value and removes it, so that it causes only one problem.
 func (i *importer) remark(o *option) {
 	if !hasInlineComment(o.value) || strings.Contains(o.value, "\n") || isFreeText(o) {
 		return
@@ -54,8 +54,8 @@ func isFreeText(o *option) bool {
 	})
 }
 
-// unnumbered takes radius_ip for radius_ip_1, and radius_secret for the secret of each address that has none of its own.
-// Duo documents numbers only, but many published files have none.
+// unnumbered reads radius_ip as radius_ip_1, and radius_secret as the secret of each address that has no secret of its own.
+// Duo documents only names with numbers, but many published files have none.
 func (i *importer) unnumbered(s *section) {
 	if o := s.get("radius_ip"); o != nil {
 		if first := s.get("radius_ip_1"); first != nil {
@@ -78,7 +78,7 @@ func (i *importer) unnumbered(s *section) {
 	}
 }
 
-// saysUnnumbered notes what unnumbered took.
+// saysUnnumbered notes which options unnumbered has read.
 func (i *importer) saysUnnumbered(t *table, s *section) {
 	if o := s.get("radius_ip"); o != nil && o.alias != "" {
 		t.note(changed, "has no number; taken for radius_ip_1", o)

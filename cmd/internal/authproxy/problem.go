@@ -21,7 +21,7 @@ type problem struct {
 	text string
 }
 
-// problems are gathered in the order in which they are found.
+// problems are in the order in which they were found.
 type problems []problem
 
 func (p *problems) add(line int, format string, args ...any) {
@@ -45,7 +45,7 @@ func (p problems) named(file string) Problems {
 
 const maxShown = 80
 
-// show makes a word from the file fit for a terminal and a comment.
+// show makes a word from the file safe for a terminal and a comment.
 func show(s string) string {
 	if r := []rune(s); len(r) > maxShown {
 		s = string(r[:maxShown]) + "..."
@@ -56,7 +56,7 @@ func show(s string) string {
 	return s
 }
 
-// quote shows a value that is no secret.
+// quote shows a value that is not a secret.
 func quote(s string) string {
 	if r := []rune(s); len(r) > maxShown {
 		s = string(r[:maxShown]) + "..."

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// text is a value of one line, "" where there is none.
+// text returns a value of one line; "" if there is none.
 func (i *importer) text(o *option, want string) string {
 	switch {
 	case o == nil:
@@ -33,7 +33,7 @@ func (i *importer) missing(s *section, name, want string) {
 	i.add(s.line, "%s %s: missing; want %s", s.title(), name, want)
 }
 
-// list reads words between commas, or on lines of their own.
+// list reads words that commas or line ends separate.
 func list(o *option) (words []string) {
 	if o == nil {
 		return nil
@@ -46,7 +46,7 @@ func list(o *option) (words []string) {
 	return words
 }
 
-// yes reads a truth value; an option that is not there is false.
+// yes reads a truth value. An option that is not there is false.
 func (i *importer) yes(o *option) bool {
 	if o == nil {
 		return false
@@ -54,7 +54,7 @@ func (i *importer) yes(o *option) bool {
 	s := i.text(o, "true or false")
 	switch strings.ToLower(s) {
 	case "":
-		return false // which is said already
+		return false // that is reported already
 	case "true", "yes", "on", "1":
 		return true
 	case "false", "no", "off", "0":
@@ -80,10 +80,10 @@ func (i *importer) number(o *option, def, low, high int) int {
 
 func (i *importer) port(o *option, def int) int { return i.number(o, def, 1, 65535) }
 
-// seconds are more than a day nowhere.
+// seconds reads a number of seconds. No option may have more than a day.
 func (i *importer) seconds(o *option, def int) int { return i.number(o, def, 0, 86400) }
 
-// oneOf reads one of the words, whatever its case.
+// oneOf reads one of the words, in upper or lower case.
 func (i *importer) oneOf(o *option, def string, words ...string) string {
 	if o == nil {
 		return def
@@ -100,7 +100,7 @@ func (i *importer) oneOf(o *option, def string, words ...string) string {
 
 var hostName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
 
-// host reads a host's name or address; with brackets where it is IPv6, so that a port can follow.
+// host reads a host's name or address. It puts brackets around an IPv6 address, so that a port can follow.
 func (i *importer) host(o *option) string {
 	const want = "a host name or an IP address"
 	s := i.text(o, want)
@@ -117,7 +117,7 @@ func (i *importer) host(o *option) string {
 	return strings.ToLower(s)
 }
 
-// numbered returns the options NAME_1, NAME_2 ... in the order of their numbers, which may have gaps.
+// numbered returns the options NAME_1, NAME_2 ... in the order of their numbers. Numbers may be missing.
 func numbered(s *section, name string) (list []*option) {
 	for _, o := range s.options {
 		if _, ok := numberOf(o, name); ok && o.replaced == nil && !o.empty {

@@ -8,7 +8,7 @@ import (
 	"duoradiusd/policy/canonical"
 )
 
-// exempt writes the rule for the users of whom no second factor is asked.
+// exempt writes the rule for the users who need no second factor.
 func (i *importer) exempt(v *server, live bool) {
 	from := numbered(v.section, "exempt_username")
 	if len(from) == 0 {
@@ -36,7 +36,7 @@ func (i *importer) exempt(v *server, live bool) {
 	i.rules = append(i.rules, t)
 }
 
-// fromMain says what became of the options of [main] that have no key of their own.
+// fromMain says what happens to the options of [main] that have no key of their own.
 var fromMain = []struct {
 	options []string
 	why     string
@@ -48,7 +48,7 @@ var fromMain = []struct {
 	{[]string{"interface", "client", "http_proxy_host", "http_proxy_port", "http_ca_certs_file"}, "no section makes use of it"},
 }
 
-// mainSection writes what of [main] is not in other tables.
+// mainSection writes what is in [main] and in no other table.
 func (i *importer) mainSection() {
 	s, t := i.main, i.log
 	if o := s.get("debug"); i.yes(o) {
@@ -92,7 +92,7 @@ func (i *importer) mainSection() {
 
 const ldapAdvice = `its appliances ask by LDAP, which duoradiusd does not answer. Most appliances can ask by RADIUS too: make a [radius_server_auto] of this section, with the same ikey, skey, api_host, failmode and client, and with radius_ip_1 and radius_secret_1 of each appliance; then import again, and set the appliances to RADIUS. For those that speak LDAP only, keep Duo's proxy`
 
-// noServer says what to do about a file without a section for RADIUS clients.
+// noServer says what to do about a file that has no section for RADIUS clients.
 func (i *importer) noServer() {
 	const want = "no [radius_server_...] section; want one: it names the RADIUS clients, their secrets and the keys of Duo's application"
 	var ldap *section
@@ -109,7 +109,7 @@ func (i *importer) noServer() {
 	i.add(ldap.line, "%s: %s", ldap.title(), ldapAdvice)
 }
 
-// elsewhere is what duoradiusd has nothing for.
+// elsewhere lists the sections for which duoradiusd has nothing.
 var elsewhere = map[string]string{
 	"ldap_server_auto":         ldapAdvice,
 	"http_proxy":               "duoradiusd is no HTTP proxy; keep Duo's, or any CONNECT proxy that lets Duo's hosts through",
@@ -163,7 +163,7 @@ func (i *importer) likely(s *section) string {
 	return ""
 }
 
-// eap writes the table that will serve EAP, commented out.
+// eap writes a commented-out table that will serve EAP.
 func (i *importer) eap(s *section) {
 	t := i.table(s, "[eap]", s.title())
 	t.off = true

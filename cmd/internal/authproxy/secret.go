@@ -9,8 +9,8 @@ import (
 	"duoradiusd/conf"
 )
 
-// secret writes a secret as key, or as key_file where it has a file of its own: named by Options.Secrets, or because it
-// is protected and can't be read. The first of the options counts, the others say the same.
+// secret writes a secret as key, or as key_file if the secret has a file of its own. It has one if Options.Secrets names a
+// folder, or if the secret is protected and can't be read. The first of the options counts; the others have the same value.
 func (i *importer) secret(t *table, key, file string, from ...*option) {
 	path := file
 	if i.Secrets != "" {
@@ -26,7 +26,7 @@ func (i *importer) secret(t *table, key, file string, from ...*option) {
 		i.wants = append(i.wants, path+" (to be made)")
 		why := "encrypted for the machine that it was made on, so it can't be read here"
 		if len(from) == 0 {
-			return // which is a problem that is reported already
+			return // that problem is reported already
 		}
 		if v := strings.ToLower(from[0].value); v == "true" || v == "false" {
 			why = "true or false is no secret"
@@ -59,11 +59,11 @@ func (i *importer) secret(t *table, key, file string, from ...*option) {
 	t.set(key+"_file", str(path), plain...)
 }
 
-// windowsPath fits C:\x, C:/x and \\host\share.
+// windowsPath matches C:\x, C:/x and \\host\share.
 var windowsPath = regexp.MustCompile(`^([A-Za-z]:|\\\\)`)
 
-// path reads the path of a file that duoradiusd will open. One that is relative, or from Windows, means nothing here:
-// its last part is kept, and the file has to be brought.
+// path reads the path of a file that duoradiusd will open. A path that is relative, or from Windows, means nothing here. path
+// keeps its last part, and a person has to bring the file.
 func (i *importer) path(t *table, key string, o *option) {
 	s := i.text(o, "a file")
 	if strings.HasPrefix(s, "/") {

@@ -12,23 +12,23 @@ import (
 type server struct {
 	*section
 	listener
-	first   *section // its primary authenticator; nil for none
+	first   *section // the section that checks its passwords; nil for none
 	clients []*client
 }
 
-// client is what the addresses of a server with one secret make: a [[client]].
+// client is a [[client]]: the addresses of a server that share one secret.
 type client struct {
 	of        *section
 	name      string
 	from      []*option // radius_ip_N
 	addresses []address
-	respelled []*option // those of them that the file has in another spelling
-	secrets   []*option // all the same one, protected or not
+	respelled []*option // the addresses that the file spells in another way
+	secrets   []*option // options with the same secret, protected or not
 
-	free   []address      // those that are its own
-	socket netip.AddrPort // the only one that it asks, where another client has its address at another
-	taken  []claim        // those that another client has already
-	nested []claim        // those that lie within another client's
+	free   []address      // addresses that no other client has
+	socket netip.AddrPort // its only socket, if another client has its address at another socket
+	taken  []claim        // addresses that another client has already
+	nested []claim        // addresses that lie within another client's
 }
 
 type address struct {
@@ -36,7 +36,7 @@ type address struct {
 	from *option
 }
 
-// claim is an address and the client that has it, or a wider one, too.
+// claim is an address, and another client that has this address or a wider one.
 type claim struct {
 	address
 	by    *client
@@ -53,7 +53,7 @@ type listener struct {
 var serverKinds = []string{"radius_server_auto", "radius_server_challenge", "radius_server_concat", "radius_server_duo_only",
 	"radius_server_eap", "radius_server_iframe"}
 
-// readServers reads who may ask, where, and who checks the passwords, of each server.
+// readServers reads, for each server, which clients may ask, at which sockets, and which section checks the passwords.
 func (i *importer) readServers() {
 	for _, s := range i.sections {
 		if !slices.Contains(serverKinds, s.kind) {
@@ -82,13 +82,13 @@ func (i *importer) listener(s *section) listener {
 			addr = netip.IPv6Unspecified()
 		}
 		if addr.Unmap() == netip.IPv4Unspecified() {
-			addr = netip.IPv6Unspecified() // which takes IPv4 too
+			addr = netip.IPv6Unspecified() // this address takes IPv4 too
 		}
 	}
 	return listener{netip.AddrPortFrom(addr.Unmap(), uint16(i.port(port, 1812))), present(where, port), s}
 }
 
-// primary finds the section that checks the server's passwords: the one it names, [main]'s, or the only one there is.
+// primary finds the section that checks the server's passwords: the one that it names, that of [main], or the only one.
 func (i *importer) primary(s *section) *section {
 	if s.kind == "radius_server_duo_only" {
 		return nil
@@ -119,7 +119,7 @@ func (i *importer) primary(s *section) *section {
 	return all[0]
 }
 
-// clientsOf gathers the addresses of a server by their secrets.
+// clientsOf groups the addresses of a server by their secrets.
 func (i *importer) clientsOf(s *section) (list []*client) {
 	ips := numbered(s, "radius_ip")
 	if len(ips) == 0 {
@@ -170,7 +170,7 @@ func (i *importer) client(s *section, o *option) *client {
 	return c
 }
 
-// sharesSecret tells secrets apart; two that are protected count as different, as nobody can see whether they are.
+// sharesSecret reports whether the secrets are the same. Two protected ones count as different, because nobody can read them.
 func (c *client) sharesSecret(b *client) bool {
 	x, y := c.secrets[0], b.secrets[0]
 	return !isProtected(x) && !isProtected(y) && x.value == y.value
@@ -184,9 +184,9 @@ type owned struct {
 	prefix netip.Prefix
 }
 
-// settle gives each address at a socket to one client: to the first that has it, of those whose passwords are checked if
-// there are any. Otherwise a section that checks none would let in who came to the other. An address that asks several
-// sockets is several clients, which their listen tells apart.
+// settle gives each address at a socket to one client: the first client that has it. Clients whose passwords are checked come
+// before the others. Otherwise a section that checks no password would let in users who came to the other section. An address
+// that asks several sockets is several clients, which their listen tells apart.
 func (i *importer) settle() {
 	sockets := i.socketOf()
 	owner := map[owned]*client{}

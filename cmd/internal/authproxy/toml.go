@@ -10,12 +10,12 @@ type table struct {
 	*ledger
 	of     *section
 	header string // "[duo]"; "" for a place that holds comments only
-	title  string // stands behind the header
+	title  string // a remark after the header
 	off    bool   // commented out
 	lines  []line
 }
 
-// line is a key with its value, or a comment on what follows where key is empty.
+// line is a key with its value. If key is empty, it is a comment on the lines that follow.
 type line struct{ key, value, comment string }
 
 // set writes a key that means what the options mean.
@@ -24,7 +24,7 @@ func (t *table) set(key, value string, from ...*option) {
 	t.lines = append(t.lines, line{key, value, origin(t.of, from)})
 }
 
-// change writes a key that means something else than the options, or than their absence.
+// change writes a key whose meaning differs from that of the options, or of their absence.
 func (t *table) change(key, value, why string, from ...*option) {
 	t.remark(changed, why, key+" = "+value, from...)
 	t.lines = append(t.lines, line{key, value, origin(t.of, from)})
@@ -33,7 +33,7 @@ func (t *table) change(key, value, why string, from ...*option) {
 // note writes a comment.
 func (t *table) note(f fate, why string, from ...*option) { t.remark(f, why, "", from...) }
 
-// remark is note, and names the key that is written for the options.
+// remark writes a comment as note does, and names the key that is written for the options.
 func (t *table) remark(f fate, why, now string, from ...*option) {
 	t.say(f, t.of, why, now, from...)
 	text := f.String() + ": "
@@ -43,7 +43,7 @@ func (t *table) remark(f fate, why, now string, from ...*option) {
 	t.lines = append(t.lines, line{comment: text + why})
 }
 
-// keep says that the options count without a key of their own.
+// keep says that the options still count, without a key of their own.
 func (t *table) keep(why string, from ...*option) { t.note(carried, why, from...) }
 
 // ask writes a key that a person must look at.
@@ -52,7 +52,7 @@ func (t *table) ask(key, value, why string, from ...*option) {
 	t.lines = append(t.lines, line{key, value, origin(t.of, from)})
 }
 
-// origin names the options that a key was made of, with their section where it is not the table's.
+// origin names the options from which a key was made. It adds their section if that is not the table's.
 func origin(of *section, from []*option) string {
 	if len(from) == 0 {
 		return ""
@@ -68,7 +68,7 @@ func origin(of *section, from []*option) string {
 	return fmt.Sprintf("%s, %s %s", names(of, from), word, strings.Join(lines, ", "))
 }
 
-// bare are the lines without what is said about them.
+// bare returns the lines without their comments.
 func bare(lines []line) (out []line) {
 	for _, l := range lines {
 		if l.key != "" {
@@ -110,7 +110,7 @@ func (t *table) write(b *strings.Builder) {
 
 const columns = 110
 
-// wrap writes a text in lines that fit a screen.
+// wrap breaks a text into lines that fit a screen.
 func wrap(b *strings.Builder, first, more, text string) {
 	at := 0
 	for word := range strings.FieldsSeq(text) {
@@ -131,7 +131,7 @@ func wrap(b *strings.Builder, first, more, text string) {
 	b.WriteByte('\n')
 }
 
-// str is s as a basic string of TOML.
+// str returns s as a basic string of TOML.
 func str(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')

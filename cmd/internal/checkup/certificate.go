@@ -12,7 +12,7 @@ import (
 	"duoradiusd/internal/display"
 )
 
-// soon is when the end of a certificate is worth a warning.
+// soon is how long before its end a certificate is worth a warning.
 const soon = 30 * 24 * time.Hour
 
 func expiry(what string, ends time.Time) Finding {
@@ -35,7 +35,7 @@ func (r *run) certificates() (list []question) {
 	return list
 }
 
-// bundle looks at the authorities in a file. Of several one may have ended without harm.
+// bundle looks at the authorities in a file. If the file has several, one of them may have ended without harm.
 func bundle(path string) Finding {
 	b, err := os.ReadFile(path)
 	if err != nil {

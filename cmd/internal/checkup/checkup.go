@@ -19,22 +19,22 @@ import (
 	"duoradiusd/policy/radiusauth"
 )
 
-// Options say how far a check goes.
+// Options say what a check may do.
 type Options struct {
 	Offline bool                 // send nothing and open no port
-	User    string               // whom each directory is asked for; "": nobody
+	User    string               // the user about whom each directory is asked; "": nobody
 	Serving func() []string      // what a running daemon listens on, as "udp 192.0.2.1:1812"
-	Asking  func(subject string) // told before an answer is waited for; may be nil
-	Tell    func(Finding)        // told of each finding, in a fixed order
+	Asking  func(subject string) // called before the check waits for an answer; may be nil
+	Tell    func(Finding)        // called for each finding, in a fixed order
 }
 
-// question is one thing to look at.
+// question is one thing that the check looks at.
 type question struct {
 	subject string
 	ask     func(ctx context.Context) []Finding
 }
 
-// Run looks at everything, all at once, and tells what it finds. The error is that c can't be put into force.
+// Run looks at everything at the same time, and tells what it finds. It returns an error if c can't be put into force.
 func Run(ctx context.Context, c *conf.Config, o Options) error {
 	p, err := daemon.Assemble(c, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -97,7 +97,7 @@ func one(subject string, ask func(ctx context.Context) Finding) question {
 	return question{subject, func(ctx context.Context) []Finding { return []Finding{ask(ctx)} }}
 }
 
-// files looks at the folders that are written to.
+// files looks at the folders that the daemon writes to.
 func (r *run) files() (list []question) {
 	folder := func(what, directory string) {
 		if directory == "" {
@@ -112,7 +112,7 @@ func (r *run) files() (list []question) {
 	return list
 }
 
-// writable looks whether a folder can be written to, without writing. One that is not there yet is made by serve.
+// writable finds out whether a folder can be written to, and writes nothing. A folder that is missing is made by serve.
 func writable(directory string) Finding {
 	info, err := os.Stat(directory)
 	for parent := directory; errors.Is(err, os.ErrNotExist) && parent != filepath.Dir(parent); {
@@ -135,7 +135,7 @@ func writable(directory string) Finding {
 	return ok("can be written to")
 }
 
-// ports looks whether the sockets can be opened.
+// ports finds out whether the sockets can be opened.
 func (r *run) ports() (list []question) {
 	for _, l := range r.config.Listen {
 		subject := "udp " + l.Address.String()

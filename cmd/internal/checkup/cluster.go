@@ -6,7 +6,7 @@ import (
 	"duoradiusd/cmd/internal/daemon"
 )
 
-// cluster does a round trip with each script at the store that the daemons share.
+// cluster runs each script once at the store that the daemons share.
 func (r *run) cluster() []question {
 	if r.config.Cluster.Network == "" {
 		return nil

@@ -63,7 +63,7 @@ func (r *run) testUser(ctx context.Context, domains []string, d *ldapauth.Direct
 	return list
 }
 
-// named says which rules and replies name a group, as ": rule x (deny)"; "" for none. group is a DN or a plain name.
+// named says which rules and replies name a group, such as ": rule x (deny)"; "" for none. group is a DN or a plain name.
 func (r *run) named(group string) string {
 	var names []string
 	for _, rule := range r.config.Rules {
@@ -82,7 +82,7 @@ func (r *run) named(group string) string {
 	return ": " + strings.Join(names, ", ")
 }
 
-// wholeNames returns the groups without the second names that DNs have: the value of the first RDN.
+// wholeNames returns the groups. It leaves out the second name of a DN, which is the value of its first RDN.
 func wholeNames(names []string) (whole []string) {
 	for i, name := range names {
 		if i > 0 && ldapauth.NamesGroup(names[i-1], []string{name}) && strings.Contains(names[i-1], "=") {
@@ -93,8 +93,8 @@ func wholeNames(names []string) (whole []string) {
 	return whole
 }
 
-// ruleGroups looks for the groups that rules and replies name. A group that no directory has is probably a typing error, and
-// a rule that denies it denies nobody.
+// ruleGroups looks for the groups that rules and replies name. A group that no directory has is probably a typing error. A
+// rule that denies such a group denies nobody.
 func (r *run) ruleGroups() []question {
 	names := r.config.GroupNames()
 	var directories []*ldapauth.Directory
@@ -125,10 +125,10 @@ func (r *run) ruleGroups() []question {
 	}}}
 }
 
-// countGroups counts groups that have two names each: the DN, and the value of its first RDN.
+// countGroups counts groups. Each group has two names: the DN, and the value of its first RDN.
 func countGroups(names []string) int { return len(wholeNames(names)) }
 
-// remedies is what to do where a step of a directory's check went wrong.
+// remedies says what to do if a step of a directory's check went wrong.
 var remedies = map[string]string{
 	"connect": "check the address, the firewall, and that ca_file holds the issuer of the server's certificate, which must name this host",
 	"bind":    "check bind_dn and bind_password, and that the account is neither locked nor expired",

@@ -1,7 +1,7 @@
-// Package checkup looks at everything that a configuration relies on, before a daemon does: the clock, Duo, directories,
+// Package checkup looks at everything that a configuration relies on, before a daemon uses it: the clock, Duo, directories,
 // upstream servers, ports, certificates. It changes nothing and rings no phone.
 //
 //	conf.Config ─▶ Run ─▶ questions, all asked at once ─▶ Finding, Finding, ... in a fixed order
 //
-// Its one rule: every Finding that is not well says what to do about it.
+// The package has one rule: every Finding that is not well says what to do about it.
 package checkup

@@ -12,7 +12,7 @@ import (
 	"duoradiusd/policy/duo"
 )
 
-// duo asks each application for its clock, then with its keys.
+// duo asks each application for Duo's clock first, and then whether the keys are right.
 func (r *run) duo() (list []question) {
 	for _, a := range r.parts.Applications() {
 		subject := "Duo at " + a.Host
@@ -35,7 +35,7 @@ func checkDuo(ctx context.Context, a daemon.DuoApplication) []Finding {
 	skew := time.Since(now).Round(time.Second)
 	list = append(list, clock(skew))
 	if skew.Abs() >= clockProblem {
-		return list // Duo refuses every key then, which says nothing of ours
+		return list // Duo then refuses every key, so its refusal says nothing about this key
 	}
 	start = time.Now()
 	_, err = a.Client.Check(ctx)
@@ -50,7 +50,7 @@ func checkDuo(ctx context.Context, a daemon.DuoApplication) []Finding {
 	return append(list, keys)
 }
 
-// frontEnd is what the handshake has shown: which HTTP Duo's front end offers, whose root vouches for it, and the proxy.
+// frontEnd says what the handshake has shown: which HTTP Duo's front end offers, whose root vouches for it, and the proxy.
 func frontEnd(f *duo.Front, ca string) []Finding {
 	if f == nil {
 		return []Finding{ok("answers")}
@@ -73,7 +73,7 @@ func frontEnd(f *duo.Front, ca string) []Finding {
 	return list
 }
 
-// age is how long ago a day was, in months; "" where there is nothing to say.
+// age says how many months ago a day was; "" if there is nothing to say.
 func age(day string, now time.Time) string {
 	at, err := time.Parse(time.DateOnly, day)
 	if err != nil || now.Before(at) {
@@ -82,13 +82,13 @@ func age(day string, now time.Time) string {
 	return fmt.Sprintf(", %d months old", int(now.Sub(at).Hours()/24/30.44))
 }
 
-// Duo refuses a clock that is five minutes off; one that is a minute off is on its way there.
+// Duo refuses a clock that is five minutes off. A clock that is one minute off will probably get there.
 const (
 	clockWarning = time.Minute
 	clockProblem = 4 * time.Minute
 )
 
-// clock judges how far this machine's clock is ahead of Duo's.
+// clock judges by how much this machine's clock is ahead of Duo's.
 func clock(skew time.Duration) Finding {
 	switch off := skew.Abs(); {
 	case off >= clockProblem:

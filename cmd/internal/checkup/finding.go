@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// Level says how a thing is.
+// Level says how well a thing works.
 type Level string
 
 const (
 	OK      Level = "ok"      // it works
-	Warning Level = "warning" // it works, or can't be known
+	Warning Level = "warning" // it works, or the check can't know
 	Problem Level = "problem" // logins will fail
 )
 
-// Finding is how one thing is.
+// Finding says how well one thing works.
 type Finding struct {
 	Level   Level         `json:"level"`
 	Subject string        `json:"subject"` // what was looked at
@@ -36,7 +36,7 @@ func warning(remedy, format string, args ...any) Finding {
 	return Finding{Level: Warning, Found: fmt.Sprintf(format, args...), Remedy: remedy}
 }
 
-// about names what findings are about.
+// about sets the subject of findings.
 func about(subject string, list ...Finding) []Finding {
 	for i := range list {
 		list[i].Subject = subject

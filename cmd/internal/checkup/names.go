@@ -11,7 +11,7 @@ import (
 	"duoradiusd/policy/canonical"
 )
 
-// names looks at where the spelling of a name, or a name that nobody proves, changes what becomes of a login.
+// names looks for names whose spelling changes the result of a login, and for names that nobody proves.
 func (r *run) names() (list []question) {
 	add := func(subject string, f Finding) {
 		list = append(list, one(subject, func(context.Context) Finding { return f }))
@@ -41,7 +41,7 @@ func (r *run) names() (list []question) {
 	return list
 }
 
-// withDomain lists the names of users and rules that hold a domain.
+// withDomain lists the names of users and rules that contain a domain.
 func (r *run) withDomain() (names []string) {
 	for _, u := range r.config.Users {
 		names = append(names, u.Name)
@@ -54,7 +54,7 @@ func (r *run) withDomain() (names []string) {
 	return slices.Compact(names)
 }
 
-// quoted joins names, the first few of many.
+// quoted joins names. It shows only the first few of many.
 func quoted(names []string) string {
 	const most = 5
 	var words []string

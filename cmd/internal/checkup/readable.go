@@ -10,8 +10,8 @@ import (
 	"duoradiusd/internal/system"
 )
 
-// readable looks whether the user of the packages' unit can read what root has just read. It does so for the unit's
-// configuration only.
+// readable finds out whether the user of the packages' unit can read the files that root has just read. It does so only for
+// the configuration of that unit.
 func (r *run) readable() []question {
 	if os.Geteuid() != 0 || !slices.Contains(r.config.Files, system.ConfigFile()) {
 		return nil

@@ -13,7 +13,7 @@ import (
 	"duoradiusd/policy/hours"
 )
 
-// rules looks at what is allowed in a configuration but often not what was meant.
+// rules looks for settings that are allowed but are often a mistake.
 func (r *run) rules() (list []question) {
 	add := func(subject string, f Finding) {
 		list = append(list, one(subject, func(context.Context) Finding { return f }))
@@ -62,8 +62,8 @@ func everybody(r policy.Rule) bool {
 
 func byGroup(r policy.Rule) bool { return len(r.Groups) > 0 }
 
-// neverAnswered says why no directory can answer such a name of a group; "" where one can. A group is known by its whole DN
-// and by the value of its first RDN.
+// neverAnswered says why no directory can return this name of a group; "" if a directory can. A directory returns a group's
+// whole DN and the value of its first RDN.
 func neverAnswered(group string) string {
 	_, _, isRDN := strings.Cut(group, "=")
 	switch {
@@ -75,13 +75,14 @@ func neverAnswered(group string) string {
 	return ""
 }
 
-// wide reports whether a prefix is more than the addresses of one appliance.
+// wide reports whether a prefix has more addresses than one appliance.
 func wide(p netip.Prefix) bool {
 	return p.Bits() > 0 && (p.Addr().Is4() && p.Bits() < 24 || p.Addr().Is6() && p.Bits() < 64)
 }
 
-// gap finds a time of the week at which neither the i-th rule holds, which denies in hours, nor its complement: a rule with
-// hours for the same persons that does not deny. Where there is no such rule, the hours are meant as they stand.
+// gap finds a time of the week that a rule with hours leaves open. The i-th rule denies in its hours. Its complement is a rule
+// with hours for the same persons that does not deny. At the time that gap returns, neither rule holds. If there is no
+// complement, the hours are meant as they are.
 func (r *run) gap(i int) (string, bool) {
 	deny := r.config.Rules[i]
 	if deny.Need != policy.NeedDeny || len(deny.Hours) == 0 {
@@ -91,7 +92,7 @@ func (r *run) gap(i int) (string, bool) {
 		if allow.Need == policy.NeedDeny || len(allow.Hours) == 0 || !sameWho(allow, deny) {
 			continue
 		}
-		// Monday to Sunday of a week without a change of the clock.
+		// The week from Monday to Sunday has no change of the clock.
 		for at := time.Date(2026, 1, 5, 0, 0, 0, 0, time.Local); at.Day() < 12; at = at.Add(15 * time.Minute) {
 			if !contain(deny.Hours, at) && !contain(allow.Hours, at) {
 				return at.Format("Monday 15:04"), true

@@ -9,7 +9,7 @@ import (
 	"duoradiusd/policy"
 )
 
-// atDuo asks each application's preauth about --user, which rings no phone.
+// atDuo asks preauth of each application about --user. Preauth rings no phone.
 func (r *run) atDuo() (list []question) {
 	name, valid := r.parts.Canonical(r.User)
 	if r.User == "" || !valid {
