@@ -18,7 +18,7 @@ var (
 	//lint:ignore ST1005 Duo is a name
 	ErrRefused    = errors.New("Duo refused the call")
 	ErrOverloaded = errors.New("this machine has no connection left to ask Duo over")
-	ErrCutShort   = errors.New("the time was up before Duo had a fair chance to answer") // two seconds
+	ErrCutShort   = errors.New("the time was up before Duo had a fair chance to answer") // a fair chance is two seconds
 )
 
 // SecondFactor is Duo's Auth API, with Duo's terms (https://duo.com/docs/authapi). An error wraps one of the errors above or
@@ -105,7 +105,7 @@ type AuthRequest struct {
 	guess *guard.Admission // the admission of a passcode, by which the guard is told Duo's answer; nil for none
 }
 
-// AuthResult is Duo's final word on an AuthRequest.
+// AuthResult is Duo's final answer to an AuthRequest.
 type AuthResult struct {
 	Allowed bool
 	Status  string // allow, bypass, deny, fraud, timeout, sent, locked_out, frequent_attempts, anomalous_push, ...

@@ -336,7 +336,7 @@ func (l *login) reject(why Reason, say string) Verdict {
 	return v
 }
 
-// accept makes the Verdict of every Access-Accept. There is no other way to one.
+// accept returns a Verdict that accepts. Only a health check gets its Access-Accept elsewhere (answerProbe).
 func (l *login) accept(why acceptance) Verdict {
 	if !mayAccept(why, l.proof, l.Authentic || why == acceptRepeated && l.repeats) { // mayJoin has compared the signatures
 		return l.reject(ReasonUnproven, l.say(messages.WrongPassword))
