@@ -10,6 +10,9 @@ import (
 	"duoradiusd/policy/shared"
 )
 
+// soonDown is the time-out of daemons whose store is down on purpose: they notice an outage of a few seconds.
+const soonDown = 500 * time.Millisecond
+
 // outage lets a store be down, and returns once d has noticed.
 func outage(t *testing.T, m *server, daemons ...*daemon) {
 	t.Helper()
@@ -48,7 +51,7 @@ func TestK42_Reject(t *testing.T) { onEachStore(t, testReject) }
 
 func testReject(t *testing.T, m *server) {
 	duo := newDuo()
-	a := start(t, "a", m.addr, duo, func(c *shared.Config) { c.WhenDown = shared.WhenDownReject })
+	a := start(t, "a", m.addr, duo, func(c *shared.Config) { c.WhenDown, c.Timeout = shared.WhenDownReject, soonDown })
 	a.policy = policy.New(policy.Settings{BindTo: []policy.Binding{policy.BindService, policy.BindUserIP},
 		Rules: []policy.Rule{{Name: "monitor", Users: []string{"monitor"}, Need: policy.NeedExempt}}}, a.runtime)
 	approve(t, a, duo, "alice")
@@ -81,7 +84,8 @@ func TestK41_Alone(t *testing.T) { onEachStore(t, testAlone) }
 
 func testAlone(t *testing.T, m *server) {
 	duo := newDuo()
-	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
+	quickly := func(c *shared.Config) { c.Timeout = soonDown }
+	a, b := start(t, "a", m.addr, duo, quickly), start(t, "b", m.addr, duo, quickly)
 	approve(t, a, duo, "alice")
 	outage(t, m, a, b)
 	typed := func(a *policy.Attempt) { a.Password = "push" } // no repetition of the login before

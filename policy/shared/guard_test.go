@@ -7,6 +7,7 @@ import (
 
 	"duoradiusd/policy"
 	"duoradiusd/policy/guard"
+	"duoradiusd/policy/shared"
 )
 
 // guess is a wrong or right password of alice's, as her first factor finds it.
@@ -14,7 +15,7 @@ func (d *daemon) guess(person, source string, result guard.GuessResult) bool {
 	d.t.Helper()
 	g := guard.Guess{Kind: guard.GuessPassword, Person: person, Source: source,
 		Limits: guard.GuessLimits{WrongPasswords: 10, WrongPasscodes: 10, WrongPerSource: 50, Refill: time.Minute}}
-	ctx, cancel := context.WithTimeout(d.t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(d.t.Context(), 20*time.Second)
 	defer cancel()
 	stores := d.cluster.Stores()
 	a, err := stores.Guard.Admit(ctx, g)
@@ -92,7 +93,8 @@ func TestK44_MergedUpwards(t *testing.T) { onEachStore(t, testMergedUpwards) }
 
 func testMergedUpwards(t *testing.T, m *server) {
 	duo := newDuo()
-	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
+	quickly := func(c *shared.Config) { c.Timeout = soonDown }
+	a, b := start(t, "a", m.addr, duo, quickly), start(t, "b", m.addr, duo, quickly)
 	for range 3 {
 		a.guess("alice", "192.0.2.1", guard.GuessWrong)
 		b.guess("alice", "192.0.2.1", guard.GuessWrong)
