@@ -139,7 +139,7 @@ func loadBlock(t *testing.T, block string) conf.Client {
 		t.Fatalf("what is to be copied is refused: %v", err)
 	}
 	// What these clients can't do without is warned about all the same.
-	deliberate := regexp.MustCompile(`client\[0\]\.(timeout|omit_reply_message_authenticator): `)
+	deliberate := regexp.MustCompile(`client "[^"]*" (timeout|omit_reply_message_authenticator): `)
 	if w := slices.DeleteFunc(slices.Clone(c.Warnings), deliberate.MatchString); len(w) > 0 {
 		t.Errorf("what is to be copied is warned about: %v", w)
 	}
