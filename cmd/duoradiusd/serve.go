@@ -127,16 +127,19 @@ func serve(c *cobra.Command, file string, profiles bool, by supervisor) error {
 	log.Info("ending: pending logins get their answer first")
 	hurry, now := context.WithCancel(context.Background())
 	defer now()
-	go func() {
-		for s := range by.signals {
-			if s != syscall.SIGHUP {
-				now()
-				return
-			}
-		}
-	}()
+	go by.onEnd(now)
 	d.Shutdown(hurry)
 	return nil
+}
+
+// onEnd calls f when the next signal to end arrives. Reload signals are ignored meanwhile.
+func (by supervisor) onEnd(f func()) {
+	for s := range by.signals {
+		if s != syscall.SIGHUP {
+			f()
+			return
+		}
+	}
 }
 
 // reload puts the configuration of the file into force, or logs and returns why it can't. first is the configuration with which
