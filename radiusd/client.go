@@ -103,7 +103,7 @@ func (c *Client) prepare() error {
 		return fmt.Errorf("radiusd: client %q: the secret is empty", c.Name)
 	}
 	if c.byAttribute() && c.MessageAuthenticator != Require {
-		return fmt.Errorf("radiusd: client %q: an attribute that anybody can write chooses it: Message-Authenticator must be required", c.Name)
+		return fmt.Errorf("radiusd: client %q: it must require Message-Authenticator, because anybody can write the attributes of an unsigned request that choose it", c.Name)
 	}
 	var sources []addressSource
 	for _, name := range c.UserIP {
@@ -171,9 +171,9 @@ func toldApart(a, b *Client) error {
 	case a.attributes() == b.attributes() && !apart(a.NASIdentifiers, b.NASIdentifiers) && !apart(a.CalledStationIDs, b.CalledStationIDs):
 		return fmt.Errorf("clients %q and %q: one request can fit both", b.Name, a.Name)
 	case !a.sameSecret(b):
-		return fmt.Errorf("clients %q and %q: want one secret for both", b.Name, a.Name)
+		return fmt.Errorf("clients %q and %q have the same address and listener, so they must have the same secret", b.Name, a.Name)
 	case a.MessageAuthenticator != Require || b.MessageAuthenticator != Require:
-		return fmt.Errorf("clients %q and %q: Message-Authenticator must be required of both", b.Name, a.Name)
+		return fmt.Errorf("clients %q and %q: both must require Message-Authenticator, because only attributes tell them apart", b.Name, a.Name)
 	}
 	return nil
 }

@@ -287,11 +287,11 @@ func TestNewClientsRefuses(t *testing.T) {
 		{[]*radiusd.Client{client(demanding, named("a"), nasID("x")), client(demanding, named("b"), calledID("y"))},
 			`radiusd: 127.0.0.1/32: clients "a" and "b": one request can fit both`},
 		{[]*radiusd.Client{client(demanding, named("a"), nasID("x")), client(demanding, named("b"), func(c *radiusd.Client) { c.Secret = wire.NewSecret("other") })},
-			`radiusd: 127.0.0.1/32: clients "a" and "b": want one secret for both`},
+			`radiusd: 127.0.0.1/32: clients "a" and "b" have the same address and listener, so they must have the same secret`},
 		{[]*radiusd.Client{client(demanding, named("a"), nasID("x")), client(auto, named("b"))},
-			`radiusd: 127.0.0.1/32: clients "a" and "b": Message-Authenticator must be required of both`},
+			`radiusd: 127.0.0.1/32: clients "a" and "b": both must require Message-Authenticator, because only attributes tell them apart`},
 		{[]*radiusd.Client{client(auto, nasID("x"))},
-			`radiusd: client "vpn": an attribute that anybody can write chooses it: Message-Authenticator must be required`},
+			`radiusd: client "vpn": it must require Message-Authenticator, because anybody can write the attributes of an unsigned request that choose it`},
 	} {
 		if _, err := radiusd.NewClients(tt.clients); err == nil || err.Error() != tt.want {
 			t.Errorf("got %v, want %s", err, tt.want)

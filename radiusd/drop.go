@@ -69,13 +69,13 @@ var dropNames = [dropReasonCount]string{
 }
 
 var dropHints = [dropReasonCount]string{
-	dropUnknownClient:     "add the address to a [[client]], or find out why the client comes from there: NAT, a container, a second interface; status lists the latest unknown sources",
-	dropStatusOff:         "status_server = true answers it",
-	dropUnsigned:          `the client must send it, or message_authenticator = "accept"`,
-	dropUnsignedByRatchet: `an attack, or the client was changed; message_authenticator = "accept" allows it`,
-	dropProxyState:        "the client should send a Message-Authenticator; limit_proxy_state = false allows it without",
-	dropWrongSignature:    "is the secret right? (pfSense CE 2.8.1 sends a wrong one whatever the secret)",
-	dropReplayed:          "a late copy, or somebody has captured the request and sends it again",
+	dropUnknownClient:     "add the address to a [[client]], or find out why the request came from this address (NAT, a container, a second interface); duoradiusd status lists the latest unknown sources",
+	dropStatusOff:         "set status_server = true to have it answered",
+	dropUnsigned:          `set the client to send a Message-Authenticator; message_authenticator = "accept" allows requests without it`,
+	dropUnsignedByRatchet: `this is an attack, or the client was changed; message_authenticator = "accept" allows requests without it`,
+	dropProxyState:        "set the client to send a Message-Authenticator; limit_proxy_state = false allows Proxy-State without it",
+	dropWrongSignature:    "check that the secret is the same on both sides (pfSense CE 2.8.1 sends a wrong Message-Authenticator with every secret)",
+	dropReplayed:          "this is a late copy of a request, or somebody has captured the request and sends it again",
 }
 
 func (d dropReason) String() string { return dropNames[d] }
@@ -168,11 +168,15 @@ func (d *datagram) hint(why dropReason) string {
 		return fmt.Sprintf("no [[client]] of this address fits NAS-Identifier %q and Called-Station-Id %q",
 			display.Visible(string(d.packet.value(d.packet.nasIdentifier))), display.Visible(string(d.packet.value(d.packet.calledStationID))))
 	case why == dropReplayed && d.reusesAuthenticator:
-		return "the client uses a Request Authenticator again (RFC 2865 §3 wants a new one each time); with a Message-Authenticator such requests are accepted"
+		return "the client uses a Request Authenticator again, but RFC 2865 §3 requires a new one for each request; such requests are accepted if they have a Message-Authenticator"
 	case why == dropWrongCode && d.packet.code() == wire.AccountingRequest:
-		return "nobody takes accounting here: have the client send it to another server, or switch it off there"
+		return "duoradiusd does not accept accounting requests: set the client to send them to another server, or switch accounting off at the client"
 	case (why == dropUnsigned || why == dropUnsignedByRatchet) && isProbe(d.client, &d.packet):
-		return "this is the connectivity test of the client, one of probe_users; its logins are not concerned"
+		return "this is the connectivity test of the client (its name is one of probe_users); the logins of users are not affected"
+	case why == dropUnsigned && d.packet.code() == wire.StatusServer:
+		return "every Status-Server must have a Message-Authenticator (RFC 5997 §3): update or configure the client"
+	case why == dropUnsigned && d.packet.eap.present():
+		return "every request with EAP must have a Message-Authenticator (RFC 3579 §3.1): update or configure the client"
 	}
 	return dropHints[why]
 }

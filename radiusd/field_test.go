@@ -77,11 +77,11 @@ func TestRatchetSaysWhatItWaitsFor(t *testing.T) {
 		want string
 	}{
 		{Ratchet{Required: true}, ""},
-		{Ratchet{With: 3, First: now.Add(-time.Hour)}, "3 of 20 requests"},
-		{Ratchet{With: 20, First: now.Add(-4 * time.Minute)}, "4m0s of 10m0s"},
-		{Ratchet{With: 20, First: now.Add(-time.Hour), LastWithout: now.Add(-22 * time.Hour)}, "2h0m0s left"},
-		{Ratchet{LastWithout: now.Add(-time.Hour)}, "1h0m0s ago"},
-		{Ratchet{With: 20, First: now.Add(-time.Hour)}, "next request"},
+		{Ratchet{With: 3, First: now.Add(-time.Hour)}, "3 of the 20 requests"},
+		{Ratchet{With: 20, First: now.Add(-4 * time.Minute)}, "for 4m, and 10m are needed"},
+		{Ratchet{With: 20, First: now.Add(-time.Hour), LastWithout: now.Add(-22 * time.Hour)}, "less than 24h ago; it can be required in 2h"},
+		{Ratchet{LastWithout: now.Add(-time.Hour)}, "1h ago"},
+		{Ratchet{With: 20, First: now.Add(-time.Hour)}, "after the next request"},
 	} {
 		if got := tt.r.Waits(now); !strings.Contains(got, tt.want) || (got == "") != (tt.want == "") {
 			t.Errorf("%+v: %q, want %q", tt.r, got, tt.want)
@@ -136,6 +136,9 @@ func TestDropLines(t *testing.T) {
 		{accounting, home, []string{"code=Accounting-Request", "hint=", "level=WARN"}},
 		{nas.AccessRequest(testSecret, "test01", "x").Bytes(), home, []string{"user=test01", "connectivity test"}},
 		{signedLogin().Bytes(), abroad, []string{`reason="unknown client"`, "hint="}},
+		{nas.AccessRequest(testSecret, "jo", "x").Bytes(), home, []string{"set the client to send a Message-Authenticator"}},
+		{nas.StatusServer(testSecret).Sign(nas.None).Bytes(), home, []string{"every Status-Server must have", "level=WARN"}},
+		{nas.AccessRequest(testSecret, "jo", "").EAP(nas.EAPIdentity(7, "jo")).Sign(nas.None).Bytes(), home, []string{"every request with EAP must have"}},
 	} {
 		var log bytes.Buffer
 		s := newDeaf(t, allow, 0, probing)
@@ -192,7 +195,7 @@ func TestUndecodableOnceAMinute(t *testing.T) {
 				time.Sleep(time.Second)
 				synctest.Wait()
 			}
-			if got := strings.Count(log.String(), "secret right"); got != 2 {
+			if got := strings.Count(log.String(), "secret is the same on both sides"); got != 2 {
 				t.Errorf("%d lines doubt the secret, want 2:\n%s", got, log.String())
 			}
 			if !strings.Contains(log.String(), "count=1 ") || !strings.Contains(log.String(), "count=120 ") {
@@ -207,7 +210,7 @@ func TestUndecodableOnceAMinute(t *testing.T) {
 				s.take(b, netip.AddrPortFrom(home.Addr(), uint16(2000+i)))
 				synctest.Wait()
 			}
-			if got := strings.Count(log.String(), "undecodable-password"); got != 3 || strings.Contains(log.String(), "count=") || strings.Contains(log.String(), "secret right") {
+			if got := strings.Count(log.String(), "undecodable-password"); got != 3 || strings.Contains(log.String(), "count=") || strings.Contains(log.String(), "secret is the same on both sides") {
 				t.Errorf("signed: %d lines, want 3 that do not doubt the secret:\n%s", got, log.String())
 			}
 		})

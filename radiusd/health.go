@@ -27,7 +27,7 @@ func (s *Server) Alive(ctx context.Context) error {
 	select {
 	case <-locks:
 	case <-ctx.Done():
-		return fmt.Errorf("radiusd: the tables of logins: %w", ctx.Err())
+		return fmt.Errorf("radiusd: the tables of logins do not answer: %w", ctx.Err())
 	}
 	for _, l := range listeners {
 		if err := l.alive(ctx); err != nil {
@@ -53,7 +53,7 @@ func (l *listener) alive(ctx context.Context) error {
 			}
 			return fmt.Errorf("radiusd: the reader of %s has ended", l.socket.localAddress())
 		case <-ctx.Done():
-			return fmt.Errorf("radiusd: reading from %s: %w", l.socket.localAddress(), ctx.Err())
+			return fmt.Errorf("radiusd: the reader of %s does not answer: %w", l.socket.localAddress(), ctx.Err())
 		}
 	}
 }

@@ -122,7 +122,7 @@ func TestAliveNot(t *testing.T) {
 		err = d.Alive(short)
 		return err != nil
 	})
-	if want := "reading from " + d.address.String(); !strings.Contains(err.Error(), want) {
+	if want := "the reader of " + d.address.String() + " does not answer"; !strings.Contains(err.Error(), want) {
 		t.Errorf("with the loop stuck: %v, want %q", err, want)
 	}
 	close(stuck)

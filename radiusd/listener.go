@@ -153,7 +153,7 @@ func (s *Server) read(l *listener) {
 			continue
 		case err != nil:
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.log().Error("reading", "address", l.socket.localAddress().String(), "error", err, "again_in", pause)
+			s.log().Error("can't read from a listening socket", "address", l.socket.localAddress().String(), "error", err, "again_in", pause)
 			time.Sleep(pause)
 			continue
 		}

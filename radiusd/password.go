@@ -51,11 +51,11 @@ var windows1252High = [32]rune{
 type passwordFault string
 
 const (
-	passwordLength  passwordFault = "User-Password has %d octets; RADIUS has 16 to 128, a multiple of 16 (RFC 2865 §5.2)"
+	passwordLength  passwordFault = "User-Password has %d octets; RFC 2865 §5.2 allows 16 to 128 octets, a multiple of 16"
 	passwordTooLong passwordFault = "the password is longer than the 128 octets that RADIUS carries (RFC 2865 §5.2): User-Password has %d"
-	passwordNUL     passwordFault = "the password holds a NUL with other octets behind it"
-	passwordControl passwordFault = "the password holds a control character"
-	passwordCharset passwordFault = `the password is not UTF-8; password_charset = "latin1" reads Windows-1252`
+	passwordNUL     passwordFault = "the password contains a NUL octet before its end"
+	passwordControl passwordFault = "the password contains a control character"
+	passwordCharset passwordFault = `the password is not UTF-8; if the client sends Windows-1252, set password_charset = "latin1"`
 	passwordNeither passwordFault = "the password is neither UTF-8 nor Windows-1252"
 )
 
@@ -97,8 +97,8 @@ func (c *Client) charset() charset { return charset(c.Latin1) }
 // hint says what is wrong with the password. If no valid Message-Authenticator has proved that the secret is right, hint
 // also says that the secret may be wrong, because a wrong secret makes random octets of every password.
 func (f passwordFault) hint(authentic bool) string {
-	if authentic || !strings.HasPrefix(string(f), "the password holds") && f != passwordCharset && f != passwordNeither {
+	if authentic || !strings.HasPrefix(string(f), "the password contains") && f != passwordCharset && f != passwordNeither {
 		return string(f)
 	}
-	return "the password can't be decoded: is this client's secret right? Otherwise: " + string(f)
+	return "the password can't be decoded: check that this client's secret is the same on both sides; if it is, " + string(f)
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"duoradiusd/internal/display"
 	"duoradiusd/policy"
 )
 
@@ -91,15 +92,15 @@ func (r Ratchet) Waits(now time.Time) string {
 	case r.Required:
 		return ""
 	case r.With == 0 && !r.LastWithout.IsZero():
-		return fmt.Sprintf("a login without it came %s ago, and nothing with it since", now.Sub(r.LastWithout).Round(time.Minute))
+		return fmt.Sprintf("a login without it came %s ago, and no request with it has come since", display.Duration(now.Sub(r.LastWithout).Round(time.Minute)))
 	case r.With < ratchetPackets:
-		return fmt.Sprintf("%d of %d requests with it", r.With, ratchetPackets)
+		return fmt.Sprintf("%d of the %d requests that are needed had it", r.With, ratchetPackets)
 	case !r.LastWithout.IsZero() && quiet > 0:
-		return fmt.Sprintf("a login without it came less than %s ago: %s left", ratchetQuiet, quiet.Round(time.Minute))
+		return fmt.Sprintf("a login without it came less than %s ago; it can be required in %s at the earliest", display.Duration(ratchetQuiet), display.Duration(quiet.Round(time.Minute)))
 	case now.Sub(r.First) < ratchetTime:
-		return fmt.Sprintf("%s of %s seen", now.Sub(r.First).Round(time.Minute), ratchetTime)
+		return fmt.Sprintf("the client has sent it for %s, and %s are needed", display.Duration(now.Sub(r.First).Round(time.Minute)), display.Duration(ratchetTime))
 	}
-	return "it turns with the next request that has it"
+	return "it will be required after the next request that has it"
 }
 
 // learns reports whether c's ratchets count the request p. EAP requests do not count, because every client must send a
@@ -136,7 +137,7 @@ func (s *Server) turnRatchet(d *datagram) {
 	c, from := d.client, d.host()
 	turned, keep := c.traffic.ratchets.note(from, d.authentic, d.received)
 	if turned {
-		s.log().Warn("message_authenticator: this client always sends it and must from now on",
+		s.log().Warn("message_authenticator: this client always sends Message-Authenticator, so it is required from now on",
 			"client", c.Name, "from", from.String())
 	}
 	if keep {

@@ -101,23 +101,23 @@ func (r *ClientReport) recommend(remembers bool) string {
 	case r.Wrong > 0 && r.Wrong >= r.Authenticated:
 		return fmt.Sprintf("check the secret of each of its devices: %d of %d Message-Authenticators were wrong", r.Wrong, r.Wrong+r.Authenticated)
 	case r.Packets == 0:
-		return "nothing seen yet"
+		return "no request has come yet"
 	case r.MessageAuthenticator == Require:
 		return "nothing to do"
 	case r.Authenticated == 0 && r.Unauthenticated == 0:
-		return "nothing seen yet that could be believed"
+		return "no request has come yet that shows whether it sends Message-Authenticator"
 	case r.Unauthenticated == 0 && r.Authenticated < fewToRequire:
-		return fmt.Sprintf("it has always sent it, in %s so far: wait for more", display.Count(int(r.Authenticated), "request"))
+		return fmt.Sprintf("it has always sent Message-Authenticator, in %s so far: wait for more requests", display.Count(int(r.Authenticated), "request"))
 	case r.Unauthenticated == 0:
-		return `it always sends it: set message_authenticator = "require"`
+		return `it always sends Message-Authenticator: set message_authenticator = "require"`
 	case r.ProxyStateUnguarded > 0:
-		return "it sends Proxy-State without Message-Authenticator, which is how CVE-2024-3596 attacks: update it"
+		return "it sends Proxy-State without Message-Authenticator, as an attack by CVE-2024-3596 does: update the client"
 	case r.Authenticated > 0:
-		return "it sends it at times: find out what sends without (a health check, a second device), then require it"
+		return `some of its requests have no Message-Authenticator: find out what sends them (a health check, a second device), change that, then set message_authenticator = "require"`
 	case remembers:
-		return "it never sends it: update or configure it so that it does; until then none of its logins is remembered"
+		return "it never sends Message-Authenticator: update or configure it so that it does; until then none of its logins is remembered"
 	}
-	return "it never sends it: update or configure it so that it does"
+	return "it never sends Message-Authenticator: update or configure it so that it does"
 }
 
 // PendingLogin is a login in progress. Its texts hold no characters that a terminal could take as a command.

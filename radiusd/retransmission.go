@@ -199,7 +199,7 @@ func (c *Client) patience() PatienceReport {
 	switch {
 	case r.GaveUp == 0 || r.After >= c.Timeout:
 	case r.GaveUp < fewGaveUp:
-		r.Advice = fmt.Sprintf("gave up %s, after %s: if its users did not do it themselves, raise its timeout to %s",
+		r.Advice = fmt.Sprintf("gave up %s, after %s: raise its timeout to %s, unless its users ended these logins themselves",
 			times(r.GaveUp), seconds(r.After), seconds(enough(c.Timeout)))
 	default:
 		r.Advice = fmt.Sprintf("gives up after %s: raise its timeout to %s", seconds(r.After), seconds(enough(c.Timeout)))

@@ -119,8 +119,8 @@ func TestPatience_Advice(t *testing.T) {
 		want    string
 	}{
 		{slices.Repeat([]story{{copies: []float64{2, 4.8, 8.7}, answered: 30}}, 2), 55 * time.Second,
-			"gave up 2 times, after 14 s: if its users did not do it themselves, raise its timeout to 60 s"},
-		{[]story{{newOnID: 3, answered: 30}}, 30 * time.Second, "gave up once, after 3 s: if its users did not do it themselves, raise its timeout to 30 s"},
+			"gave up 2 times, after 14 s: raise its timeout to 60 s, unless its users ended these logins themselves"},
+		{[]story{{newOnID: 3, answered: 30}}, 30 * time.Second, "gave up once, after 3 s: raise its timeout to 30 s, unless its users ended these logins themselves"},
 		{slices.Repeat([]story{{copies: []float64{2, 4.8, 8.7}, answered: 30}}, 3), 55 * time.Second,
 			"gives up after 14 s: raise its timeout to 60 s"},
 		{slices.Repeat([]story{{newOnID: 3, answered: 30}}, 3), 30 * time.Second, "gives up after 3 s: raise its timeout to 30 s"},

@@ -44,7 +44,7 @@ func (s *Server) LoadState() {
 		err = json.Unmarshal(b, &saved)
 	}
 	if err != nil {
-		s.log().Warn("state: not read, ratchets start anew", "error", err)
+		s.log().Warn("state: the saved data about clients can't be read; which clients always send Message-Authenticator is learned again", "error", err)
 		return
 	}
 	now := time.Now()
@@ -118,7 +118,7 @@ func (s *Server) write() {
 		err = s.State.Save(b)
 	}
 	if err != nil && !s.unsaved {
-		s.log().Error("state: not saved", "error", err)
+		s.log().Error("state: the data about clients can't be saved; the daemon tries again", "error", err)
 	}
 	s.unsaved = err != nil
 }

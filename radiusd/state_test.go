@@ -69,7 +69,7 @@ func TestRatchetTurns(t *testing.T) {
 	n := d.nas("")
 	d.wants(nas.CodeAccessAccept, n, login())
 	eventually(t, "the ratchet in the file", func() bool { return saved(t, file).Required })
-	if got := d.log.lines("must from now on", "client=vpn", "from=127.0.0.1", "level=WARN"); len(got) != 1 {
+	if got := d.log.lines("is required from now on", "client=vpn", "from=127.0.0.1", "level=WARN"); len(got) != 1 {
 		t.Errorf("the log:\n%s", d.log)
 	}
 	d.drops(n, dropUnsignedByRatchet, unsigned().Bytes(), unsigned().ProxyState("p").Bytes())
@@ -173,7 +173,7 @@ func TestDamagedStateFile(t *testing.T) {
 				t.Fatal(err)
 			}
 			d := open(t, house{decide: always(accept), stateFile: file, clients: []*radiusd.Client{client(auto)}})
-			if got := d.log.lines("ratchets start anew", "level=WARN"); len(got) != 1 {
+			if got := d.log.lines("is learned again", "level=WARN"); len(got) != 1 {
 				t.Errorf("the log:\n%s", d.log)
 			}
 			d.wants(nas.CodeAccessAccept, d.nas(""), unsigned())
@@ -199,7 +199,7 @@ func TestStateFileIsMissing(t *testing.T) {
 	d = open(t, house{decide: always(accept), stateFile: filepath.Join(t.TempDir(), "none", "clients.json")})
 	d.wants(nas.CodeAccessAccept, d.nas(""), login())
 	d.close()
-	if got := d.log.lines("state: not saved", "level=ERROR"); len(got) != 1 {
+	if got := d.log.lines("state: the data about clients can't be saved; the daemon tries again", "level=ERROR"); len(got) != 1 {
 		t.Errorf("the log:\n%s", d.log)
 	}
 }
@@ -227,7 +227,7 @@ func TestStateCanNotBeSaved(t *testing.T) {
 	}
 	d.close()
 	<-store.tried
-	if got := d.log.lines("state: not saved", "level=ERROR"); len(got) != 1 {
+	if got := d.log.lines("state: the data about clients can't be saved; the daemon tries again", "level=ERROR"); len(got) != 1 {
 		t.Errorf("the log:\n%s", d.log)
 	}
 }
@@ -271,10 +271,10 @@ func TestClients(t *testing.T) {
 	d.send(d.nas("127.0.0.5"), login().Sign(nas.Wrong))
 	d.ask(d.nas("127.0.0.7"), login())
 	for i, want := range []radiusd.ClientReport{
-		{Name: "always", Packets: 2, Authenticated: 2, EAP: 1, MessageAuthenticator: radiusd.Auto, Recommendation: "it has always sent it, in 2 requests so far: wait for more"},
-		{Name: "idle", MessageAuthenticator: radiusd.Accept, Recommendation: "nothing seen yet"},
-		{Name: "mixed", Packets: 2, Authenticated: 1, Unauthenticated: 1, MessageAuthenticator: radiusd.Auto, Recommendation: "it sends it at times"},
-		{Name: "never", Packets: 1, Unauthenticated: 1, MessageAuthenticator: radiusd.Accept, Recommendation: "it never sends it"},
+		{Name: "always", Packets: 2, Authenticated: 2, EAP: 1, MessageAuthenticator: radiusd.Auto, Recommendation: "it has always sent Message-Authenticator, in 2 requests so far: wait for more requests"},
+		{Name: "idle", MessageAuthenticator: radiusd.Accept, Recommendation: "no request has come yet"},
+		{Name: "mixed", Packets: 2, Authenticated: 1, Unauthenticated: 1, MessageAuthenticator: radiusd.Auto, Recommendation: "some of its requests have no Message-Authenticator"},
+		{Name: "never", Packets: 1, Unauthenticated: 1, MessageAuthenticator: radiusd.Accept, Recommendation: "it never sends Message-Authenticator"},
 		{Name: "proxy", Packets: 1, Unauthenticated: 1, ProxyStateUnguarded: 1, MessageAuthenticator: radiusd.Accept, Recommendation: "it sends Proxy-State without"},
 		{Name: "require", Packets: 2, Authenticated: 2, MessageAuthenticator: radiusd.Require, Recommendation: "nothing to do"},
 		{Name: "wrong", Packets: 1, Wrong: 1, MessageAuthenticator: radiusd.Accept, Recommendation: "check the secret"},

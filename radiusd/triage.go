@@ -154,7 +154,7 @@ func (s *Server) triageUnsigned(d *datagram) dropReason {
 	if t.dueForWarning(d.received) {
 		args := []any{"client", c.Name, "from", d.from.String()}
 		if c.Login != nil && c.Login.Remember > 0 {
-			args = append(args, "hint", "remember waits for it: none of these logins is remembered")
+			args = append(args, "hint", "only logins with a Message-Authenticator are remembered, so none of these is")
 		}
 		s.log().Warn("this client sends no Message-Authenticator: its requests can be forged (CVE-2024-3596)", args...)
 	}

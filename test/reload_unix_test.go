@@ -54,7 +54,7 @@ func TestTwoReloads(t *testing.T) {
 	}
 	f.WriteString("a-secret-of-some-slow-file-system\n")
 	f.Close()
-	if got := <-first; !strings.Contains(got, "in force already") {
+	if got := <-first; !strings.Contains(got, "a later reload is already in force") {
 		t.Errorf("the first reload says %q", got)
 	}
 	printed, _ := feedRadclient(t, d, "auth", "User-Name = alice, User-Password = push, Calling-Station-Id = 203.0.113.7, Message-Authenticator = 0x00\n")

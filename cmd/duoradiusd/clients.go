@@ -41,10 +41,10 @@ func printClients(out io.Writer, list []radiusd.ClientReport) error {
 	}
 	for _, r := range list {
 		if by := toldApart(r.Listen, r.NASIdentifiers, r.CalledStationIDs); by != "" {
-			fmt.Fprintf(out, "\n%s: takes only requests%s\n", r.Name, by)
+			fmt.Fprintf(out, "\n%s: accepts only requests%s\n", r.Name, by)
 		}
 		if r.Accounting > 0 {
-			fmt.Fprintf(out, "\n%s: sends accounting, which nobody takes here (%s): have it sent to another server, or switch it off there\n", r.Name, display.Count(int(r.Accounting), "Accounting-Request"))
+			fmt.Fprintf(out, "\n%s: sends accounting requests, which duoradiusd does not accept (%s): set it to send them to another server, or switch accounting off there\n", r.Name, display.Count(int(r.Accounting), "Accounting-Request"))
 		}
 		for _, one := range r.Ratchets[:min(len(r.Ratchets), 8)] { // of a prefix with many hosts the first
 			if one.WaitsFor != "" && r.MessageAuthenticator == radiusd.Auto {

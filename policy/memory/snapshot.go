@@ -100,7 +100,7 @@ func (m *Memory) snapshot() *Snapshot {
 }
 
 // ErrChanges says that the output of SaveChanges can't be read. In that case Restore has used the output of Save.
-var ErrChanges = errors.New("the latest changes are not taken up")
+var ErrChanges = errors.New("the latest saved changes can't be used")
 
 // Restore reads the output of Save into m, which must not be in use yet. changes is the output of SaveChanges after that
 // Save, or nil. Restore returns the transactions of the previous run that are still live, if canResume says that Duo can be

@@ -35,7 +35,7 @@ func TestPage_Empty(t *testing.T) {
 	h := newHouse(t)
 	page := h.get("/")
 	reads(t, page, "duoradiusd v1.2.3", "ready", "listens on nothing · 1 client, 2 users · up 0 s", "0 logins pending", "0 approvals kept",
-		"Duo api-1.duosecurity.com up", "vpn no requests yet auto: not required yet nothing seen yet never seen to ask again",
+		"Duo api-1.duosecurity.com up", "vpn no requests yet auto: not required yet no request has come yet never seen to ask again",
 		"Pending logins None.", "Held back Nobody.", "None since the start.", "Remembered approvals None.", "Packets without reply None since the start.")
 	if strings.Contains(page, "<script") || strings.Contains(page, "javascript") || regexp.MustCompile(`\son\w+=`).MatchString(page) {
 		t.Error("the page has a script")

@@ -20,11 +20,11 @@ func expiry(what string, ends time.Time) Finding {
 	day := ends.Format(time.DateOnly)
 	switch {
 	case left <= 0:
-		return problem("renew it", "%s has expired on %s", what, day)
+		return problem("renew it", "%s expired on %s", what, day)
 	case left < soon:
 		return warning("renew it", "%s expires on %s, in %s", what, day, display.Count(int(left.Hours()/24), "day"))
 	}
-	return ok("%s is good until %s", what, day)
+	return ok("%s is valid until %s", what, day)
 }
 
 // certificates looks at the PEM files that the configuration names.
@@ -57,11 +57,11 @@ func bundle(path string) Finding {
 	}
 	switch {
 	case n == 0:
-		return problem("name a PEM file with certificates", "no certificate")
+		return problem("name a PEM file with certificates", "contains no certificate")
 	case n == 1:
 		return expiry("the certificate", last)
 	case time.Until(first) < soon && time.Until(last) > soon:
-		return warning("look whether the one that ends is still needed", "of %d the first to end does on %s", n, first.Format(time.DateOnly))
+		return warning("look whether the certificate that ends first is still needed", "of its %d certificates, the first ends on %s", n, first.Format(time.DateOnly))
 	}
-	return expiry(fmt.Sprintf("the longest-lived of %d", n), last)
+	return expiry(fmt.Sprintf("of its %d certificates, the one that ends last", n), last)
 }

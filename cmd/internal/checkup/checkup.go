@@ -128,7 +128,7 @@ func writable(directory string) Finding {
 	case err != nil:
 		return problem("make it, owned by the daemon's user", "%v", err)
 	case !info.IsDir():
-		return problem("name a folder", "is no folder")
+		return problem("name a folder", "is not a folder")
 	case system.Writable(directory) != nil:
 		return warning("run check as the daemon's user; if it says the same, change the folder's owner", "can't be written to by this user")
 	}
@@ -154,11 +154,11 @@ func (r *run) port(subject string, address netip.AddrPort) Finding {
 	case system.IsInUse(err) && r.Serving != nil && slices.Contains(r.Serving(), subject):
 		return ok("served by the running daemon")
 	case system.IsInUse(err):
-		return problem("find out who has it (ss -lunp) and end that, or listen elsewhere", "in use by another program")
+		return problem("find out which program uses it (ss -lunp) and stop that program, or listen at another address", "is in use by another program")
 	case system.IsNotOurs(err):
-		return problem("use an address of this machine", "no address of this machine")
+		return problem("use an address of this machine", "is not an address of this machine")
 	case errors.Is(err, os.ErrPermission):
-		return warning("give the daemon CAP_NET_BIND_SERVICE, or use a port above 1023", "this user may not open it")
+		return warning("give the daemon CAP_NET_BIND_SERVICE, or use a port above 1023", "this user is not allowed to open it")
 	}
 	return problem("listen on another address", "%v", errors.Unwrap(err))
 }
@@ -195,5 +195,5 @@ func answered(s radiusauth.ServerCheck) Finding {
 	case system.IsRefused(s.Err):
 		return problem("check the address and the port, and that the server runs", "%v", s.Err)
 	}
-	return problem("check the name, the way to it, and the secret on both sides", "%v", s.Err)
+	return problem("check the server's name, the network between here and the server, and the secret on both sides", "%v", s.Err)
 }

@@ -28,7 +28,7 @@ func checkDuo(ctx context.Context, a daemon.DuoApplication) []Finding {
 	start := time.Now()
 	now, err := a.Client.Ping(ctx)
 	if err != nil {
-		return []Finding{problem("check api_host, the way to it (DNS, firewall for TCP 443, proxy) and, where TLS is broken up on the way, ca", "can't be asked: %v", err)}
+		return []Finding{problem("check api_host, the network (DNS, the firewall for TCP port 443, the proxy) and, if something between here and Duo decrypts TLS, ca", "can't be asked: %v", err)}
 	}
 	list := frontEnd(a.Client.Front(), a.CA)
 	list[0].Took = time.Since(start)
@@ -63,12 +63,12 @@ func frontEnd(f *duo.Front, ca string) []Finding {
 	if f.Proxy != "" {
 		way = ", through the proxy " + f.Proxy
 	}
-	list := []Finding{ok("answers; its front end offers %s (ALPN)%s", offers, way)}
+	list := []Finding{ok("answers; its server offers %s (ALPN)%s", offers, way)}
 	if f.Root != nil {
-		list = append(list, expiry(fmt.Sprintf("the root that vouches for it, %s,", f.Root.Subject), f.Root.NotAfter))
+		list = append(list, expiry(fmt.Sprintf("its root certificate, %s,", f.Root.Subject), f.Root.NotAfter))
 	}
 	if ca == conf.CAPinned {
-		list = append(list, ok("the pinned list of roots is Duo's of %s%s", duo.PinnedRoots, age(duo.PinnedRoots, time.Now())))
+		list = append(list, ok("the built-in list of root certificates is Duo's of %s%s", duo.PinnedRoots, age(duo.PinnedRoots, time.Now())))
 	}
 	return list
 }

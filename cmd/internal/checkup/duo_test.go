@@ -20,11 +20,11 @@ func TestFrontEnd(t *testing.T) {
 		want  []string // how each finding begins, its level in front
 	}{
 		{nil, conf.CASystem, []string{"ok answers"}},
-		{&duo.Front{HTTP: "HTTP/2"}, conf.CASystem, []string{"ok answers; its front end offers HTTP/2 (ALPN), without a proxy"}},
+		{&duo.Front{HTTP: "HTTP/2"}, conf.CASystem, []string{"ok answers; its server offers HTTP/2 (ALPN), without a proxy"}},
 		{&duo.Front{HTTP: "HTTP/1.1", Proxy: "proxy:3128", Root: root}, conf.CAPinned, []string{
-			"ok answers; its front end offers HTTP/1.1 only (ALPN), through the proxy proxy:3128",
-			"warning the root that vouches for it, CN=Root, expires on ",
-			"ok the pinned list of roots is Duo's of 2025-04-30, "}},
+			"ok answers; its server offers HTTP/1.1 only (ALPN), through the proxy proxy:3128",
+			"warning its root certificate, CN=Root, expires on ",
+			"ok the built-in list of root certificates is Duo's of 2025-04-30, "}},
 	} {
 		list := frontEnd(tt.front, tt.ca)
 		if len(list) != len(tt.want) {

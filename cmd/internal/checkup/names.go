@@ -23,13 +23,13 @@ func (r *run) names() (list []question) {
 	}
 	for _, person := range slices.Sorted(maps.Keys(persons)) {
 		if spellings := persons[person]; len(spellings) > 1 {
-			add("[[user]]", warning("give them names that differ in more than domain, case and accents, or make one an alias of the other",
+			add("[[user]]", warning("give them names that differ in more than domain, case and accents, or make one name an alias of the other",
 				"%s count as one person for deny rules, elsewhere, [guard], ringing phones, reports of fraud and approvals forget", quoted(spellings)))
 		}
 	}
 	if names := r.withDomain(); len(names) > 0 && len(r.config.Username.StripDomain) > 0 {
 		add("[username]", warning("add the domain to strip_domain, or leave it if the name without it is somebody else",
-			"strip_domain leaves the domain of %s: with and without it they are two names, of which the stricter rule counts", quoted(names)))
+			"strip_domain does not remove the domain of %s: a name with it and the name without it are two names, and the stricter rule of the two counts", quoted(names)))
 	}
 	for _, f := range r.config.FirstFactors {
 		if f.Type == conf.TypeRADIUS && !f.Given["inner_user_name"] {

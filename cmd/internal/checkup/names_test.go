@@ -22,7 +22,7 @@ func TestNames(t *testing.T) {
 		"two users":         {conf.Config{Users: []conf.User{{Name: "alice"}, {Name: "bob"}}}, ""},
 		"one person":        {conf.Config{Users: []conf.User{{Name: "alice"}, {Name: `CORP\alice`}}}, `"alice", "CORP\\alice" count as one person`},
 		"accents":           {conf.Config{Users: []conf.User{{Name: "jose"}, {Name: "josé"}}}, "count as one person"},
-		"domain left":       {conf.Config{Username: stripping, Rules: []policy.Rule{{Users: []string{"jo@example.com"}}}}, `leaves the domain of "jo@example.com"`},
+		"domain left":       {conf.Config{Username: stripping, Rules: []policy.Rule{{Users: []string{"jo@example.com"}}}}, `does not remove the domain of "jo@example.com"`},
 		"no domain is left": {conf.Config{Username: stripping, Rules: []policy.Rule{{Users: []string{"jo"}}}}, ""},
 		"all domains stay":  {conf.Config{Rules: []policy.Rule{{Users: []string{"jo@example.com"}}}}, ""},
 		"EAP upstream":      {conf.Config{FirstFactors: []conf.FirstFactor{radius(false)}}, "unproven-name"},

@@ -33,14 +33,14 @@ func (r *run) rules() (list []question) {
 			}
 		}
 		if gap, found := r.gap(i); found {
-			add(subject, warning("let a rule allow in the hours, and a rule below it deny without hours", "denies in hours, and another rule allows in hours, but neither holds on %s", gap))
+			add(subject, warning("let a rule allow in the hours, and a rule below it deny without hours", "denies in its hours and another rule allows in its hours, but neither applies on %s", gap))
 		}
 	}
 	for _, c := range r.config.Clients {
 		subject := fmt.Sprintf("client %q", c.Name)
 		if !c.LimitProxyState {
-			add(subject, warning("update the client so that it sends a Message-Authenticator, then leave limit_proxy_state out",
-				"limit_proxy_state = false: replies to it can be forged as CVE-2024-3596 does"))
+			add(subject, warning("update the client so that it sends a Message-Authenticator, then remove limit_proxy_state",
+				"limit_proxy_state = false: replies to this client can be forged (CVE-2024-3596)"))
 		}
 		for _, p := range c.Address {
 			if wide(p) {
@@ -49,7 +49,7 @@ func (r *run) rules() (list []question) {
 		}
 		if c.Remember > 0 && c.MessageAuthenticator == conf.Accept {
 			add(subject, warning("have the client send a Message-Authenticator; duoradiusd clients shows whether it does",
-				"remember waits for a valid Message-Authenticator: a request without one is neither remembered nor let in by an approval"))
+				"remember works only for requests with a valid Message-Authenticator: a request without one is neither remembered nor accepted by an earlier approval"))
 		}
 	}
 	return list
@@ -70,7 +70,7 @@ func neverAnswered(group string) string {
 	case isRDN && !strings.Contains(group, ","):
 		return "it is the first part of a DN, neither the whole DN nor the bare name"
 	case !isRDN && strings.Contains(group, `\`):
-		return "a directory answers no domain and no escaped form, only the name"
+		return "a directory answers with the name alone, without domain and without escapes"
 	}
 	return ""
 }

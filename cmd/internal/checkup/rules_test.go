@@ -38,7 +38,7 @@ func TestRules(t *testing.T) {
 		"RDN":                  {conf.Config{Rules: []policy.Rule{{Groups: []string{"cn=staff"}}}}, `the group "cn=staff" never fits`},
 		"domain":               {conf.Config{Rules: []policy.Rule{{Groups: []string{`CORP\staff`}}}}, "never fits"},
 		"DN":                   {conf.Config{Rules: []policy.Rule{{Groups: []string{"CN=staff,DC=example,DC=com"}}}}, ""},
-		"gap":                  {conf.Config{Rules: []policy.Rule{office, {Need: policy.NeedDeny, Hours: hoursOf(t, "mon-fri 18:00-08:00", "sat-sun")}}}, "neither holds on Monday 00:00"},
+		"gap":                  {conf.Config{Rules: []policy.Rule{office, {Need: policy.NeedDeny, Hours: hoursOf(t, "mon-fri 18:00-08:00", "sat-sun")}}}, "neither applies on Monday 00:00"},
 		"no gap":               {conf.Config{Rules: []policy.Rule{office, {Need: policy.NeedDeny}}}, ""},
 		"deny alone":           {conf.Config{Rules: []policy.Rule{{Need: policy.NeedDeny, Hours: hoursOf(t, "sun")}}}, ""},
 		"proxy state":          {conf.Config{Clients: []conf.Client{{Name: "softether"}}}, "limit_proxy_state = false"},

@@ -27,7 +27,7 @@ func preauth(ctx context.Context, a daemon.DuoApplication, name string) Finding 
 	case err != nil:
 		return problem("see above", "could not be asked: %v", err)
 	case pre.Result == policy.PreauthEnroll:
-		return warning("enrol the user, or have Duo asked for the right name: [[user]] duo_username, or duo_username_attribute of the directory",
+		return warning("enrol the user, or correct the name that Duo is asked for: [[user]] duo_username, or duo_username_attribute of the directory",
 			"Duo does not know this name, or the user has no device there")
 	case pre.Result == policy.PreauthDeny:
 		return warning("look at the user and at the application's policy in the Duo Admin Panel", "Duo denies: %s", pre.Message)

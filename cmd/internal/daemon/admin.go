@@ -108,7 +108,7 @@ func certificateEnd(path string) (time.Time, error) {
 	}
 	block, _ := pem.Decode(b)
 	if block == nil {
-		return time.Time{}, errors.New("no certificate")
+		return time.Time{}, errors.New("the file contains no certificate")
 	}
 	c, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
@@ -120,7 +120,7 @@ func certificateEnd(path string) (time.Time, error) {
 // ready returns why no login can be answered now; nil when logins can be answered.
 func (d *Daemon) ready() error {
 	if len(d.Addresses()) == 0 {
-		return errors.New("no address is listened on")
+		return errors.New("the daemon listens at no address")
 	}
 	if d.able() {
 		return nil

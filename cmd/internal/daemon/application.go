@@ -108,7 +108,7 @@ func newClient(a conf.Application, degraded *atomic.Uint64, log *slog.Logger) (*
 			case duo.Slow:
 				log.Warn("Duo is slow: users wait longer for their push, and clients with a short timeout give up before it is answered")
 			case duo.Up:
-				log.Info("Duo answers as usual: pushes go out again")
+				log.Info("Duo answers as usual: pushes are sent again")
 			}
 		},
 	})
@@ -148,7 +148,7 @@ func roots(ca string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca: %s: no certificate", ca)
+		return nil, fmt.Errorf("ca: %s contains no certificate", ca)
 	}
 	return pool, nil
 }
@@ -170,7 +170,7 @@ func (a *application) check(ctx context.Context, log *slog.Logger) {
 	if errors.Is(err, policy.ErrMisconfigured) {
 		why := refusal(err)
 		a.refused.Store(&why)
-		log.Error("no login can end well until this is mended: " + why)
+		log.Error("no login can succeed until this is corrected: " + why)
 		return
 	}
 	if err != nil {
@@ -179,7 +179,7 @@ func (a *application) check(ctx context.Context, log *slog.Logger) {
 	}
 	a.refused.Store(nil)
 	if skew := time.Since(now).Round(time.Second); skew.Abs() > clockLimit {
-		log.Warn("this machine's clock differs from Duo's", "by", skew)
+		log.Warn("this machine's clock differs from Duo's; Duo refuses a difference of five minutes, so synchronize this clock (NTP)", "by", skew)
 		return
 	}
 	log.Info("Duo accepts this application")
@@ -192,9 +192,9 @@ func refusal(err error) string {
 	case !errors.As(err, &e) || e.Code == 0:
 		return "Duo can't be asked as this application is configured: " + err.Error()
 	case e.Code == 40104 || e.Code == 40105: // https://duo.com/docs/authapi, "Response format"
-		return "Duo refuses our clock: " + err.Error()
+		return "Duo refuses the time that this machine's clock shows: " + err.Error()
 	}
-	return "Duo refuses our keys: " + err.Error()
+	return "Duo refuses the keys of this application: " + err.Error()
 }
 
 // refusal returns why Duo does not accept this application; "" when Duo accepts it.

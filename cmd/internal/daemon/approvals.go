@@ -50,7 +50,7 @@ func (d *Daemon) Forget(ctx context.Context, user string) (int, error) {
 	}
 	if n > 0 {
 		d.saveForgotten() // otherwise a crash would bring the approvals back
-		d.log.Info("approvals: forgotten", "user", name, "approvals", n)
+		d.log.Info("approvals: the approvals of a user are forgotten", "user", name, "approvals", n)
 	}
 	return n, err
 }
@@ -59,7 +59,7 @@ func (d *Daemon) Forget(ctx context.Context, user string) (int, error) {
 func (d *Daemon) ForgetAll(ctx context.Context) (int, error) {
 	n, err := d.runtime.Approvals.ForgetAll(ctx)
 	d.saveForgotten()
-	d.log.Info("approvals: all forgotten", "approvals", n)
+	d.log.Info("approvals: the approvals of all users are forgotten", "approvals", n)
 	return n, err
 }
 

@@ -66,7 +66,7 @@ func NewAuthLog(path string, key func(client string) string, log *slog.Logger) *
 	err := os.MkdirAll(filepath.Dir(path), 0o750)
 	if l.open(); l.cause != nil {
 		l.cause = cmp.Or(err, l.cause)
-		l.log.Error("auth_log: can't be opened; logins go on, their lines are lost", "error", l.cause)
+		l.log.Error("auth_log: the file can't be opened; logins continue, but their lines are lost", "error", l.cause)
 		l.said.lost = true
 	}
 	return l
@@ -98,7 +98,7 @@ func (l *AuthLog) Close() {
 	select {
 	case <-l.closed:
 	case <-time.After(authLogFlush):
-		l.log.Error("auth_log: the disk does not take the last lines", "lost", len(l.queue))
+		l.log.Error("auth_log: the last lines could not be written before the daemon ended", "lost", len(l.queue))
 	}
 }
 
@@ -184,10 +184,10 @@ func (l *AuthLog) say(now time.Time) {
 		if cause == nil {
 			cause = fmt.Errorf("write %s: the disk is too slow", l.path)
 		}
-		l.log.Error("auth_log: lines are lost; logins go on", "error", cause)
+		l.log.Error("auth_log: lines are lost; logins continue", "error", cause)
 		s.lost, s.from = true, s.seen
 	case lost == s.seen && s.lost && s.wrote && now.Sub(s.grew) >= authLogCalm:
-		l.log.Info("auth_log: written again", "lost", lost-s.from)
+		l.log.Info("auth_log: lines are written again", "lost", lost-s.from)
 		s.lost, l.cause = false, nil
 	}
 	if lost > s.seen {

@@ -210,7 +210,7 @@ func TestAuthLogFullDisk(t *testing.T) {
 			t.Errorf("%d lost", got)
 		}
 		w.look()
-		w.wantTold(`level=ERROR msg="auth_log: lines are lost; logins go on" error="write ` + path + `: no space left on device"`)
+		w.wantTold(`level=ERROR msg="auth_log: lines are lost; logins continue" error="write ` + path + `: no space left on device"`)
 		for range 20 {
 			w.add("kim")
 			w.look()
@@ -224,7 +224,7 @@ func TestAuthLogFullDisk(t *testing.T) {
 		time.Sleep(authLogCalm - 2*authLogLook)
 		w.wantTold() // who knows for how long
 		time.Sleep(2 * authLogLook)
-		w.wantTold(`level=INFO msg="auth_log: written again" lost=22`)
+		w.wantTold(`level=INFO msg="auth_log: lines are written again" lost=22`)
 		wantUsers(t, path, "lee")
 		if got := w.Lost(); got != 22 {
 			t.Errorf("%d lost", got)
@@ -236,7 +236,7 @@ func TestAuthLogFullDisk(t *testing.T) {
 		w.look()
 		w.add("max")
 		time.Sleep(2 * authLogCalm) // nobody logs in, which does not prove that it works
-		w.wantTold(`level=ERROR msg="auth_log: lines are lost; logins go on"`)
+		w.wantTold(`level=ERROR msg="auth_log: lines are lost; logins continue"`)
 	})
 }
 
@@ -250,7 +250,7 @@ func TestAuthLogFolderGone(t *testing.T) {
 		}
 		w := watchLog(t, path)
 		defer w.Close()
-		w.wantTold(`level=ERROR msg="auth_log: can't be opened; logins go on, their lines are lost" error="mkdir ` + folder)
+		w.wantTold(`level=ERROR msg="auth_log: the file can't be opened; logins continue, but their lines are lost" error="mkdir ` + folder)
 		w.add("jo")
 		w.look()
 		w.wantTold()
@@ -267,7 +267,7 @@ func TestAuthLogFolderGone(t *testing.T) {
 		w.add("ann")
 		wantUsers(t, path, "ann")
 		time.Sleep(2 * authLogCalm)
-		w.wantTold(`level=INFO msg="auth_log: written again" lost=1`)
+		w.wantTold(`level=INFO msg="auth_log: lines are written again" lost=1`)
 
 		if err := os.RemoveAll(folder); err != nil {
 			t.Fatal(err)
@@ -275,7 +275,7 @@ func TestAuthLogFolderGone(t *testing.T) {
 		w.look()
 		w.add("kim", "lee")
 		w.look()
-		w.wantTold(`level=ERROR msg="auth_log: lines are lost; logins go on" error="open ` + path + `: no such file`)
+		w.wantTold(`level=ERROR msg="auth_log: lines are lost; logins continue" error="open ` + path + `: no such file`)
 		mkdir()
 		w.look()
 		w.add("max")
@@ -314,7 +314,7 @@ func TestAuthLogSlow(t *testing.T) {
 		}
 		go w.Run()
 		w.Close()
-		w.wantTold(`level=ERROR msg="auth_log: lines are lost; logins go on" error="write ` + path + `: the disk is too slow"`)
+		w.wantTold(`level=ERROR msg="auth_log: lines are lost; logins continue" error="write ` + path + `: the disk is too slow"`)
 	})
 }
 

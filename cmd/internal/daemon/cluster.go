@@ -18,7 +18,7 @@ import (
 )
 
 // ErrNoCluster says that the configuration has no [cluster] url.
-var ErrNoCluster = errors.New("no [cluster] url in the configuration: this daemon is alone")
+var ErrNoCluster = errors.New("the configuration has no [cluster] url: this daemon works alone")
 
 // joinCluster returns the stores of the logins. With [cluster] url, several daemons share them.
 func (d *Daemon) joinCluster(c *conf.Config) (policy.Stores, error) {
@@ -44,7 +44,7 @@ func (d *Daemon) keepCluster(c *conf.Config) {
 		d.cluster.Use(clientNames(c))
 	}
 	if !reflect.DeepEqual(d.clustered, c.Cluster) {
-		d.log.Warn("cluster: [cluster] has changed, which wants a restart; it is as it was")
+		d.log.Warn("cluster: [cluster] has changed, but the old settings stay in force until the daemon is restarted")
 	}
 }
 
@@ -101,7 +101,7 @@ func clusterTLS(k conf.Cluster) (*tls.Config, error) {
 		}
 		t.RootCAs = x509.NewCertPool()
 		if !t.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("cluster.ca_file: %s: no certificate", k.CAFile)
+			return nil, fmt.Errorf("cluster.ca_file: %s contains no certificate", k.CAFile)
 		}
 	}
 	if k.Certificate != "" {

@@ -143,7 +143,7 @@ func (d *Daemon) Listen() error {
 func (d *Daemon) Addresses() []netip.AddrPort { return d.server.Addresses() }
 
 // ErrLaterReload is the error of a reload that ended after a later reload.
-var ErrLaterReload = errors.New("a reload that was asked for later is in force already; this one changes nothing")
+var ErrLaterReload = errors.New("a later reload is already in force, so this reload changes nothing")
 
 // ReloadNumber returns the number of a reload that begins now. The caller takes it before it reads the configuration, because
 // the reload that begins later has the newer files.
@@ -168,7 +168,7 @@ func (d *Daemon) Reload(number uint64, c *conf.Config) error {
 	if err := d.server.Listen(p.listen); err != nil {
 		p.drop(before)
 		if system.IsInUse(err) {
-			return fmt.Errorf("%w (another address on a port that is listened on wants a restart)", err)
+			return fmt.Errorf("%w (to listen at another address on the same port, restart the daemon)", err)
 		}
 		return err
 	}

@@ -73,10 +73,10 @@ func newFile(f conf.FirstFactor, names canonical.Names, log *slog.Logger) (*firs
 	}
 	file.OnReload = func(err error) {
 		if err != nil {
-			log.Error("first factor: the changed file is not used", "error", err)
+			log.Error("first factor: the changed file can't be used; its old content stays in force", "error", err)
 			return
 		}
-		log.Info("first factor: changed file read", "file", f.Path)
+		log.Info("first factor: the changed file is in force", "file", f.Path)
 	}
 	return &firstFactor{FirstFactor: file, close: func() {}}, nil
 }

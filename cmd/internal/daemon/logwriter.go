@@ -64,7 +64,7 @@ func (w *LogWriter) Run() {
 		lines, lost, closed = w.take(lines)
 		w.to.Write(lines) // an error can't be logged: this is the log
 		if lost > 0 {
-			fmt.Fprintf(w.to, "duoradiusd: %d lines of the log were lost: whoever reads it is too slow\n", lost)
+			fmt.Fprintf(w.to, "duoradiusd: %d lines of the log were lost: the program that reads the log is too slow\n", lost)
 		}
 		if closed {
 			return

@@ -87,7 +87,7 @@ func TestDiskFull(t *testing.T) {
 		if saves() != before || !bytes.Equal(old, content(t, k.vault.path(memoryFile))) {
 			t.Error("the file has changed")
 		}
-		k.wantLog(`level=ERROR msg="state: approvals are not saved; it is tried again" error="write ` + k.vault.path("x") + `: no space left on device"`)
+		k.wantLog(`level=ERROR msg="state: approvals can't be saved; the daemon tries again" error="write ` + k.vault.path("x") + `: no space left on device"`)
 		k.vault.breaks(works)
 		time.Sleep(saveEvery)
 		if saves() != before+1 {
@@ -113,7 +113,7 @@ func TestForgetOnAFullDisk(t *testing.T) {
 			if _, err := os.Stat(k.vault.path(memoryFile)); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("the old file: %v", err)
 			}
-			if log := k.told.take(); strings.Count(log, "level=WARN msg=\"state: what was saved before is removed") != 1 {
+			if log := k.told.take(); strings.Count(log, "level=WARN msg=\"state: the saved approvals are removed") != 1 {
 				t.Errorf("the log: %s", log)
 			}
 		})

@@ -52,11 +52,11 @@ func (d *Daemon) openState(directory string) error {
 		return fmt.Errorf("state: %w", err)
 	}
 	if v == nil {
-		d.log.Warn("state: nothing survives a restart", "error", err)
+		d.log.Warn("state: the state directory can't be used, so nothing is remembered over a restart", "error", err)
 		return nil
 	}
 	if err != nil {
-		d.log.Warn("state: what was kept can't be read any more", "error", err)
+		d.log.Warn("state: what was saved before can't be read any more", "error", err)
 	}
 	d.vault = v
 	d.server.State = stored{v, clientsFile}
@@ -81,7 +81,7 @@ func (d *Daemon) restore(p *parts) (live []policy.Transaction) {
 		}
 	}
 	if err != nil {
-		d.log.Warn("state: approvals are not taken up", "error", err)
+		d.log.Warn("state: the saved approvals can't be used, so users are asked again", "error", err)
 	}
 	if d.cluster != nil { // another daemon may have revoked approvals since
 		d.memory.Stores().Approvals.ForgetAll(context.Background())
@@ -93,7 +93,7 @@ func (d *Daemon) restore(p *parts) (live []policy.Transaction) {
 func (d *Daemon) changes() io.Reader {
 	b, err := d.vault.load(changesFile)
 	if err != nil {
-		d.log.Warn("state: the latest changes are not taken up", "error", err)
+		d.log.Warn("state: the latest saved changes can't be used", "error", err)
 	}
 	if b == nil {
 		return nil
@@ -136,7 +136,7 @@ func (d *Daemon) saveTo(name string, save func(io.Writer) error) error {
 	}
 	switch {
 	case err != nil && !d.unsaved:
-		d.log.Error("state: approvals are not saved; it is tried again", "error", err)
+		d.log.Error("state: approvals can't be saved; the daemon tries again", "error", err)
 	case err == nil && d.unsaved:
 		d.log.Info("state: approvals are saved again")
 	}
@@ -152,9 +152,9 @@ func (d *Daemon) saveForgotten() error {
 		return nil
 	}
 	if gone := d.vault.remove(memoryFile); gone != nil {
-		d.log.Error("state: after a crash, approvals that were forgotten would count again", "error", gone)
+		d.log.Error("state: the saved approvals can't be removed; after a crash, those that were forgotten would count again", "error", gone)
 	} else {
-		d.log.Warn("state: what was saved before is removed: it held approvals that were forgotten")
+		d.log.Warn("state: the saved approvals are removed, because some of them were forgotten and the rest can't be saved")
 	}
 	return err
 }

@@ -140,7 +140,7 @@ func (k *kept) wantLog(want ...string) {
 	}
 }
 
-const notTakenUp = `level=WARN msg="state: approvals are not taken up" error="`
+const notTakenUp = `level=WARN msg="state: the saved approvals can't be used, so users are asked again" error="`
 
 // TestStateIsSetAside: a file that is damaged, of another key or from an older day is nobody's approval; the log names it.
 func TestStateIsSetAside(t *testing.T) {
@@ -154,26 +154,26 @@ func TestStateIsSetAside(t *testing.T) {
 			file := filepath.Join(d, memoryFile)
 			b := content(t, file)
 			overwrite(t, file, b[:len(b)/2])
-		}, []string{notTakenUp + "DIR/memory.state: damaged"}},
+		}, []string{notTakenUp + "DIR/memory.state: it is damaged"}},
 		{"empty", func(t *testing.T, d string, _ []byte) { overwrite(t, filepath.Join(d, memoryFile), nil) },
-			[]string{notTakenUp + "DIR/memory.state: damaged"}},
+			[]string{notTakenUp + "DIR/memory.state: it is damaged"}},
 		{"older", func(t *testing.T, d string, old []byte) { overwrite(t, filepath.Join(d, memoryFile), old) },
-			[]string{notTakenUp + "DIR/memory.state: damaged, foreign or from an older day; it lies there as memory.state.bad now"}},
+			[]string{notTakenUp + "DIR/memory.state: it is damaged, of another installation, or older than what was saved last; it was renamed to memory.state.bad"}},
 		{"older, without the key", func(t *testing.T, d string, old []byte) {
 			overwrite(t, filepath.Join(d, memoryFile), old)
 			os.Remove(filepath.Join(d, keyFile))
-		}, []string{`error="DIR/clients.state: damaged`, notTakenUp + "DIR/memory.state: damaged"}},
+		}, []string{`error="DIR/clients.state: it is damaged`, notTakenUp + "DIR/memory.state: it is damaged"}},
 		{"older, with a damaged key", func(t *testing.T, d string, old []byte) {
 			overwrite(t, filepath.Join(d, memoryFile), old)
 			overwrite(t, filepath.Join(d, keyFile), []byte("{"))
-		}, []string{`level=WARN msg="state: what was kept can't be read any more" error="DIR/state.key: damaged`,
-			`error="DIR/clients.state: damaged`, notTakenUp + "DIR/memory.state: damaged"}},
+		}, []string{`level=WARN msg="state: what was saved before can't be read any more" error="DIR/state.key: it is damaged`,
+			`error="DIR/clients.state: it is damaged`, notTakenUp + "DIR/memory.state: it is damaged"}},
 		{"another key", func(t *testing.T, d string, _ []byte) {
 			other := opened(t, t.TempDir())
 			overwrite(t, filepath.Join(d, keyFile), content(t, other.path(keyFile)))
-		}, []string{`error="DIR/clients.state: damaged`, notTakenUp + "DIR/memory.state: damaged"}},
+		}, []string{`error="DIR/clients.state: it is damaged`, notTakenUp + "DIR/memory.state: it is damaged"}},
 		{"taken away", func(t *testing.T, d string, _ []byte) { os.Remove(filepath.Join(d, memoryFile)) },
-			[]string{notTakenUp + "DIR/memory.state: it is gone"}},
+			[]string{notTakenUp + "DIR/memory.state: the file is missing"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := stateConfig(t, t.TempDir())
@@ -281,7 +281,7 @@ func TestNoState(t *testing.T) {
 		k.forgetAll()
 		k.end()
 		log := k.told.take()
-		if n := strings.Count(log, `level=WARN msg="state: nothing survives a restart" error="mkdir `); n != strings.Count(directory, "/state") ||
+		if n := strings.Count(log, `level=WARN msg="state: the state directory can't be used, so nothing is remembered over a restart" error="mkdir `); n != strings.Count(directory, "/state") ||
 			strings.Count(log, `msg="state:`) != n {
 			t.Errorf("%q: the log: %s", directory, log)
 		}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -87,14 +88,14 @@ func (m *Manager) signOfLife(ctx context.Context) {
 	case err == nil:
 		m.tell(sd.SdNotifyWatchdog)
 	case !errors.Is(err, context.Canceled):
-		m.daemon.log.Error("no sign of life for the watchdog", "error", err)
+		m.daemon.log.Error("systemd: the watchdog gets no sign of life, because a part of the daemon does not answer", "error", err)
 	}
 }
 
 // tell sends variables to the manager.
 func (m *Manager) tell(variables ...string) {
 	if _, err := sd.SdNotify(false, strings.Join(variables, "\n")); err != nil {
-		m.daemon.log.Warn("systemd: not told", "what", variables[0], "error", err)
+		m.daemon.log.Warn("systemd: the daemon's state could not be sent", "what", variables[0], "error", err)
 	}
 }
 
@@ -113,7 +114,7 @@ func (d *Daemon) Alive(ctx context.Context) error {
 	case <-answered:
 		return nil
 	case <-ctx.Done():
-		return errors.Join(errors.New("the tables of approvals, challenges and pushes"), ctx.Err())
+		return fmt.Errorf("the tables of approvals, challenges and pushes do not answer: %w", ctx.Err())
 	}
 }
 
@@ -134,7 +135,7 @@ func (d *Daemon) inherit() { d.server.Sockets = activation.Files(true) }
 func (d *Daemon) warnUnused() {
 	listens := d.Addresses()
 	for _, f := range d.server.Sockets {
-		name, reason := f.Name(), "it is no datagram socket"
+		name, reason := f.Name(), "it is not a datagram socket"
 		if conn, err := net.FilePacketConn(f); err == nil {
 			name, reason = conn.LocalAddr().String(), "no [[listen]] has its address"
 			conn.Close()

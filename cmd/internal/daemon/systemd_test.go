@@ -87,7 +87,7 @@ first_factor = "none"
 	if n := beats(); n > 0 {
 		t.Errorf("%d signs of life although the door hangs", n)
 	}
-	if said := log.take(); !strings.Contains(said, "no sign of life for the watchdog") || !strings.Contains(said, "reading from 127.0.0.1:") {
+	if said := log.take(); !strings.Contains(said, "systemd: the watchdog gets no sign of life, because a part of the daemon does not answer") || !strings.Contains(said, "the reader of 127.0.0.1:") {
 		t.Errorf("the log does not say so:\n%s", said)
 	}
 	close(hang)

@@ -46,8 +46,8 @@ const (
 )
 
 var (
-	errUseless = errors.New("damaged, foreign or from an older day") // the file is then renamed
-	errGone    = errors.New("it is gone")
+	errUseless = errors.New("it is damaged, of another installation, or older than what was saved last") // the file is then renamed
+	errGone    = errors.New("the file is missing")
 	errClosed  = errors.New("the state directory is closed")
 )
 
@@ -75,7 +75,7 @@ func openVault(directory string) (v *vault, err error) {
 func lock(name string) (io.Closer, error) {
 	held, err := system.Lock(name)
 	if errors.Is(err, system.ErrLocked) {
-		return nil, unsafeState{name + ": another daemon uses this directory; want one for each"}
+		return nil, unsafeState{name + ": another daemon uses this directory; give each daemon its own"}
 	}
 	return held, err
 }
@@ -250,9 +250,9 @@ const (
 // setAside renames a file that can't be used, so that an administrator can look at it. It returns an error with the reason.
 func (v *vault) setAside(name string, why error) error {
 	if err := system.Rename(v.path(name), v.path(name+badSuffix)); err != nil {
-		return fmt.Errorf("%s: %w; it can't be set aside: %w", v.path(name), why, err)
+		return fmt.Errorf("%s: %w; it can't be renamed: %w", v.path(name), why, err)
 	}
-	return fmt.Errorf("%s: %w; it lies there as %s now", v.path(name), why, name+badSuffix)
+	return fmt.Errorf("%s: %w; it was renamed to %s", v.path(name), why, name+badSuffix)
 }
 
 // read reads a whole file of at most most octets. The vault writes no longer file, so a longer one is refused.

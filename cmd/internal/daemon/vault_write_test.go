@@ -137,7 +137,7 @@ func TestVaultPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	overwrite(t, v.path("y"), []byte("?"))
-	if b, err := v.load("y"); b != nil || !errors.Is(err, errUseless) || !strings.Contains(err.Error(), "can't be set aside") {
+	if b, err := v.load("y"); b != nil || !errors.Is(err, errUseless) || !strings.Contains(err.Error(), "can't be renamed") {
 		t.Errorf("got %q, %v", b, err)
 	}
 }

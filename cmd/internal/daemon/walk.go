@@ -161,5 +161,5 @@ func preauthAnswer(pre policy.Preauth, err error) string {
 		}
 		return "auth, with " + strings.Join(devices, "; ")
 	}
-	return "nothing that is known"
+	return "an answer that this version does not know"
 }
