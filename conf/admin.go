@@ -29,7 +29,7 @@ func readAdmin(t *table) Admin {
 		a.HelpDesk = names
 	}
 	if a.Users == "" && len(a.HelpDesk) > 0 {
-		t.bad("help_desk", "given without users; want users too, as it names some of them")
+		t.bad("help_desk", "given without users; want users too, because it names some of them")
 	}
 	a.Address = t.adminAddress("address", a)
 	return a

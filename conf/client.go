@@ -124,24 +124,24 @@ func (t *table) checkClient(c Client) {
 		t.warn(secretForm("secret", c.Given), "shorter than 16 octets; want a random one that is longer")
 	}
 	if c.Profile == "sonicwall" && len(c.Secret.Reveal()) > 31 {
-		t.warn(secretForm("secret", c.Given), "longer than SonicWall takes; want 31 octets at most")
+		t.warn(secretForm("secret", c.Given), "longer than SonicWall accepts; want 31 octets at most")
 	}
 	if c.OmitReplyMA {
 		const key = "omit_reply_message_authenticator"
 		if c.MessageAuthenticator == Require {
 			t.bad(key, `true, beside message_authenticator = "require"; want one of them`)
 		} else {
-			t.warn(key, "true: replies can be forged (CVE-2024-3596); want it for clients only that drop replies otherwise")
+			t.warn(key, "true: replies can be forged (CVE-2024-3596); want it only for clients that drop replies otherwise")
 		}
 	}
 	if c.Mode == policy.ModeChallenge && !profileOf(c.Profile).Challenge {
 		t.warn("mode", `"challenge", but %s shows no challenge; want "auto"`, c.Profile)
 	}
 	if c.Timeout >= 2*time.Second && c.Timeout < 10*time.Second {
-		t.warn("timeout", "%s; want at least 10s, or nobody has the time to answer a push", quote(display.Duration(c.Timeout)))
+		t.warn("timeout", "%s; want at least 10s, because nobody can answer a push in less", quote(display.Duration(c.Timeout)))
 	}
 	if c.Remember > 0 && len(c.UserIP) == 0 {
-		t.warn("remember", "%s, beside user_ip = []: nothing is remembered without a user's address; want user_ip, or no remember",
+		t.warn("remember", "%s, beside user_ip = []: without a user's address nothing is remembered; want user_ip, or no remember",
 			quote(display.Duration(c.Remember)))
 	}
 	t.modeFits(c.Mode, c.Factors)
@@ -156,7 +156,7 @@ func (t *table) checkIgnorePassword(c Client) {
 	case c.FirstFactor != NoFirstFactor:
 		t.bad(key, `true, beside first_factor = %s, which checks the password; want it with first_factor = "none" only`, quote(c.FirstFactor))
 	case c.Mode != policy.ModeAuto:
-		t.bad(key, `true, beside mode = %q, whose users have to type something; want mode = "auto"`, string(c.Mode))
+		t.bad(key, `true, beside mode = %q, in which users have to type something; want mode = "auto"`, string(c.Mode))
 	case !ringable(c.Factors):
 		t.bad(key, `true, with neither push nor phone in factors: nobody gets in; want one of them`)
 	}
@@ -190,7 +190,7 @@ func (t *table) probePassword(c *Client) Secret {
 	if len(c.ProbeUsers) == 0 {
 		t.bad("probe_answer", `"accept" without probe_users; want the names of the health checks`)
 	}
-	t.warn("probe_answer", `"accept": whoever knows the password of %s gets in by %s name without Duo; want "challenge" or "reject" where the monitor is content with that`,
+	t.warn("probe_answer", `"accept": whoever knows the password of %s is accepted without Duo under %s name; want "challenge" or "reject" if that is enough for the monitor`,
 		join(c.ProbeUsers), map[bool]string{true: "that", false: "such a"}[len(c.ProbeUsers) == 1])
 	return s
 }
@@ -202,7 +202,7 @@ func (t *table) checkTellingApart(c *Client) {
 		return
 	}
 	if t.has("message_authenticator") && c.MessageAuthenticator != Require {
-		t.bad("message_authenticator", `%q, beside nas_identifier or called_station_id; want "require", as anybody can write the attributes of an unsigned packet`, c.MessageAuthenticator)
+		t.bad("message_authenticator", `%q, beside nas_identifier or called_station_id; want "require", because anybody can write the attributes of an unsigned packet`, c.MessageAuthenticator)
 	}
 	c.MessageAuthenticator = Require
 }
@@ -225,10 +225,10 @@ func (t *table) clientAddress(key string) []netip.Prefix {
 func (t *table) factors(key string, def []factor.Factor) []factor.Factor {
 	list := someOf(t, key, def, allFactors...)
 	if list != nil && len(list) == 0 {
-		t.bad(key, "empty; want one of %s at least", join(allFactors))
+		t.bad(key, "empty; want at least one of %s", join(allFactors))
 	}
 	if len(list) == 1 && list[0] == factor.SMS {
-		t.warn(key, `"sms" alone, which sends codes that do not count; want "passcode" beside it`)
+		t.warn(key, `"sms" alone, which sends codes that are not accepted; want "passcode" beside it`)
 	}
 	return list
 }

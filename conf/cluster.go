@@ -64,7 +64,7 @@ func readCluster(t *table) Cluster {
 	}
 	switch {
 	case len(c.Sentinels) > 0 && c.Master == "":
-		t.bad("master", "missing beside sentinels; want the name that they have for the primary")
+		t.bad("master", "missing beside sentinels; want the name under which they know the primary")
 	case len(c.Sentinels) == 0 && c.Master != "":
 		t.bad("master", "given without sentinels; want sentinels")
 	case !c.TLS && (c.CAFile != "" || c.Certificate != ""):
@@ -107,7 +107,7 @@ func (t *table) clusterURL(key string, c *Cluster) {
 	case u.Scheme != "redis" && u.Scheme != "rediss":
 		t.bad(key, "%s; want %s", quote(s), want)
 	case len(c.Sentinels) > 0 && u.Host != "":
-		t.bad(key, "%s, with a host beside sentinels; want %s://, as the sentinels tell the host", quote(s), u.Scheme)
+		t.bad(key, "%s, with a host beside sentinels; want %s://, because the sentinels name the host", quote(s), u.Scheme)
 	case len(c.Sentinels) == 0 && !isHostPort(u.Host):
 		t.bad(key, "%s; want %s", quote(s), want)
 	default:

@@ -17,11 +17,11 @@ func (l *loader) combinations(c *Config, at sites) {
 	}
 	for i, client := range c.Clients {
 		if c.Username.Unlisted == policy.UnlistedFirstFactor && slices.ContainsFunc(client.FirstFactors, func(name string) bool { return types[name] == string(TypeRADIUS) }) && len(c.Users) > 0 {
-			l.warn(at.clients[i].under("first_factor"), `a server of its own notion of names, beside unlisted = "first-factor": a [[user]] in a spelling that it takes and we don't know, such as CORP\alice, is asked for no second factor; want unlisted = "ask" or "reject"`)
+			l.warn(at.clients[i].under("first_factor"), `a server that may accept spellings of a name that duoradiusd does not know, such as CORP\alice, beside unlisted = "first-factor": a [[user]] who types one is not asked for a second factor; want unlisted = "ask" or "reject"`)
 		}
 		l.safeInTime(at.clients[i], client.Failmode, client, c)
 		if client.FirstFactor == NoFirstFactor && c.Username.Unlisted == policy.UnlistedFirstFactor {
-			l.warn(at.clients[i].under("first_factor"), `"none", beside unlisted = "first-factor": every unknown name is let in with nothing checked; want a [[first_factor]], or unlisted = "ask"`)
+			l.warn(at.clients[i].under("first_factor"), `"none", beside unlisted = "first-factor": every unknown name is accepted and nothing is checked; want a [[first_factor]], or unlisted = "ask"`)
 		}
 	}
 	for i, rule := range c.Rules {
@@ -55,7 +55,7 @@ func (l *loader) safeInTime(at place, mode policy.Failmode, client Client, c *Co
 	if d == nil || d.APITimeout >= shortestSafe || d.Failmode == policy.FailmodeSafe { // the last is refused in its own line
 		return false
 	}
-	l.bad(at.under("failmode"), `"safe", but api_timeout = %s of client %s's Duo application: a Duo that is only slow would let users in; want at least 2s there`,
+	l.bad(at.under("failmode"), `"safe", but api_timeout = %s of client %s's Duo application: if Duo is only slow, users would be accepted without it; want at least 2s there`,
 		quote(display.Duration(d.APITimeout)), quote(client.Name))
 	return true
 }
@@ -65,7 +65,7 @@ func (l *loader) safeInTime(at place, mode policy.Failmode, client Client, c *Co
 func (l *loader) claimedAddress(at place, r policy.Rule, c Client, later []policy.Rule) {
 	denies := func(r policy.Rule) bool { return r.Need == policy.NeedDeny && canFit(r, c) }
 	if len(r.Networks) > 0 && (r.Need == policy.NeedRequired || r.Need == "") && c.MessageAuthenticator != Require && slices.ContainsFunc(later, denies) {
-		l.warn(at.under("networks"), `addresses that an unsigned request can claim to get past a later rule that denies, at client %s; want message_authenticator = "require" there`, quote(c.Name))
+		l.warn(at.under("networks"), `at client %s, an unsigned request can claim one of these addresses to avoid a later rule that denies; want message_authenticator = "require" there`, quote(c.Name))
 	}
 }
 
@@ -80,7 +80,7 @@ func (l *loader) ruleAt(at place, r policy.Rule, c Client) {
 	switch r.Need {
 	case policy.NeedExempt:
 		if len(r.Networks) > 0 && c.MessageAuthenticator == Accept {
-			l.warn(at.under("networks"), `addresses that anybody can claim, as client %s has message_authenticator = "accept": fits only requests with a valid Message-Authenticator; want "require" there`, quote(c.Name))
+			l.warn(at.under("networks"), `at client %s, which has message_authenticator = "accept", anybody can claim one of these addresses, so the rule fits only requests with a valid Message-Authenticator; want "require" there`, quote(c.Name))
 		}
 		return
 	case policy.NeedDeny:
@@ -89,7 +89,7 @@ func (l *loader) ruleAt(at place, r policy.Rule, c Client) {
 	switch {
 	case !c.IgnorePassword:
 	case r.Mode == policy.ModeChallenge || r.Mode == policy.ModePasscode:
-		l.warn(at.under("mode"), `%q, but client %s has ignore_password = true: what its users type first is not looked at; want "auto"`, string(r.Mode), quote(c.Name))
+		l.warn(at.under("mode"), `%q, but client %s has ignore_password = true: what its users type first is ignored; want "auto"`, string(r.Mode), quote(c.Name))
 	case r.Factors != nil && !ringable(r.Factors):
 		l.warn(at.under("factors"), `neither push nor phone, but client %s has ignore_password = true: nobody gets in there; want one of them`, quote(c.Name))
 	}
@@ -146,7 +146,7 @@ func (l *loader) domains(c *Config, at sites) {
 		for j, domain := range f.Domains {
 			key := strings.ToLower(domain)
 			if other, taken := owner[key]; taken && other != f.Name {
-				l.bad(at.firstFactors[i].under(nth("domains", j)), "%s, which first factor %s has already; want it at one of them", quote(domain), quote(other))
+				l.bad(at.firstFactors[i].under(nth("domains", j)), "%s, which first factor %s has already; want it in one of them", quote(domain), quote(other))
 			}
 			owner[key] = f.Name
 		}
@@ -160,7 +160,7 @@ func (l *loader) domains(c *Config, at sites) {
 				continue
 			}
 			if without != "" && without != name {
-				l.bad(at.clients[i].under(nth("first_factor", j)), "%s has no domains, nor has %s; want domains for one of them, so that a name says which it is for", quote(name), quote(without))
+				l.bad(at.clients[i].under(nth("first_factor", j)), "%s has no domains, and neither has %s; want domains for one of them, so that the domain of a name says which one is asked", quote(name), quote(without))
 			}
 			without = name
 		}

@@ -68,14 +68,14 @@ bind_to = []
 		t.Fatal(err)
 	}
 	want := []string{
-		`x.toml:26: client "switch" remember: "1h30m", beside user_ip = []: nothing is remembered without a user's address; want user_ip, or no remember`,
+		`x.toml:26: client "switch" remember: "1h30m", beside user_ip = []: without a user's address nothing is remembered; want user_ip, or no remember`,
 		`x.toml:28: client "switch" factors: neither push nor phone, beside mode = "auto": only typed codes work; want mode = "passcode"`,
 		`x.toml:41: rule "challenge" mode: "challenge", but meraki of client "switch" shows no challenge; want "auto"`,
-		`x.toml:46: rule #2 networks: addresses that anybody can claim, as client "switch" has message_authenticator = "accept": fits only requests with a valid Message-Authenticator; want "require" there`,
+		`x.toml:46: rule #2 networks: at client "switch", which has message_authenticator = "accept", anybody can claim one of these addresses, so the rule fits only requests with a valid Message-Authenticator; want "require" there`,
 		`x.toml:53: rule #4 factors: "passcode", but client "vpn" has mode = "auto": only typed codes work; want mode = "passcode"`,
 		`x.toml:57: rule #5 mode: "auto", but client "token" has the factors "passcode": only typed codes work; want mode = "passcode"`,
 		`x.toml:62: rule #6 factors: neither push nor phone, beside mode = "auto": only typed codes work; want mode = "passcode"`,
-		`x.toml:66: rule #7 factors: "sms" alone, which sends codes that do not count; want "passcode" beside it`,
+		`x.toml:66: rule #7 factors: "sms" alone, which sends codes that are not accepted; want "passcode" beside it`,
 		`x.toml:72: remember.bind_to: empty: an approval counts at every service, client and address; want "user-ip" among them`,
 	}
 	if !slices.Equal(c.Warnings, want) {
@@ -182,7 +182,7 @@ factors = ["phone"]
 	}
 	got := strings.Join(c.Warnings, "\n")
 	for _, want := range []string{
-		`rule #1 mode: "passcode", but client "vpn" has ignore_password = true: what its users type first is not looked at; want "auto"`,
+		`rule #1 mode: "passcode", but client "vpn" has ignore_password = true: what its users type first is ignored; want "auto"`,
 		`rule #2 factors: neither push nor phone, but client "vpn" has ignore_password = true: nobody gets in there; want one of them`,
 	} {
 		if !strings.Contains(got, want) {

@@ -19,7 +19,7 @@ func decode(text string) (tree map[string]any, err error) {
 	}
 	defer func() {
 		if r := recover(); r != nil { // the decoder panics with "BUG: ..." on some texts, and may quote them
-			tree, err = nil, errors.New("text that makes the decoder fail")
+			tree, err = nil, errors.New("text that can't be decoded")
 		}
 	}()
 	_, err = toml.Decode(text, &tree)
@@ -91,7 +91,7 @@ func hide(path string) string {
 
 // mistakes maps words in the decoder's errors to ours.
 var mistakes = []struct{ has, say string }{
-	{"strings cannot contain newlines", `a string that does not end in its line; want its closing quote`},
+	{"strings cannot contain newlines", `a string that does not end on its line; want its closing quote`},
 	{"unexpected EOF; expected value", `the end of the file where a value belongs; want KEY = VALUE, or a list's closing bracket`},
 	{"unexpected EOF; expected", `a string that does not end; want its closing quote`},
 	{"invalid escape", `an unknown escape in a string; want \\ for a backslash, or a string in '...'`},
@@ -99,14 +99,14 @@ var mistakes = []struct{ has, say string }{
 	{"is not valid UTF-8", `an escape that is no character; want \\ for a backslash, or a string in '...'`},
 	{`unexpected '"`, `too many quotes; want three at each end`},
 	{`unexpected "'`, `too many quotes; want three at each end`},
-	{"top-level item to end", `more after the end of a value or header; want a new line`},
+	{"top-level item to end", `more text after the end of a value or header; want a new line`},
 	{"key name appears blank", `"=" without a key; want KEY = VALUE`},
 	{"expected '.' or '='", `a key without "="; want KEY = VALUE`},
 	{"keys cannot start", `a key that starts with a dot; want KEY = VALUE`},
 	{"table name", `a table header that is not complete; want [NAME]`},
 	{"table array name", `a table header that is not complete; want [[NAME]]`},
 	{"expected value", `something that is no value; want a string in quotes, true, false, a number or a list`},
-	{"unexpected comma", `a comma too many; want values with one comma between them`},
+	{"unexpected comma", `one comma too many; want values with one comma between them`},
 	{"expected a comma", `a list or inline table that goes on without a comma; want a comma or its closing bracket`},
 	{"nteger", `a malformed number; want a string in quotes or a number`},
 	{"loat", `a malformed number; want a string in quotes or a number`},
@@ -116,7 +116,7 @@ var mistakes = []struct{ has, say string }{
 	{"out of range", `a number that is too large; want a smaller one`},
 	{"invalid UTF-8", `an octet that is not UTF-8; want the file in UTF-8`},
 	{"control characters", `a control character; want printable text`},
-	{"is not a table", `a table of a name that has a value already; want one of them`},
+	{"is not a table", `a table with a name that already has a value; want one of them`},
 	{"NULL bytes", `a NUL octet; want the file in UTF-8, not UTF-16`},
 }
 

@@ -109,12 +109,12 @@ func findAttribute(name string) (a *attribute, ok bool) {
 func unknownAttribute(name string) string {
 	known := slices.Sorted(maps.Keys(theDictionary().byName))
 	if i := slices.IndexFunc(known, func(k string) bool { return strings.EqualFold(k, name) }); i >= 0 {
-		return fmt.Sprintf("%s is no attribute; differs from %q only in case", quote(name), known[i])
+		return fmt.Sprintf("%s is not an attribute; differs from %q only in case", quote(name), known[i])
 	}
 	if near := nearest(name, known); near != "" {
-		return fmt.Sprintf("%s is no attribute; did you mean %q?", quote(name), near)
+		return fmt.Sprintf("%s is not an attribute; did you mean %q?", quote(name), near)
 	}
-	return fmt.Sprintf("%s is no attribute known here; want the name of one, or Attr-26.VENDOR.TYPE by numbers", quote(name))
+	return fmt.Sprintf("%s is not an attribute that is known here; want the name of one, or Attr-26.VENDOR.TYPE by numbers", quote(name))
 }
 
 // perAccept says how many of each standard attribute an Access-Accept may carry (RFC 2865 §5.44, RFC 2868 §4, RFC 2869
@@ -137,11 +137,11 @@ var perAccept = func() map[byte]int {
 func (a *attribute) forbidden() string {
 	switch {
 	case a.Vendor == 0 && slices.Contains([]byte{2, 3, 24, 33, 60, 79, 80}, a.AttributeID.Type):
-		return "which belongs to one exchange alone"
+		return "which belongs to one exchange only"
 	case a.Vendor == 0 && perAccept[a.AttributeID.Type] == 0:
-		return "which no Access-Accept carries"
+		return "which an Access-Accept can't have"
 	case a.Vendor == 311 && (strings.HasPrefix(a.Name, "MS-MPPE-") || strings.HasPrefix(a.Name, "MS-CHAP")):
-		return "which belongs to the method that made it"
+		return "which only the authentication method can make"
 	}
 	return ""
 }

@@ -60,7 +60,7 @@ func readDuo(t *table) Duo {
 	}
 	d.ProxyPassword = t.proxyPassword(d)
 	if d.Failmode == policy.FailmodeSafe && d.APITimeout < shortestSafe {
-		t.bad("api_timeout", `%s, beside failmode = "safe": a Duo that is only slow would let users in; want at least 2s`, quote(display.Duration(d.APITimeout)))
+		t.bad("api_timeout", `%s, beside failmode = "safe": if Duo is only slow, users would be accepted without it; want at least 2s`, quote(display.Duration(d.APITimeout)))
 	}
 	return d
 }
@@ -132,7 +132,7 @@ func (t *table) integrationKey(key string) string {
 func (t *table) failmode(key string, def policy.Failmode) policy.Failmode {
 	mode := oneOf(t, key, def, policy.FailmodeSecure, policy.FailmodeSafe, policy.FailmodeSilent)
 	if mode == policy.FailmodeSafe {
-		t.warn(key, `"safe": whoever keeps Duo from being asked needs no second factor; want "secure" where that matters`)
+		t.warn(key, `"safe": whoever can block the way to Duo needs no second factor; want "secure" where that matters`)
 	}
 	return mode
 }

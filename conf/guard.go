@@ -30,10 +30,10 @@ func readGuard(t *table) Guard {
 		},
 	}
 	if g.Guesses.WrongPasswords == 0 {
-		t.warn("wrong_passwords", "0: passwords can be guessed without limit; want 10, say")
+		t.warn("wrong_passwords", "0: passwords can be guessed without limit; want a number such as 10")
 	}
 	if g.Guesses.WrongPasscodes == 0 {
-		t.warn("wrong_passcodes", "0: whoever has a password can guess passcodes without limit; want 10, say")
+		t.warn("wrong_passcodes", "0: whoever has a password can guess passcodes without limit; want a number such as 10")
 	}
 	return g
 }

@@ -143,7 +143,7 @@ func (t *table) userFilter(key, def string) string {
 		t.bad(key, "empty; want a filter with %s, such as %s", Placeholder, defaultUserFilter)
 		return s
 	case !strings.Contains(s, Placeholder):
-		t.bad(key, "%s, without %s, which finds the same entry for everybody; want it where the name goes", quote(s), Placeholder)
+		t.bad(key, "%s, without %s, which finds the same entry for everybody; want it in place of the name", quote(s), Placeholder)
 		return s
 	case len(s) > maxFilter:
 		t.bad(key, "longer than %d octets; want a shorter filter", maxFilter)

@@ -216,7 +216,7 @@ func TestMistakesFarDown(t *testing.T) {
 	}{
 		{"table twice", "[duo]\n", 1, "duo: given a second time; want it once, the first is at x.toml:1"},
 		{"list and table", "[user]\n", 1, fmt.Sprintf("user: given a second time; want it once, the first is at x.toml:%d", user)},
-		{"syntax", "[[user]]\nname = \"x\n", 2, "syntax: a string that does not end in its line; want its closing quote"},
+		{"syntax", "[[user]]\nname = \"x\n", 2, "syntax: a string that does not end on its line; want its closing quote"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			got := problems(t, map[string]string{"x.toml": text + x.tail})

@@ -105,23 +105,23 @@ profile = "sonicwall"
 	if err != nil {
 		t.Fatal(err)
 	}
-	const safe = `failmode: "safe": whoever keeps Duo from being asked needs no second factor; want "secure" where that matters`
-	const unchecked = `first_factor: "none", beside unlisted = "first-factor": every unknown name is let in with nothing checked; want a [[first_factor]], or unlisted = "ask"`
+	const safe = `failmode: "safe": whoever can block the way to Duo needs no second factor; want "secure" where that matters`
+	const unchecked = `first_factor: "none", beside unlisted = "first-factor": every unknown name is accepted and nothing is checked; want a [[first_factor]], or unlisted = "ask"`
 	want := []string{
 		"x.toml:5: duo." + safe,
 		"x.toml:9: client \"vpn\" address[1]: ::/0, everybody; want the addresses of the client",
 		"x.toml:9: client \"vpn\" address[2]: 0.0.0.0/0, everybody; want the addresses of the client",
 		"x.toml:10: client \"vpn\" secret: shorter than 16 octets; want a random one that is longer",
 		"x.toml:11: client \"vpn\" " + unchecked,
-		"x.toml:12: client \"vpn\" timeout: \"5s\"; want at least 10s, or nobody has the time to answer a push",
-		"x.toml:13: client \"vpn\" omit_reply_message_authenticator: true: replies can be forged (CVE-2024-3596); want it for clients only that drop replies otherwise",
+		"x.toml:12: client \"vpn\" timeout: \"5s\"; want at least 10s, because nobody can answer a push in less",
+		"x.toml:13: client \"vpn\" omit_reply_message_authenticator: true: replies can be forged (CVE-2024-3596); want it only for clients that drop replies otherwise",
 		"x.toml:18: client \"gateway\" secret: shorter than 16 octets; want a random one that is longer",
 		`x.toml:18: client "gateway" secret: the same as that of client "vpn"; want one for each`,
 		"x.toml:19: client \"gateway\" " + unchecked,
 		"x.toml:20: client \"gateway\" " + safe,
 		"x.toml:23: rule #1 " + safe,
-		`x.toml:27: username.unlisted: "first-factor", beside case = "keep": whoever types ALICE for alice needs no second factor; want case = "fold"`,
-		"x.toml:32: client \"wall\" secret: longer than SonicWall takes; want 31 octets at most",
+		`x.toml:27: username.unlisted: "first-factor", beside case = "keep": a user who types ALICE for alice needs no second factor; want case = "fold"`,
+		"x.toml:32: client \"wall\" secret: longer than SonicWall accepts; want 31 octets at most",
 		"x.toml:33: client \"wall\" " + unchecked,
 	}
 	if !slices.Equal(c.Warnings, want) {

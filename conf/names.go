@@ -68,9 +68,9 @@ func (r *roster) canonical(name string, at func() place) (string, bool) {
 	case !ok && !fits:
 		r.bad(at(), "%s, which is too long for a login; want 253 octets at most", quote(name))
 	case !ok:
-		r.bad(at(), "%s, which is no name once strip_domain has taken the domain off; want a name", quote(name))
+		r.bad(at(), "%s, which is not a valid name after strip_domain; want a name", quote(name))
 	case own != unstripped:
-		r.bad(at(), "%s, whose domain strip_domain takes off; want %s", quote(name), quote(own))
+		r.bad(at(), "%s, whose domain strip_domain removes; want %s", quote(name), quote(own))
 	}
 	return own, ok
 }

@@ -38,7 +38,7 @@ func oneOfExamples(list []finding) []finding {
 		return list
 	}
 	list = slices.Clone(list)
-	list[first].text = "the example's value still"
+	list[first].text = "still the example's value"
 	if len(others) > 0 {
 		list[first].text += ", and so are " + strings.Join(others, ", ")
 	}

@@ -35,7 +35,7 @@ var profiles = []Profile{
 		Replies: []string{"Class (OU=group-policy;)", "Filter-Id", "Cisco-AVPair", "Session-Timeout", "Idle-Timeout", "Framed-IP-Address"},
 		Advice: []string{
 			"aaa-server: timeout 60, max-failed-attempts 1; AnyConnect profile: AuthenticationTimeout 60 (12 s by default)",
-			"leave password-management off: with it the ASA sends MS-CHAPv2, which holds no password to check",
+			"leave password-management off; if it is on, the ASA sends MS-CHAPv2, which holds no password to check",
 		},
 	},
 	{
@@ -44,7 +44,7 @@ var profiles = []Profile{
 		Advice: []string{
 			"GlobalProtect gives up after about 25 s whatever is set; RADIUS timeout 25, retries 1",
 			"set authentication-protocol PAP: auto tries CHAP first, which is rejected at once",
-			"the user's address is sent only after: set authentication radius-vsa-on client-source-ip",
+			"PAN-OS sends the user's address only after this command: set authentication radius-vsa-on client-source-ip",
 		},
 	},
 	{
@@ -74,7 +74,7 @@ var profiles = []Profile{
 		Replies: []string{"Filter-Id", "SonicWall-User-Group"},
 		Advice: []string{
 			"RADIUS server timeout 60, retries 0; the shared secret may have 31 characters at most",
-			"leave password updates off: with them it sends MS-CHAPv2",
+			"leave password updates off; if they are on, it sends MS-CHAPv2",
 		},
 	},
 	{
@@ -82,8 +82,8 @@ var profiles = []Profile{
 		Replies: []string{"Class", "CP-Gaia-User-Role"},
 		Advice: []string{
 			"RADIUS object: version 2.0, PAP; raise radius_retrant_timeout to 60 and radius_retrant_num to 1",
-			"an empty password is refused there: let users type push",
-			"some releases drop replies with Message-Authenticator; omit_reply_message_authenticator is for those only",
+			"an empty password is refused there: tell users to type push",
+			"some releases drop replies with Message-Authenticator; omit_reply_message_authenticator is only for those",
 		},
 	},
 	{
@@ -104,16 +104,16 @@ var profiles = []Profile{
 		Name: "openvpn", Timeout: 25 * time.Second, UserIP: callingStation,
 		Replies: []string{"Framed-IP-Address", "Framed-Route"},
 		Advice: []string{
-			"radiusplugin: wait=30, retry=0, useauthcontrolfile=true; hand-window 60 on server and client; it wants accounting answered too",
-			"or auth-pam with pam_radius, and setenv deferred_auth_pam 1: else nobody logs in while a push waits",
-			"reneg-sec 0 or auth-gen-token: otherwise every renegotiation is a login; neither sends Message-Authenticator, so nothing is remembered",
+			"radiusplugin: wait=30, retry=0, useauthcontrolfile=true; hand-window 60 on server and client; it needs answers to its accounting requests too",
+			"or auth-pam with pam_radius and setenv deferred_auth_pam 1, without which nobody can log in while a push waits",
+			"reneg-sec 0 or auth-gen-token: otherwise every renegotiation is a login; neither plugin sends Message-Authenticator, so nothing is remembered",
 		},
 	},
 	{
 		Name: "strongswan", Timeout: 12 * time.Second, UserIP: callingStation,
 		Replies: []string{"Class", "Filter-Id", "Session-Timeout", "Framed-IP-Address"},
 		Advice: []string{
-			"eap-radius gives up after 14.2 s; retransmit_timeout = 10 there makes it about 70 s, with half_open_timeout = 70 timeout can be \"55s\" here",
+			"eap-radius gives up after 14.2 s; with retransmit_timeout = 10 and half_open_timeout = 70 there it waits about 70 s, and timeout can be \"55s\" here",
 			"as an IKEv1 client strongSwan gives up after 30 s whatever is set",
 		},
 	},

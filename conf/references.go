@@ -19,7 +19,7 @@ func (l *loader) missing(c *Config) {
 	top := place{file: l.files[0], index: -1}
 	reported := slices.ContainsFunc(l.problems, func(f finding) bool { return f.at.table == "client" })
 	if len(c.Clients) == 0 && !reported {
-		l.bad(top.under("client"), "missing; want one [[client]] at least")
+		l.bad(top.under("client"), "missing; want at least one [[client]]")
 	}
 	for _, client := range c.Clients {
 		if c.Duo == nil && client.Application == "" {

@@ -34,13 +34,13 @@ func (t *table) formerStore() {
 	if t.has("store") {
 		switch s, ok := value[string](t, "store", "a string"); {
 		case ok && s == "memory":
-			t.warn("store", "\"memory\", which says nothing any more: [cluster] decides where approvals are kept; want it left out")
+			t.warn("store", "\"memory\", which has no effect any more, because [cluster] decides where approvals are kept; want it left out")
 		case ok:
 			t.bad("store", "a store other than \"memory\"; want [cluster] url instead")
 		}
 	}
 	if t.has("encryption_key_file") {
 		t.seen = append(t.seen, "encryption_key_file")
-		t.bad("encryption_key_file", "gone; want [cluster] key_file instead")
+		t.bad("encryption_key_file", "no longer supported; want [cluster] key_file instead")
 	}
 }

@@ -27,7 +27,7 @@ func readRule(t *table) policy.Rule {
 		Failmode: t.failmode("failmode", ""),
 	}
 	if r.Message != "" && r.Need != policy.NeedDeny {
-		t.bad("message", `beside second_factor = %q; want "deny" there, as only who is denied reads it`, string(r.Need))
+		t.bad("message", `beside second_factor = %q; want "deny" there, because only users who are denied read it`, string(r.Need))
 	}
 	t.modeFits(r.Mode, r.Factors)
 	return r

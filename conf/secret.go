@@ -148,7 +148,7 @@ func (t *table) secretFile(key, path string) (string, error) {
 	who, cure, err := system.OpenTo(f)
 	switch {
 	case err != nil:
-		t.warn(key, "a file whose permissions can't be read: %s; want to be sure who can read it", reason(err))
+		t.warn(key, "a file whose permissions can't be read: %s; want a file of which duoradiusd can tell who may read it", reason(err))
 	case who != "":
 		t.warn(key, "a file that %s can read; want %s", who, cure)
 	}

@@ -42,7 +42,7 @@ second_factor = "deny"
 		{"readable", 0o644, "", "", "everybody can read"},
 		{"unlisted", 0o600, "[[user]]", "[username]\nunlisted = \"first-factor\"\n[[user]]", `unlisted = "first-factor"`},
 		{"networks", 0o600, "message_authenticator = \"require\"\n", "", "networks"},
-		{"probe", 0o600, "first_factor = \"nps\"", "first_factor = \"nps\"\nprobe_users = [\"monitor\"]\nprobe_answer = \"accept\"\nprobe_password = \"a probe's own word\"", "gets in by that name"},
+		{"probe", 0o600, "first_factor = \"nps\"", "first_factor = \"nps\"\nprobe_users = [\"monitor\"]\nprobe_answer = \"accept\"\nprobe_password = \"a probe's own word\"", "is accepted without Duo under that name"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "x.toml")

@@ -35,7 +35,7 @@ func (l *loader) twoClients(a, b *Client, p netip.Prefix, first, here, client pl
 		l.twice(here, first, "%s, which client %s has already; want it once, or listen, nas_identifier or called_station_id to tell them apart", p, quote(a.Name))
 	case !shareListener(a, b):
 	case a.Secret.Reveal() != b.Secret.Reveal():
-		l.bad(client.under(secretForm("secret", b.Given)), "not that of client %s, which has %s and the listener as well; want one secret for both, as it is read before their attributes", quote(a.Name), p)
+		l.bad(client.under(secretForm("secret", b.Given)), "differs from that of client %s, which has the same address %s and the same listener; want the same secret for both, because it is needed before attributes tell them apart", quote(a.Name), p)
 	default:
 		for _, x := range []*Client{a, b} {
 			if x.MessageAuthenticator != Require && x.Given["message_authenticator"] {

@@ -87,7 +87,7 @@ func (t *table) makesAdministrators(key string, r ReplyAttribute) {
 	serviceType := r.AttributeID == policy.AttributeID{Type: 6} && (dynamic || r.Value == "\x00\x00\x00\x06" || r.Value == "\x00\x00\x00\x07")
 	cisco := r.Vendor == 9 && strings.Contains(strings.ToLower(r.Value), "shell:priv-lvl")
 	if serviceType || cisco || dynamic && r.Vendor == 9 && r.Type == 1 {
-		t.warn(key, "%s, which can make an administrator of the appliance of whoever gets it; want to be sure who that is", r.Name)
+		t.warn(key, "%s, which can make users administrators of the appliance; want it only for those who are meant to be", r.Name)
 	}
 }
 

@@ -101,5 +101,5 @@ func (t *table) unknown(key string, v any) {
 		t.bad(at, "%s; did you mean %q?", what, near)
 		return
 	}
-	t.bad(at, "%s; want none of this name", what)
+	t.bad(at, "%s; want it left out", what)
 }

@@ -24,7 +24,7 @@ func readUsername(t *table) Username {
 		Unproven: oneOf(t, "unproven", policy.UnprovenReject, policy.UnprovenReject, policy.UnprovenAsk),
 	}
 	if u.Case == canonical.CaseKeep && u.Unlisted == policy.UnlistedFirstFactor {
-		t.warn("unlisted", `"first-factor", beside case = "keep": whoever types ALICE for alice needs no second factor; want case = "fold"`)
+		t.warn("unlisted", `"first-factor", beside case = "keep": a user who types ALICE for alice needs no second factor; want case = "fold"`)
 	}
 	for i, s := range u.StripDomain {
 		before, after := strings.HasSuffix(s, `\`), strings.HasPrefix(s, "@")

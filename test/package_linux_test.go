@@ -192,7 +192,7 @@ func (l *life) install() {
 	if got := modes(l.box); got != wantModes {
 		l.t.Errorf("got\n%swant\n%s", got, wantModes)
 	}
-	const refusal = "/etc/duoradiusd/duoradiusd.toml:9: duo.api_host: the example's value still, and so are duo.secret_key, client \"vpn\" secret; want your own\n"
+	const refusal = "/etc/duoradiusd/duoradiusd.toml:9: duo.api_host: still the example's value, and so are duo.secret_key, client \"vpn\" secret; want your own\n"
 	for _, command := range []string{"check", "serve"} {
 		if printed, status := l.box.try("duoradiusd", command); printed != refusal || status != 1 {
 			l.t.Errorf("%s of the example: status %d, %q; want %q", command, status, printed, refusal)
