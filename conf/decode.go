@@ -2,6 +2,7 @@ package conf
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -45,7 +46,7 @@ func (l *loader) syntax(f *file, err error) {
 	}
 	if strings.Contains(parse.Message, "has already been defined") || strings.Contains(parse.Message, "was already created") {
 		if path, first := again(f.text, at.line); first > 0 {
-			at.key = path
+			at.key = shownPath(f.text, path)
 			l.twice(at, place{file: f, index: -1, line: first}, "given a second time; want it once")
 			return
 		}
@@ -76,6 +77,36 @@ func again(text string, line int) (path string, first int) {
 		}
 	})
 	return path, first
+}
+
+// shownPath returns a path of the scanner as users read it: client "vpn" secret for client[1].secret. The decoder has refused
+// the text, so the table's name is looked for in the text itself.
+func shownPath(text, path string) string {
+	table, key, _ := strings.Cut(path, ".")
+	list, number, ok := strings.Cut(strings.TrimSuffix(table, "]"), "[")
+	index, err := strconv.Atoi(number)
+	if !ok || err != nil {
+		return path
+	}
+	name := ""
+	scan(text, func(what kind, p []byte, pos int) {
+		if what == given && name == "" && string(p) == table+".name" {
+			name = stringAt(text, pos)
+		}
+	})
+	return place{table: list, index: index, key: key}.named(name)
+}
+
+// stringAt returns the string that is given to the key at pos; "" if there is no string.
+func stringAt(text string, pos int) string {
+	s := scanner{visit: func(kind, []byte, int) {}, text: text, pos: pos, lists: map[string]*int{}}
+	s.pair()
+	tree, err := decode(text[pos:s.pos])
+	if err != nil {
+		return ""
+	}
+	value, _ := tree["name"].(string)
+	return value
 }
 
 // hide cuts a path after a part that names a secret: what follows such a part may be the secret itself.

@@ -226,3 +226,27 @@ func TestMistakesFarDown(t *testing.T) {
 		})
 	}
 }
+
+// TestTwiceNamesItsTable: a key that stands twice is named as in every other problem, by the name of its table, although the
+// decoder reads nothing of such a file.
+func TestTwiceNamesItsTable(t *testing.T) {
+	for _, x := range []struct{ name, text, want string }{
+		{"name above", "[[client]]\nname = \"a\"\n[[client]]\nname = \"vpn\"\ntimeout = \"9s\"\ntimeout = \"9s\"\n", `6: client "vpn" timeout`},
+		{"name below", "[[client]]\nname = \"a\"\n[[client]]\ntimeout = \"9s\"\ntimeout = \"9s\"\nname = 'vpn' # a remark\n", `5: client "vpn" timeout`},
+		{"name twice", "[[client]]\nname = \"a\"\nname = \"b\"\n", `3: client "a" name`},
+		{"no name", "[[rule]]\n[[rule]]\nfactors = []\nfactors = []\n", `4: rule #2 factors`},
+		{"no string", "[[client]]\nname = 7\ntimeout = 1\ntimeout = 2\n", `4: client #1 timeout`},
+		{"table", "[[user]]\nname = \"jo\"\n[user.attributes]\n[user.attributes]\n", `4: user "jo" attributes`},
+		{"key of a table", "[[user]]\nname = \"jo\"\n[user.attributes]\nClass = 1\nClass = 2\n", `5: user "jo" attributes.Class`},
+		{"inline", "client = [{name = \"a\"}, {name = \"vpn\", mode = \"auto\", mode = \"auto\"}]\n", `1: client "vpn" mode`},
+		{"alone", "[duo]\nca = 1\nca = 2\n", `3: duo.ca`},
+		{"the value is a secret's", "[[client]]\nname = \"vpn\"\nsecret.hunter2 = 1\nsecret.hunter2 = 2\n", `4: client "vpn" secret`},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			got := problems(t, map[string]string{"x.toml": x.text})
+			if want := "x.toml:" + x.want + ": given a second time; want it once, the first is at x.toml:"; !strings.HasPrefix(got, want) {
+				t.Errorf("got  %s\nwant %s", got, want)
+			}
+		})
+	}
+}

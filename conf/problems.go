@@ -43,11 +43,18 @@ func (p place) shown() string {
 	if p.table == "" || p.index < 0 {
 		return p.path()
 	}
-	s := p.table + " #" + strconv.Itoa(p.index+1)
+	name := ""
 	if tables, ok := asTables(p.file.tree[p.table]); ok && p.index < len(tables) {
-		if name, ok := tables[p.index]["name"].(string); ok && strings.TrimSpace(name) != "" {
-			s = p.table + " " + quote(name)
-		}
+		name, _ = tables[p.index]["name"].(string)
+	}
+	return p.named(name)
+}
+
+// named returns what shown returns for a place in a list of tables, if the table has this name; "" if it has none.
+func (p place) named(name string) string {
+	s := p.table + " #" + strconv.Itoa(p.index+1)
+	if strings.TrimSpace(name) != "" {
+		s = p.table + " " + quote(name)
 	}
 	if p.key != "" {
 		s += " " + p.key
