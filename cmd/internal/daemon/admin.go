@@ -91,10 +91,13 @@ func (d *Daemon) clearHeld(ctx context.Context, user, source string) (int, error
 // certificates lists the certificates of the configuration in force, and when they end. It leaves out a certificate that
 // can't be read, which duoradiusd check reports.
 func (d *Daemon) certificates() (list []admin.Certificate) {
-	for _, path := range d.parts.Load().certificates {
-		ends, err := certificateEnd(path)
+	for _, f := range d.parts.Load().certificates {
+		if slices.ContainsFunc(list, func(c admin.Certificate) bool { return c.Name == f.Path }) {
+			continue // one file may be the daemon's own certificate and an authority
+		}
+		ends, err := certificateEnd(f.Path)
 		if err == nil {
-			list = append(list, admin.Certificate{Name: path, Ends: ends})
+			list = append(list, admin.Certificate{Name: f.Path, Ends: ends})
 		}
 	}
 	return list

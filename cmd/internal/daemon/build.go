@@ -26,7 +26,7 @@ type parts struct {
 	rejectDelay  time.Duration
 	entries      int // approvals
 	summary      string
-	certificates []string // the paths of PEM files with certificates
+	certificates []CertificateFile
 }
 
 // Check returns why c can't be put into force although it was read without a problem, for example because of a line in a
