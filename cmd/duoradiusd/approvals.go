@@ -97,7 +97,7 @@ On a terminal --all asks whether you are sure, unless --yes says so; in a script
 Exit status 1 says that nothing was remembered of USER.`,
 		Args: func(c *cobra.Command, args []string) error {
 			if all, _ := c.Flags().GetBool("all"); len(args) > 1 || (len(args) == 1) == all {
-				return usageError{fmt.Errorf("approvals forget wants one USER, or --all")}
+				return usageError{fmt.Errorf("approvals forget needs one USER, or --all")}
 			}
 			if len(args) == 1 && args[0] == "" {
 				return usageError{fmt.Errorf("approvals forget: USER is empty; --all means everybody")}

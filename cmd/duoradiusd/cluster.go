@@ -39,7 +39,7 @@ challenges and approvals go on. When you take it away, approvals begin anew.`,
 		Example: `  duoradiusd cluster key /etc/duoradiusd/cluster.key`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{errors.New("cluster key wants one FILE")}
+				return usageError{errors.New("cluster key needs one FILE")}
 			}
 			return nil
 		},

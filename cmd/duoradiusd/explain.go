@@ -28,7 +28,7 @@ no network is touched unless --directory is given.`,
   duoradiusd explain client vpn`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usageError{fmt.Errorf("explain wants one USER")}
+				return usageError{fmt.Errorf("explain needs one USER")}
 			}
 			return nil
 		},
@@ -62,7 +62,7 @@ func explainClientCommand() *cobra.Command {
 the default; then what is known of that make of appliance. Nothing is sent anywhere.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{fmt.Errorf("explain client wants the NAME of one [[client]]")}
+				return usageError{fmt.Errorf("explain client needs the NAME of one [[client]]")}
 			}
 			return nil
 		},

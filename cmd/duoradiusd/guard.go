@@ -96,7 +96,7 @@ Exit status 1 says that nothing was counted.`,
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		switch {
 		case (*user == "") == (*address == ""):
-			return usageError{fmt.Errorf("guard clear wants one of --user NAME and --address ADDRESS")}
+			return usageError{fmt.Errorf("guard clear needs one of --user NAME and --address ADDRESS")}
 		case *user != "":
 			return clearGuard(c, running, url.Values{"user": {*user}}, *user)
 		}

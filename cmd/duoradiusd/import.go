@@ -45,7 +45,7 @@ The exit status is
   duoradiusd import authproxy.cfg -o duoradiusd.toml --secrets-dir secrets`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{fmt.Errorf("import wants one AUTHPROXY.CFG")}
+				return usageError{fmt.Errorf("import needs one AUTHPROXY.CFG")}
 			}
 			return nil
 		},

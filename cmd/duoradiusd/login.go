@@ -29,7 +29,7 @@ Exit status 0 is an Access-Accept.`,
 		Example: "  duoradiusd login alice --client vpn",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{fmt.Errorf("login wants one USER")}
+				return usageError{fmt.Errorf("login needs one USER")}
 			}
 			return nil
 		},

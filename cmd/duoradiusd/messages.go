@@ -24,7 +24,7 @@ language.`,
   duoradiusd messages try-later`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usageError{fmt.Errorf("messages wants one ID, or none")}
+				return usageError{fmt.Errorf("messages needs one ID, or none")}
 			}
 			return nil
 		},

@@ -34,7 +34,7 @@ compares names as [username] says.`,
   duoradiusd passwd --delete staff.htpasswd alice`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return usageError{fmt.Errorf("passwd wants FILE and USER")}
+				return usageError{fmt.Errorf("passwd needs FILE and USER")}
 			}
 			return nil
 		},

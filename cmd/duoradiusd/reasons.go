@@ -19,7 +19,7 @@ func reasonsCommand() *cobra.Command {
 The same words stand in the log (reason=), in auth_log, on the status page and in the metrics.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
-				return usageError{fmt.Errorf("reasons wants one REASON, or none")}
+				return usageError{fmt.Errorf("reasons needs one REASON, or none")}
 			}
 			return nil
 		},

@@ -161,7 +161,7 @@ func reload(ctx context.Context, d *daemon.Daemon, number uint64, file string, f
 	}
 	warn(log, config)
 	if !reflect.DeepEqual(config.Admin, first.Admin) || config.State != first.State || config.Log != first.Log {
-		log.Warn("reload: a change of [admin], [state] or [log] wants a restart")
+		log.Warn("reload: a change of [admin], [state] or [log] takes effect only after a restart")
 	}
 	log.Info("reload: the new configuration is in force", "summary", d.Summary())
 	go d.CheckKeys(ctx, log)

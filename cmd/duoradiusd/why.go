@@ -29,11 +29,13 @@ func whyCommand() *cobra.Command {
 		Long: `Prints the last logins of a person, the newest first: each step, who was asked, what the answer was and how
 long it took, what ended the login, and what to change. They come from the memory of the running daemon, which
 keeps 20 logins of one person since its start, and from the last 64 MiB of auth_log where that is written.
-No password and no passcode is in either.`,
+No password and no passcode is in either.
+
+Exit status 1 says that no login of USER is known, with --json too, where the list is empty then.`,
 		Example: "  duoradiusd why alice",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return usageError{fmt.Errorf("why wants one USER")}
+				return usageError{fmt.Errorf("why needs one USER")}
 			}
 			return nil
 		},
@@ -57,15 +59,18 @@ func why(c *cobra.Command, running control, user string, most int) error {
 	if err != nil {
 		return err
 	}
-	list = list[:min(len(list), max(most, 0))]
+	shown := list[:min(len(list), max(most, 0))]
 	if *running.json {
-		return json.NewEncoder(c.OutOrStdout()).Encode(list)
+		if err := json.NewEncoder(c.OutOrStdout()).Encode(append([]history.Record{}, shown...)); err != nil { // [] and not null
+			return err
+		}
+	} else {
+		for _, r := range shown {
+			printWhy(c.OutOrStdout(), r)
+		}
 	}
 	if len(list) == 0 {
 		return fmt.Errorf("no login of %s is known: neither since the daemon's start nor in auth_log", user)
-	}
-	for _, r := range list {
-		printWhy(c.OutOrStdout(), r)
 	}
 	return nil
 }

@@ -101,6 +101,9 @@ func TestWhy(t *testing.T) {
 	if out, _, _ := whyOf(t, socket, "--json", "-n", "2"); json.Unmarshal([]byte(out), &list) != nil || len(list) != 2 || list[0].LoginID != "A3" || list[1].LoginID != "A2" {
 		t.Errorf("-n 2: %s", out)
 	}
+	if out, errors, status := whyOf(t, socket, "-n", "0"); status != 0 || out+errors != "" { // there are logins, and none is asked for
+		t.Errorf("-n 0: status %d: %q, %q", status, out, errors)
+	}
 }
 
 // TestWhyReadsTheEndOfAuthLog: its last 64 MiB, however long it is.
@@ -128,15 +131,15 @@ func TestWhyReadsTheEndOfAuthLog(t *testing.T) {
 	}
 }
 
-// TestWhyWithoutLogins: nobody is known by the name, or auth_log can't be read.
+// TestWhyWithoutLogins: nobody is known by the name, or auth_log can't be read. The exit status is 1 in both forms of the output.
 func TestWhyWithoutLogins(t *testing.T) {
 	nothing := daemon.LoginsPage{User: "alice", Logins: []history.Record{}}
 	socket := answers(t, map[string]any{"/logins": nothing, "/status": map[string]any{}})
 	if _, errors, status := whyOf(t, socket); status != 1 || !strings.Contains(errors, "no login of alice is known: neither since the daemon's start nor in auth_log") {
 		t.Errorf("status %d: %s", status, errors)
 	}
-	if out, _, status := whyOf(t, socket, "--json"); status != 0 || out != "[]\n" {
-		t.Errorf("--json: status %d: %q", status, out)
+	if out, errors, status := whyOf(t, socket, "--json"); status != 1 || out != "[]\n" || !strings.Contains(errors, "no login of alice is known") {
+		t.Errorf("--json: status %d: %q, %q", status, out, errors)
 	}
 	missing := map[string]any{"auth_log": map[string]any{"path": filepath.Join(t.TempDir(), "missing")}}
 	socket = answers(t, map[string]any{"/logins": nothing, "/status": missing})
