@@ -3,10 +3,13 @@ package test
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -22,11 +25,23 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	binaries = dir
+	waitSideBySide()
 	// A program with the race detector waits a second at its end, unless told not to.
 	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	status := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(status)
+}
+
+// waitSideBySide lets more tests run at a time with -short, unless the command line says how many: they mostly wait. Without
+// -short some of them measure how soon an answer comes, so there are as many as the machine has processors.
+func waitSideBySide() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if testing.Short() && !given {
+		flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0)))
+	}
 }
 
 var (

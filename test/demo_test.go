@@ -8,6 +8,7 @@ import (
 // TestDemo: go run ./cmd/duodemo --once, the first thing that a newcomer tries.
 func TestDemo(t *testing.T) {
 	t.Parallel()
+	slow(t, "it builds the demo, whose phones answer after a while")
 	program, err := buildDemo()
 	if err != nil {
 		t.Fatal(err)

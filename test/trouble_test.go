@@ -43,6 +43,7 @@ func deafDuo(t *testing.T) (addr string) {
 // TestSlowTLS: a Duo that never ends its handshake can't be asked: each failmode answers in its way, and in time.
 func TestSlowTLS(t *testing.T) {
 	t.Parallel()
+	slow(t, "it waits for seconds until a handshake has taken too long")
 	for failmode, want := range map[string]byte{"secure": nas.CodeAccessReject, "safe": nas.CodeAccessAccept} {
 		t.Run(failmode, func(t *testing.T) {
 			t.Parallel()
