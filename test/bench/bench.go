@@ -16,25 +16,25 @@ import (
 // errMissing says that a rival is not installed.
 var errMissing = errors.New("not installed")
 
-// bench is one run.
+// bench is one run of the measurements.
 type bench struct {
 	scale    scale
 	dir      string
-	program  string // the daemon
-	self     string // this program, which is some of the rivals too
-	profiles string // the folder of profiles; "": none are made
+	program  string // the path of the daemon
+	self     string // the path of this program, which also serves as some of the rivals
+	profiles string // the folder for profiles; "": no profiles are written
 	people   []identity
-	waited   map[string]time.Duration // by row, for the machine to be left alone
+	waited   map[string]time.Duration // by row: how long the row has waited until nobody else disturbed the machine
 
-	fakeMachine func() machineTime // for tests; nil: the system tells
+	fakeMachine func() machineTime // for tests; nil: the times are read from the system
 	progress    io.Writer
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	processes []*process
 	report    report
 }
 
-// start starts a program with an environment of its own, to be ended with the run at the latest.
+// start starts a program with env added to the environment. end stops it, if it still runs.
 func (b *bench) start(dir string, env []string, argv ...string) (*process, error) {
 	p, err := launch(filepath.Join(dir, "log"), env, argv...)
 	if err != nil {
@@ -46,7 +46,7 @@ func (b *bench) start(dir string, env []string, argv ...string) (*process, error
 	return p, nil
 }
 
-// end ends all that was started.
+// end stops all programs that start has started.
 func (b *bench) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -62,7 +62,8 @@ func (b *bench) say(format string, args ...any) {
 	fmt.Fprintf(b.progress, "bench: "+format+"\n", args...)
 }
 
-// part starts this program as one of its parts, which says where it listens.
+// part starts this program again as one of its parts (see parts), and returns the process and the address at which it
+// listens.
 func (b *bench) part(ctx context.Context, args ...string) (*process, string, error) {
 	dir, err := os.MkdirTemp(b.dir, args[0]+"-")
 	if err != nil {
@@ -79,7 +80,7 @@ func (b *bench) part(ctx context.Context, args ...string) (*process, string, err
 	return p, strings.TrimPrefix(line, "ready "), nil
 }
 
-// rival starts a rival that is a part of this program.
+// rival starts a rival that is built into this program.
 func (b *bench) rival(ctx context.Context, title, part string) (*server, error) {
 	p, at, err := b.part(ctx, part)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// TestMain lets the test's own program be the parts of a run, as the command is.
+// TestMain makes the test program serve as the parts of a run when it is started again, as the command does.
 func TestMain(m *testing.M) {
 	if yes, err := serve(os.Args[1:]); yes {
 		fmt.Fprintln(os.Stderr, err)
@@ -21,10 +21,11 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// tiny is a run that measures nothing, but goes through all the machinery.
+// tiny is so small that its figures mean nothing, but it runs all of the code.
 var tiny = scale{"tiny", 1, 2, 50 * time.Millisecond, []int{32}, 40, 1, 300, 60, 2, 200 * time.Millisecond, 0, 500, 50}
 
-// sure are the verdicts that hold on any machine, however busy: what was counted, not timed.
+// sure lists the verdicts that must hold on every machine, however busy it is, because they depend on counts and not on
+// times.
 var sure = []string{"one push each", "at most 2048 connections"}
 
 func TestRun(t *testing.T) {
@@ -60,7 +61,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestRunOnly: a row by name, and an error that names all for a name that is none.
+// TestRunOnly runs one row by its name. For an unknown name, the error lists all names.
 func TestRunOnly(t *testing.T) {
 	_, err := run(t.Context(), tiny, "remembered,speed", "", &strings.Builder{})
 	if err == nil || !strings.Contains(err.Error(), `"speed"`) || !strings.Contains(err.Error(), "configuration") {
@@ -68,7 +69,7 @@ func TestRunOnly(t *testing.T) {
 	}
 }
 
-// TestInterrupted: all that a run has started ends with it.
+// TestInterrupted checks that all programs that a run has started end with the run.
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	b := &bench{scale: tiny, dir: t.TempDir(), self: os.Args[0], people: crowd(10), progress: &strings.Builder{}}
@@ -88,7 +89,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// TestLoad: who answers nobody loses every login, after copies; who answers everybody loses none.
+// TestLoad runs a load against a server that never answers and one that always answers. At the first, every login is
+// lost after it was repeated; at the second, none is lost.
 func TestLoad(t *testing.T) {
 	b := &bench{scale: tiny, dir: t.TempDir(), self: os.Args[0], people: crowd(10), progress: &strings.Builder{}}
 	defer b.end()

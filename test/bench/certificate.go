@@ -13,7 +13,8 @@ import (
 	"time"
 )
 
-// newCertificate returns a server certificate for 127.0.0.1 and, in PEM, that of the throw-away CA that signed it.
+// newCertificate returns a server certificate for 127.0.0.1, and the certificate of the temporary CA that has signed
+// it, in PEM.
 func newCertificate() (leaf tls.Certificate, authority []byte, err error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -12,43 +12,46 @@
 //	            ├─▶ a bare UDP loop: the floor
 //	            └─▶ layeh's server
 //
-// Each box is a process of its own, so that what the system says of its processor time and memory is its own. The
-// load is made by this process: sockets on many loopback addresses, Message-Authenticator on, Identifiers used again,
-// copies of what is not answered. Every reply is verified. Where servers take turns, what the load sends is signed before
-// a turn begins and the Access-Accepts are verified when it is over (stock.go): a NAS has processors of its own. The load
-// is the same for all, and its own processor time stands in the table, for it shares the machine.
+// Each box is a process of its own, so that the system reports its processor time and memory separately. This process makes
+// the load: it has sockets on many loopback addresses, sends a Message-Authenticator with each request, uses Identifiers
+// again, and repeats requests that get no reply. Every reply is verified. Where servers take turns, the requests of a turn are
+// signed before the turn begins and the Access-Accepts are verified after it has ended (stock.go), because a real NAS has
+// processors of its own. The load is the same for all servers. It shares the machine with them, so the table shows its
+// processor time too.
 //
-// Its one rule: only ratios count. The servers of a row take turns of a fifth of a second, because the speed of a virtual
-// machine changes from one second to the next: what else the machine did, it did to both. Several turns of each, whose
-// order is drawn, are a round: all that a server did in it, what it does only now and then included. Each figure is the
-// median of the rounds, each ratio the median of the ratios round by round.
+// There is one rule: only ratios count. The speed of a virtual machine changes from one second to the next. Therefore the
+// servers of a row take turns of a fifth of a second, so that a disturbance meets all of them. The turns come in a random
+// order. Several turns of each server are a round, which also includes the work that a server does only from time to time.
+// Each figure is the median of the rounds, and each ratio is the median of the ratios of all rounds.
 //
-// On a virtual machine the hypervisor may give the processors to others. What it took the system tells (steal, in
-// proc_stat(5)): a turn that lost more than half a hundredth of the machine, one tick of the system's in a short one, is
-// taken again, after a pause, as long as its row has patience left (two minutes with --quick, else five). Which turns count
-// is settled by that alone, never by what was measured in them; how many were taken again, and in which rows some count
-// all the same, stands below the table: such a row is to be measured again.
+// The hypervisor of a virtual machine may give the processors to other machines. The system reports how much time this takes
+// (steal, in proc_stat(5)). A turn that has lost more than half a percent of the machine's time is repeated after a pause;
+// in a short turn, this is one tick of the system's clock. Each row may spend two minutes on this with --quick, otherwise
+// five. Only the lost time decides whether a turn counts, never its result. Below the table stands how many turns were
+// repeated, and in which rows disturbed turns count because the time for repeating was over. Measure such a row again.
 //
-// A rival does the whole work: its call is signed, the Duo verifies that, and it accepts whom Duo allows and nobody else.
-// It has what makes it fast: threads, kept connections, no log. FreeRADIUS asks Duo in three ways, each by one
-// synchronous call for a login where ours makes three:
+// A rival does the whole work: it signs its calls, the Duo server verifies them, and the rival accepts the users whom Duo
+// allows and nobody else. It is configured to be fast: with threads, connections that stay open, and no log. FreeRADIUS asks
+// Duo in three ways. Each makes one synchronous call for a login, where the daemon makes three:
 //
-//   - rlm_rest: the server's own HTTP client, its connections kept, the signature made in the server's own language;
-//   - rlm_perl, LWP: as scripts do it. Duo's client for Perl makes a new LWP::UserAgent for each call, and so each call
-//     dials, shakes hands and builds a TLS context anew. With this one our eighth is compared;
-//   - rlm_perl, kept connections: the least that Perl can do, with HTTP::Tiny, one connection a thread, and TCP_NODELAY,
-//     without which each call waits 40 ms for an acknowledgement. It has no target of its own.
+//   - rlm_rest: the server's own HTTP client, with connections that stay open. The signature is made in the server's own
+//     language.
+//   - rlm_perl, LWP: the way of existing scripts. Duo's client for Perl makes a new LWP::UserAgent for each call, so that each
+//     call opens a connection, makes a TLS handshake and builds a new TLS context. The target of one tenth of rlm_perl's
+//     processor time refers to this way.
+//   - rlm_perl, kept connections: the least work that Perl can do. It uses HTTP::Tiny, one connection for each thread, and
+//     TCP_NODELAY, without which each call waits 40 ms for an acknowledgement. No target refers to it.
 //
-// With --profile the daemon runs with serve --pprof, and the folder gets a file for each row whose servers take turns
-// and each of its daemons, its last turn's:
+// With --profile the daemon runs with serve --pprof. For each row in which servers take turns, the folder gets one file for
+// each of the row's daemons, with the profile of its last turn:
 //
 //	go tool pprof -top FOLDER/remembered_login-duoradiusd.pprof
 //
-// Profiling costs some of the speed: such a run's figures are not to be quoted.
+// Profiling costs some of the speed, so do not quote the figures of such a run.
 //
-// In one row the daemon keeps its approvals in a Redis on this machine (Debian: redis-server), as one of several daemons does;
-// beside it stand a daemon that has them in its memory, and FreeRADIUS with its own cache.
+// In one row the daemon keeps its approvals in a Redis on this machine (Debian: redis-server), as one of several daemons does.
+// It is compared with a daemon that keeps them in its memory, and with FreeRADIUS and its own cache.
 //
-// It runs on Linux, from its own folder. Of FreeRADIUS (Debian: freeradius, freeradius-rest, and for rlm_perl libwww-perl and liblwp-protocol-https-perl) what
-// is not installed is left out, and said.
+// The program runs on Linux, in its own folder. It needs FreeRADIUS (Debian: freeradius, freeradius-rest, and for rlm_perl
+// libwww-perl and liblwp-protocol-https-perl). It leaves out what is not installed, and prints that.
 package main

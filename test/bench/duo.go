@@ -16,45 +16,46 @@ import (
 	"time"
 )
 
-// What every side of a run knows. Nobody takes them for real keys.
+// These are the keys of the Duo application that all servers use in a run. They are obviously not real keys.
 const (
 	integrationKey = "DIBENCHBENCHBENCH000"
 	secretKey      = "benchbenchbenchbenchbenchbenchbenchbench"
 )
 
-// duo is a Duo that costs little: it verifies each signature, and that is all that it is strict about. Everybody has a
-// phone and approves, but for the stranger. test/fakeduo, which is strict about everything and remembers every request,
-// costs more.
+// duo is a Duo server that uses little processor time. It verifies each signature and checks nothing else. Each user
+// has a phone and approves each push, except the user stranger. test/fakeduo would use more time, because it checks and
+// stores every request.
 type duo struct {
-	delay  time.Duration // between a push and its approval
+	delay  time.Duration // the time between a push and its approval
 	signer *signer
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards the fields below
 	seen   sightings
 	open   int
-	pushes map[string]*push         // by transaction
-	own    map[string]time.Duration // what Duo itself took for each user's login
+	pushes map[string]*push         // by transaction ID
+	own    map[string]time.Duration // how long Duo itself took for the calls of each user's logins
 }
 
-// push is one on a phone.
+// push is one push that was sent to a phone.
 type push struct {
 	user string
 	due  time.Time
-	told bool // a poll has been told that it was sent
+	told bool // a status call has been answered that the push was sent
 }
 
-// sightings are what a Duo tells of itself.
+// sightings is what the Duo server reports about the calls that it has received.
 type sightings struct {
 	Preauths    int                      `json:"preauths"`
 	Pushes      int                      `json:"pushes"`
 	Polls       int                      `json:"polls"`
-	Refused     int                      `json:"refused"`     // wrong or no signature
-	Handshakes  int                      `json:"handshakes"`  // connections, in all
-	Connections int                      `json:"connections"` // at once, at most
+	Refused     int                      `json:"refused"`     // calls with a wrong signature or none
+	Handshakes  int                      `json:"handshakes"`  // the number of connections
+	Connections int                      `json:"connections"` // the highest number of connections at the same time
 	OwnTimes    map[string]time.Duration `json:"own_times,omitempty"`
 }
 
-// serveDuo is told where to leave its CA's certificate. It says on standard output where it listens.
+// serveDuo runs the Duo server. A flag says into which file it writes the certificate of its CA. It prints the address
+// at which it listens.
 func serveDuo(args []string) error {
 	flags := flag.NewFlagSet("duo", flag.ContinueOnError)
 	delay := flags.Duration("delay", 0, "between a push and its approval")
@@ -83,15 +84,15 @@ func serveDuo(args []string) error {
 		Handler:   d,
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{leaf}},
 		Protocols: protocols,
-		HTTP2:     &http.HTTP2Config{MaxConcurrentStreams: 128}, // as common front ends have it
+		HTTP2:     &http.HTTP2Config{MaxConcurrentStreams: 128}, // the limit that common HTTP/2 servers have
 		ConnState: d.changed,
-		ErrorLog:  log.New(io.Discard, "", 0), // rivals end as they like
+		ErrorLog:  log.New(io.Discard, "", 0), // the ways in which rivals close their connections are not logged
 	}
 	fmt.Println("ready", ln.Addr())
 	return srv.ServeTLS(ln, "", "")
 }
 
-// changed counts connections, those too that are given up before a request comes.
+// changed counts connections, including those that are closed before a request comes.
 func (d *duo) changed(_ net.Conn, state http.ConnState) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -105,7 +106,7 @@ func (d *duo) changed(_ net.Conn, state http.ConnState) {
 	}
 }
 
-// forget begins a new count; connections stay.
+// forget sets the counts to zero. Connections stay open.
 func (d *duo) forget() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -167,7 +168,7 @@ func read(r *http.Request) (url.Values, bool) {
 	return params, err == nil
 }
 
-// answer writes an answer whole: with its length, and in one piece.
+// answer writes a response with its Content-Length, in one piece.
 func answer(w http.ResponseWriter, response string) {
 	body := okay + response + "}"
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
@@ -195,7 +196,7 @@ func (d *duo) preauth(w http.ResponseWriter, user string, start time.Time) {
 	d.took(user, start)
 }
 
-// stranger is the one whom Duo denies.
+// stranger is the name of the one user whom Duo denies.
 const stranger = "stranger"
 
 func decision(user string) string {
@@ -229,7 +230,8 @@ func (d *duo) auth(w http.ResponseWriter, params url.Values, start time.Time) {
 	d.took(user, start)
 }
 
-// status tells news at once, that the push was sent being the first, and waits for those that are to come.
+// status answers the first call for a push at once, that the push was sent, unless the user has decided already. Later
+// calls wait until the user has decided.
 func (d *duo) status(w http.ResponseWriter, r *http.Request, txid string, start time.Time) {
 	d.mu.Lock()
 	d.seen.Polls++
@@ -262,7 +264,7 @@ func (d *duo) status(w http.ResponseWriter, r *http.Request, txid string, start 
 	d.took(p.user, start)
 }
 
-// took adds to what Duo itself took for a user's login.
+// took adds the time of one call to the time that Duo itself took for a user's logins.
 func (d *duo) took(user string, since time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

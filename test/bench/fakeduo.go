@@ -13,15 +13,15 @@ import (
 	"time"
 )
 
-// fakeDuo is a running Duo of ours.
+// fakeDuo is a running process of the Duo server in duo.go.
 type fakeDuo struct {
 	*process
 	addr   string
-	ca     string // its certificate's file
+	ca     string // the path of the certificate of its CA
 	client *http.Client
 }
 
-// duo starts a Duo, whose users approve after delay.
+// duo starts a Duo server whose users approve a push after delay.
 func (b *bench) duo(ctx context.Context, delay time.Duration, http1 bool) (*fakeDuo, error) {
 	dir, err := os.MkdirTemp(b.dir, "ca-")
 	if err != nil {
@@ -55,13 +55,13 @@ func (d *fakeDuo) get(ctx context.Context, path string) ([]byte, error) {
 	return io.ReadAll(resp.Body)
 }
 
-// forget begins a new count.
+// forget sets the server's counts to zero.
 func (d *fakeDuo) forget(ctx context.Context) error {
 	_, err := d.get(ctx, "/bench/forget")
 	return err
 }
 
-// sightings asks what Duo has seen since.
+// sightings asks the server for its counts since the last forget.
 func (d *fakeDuo) sightings(ctx context.Context) (s sightings, err error) {
 	b, err := d.get(ctx, "/bench/sightings")
 	if err != nil {

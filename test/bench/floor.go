@@ -8,8 +8,9 @@ import (
 	"layeh.com/radius"
 )
 
-// respond is the least that any server must do: one HMAC-MD5 over the request, one MD5 to unhide its password, and for
-// the Access-Accept another HMAC and another MD5. It returns nil for what is not authentic.
+// respond does the least that any RADIUS server must do: one HMAC-MD5 over the request, one MD5 to reveal the password,
+// and one HMAC-MD5 and one MD5 for the Access-Accept, which it returns. It returns nil for a request that is not
+// authentic.
 func (s *scribe) respond(out, b []byte) []byte {
 	at := find(b, typeMessageAuthenticator)
 	if len(b) < headerLength || b[0] != accessRequest || at == 0 || at+16 > len(b) {
@@ -37,7 +38,7 @@ func (s *scribe) respond(out, b []byte) []byte {
 	return out
 }
 
-// serveFloor answers datagram by datagram.
+// serveFloor reads and answers one datagram at a time.
 func serveFloor() error {
 	conn, err := listenLoopback()
 	if err != nil {
@@ -55,7 +56,7 @@ func serveFloor() error {
 	}
 }
 
-// serveBatched is the same with as many datagrams to a system call as there are.
+// serveBatched is the same server, but each system call reads or writes all datagrams that are there.
 func serveBatched() error {
 	udp, err := listenLoopback()
 	if err != nil {
@@ -89,7 +90,7 @@ func serveBatched() error {
 	}
 }
 
-// serveLayeh is layeh's server, whose handler accepts everybody and checks nothing.
+// serveLayeh is the server of layeh.com/radius. Its handler checks nothing and accepts everybody.
 func serveLayeh() error {
 	conn, err := listenLoopback()
 	if err != nil {
@@ -104,7 +105,7 @@ func serveLayeh() error {
 	return s.Serve(conn)
 }
 
-// listenLoopback opens a port and says which.
+// listenLoopback opens a UDP port of 127.0.0.1 and prints its address.
 func listenLoopback() (*net.UDPConn, error) {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {

@@ -15,9 +15,9 @@ import (
 //go:embed freeradius
 var freeradiusFiles embed.FS
 
-const freeradiusModules = "/usr/lib/freeradius" // where Debian has them
+const freeradiusModules = "/usr/lib/freeradius" // where Debian installs them
 
-// guise is one of FreeRADIUS: a module does the work, by itself or with a script.
+// guise is one configuration of FreeRADIUS: a module does the work, with a script or without one.
 type guise struct{ title, module, script, needs string }
 
 var (
@@ -27,7 +27,7 @@ var (
 	guiseKept  = guise{titleKept, "perl", "duo-kept.pl", "IO::Socket::SSL"}
 )
 
-// installed reports whether all is there that g needs.
+// installed reports whether everything that g needs is installed.
 func (g guise) installed(ctx context.Context) bool {
 	if _, err := os.Stat(filepath.Join(freeradiusModules, "rlm_"+g.module+".so")); err != nil {
 		return false
@@ -35,7 +35,8 @@ func (g guise) installed(ctx context.Context) bool {
 	return g.needs == "" || exec.CommandContext(ctx, "perl", "-M"+g.needs, "-e1").Run() == nil
 }
 
-// freeradius starts FreeRADIUS in one of its guises. It asks asked, nil where it asks nobody.
+// freeradius starts FreeRADIUS with one of its configurations. asked is the Duo server that it asks; nil if it asks
+// none.
 func (b *bench) freeradius(ctx context.Context, g guise, asked *fakeDuo) (*server, error) {
 	program, err := exec.LookPath("freeradius")
 	if err != nil || !g.installed(ctx) {
@@ -89,7 +90,8 @@ func loopback(port uint16) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
 }
 
-// freePort returns a UDP port that nobody has: FreeRADIUS does not say which one it was given.
+// freePort returns a UDP port that is not in use. FreeRADIUS can't choose a free port by itself, because it does not
+// print which one it got.
 func freePort() (uint16, error) {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 
 const titleAlone = "duoradiusd, approvals in memory"
 
-// inRedis is the row of logins that an approval in a Redis on this machine answers, as of one of several daemons.
+// inRedis measures the row of remembered logins where the daemon keeps its approvals in a Redis on this machine, as one
+// of several daemons would.
 func (b *bench) inRedis(ctx context.Context) error {
 	const (
 		row   = "remembered login, approvals in Redis"
@@ -47,7 +48,7 @@ func (b *bench) inRedis(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if seen.Pushes != 2*len(b.people) { // each daemon's own
+	if seen.Pushes != 2*len(b.people) { // the two daemons do not share approvals
 		return fmt.Errorf("%s: %d pushes for %d users at two daemons that share nothing: not remembered", row, seen.Pushes, len(b.people))
 	}
 	b.compare(row, titleCache, "at least the logins/s of "+titleCache+" in its own memory", "%.2f",
@@ -73,7 +74,7 @@ func (b *bench) inRedis(ctx context.Context) error {
 	return nil
 }
 
-// repeated is n logins of a crowd, everybody in turn.
+// repeated returns n logins of the people of crowd, who log in one after the other, again and again.
 func repeated(crowd []identity, n int) []identity {
 	list := make([]identity, n)
 	for i := range list {
@@ -82,7 +83,7 @@ func repeated(crowd []identity, n int) []identity {
 	return list
 }
 
-// redis starts a Redis on loopback, and returns what has a daemon share its state there.
+// redis starts a Redis on loopback, and returns the part of a configuration that makes a daemon keep its state there.
 func (b *bench) redis(ctx context.Context) (more string, err error) {
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
@@ -109,6 +110,7 @@ func (b *bench) redis(ctx context.Context) (more string, err error) {
 	if out, err := exec.CommandContext(ctx, b.program, "cluster", "key", key).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("cluster key: %w: %s", err, out)
 	}
-	// A machine that others disturb is no outage of the store, during which approvals would not count.
+	// The time-out is long, so that a short stop of a busy machine is not an outage of the store, in which approvals
+	// do not count.
 	return fmt.Sprintf("\n[cluster]\nurl = \"redis://127.0.0.1:%d\"\nkey_file = %q\ntimeout = \"1s\"\n", port, key), nil
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// latency is the row of what the daemon adds to what Duo itself takes.
+// latency measures the row of the time that the daemon adds to the time that Duo itself takes.
 func (b *bench) latency(ctx context.Context) error {
 	const (
 		row   = "added latency"
@@ -57,13 +57,13 @@ func (b *bench) latency(ctx context.Context) error {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// pacing is what became of logins at a rate, and how long it took each.
+// pacing holds the results of logins that were begun at a fixed rate, and how long each of them took.
 type pacing struct {
 	outcome
 	took []time.Duration
 }
 
-// paced has everybody log in once, at a rate.
+// paced makes each of people log in once, at rate logins per second.
 func (b *bench) paced(ctx context.Context, s *server, people []identity, rate float64) (pacing, error) {
 	l := towards(s, people)
 	l.rate, l.count, l.byLogin = rate, len(people), make([]time.Duration, len(people))
@@ -77,7 +77,7 @@ func (b *bench) paced(ctx context.Context, s *server, people []identity, rate fl
 	return pacing{o, l.byLogin}, nil
 }
 
-// added is paced, less what Duo itself took.
+// added does the same as paced, and subtracts the time that Duo itself took from the time of each login.
 func (b *bench) added(ctx context.Context, s *server, duo *fakeDuo, people []identity, rate float64) (pacing, error) {
 	if err := duo.forget(ctx); err != nil {
 		return pacing{}, err

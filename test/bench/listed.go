@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// listed is the row of a configuration that names very many users.
+// listed measures the row of a configuration with very many [[user]] tables.
 func (b *bench) listed(ctx context.Context) error {
 	const (
 		row      = "configuration"
 		few      = 10
 		loadTime = time.Second
-		constant = 1.25 // times the processor time of a login with few users
+		constant = 1.25 // with many users, a login may take this many times the processor time of a login with few users
 	)
 	many := b.scale.Listed
 	duo, err := b.duo(ctx, 0, false)
@@ -40,7 +40,7 @@ func (b *bench) listed(ctx context.Context) error {
 		took = append(took, (whole - empty).Seconds())
 	}
 	people := crowd(many)
-	people = append(people[:few:few], people[many-few:]...) // the first, and the last
+	people = append(people[:few:few], people[many-few:]...) // the first and the last users of the configuration
 	for _, s := range []*server{small, large} {
 		if err := b.prime(ctx, s, people); err != nil {
 			return err
@@ -58,14 +58,14 @@ func (b *bench) listed(ctx context.Context) error {
 	return nil
 }
 
-// timed starts the daemon and tells how long it took until it listened.
+// timed starts the daemon and returns how long it took until the daemon listened.
 func (b *bench) timed(ctx context.Context, title, config string) (*server, time.Duration, error) {
 	start := time.Now()
 	s, err := b.ours(ctx, title, config)
 	return s, time.Since(start), err
 }
 
-// users is a configuration that lists so many.
+// users returns a configuration with n users.
 func users(duo *fakeDuo, n int) string {
 	var b strings.Builder
 	b.WriteString(configuration(duo, "8h"))

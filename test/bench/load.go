@@ -7,37 +7,37 @@ import (
 	"time"
 )
 
-// load is a number of NASes and what they send. It has logins in flight all the time (a closed loop), or begins them
-// at a rate whatever becomes of those before.
+// load describes a number of NASes and the logins that they send. In a closed loop, a fixed number of logins is in
+// progress all the time. At a rate, logins begin at fixed times, whether or not earlier logins have ended.
 type load struct {
 	target   netip.AddrPort
-	bare     bool // replies need no Message-Authenticator
-	network  byte // of the NASes' addresses
-	sources  int  // sockets
+	bare     bool // a reply without Message-Authenticator is accepted
+	network  byte // the third octet of the NASes' addresses
+	sources  int  // the number of sockets
 	crowd    []identity
-	inFlight int           // of a closed loop, all sources together; 0: rate says
-	rate     float64       // logins a second
-	count    int           // logins in all; 0: duration says
-	duration time.Duration // in which logins begin
-	patience time.Duration // for replies after that
-	every    time.Duration // what is not answered is sent again after this
-	twice    int           // one in so many requests is sent twice at once; 0: none
+	inFlight int           // logins in progress in a closed loop, all sources together; 0: logins begin at rate
+	rate     float64       // logins per second
+	count    int           // the total number of logins; 0: logins begin until duration is over
+	duration time.Duration // the time in which logins begin
+	patience time.Duration // how long replies are waited for after that
+	every    time.Duration // a request without a reply is sent again after this time
+	twice    int           // one of this many requests is sent twice at the same time; 0: none
 	byLogin  []time.Duration
 
 	start, end time.Time
 }
 
-// tally is what became of a load.
+// tally holds the results of a load.
 type tally struct {
 	accepted, refused int
-	lost              int // never answered
-	late              int // replies that nobody waited for: copies are answered too
+	lost              int // logins without a reply
+	late              int // replies for which no login waited, such as the replies to copies
 	copies            int
-	took              []time.Duration // by those that were accepted
+	took              []time.Duration // how long each accepted login took
 	begun, last       time.Time       // when the last login began, and when the last was accepted
-	elapsed           time.Duration   // until the last was accepted
-	starting          time.Duration   // until the last began
-	cpu               time.Duration   // processor time of this process meanwhile: the load's own
+	elapsed           time.Duration   // the time until the last login was accepted
+	starting          time.Duration   // the time until the last login began
+	cpu               time.Duration   // the processor time of this process in the same time, which is the load's own
 }
 
 func (t *tally) add(u *tally) {
@@ -57,13 +57,13 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// towards is a load on s with what all rows have in common.
+// towards returns a load on s with the settings that all rows share.
 func towards(s *server, people []identity) load {
 	return load{target: s.addr, bare: s.bare, network: 1, sources: 16, crowd: people, patience: 5 * time.Second,
 		every: time.Second, twice: 100}
 }
 
-// run makes the logins.
+// run makes the logins and returns their results.
 func (l load) run(ctx context.Context) (*tally, error) {
 	l.sources = max(l.sources, 1)
 	sources := make([]*source, l.sources)
@@ -102,7 +102,7 @@ func (l load) run(ctx context.Context) (*tally, error) {
 	return sum, nil
 }
 
-// each has all sources do something at the same time.
+// each calls do for all sources at the same time.
 func each(sources []*source, do func(*source)) {
 	var wg sync.WaitGroup
 	for _, s := range sources {

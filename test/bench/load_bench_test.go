@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// BenchmarkLoad is what the load itself costs, beside a server that costs as little as one can.
+// BenchmarkLoad measures the processor time of the load itself, against a server that takes as little time as possible.
 func BenchmarkLoad(b *testing.B) {
 	for _, inFlight := range []int{64, 256} {
 		b.Run(fmt.Sprint(inFlight), func(b *testing.B) {

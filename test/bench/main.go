@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// serveWord is the first argument of this program where it is a part of a run.
+// serveWord is the first argument of this program if it is started as a part of a run.
 const serveWord = "serve"
 
-// parts are what this program can be beside the load.
+// parts are the servers that this program can be. The load starts them as processes of their own.
 var parts = map[string]func(args []string) error{
 	"floor":   func([]string) error { return serveFloor() },
 	"batched": func([]string) error { return serveBatched() },
@@ -25,7 +25,7 @@ var parts = map[string]func(args []string) error{
 	"duo":     serveDuo,
 }
 
-// serve is one of the parts, if it is called as one.
+// serve runs one of the parts if the arguments ask for it. It reports whether they do.
 func serve(args []string) (bool, error) {
 	if len(args) < 2 || args[0] != serveWord || parts[args[1]] == nil {
 		return false, nil
@@ -33,7 +33,7 @@ func serve(args []string) (bool, error) {
 	return true, parts[args[1]](args[2:])
 }
 
-// rows are what is measured, in order, with the number of open files that each needs.
+// rows lists what is measured, in this order, and how many open files each row needs.
 var rows = []struct {
 	name  string
 	files func(scale) int
@@ -95,7 +95,8 @@ func fail(err error) {
 	os.Exit(2)
 }
 
-// run measures the rows that only names, or all. Whatever happens, all that it started has ended when it returns.
+// run measures the rows that only names, or all rows if only is empty. When it returns, also with an error, all
+// programs that it has started have ended.
 func run(ctx context.Context, s scale, only, profiles string, progress io.Writer) (*report, error) {
 	wanted := rowNames()
 	if only != "" {

@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// median returns the middle of a list, the mean of the two in the middle where there are two; 0 of none.
+// median returns the value in the middle of the sorted list, or the mean of the two values in the middle. It returns 0
+// for an empty list.
 func median(list []float64) float64 {
 	if len(list) == 0 {
 		return 0
@@ -18,7 +19,8 @@ func median(list []float64) float64 {
 	return sorted[middle]
 }
 
-// quantile returns the smallest of a list that so much of 1 of it does not exceed; 0 of none. The list gets sorted.
+// quantile returns the smallest value of list such that the share q of the values is not larger (0 < q <= 1). It
+// returns 0 for an empty list. It sorts list.
 func quantile[T cmp.Ordered](list []T, q float64) (v T) {
 	if len(list) == 0 {
 		return v
@@ -31,7 +33,7 @@ func quantile[T cmp.Ordered](list []T, q float64) (v T) {
 	return list[min(max(at, 0), len(list)-1)]
 }
 
-// ratio returns a to b; 0 where that says nothing.
+// ratio returns a/b; 0 if b is 0.
 func ratio(a, b float64) float64 {
 	if b == 0 {
 		return 0
@@ -39,8 +41,8 @@ func ratio(a, b float64) float64 {
 	return a / b
 }
 
-// versus returns the median of the ratios of two servers' rounds, each to the round beside it: what the rest of the
-// machine did meanwhile, it did to both.
+// versus returns the median of the ratios of two servers, round by round. In one round both servers have met the same
+// load from the rest of the machine.
 func versus(a, b []float64) float64 {
 	n := min(len(a), len(b))
 	list := make([]float64, n)
@@ -50,23 +52,23 @@ func versus(a, b []float64) float64 {
 	return median(list)
 }
 
-// figure is what one server did in one row.
+// figure holds the result of one server in one row.
 type figure struct {
 	Row      string  `json:"row"`
 	Server   string  `json:"server"`
 	InFlight int     `json:"in_flight,omitempty"`
 	Rate     float64 `json:"logins_per_second"`
 	CPU      float64 `json:"cpu_seconds_per_1000"`
-	Load     float64 `json:"load_cpu_seconds_per_1000"` // what making the logins took
+	Load     float64 `json:"load_cpu_seconds_per_1000"` // the processor time for making the logins, in seconds for 1000 logins
 	Peak     float64 `json:"peak_mb"`
-	Lost     int     `json:"lost"`   // logins that were not accepted, in all rounds: no reply, or a reject
+	Lost     int     `json:"lost"`   // logins of all rounds that were not accepted: without a reply, or rejected
 	Copies   int     `json:"copies"` // requests that were sent again because no reply came
 
-	Rates []float64 `json:"rates,omitempty"` // by round
+	Rates []float64 `json:"rates,omitempty"` // one for each round
 	CPUs  []float64 `json:"cpus,omitempty"`
 }
 
-// rounds gathers what one server did in each round.
+// rounds collects the results of one server in each round.
 type rounds struct {
 	rate, cpu, load []float64
 	lost, copies    int

@@ -53,7 +53,8 @@ func TestQuantile(t *testing.T) {
 	}
 }
 
-// TestRounds: logins that were not accepted do not make a server fast, and a round without any counts for nothing.
+// TestRounds checks that logins that were not accepted do not make a server look fast, and that a round without logins
+// is left out.
 func TestRounds(t *testing.T) {
 	r := &rounds{}
 	r.add(outcome{tally: &tally{accepted: 2000, refused: 1, lost: 2, copies: 3, elapsed: time.Second}, cpu: 40 * time.Millisecond})
@@ -63,7 +64,7 @@ func TestRounds(t *testing.T) {
 	}
 }
 
-// TestSlices: the turns of a round count as one, each as much as it did.
+// TestSlices checks that the turns of a round are added up to one result.
 func TestSlices(t *testing.T) {
 	sum := outcome{tally: &tally{}}
 	sum.add(outcome{tally: &tally{accepted: 300, lost: 1, elapsed: time.Second, cpu: 4 * time.Second}, cpu: 3 * time.Second})
@@ -75,7 +76,8 @@ func TestSlices(t *testing.T) {
 	}
 }
 
-// TestVersus: each round beside its own neighbour, so that a slow quarter of a minute counts for both.
+// TestVersus checks that rounds are compared pair by pair, so that a time in which the machine was slow does not favour
+// one of the servers.
 func TestVersus(t *testing.T) {
 	for _, tt := range []struct {
 		a, b []float64

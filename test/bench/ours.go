@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// configuration is as an administrator would write it: a Duo application, eight VPN gateways that have checked the
-// password themselves, and what a row is about.
+// configuration returns a configuration as an administrator would write it: a Duo application, and eight VPN gateways
+// that have checked the password themselves. remember is how long approvals are remembered.
 func configuration(asked *fakeDuo, remember string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `[duo]
@@ -45,7 +45,7 @@ remember = %q
 	return b.String()
 }
 
-// productFolder is where the product's module lies, from the folder of this program.
+// productFolder is the folder of the product's module, relative to the folder of this program.
 const productFolder = "../.."
 
 // build builds the daemon.
@@ -60,7 +60,7 @@ func (b *bench) build(ctx context.Context) error {
 
 var startLine = regexp.MustCompile(`listens on udp (\S+?:\d+)`)
 
-// ours starts the daemon.
+// ours starts the daemon with a configuration.
 func (b *bench) ours(ctx context.Context, title, config string) (*server, error) {
 	dir, err := b.furnish(config)
 	if err != nil {
@@ -93,7 +93,7 @@ func (b *bench) ours(ctx context.Context, title, config string) (*server, error)
 	return s, err
 }
 
-// furnish writes a configuration, and the files that it names, into a folder of its own.
+// furnish writes a configuration and the files that it names into a new folder.
 func (b *bench) furnish(config string) (dir string, err error) {
 	if dir, err = os.MkdirTemp(b.dir, "duoradiusd-"); err != nil {
 		return "", err

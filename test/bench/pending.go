@@ -7,15 +7,15 @@ import (
 )
 
 const (
-	pushTakes   = 2 * time.Second  // until the user answers
-	answeredIn2 = 30 * time.Second // all, from the first request on: over HTTP/2...
-	answeredIn1 = 10 * time.Second // ...and the fewer over HTTP/1.1
-	pendingPeak = 800              // MB
+	pushTakes   = 2 * time.Second  // the time between a push and the user's answer
+	answeredIn2 = 30 * time.Second // all logins must be accepted within this time from the first request, over HTTP/2
+	answeredIn1 = 10 * time.Second // the same for the smaller number of logins over HTTP/1.1
+	pendingPeak = 800              // the memory that the daemon may use, in MB
 
-	maxConnections = 2048 // that the daemon opens to one application
+	maxConnections = 2048 // the most connections that the daemon opens to one application
 )
 
-// pending is the row of many pushes that wait at the same time.
+// pending measures the row of many pushes that wait for their users at the same time.
 func (b *bench) pending(ctx context.Context) error {
 	if err := b.waiting(ctx, "pending pushes, HTTP/2", b.scale.Pending, false); err != nil {
 		return err
@@ -23,7 +23,8 @@ func (b *bench) pending(ctx context.Context) error {
 	return b.waiting(ctx, "pending pushes, HTTP/1.1", b.scale.Pending1, true)
 }
 
-// worst is the worst of several times that n pushes were begun at once.
+// worst holds the worst result of each kind from several tries, in each of which many pushes were begun at the same
+// time.
 type worst struct {
 	accepted, pushes        int
 	starting, slowest       time.Duration
@@ -70,15 +71,16 @@ func (b *bench) waiting(ctx context.Context, row string, n int, http1 bool) erro
 	return nil
 }
 
-// waited is what became of pushes that waited at the same time.
+// waited holds the results of pushes that waited at the same time.
 type waited struct {
 	outcome
 	server *server
-	duo    time.Duration // processor time
+	duo    time.Duration // the processor time of the Duo server
 	seen   sightings
 }
 
-// wait has everybody begin a push within a second, on a daemon that is cold: it has no connection yet.
+// wait makes each of people begin a push within one second, at a daemon that was just started and has no connection
+// yet.
 func (b *bench) wait(ctx context.Context, duo *fakeDuo, people []identity, last *server) (w waited, err error) {
 	if last != nil {
 		last.stop()
@@ -116,7 +118,7 @@ func (b *bench) judgeWait(row string, w worst, n int, http1 bool) {
 	if http1 {
 		b.judge(verdict{row, fmt.Sprintf("at most %d connections, no more handshakes", maxConnections),
 			fmt.Sprintf("%d connections, %d handshakes", w.connections, w.handshakes),
-			w.connections <= maxConnections+1 && w.handshakes <= maxConnections+maxConnections/20}) // one is ours, to ask
+			w.connections <= maxConnections+1 && w.handshakes <= maxConnections+maxConnections/20}) // one more connection is the one that asks for the counts
 		return
 	}
 	per := float64(w.connections) * 100 / float64(n)

@@ -15,11 +15,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is a program under measurement. What it prints goes to a file, as it would with a system's journal.
+// process is a running program that is measured. Its output goes to a file, as it would go to the system's journal.
 type process struct {
 	cmd   *exec.Cmd
 	log   string
-	ended chan struct{} // closed when it is gone
+	ended chan struct{} // closed when the process has ended
 }
 
 // server is a process that answers RADIUS.
@@ -27,11 +27,11 @@ type server struct {
 	*process
 	title string
 	addr  netip.AddrPort
-	bare  bool   // its replies carry no Message-Authenticator
-	page  string // the URL of its status page, where its profiles are; "" for none
+	bare  bool   // its replies have no Message-Authenticator
+	page  string // the URL of its status page, which offers profiles; "": it has none
 }
 
-// launch starts a program whose output goes to the file log, with env beside our own environment.
+// launch starts a program. Its output goes to the file log, and its environment is that of this process and env.
 func launch(log string, env []string, argv ...string) (*process, error) {
 	out, err := os.OpenFile(log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -41,7 +41,7 @@ func launch(log string, env []string, argv ...string) (*process, error) {
 	p := &process{cmd: exec.Command(argv[0], argv[1:]...), log: log, ended: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = out, out
 	p.cmd.Env = append(os.Environ(), env...)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it does not outlive us, however we end
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it ends when this process ends, even if this process is killed
 	if err := p.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", argv[0], err)
 	}
@@ -52,9 +52,9 @@ func launch(log string, env []string, argv ...string) (*process, error) {
 	return p, nil
 }
 
-const startTime = 30 * time.Second // that a program has to get ready
+const startTime = 30 * time.Second // how long a program may take until it is ready
 
-// says waits for the first line of output that holds phrase.
+// says waits for the first line of output that contains phrase, and returns the line.
 func (p *process) says(ctx context.Context, phrase string) (string, error) {
 	limit := time.After(startTime)
 	for {
@@ -81,7 +81,7 @@ func (p *process) says(ctx context.Context, phrase string) (string, error) {
 
 func tail(b []byte) string { return string(b[max(0, len(b)-600):]) }
 
-// stop ends the program, with force when it takes its time.
+// stop ends the program. If it does not end soon, stop kills it.
 func (p *process) stop() {
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -92,7 +92,7 @@ func (p *process) stop() {
 	}
 }
 
-// running reports whether it is.
+// running returns an error if the process has ended.
 func (p *process) running() error {
 	select {
 	case <-p.ended:
@@ -103,14 +103,14 @@ func (p *process) running() error {
 	}
 }
 
-// cpu returns the processor time of all its threads so far; 0 once it has ended.
+// cpu returns the processor time of all threads of the process so far. It returns 0 when the process has ended.
 func (p *process) cpu() time.Duration { return processorTime(p.cmd.Process.Pid) }
 
-// ownCPU is the processor time of this process so far, which makes the load.
+// ownCPU returns the processor time so far of this process, which makes the load.
 func ownCPU() time.Duration { return processorTime(os.Getpid()) }
 
-// processorTime reads a process's clock (clock_getcpuclockid(3)): /proc/PID/stat counts hundredths of a second, too
-// coarse for a turn that lasts twenty.
+// processorTime reads the processor-time clock of a process (clock_getcpuclockid(3)). /proc/PID/stat counts hundredths
+// of a second, which is too coarse, because a turn lasts only twenty of them.
 func processorTime(pid int) time.Duration {
 	const schedulers = 2 // CPUCLOCK_SCHED: user and system
 	var t unix.Timespec
@@ -120,10 +120,10 @@ func processorTime(pid int) time.Duration {
 	return time.Duration(t.Nano())
 }
 
-// peak is the most memory that it has held, in MB.
+// peak returns the most memory that the process has used, in MB.
 func (p *process) peak() float64 { return p.memory("VmHWM:") }
 
-// resident is what it holds now, in MB.
+// resident returns the memory that the process uses now, in MB.
 func (p *process) resident() float64 { return p.memory("VmRSS:") }
 
 func (p *process) memory(key string) float64 {
@@ -131,7 +131,7 @@ func (p *process) memory(key string) float64 {
 	return statusMB(b, key)
 }
 
-// statusMB reads a size out of /proc/PID/status, which says kB and means KiB.
+// statusMB returns the value of key in the content of /proc/PID/status, in MB. That file writes kB, but means KiB.
 func statusMB(status []byte, key string) float64 {
 	for line := range strings.Lines(string(status)) {
 		if f := strings.Fields(line); len(f) > 1 && f[0] == key {
@@ -142,11 +142,11 @@ func statusMB(status []byte, key string) float64 {
 	return 0
 }
 
-// lines counts what it has logged.
+// lines returns the number of lines that the process has logged.
 func (p *process) lines() int {
 	b, _ := os.ReadFile(p.log)
 	return bytes.Count(b, []byte("\n"))
 }
 
-// forget empties the log: a fast server writes a hundred MB in a few seconds.
+// forget empties the log, because a fast server writes a hundred MB in a few seconds.
 func (p *process) forget() { os.Truncate(p.log, 0) }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestProcessorTime: that of who works grows, and who has ended has none.
+// TestProcessorTime checks that the processor time of a busy process grows, and that a process that has ended has none.
 func TestProcessorTime(t *testing.T) {
 	before := ownCPU()
 	for i := 0; ownCPU() <= before; i++ {
@@ -34,7 +34,8 @@ func TestStatusMB(t *testing.T) {
 	}
 }
 
-// TestProcess: time, memory and lines of a real one, its end, and what it said last.
+// TestProcess measures processor time, memory and lines of a real process, and checks its end and the last line that it
+// printed.
 func TestProcess(t *testing.T) {
 	log := t.TempDir() + "/log"
 	p, err := launch(log, []string{"WORD=ready"}, "/bin/sh", "-c", `i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; echo $WORD; exec sleep 60`)

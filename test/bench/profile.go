@@ -28,8 +28,8 @@ func (p *process) page(ctx context.Context) (string, error) {
 	return m[1], nil
 }
 
-// profile writes what s does for a while into a file of its own, named by row and server, if profiles are wanted and s
-// has any. The last round's stays.
+// profile takes a CPU profile of s and writes it into a file that is named after the row and the server. It does
+// nothing if profiles are not wanted or s has none. The profile of the last round replaces earlier ones.
 func (b *bench) profile(ctx context.Context, s *server, row string, while time.Duration) error {
 	if s.page == "" {
 		return nil

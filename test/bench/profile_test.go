@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// TestProfile: the daemon's profile is a file named by row and server; who has none gets none.
+// TestProfile checks that the daemon's profile is written into a file that is named after row and server, and that a
+// server without profiles gets no file.
 func TestProfile(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a second")

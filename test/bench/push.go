@@ -11,7 +11,8 @@ const (
 	titleKept = "FreeRADIUS + rlm_perl, kept connections"
 )
 
-// push is the row of logins that Duo approves at once. Ours make three calls each, those of the rivals one.
+// push measures the row of logins whose push is approved at once. The daemon makes three calls to Duo for a login, the
+// rivals make one.
 func (b *bench) push(ctx context.Context) error {
 	const row, inFlight = "push, answered at once", 64
 	duo, err := b.duo(ctx, 0, false)
@@ -32,9 +33,9 @@ func (b *bench) push(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	people := crowd(20_000) // so many that nobody logs in twice at a time
+	people := crowd(20_000) // enough users that nobody has two logins at the same time
 	for _, s := range servers {
-		if err := b.prime(ctx, s, people[:200]); err != nil { // connections are made
+		if err := b.prime(ctx, s, people[:200]); err != nil { // so that connections are open before the first turn
 			return err
 		}
 	}
@@ -46,7 +47,7 @@ func (b *bench) push(ctx context.Context) error {
 	}
 	b.compare(row, titleRest, "at most 0.7 of the CPU of "+titleRest+" for each call of Duo", "%.2f",
 		func(ours, theirs figure) (float64, bool) {
-			r := versus(ours.CPUs, theirs.CPUs) / 3 // calls
+			r := versus(ours.CPUs, theirs.CPUs) / 3 // the daemon makes three calls for a login
 			return r, r > 0 && r <= 0.7
 		})
 	b.compare(row, titlePerl, "at most 0.1 of the CPU of "+titlePerl, "%.3f",
@@ -57,7 +58,8 @@ func (b *bench) push(ctx context.Context) error {
 	return nil
 }
 
-// allSigned is an error where one of duos was asked with a wrong signature: its rival did not do the whole work.
+// allSigned returns an error if one of the Duo servers got a call with a wrong signature, because the server that made
+// the call has then not done the whole work.
 func allSigned(ctx context.Context, duos ...*fakeDuo) error {
 	for _, d := range duos {
 		seen, err := d.sightings(ctx)

@@ -11,7 +11,7 @@ const (
 	titleCache = "FreeRADIUS + rlm_cache"
 )
 
-// remembered is the row of logins that an approval answers.
+// remembered measures the row of logins that are accepted by a remembered approval.
 func (b *bench) remembered(ctx context.Context) error {
 	const row = "remembered login"
 	duo, err := b.duo(ctx, 0, false)
@@ -28,7 +28,7 @@ func (b *bench) remembered(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range servers { // the first login of each user is remembered from then on
+	for _, s := range servers { // the first login of each user leaves the approval that all later logins use
 		if err := b.prime(ctx, s, b.people); err != nil {
 			return err
 		}

@@ -23,10 +23,10 @@ const (
 	typeMessageAuthenticator = 80
 )
 
-// identity is somebody who logs in.
+// identity is one user and the address that the user comes from.
 type identity struct{ name, ip string }
 
-// crowd returns so many people, each with an address of the range that RFC 2544 keeps for benchmarks.
+// crowd returns n users. Each has an address of the range that is reserved for benchmarks (RFC 2544).
 func crowd(n int) []identity {
 	list := make([]identity, n)
 	for i := range list {
@@ -36,7 +36,7 @@ func crowd(n int) []identity {
 	return list
 }
 
-// scribe writes requests and reads replies, without allocating.
+// scribe writes requests and checks replies without allocating memory.
 type scribe struct {
 	random *mathrand.ChaCha8
 	secret []byte
@@ -58,8 +58,8 @@ func (s *scribe) hmac(b []byte) []byte {
 	return s.mac.Sum(s.sum[:0])
 }
 
-// request writes an Access-Request like a VPN gateway's into b's storage: a new Request Authenticator each time, and
-// the Message-Authenticator first.
+// request writes an Access-Request into the memory of b and returns it. The request is like that of a VPN gateway: it
+// has a new Request Authenticator, and Message-Authenticator is its first attribute.
 func (s *scribe) request(b []byte, identifier byte, who identity, port uint32) []byte {
 	b = append(b[:0], accessRequest, identifier, 0, 0)
 	b = binary.LittleEndian.AppendUint64(b, s.random.Uint64())
@@ -84,7 +84,7 @@ func attribute(b []byte, kind byte, value string) []byte {
 	return append(append(b, kind, byte(2+len(value))), value...)
 }
 
-// password appends a User-Password of at most 16 octets, hidden (RFC 2865 §5.2).
+// password appends a hidden User-Password of at most 16 octets (RFC 2865 §5.2).
 func (s *scribe) password(b []byte, word string) []byte {
 	s.plain.Reset()
 	s.plain.Write(s.secret)
@@ -96,8 +96,8 @@ func (s *scribe) password(b []byte, word string) []byte {
 	return append(append(b, 2, 18), pad...)
 }
 
-// right reports whether a reply is one to request: its Response Authenticator (RFC 2865 §3), and unless it may be bare
-// its Message-Authenticator (RFC 3579 §3.2). The reply's header is changed by it.
+// right reports whether reply is a valid reply to request. It checks the Response Authenticator (RFC 2865 §3) and,
+// unless bare is true, the Message-Authenticator (RFC 3579 §3.2). It changes the header of reply.
 func (s *scribe) right(reply, request []byte, bare bool) bool {
 	if len(reply) < headerLength || int(binary.BigEndian.Uint16(reply[2:])) != len(reply) {
 		return false
@@ -122,7 +122,7 @@ func (s *scribe) right(reply, request []byte, bare bool) bool {
 	return [16]byte(s.hmac(reply)) == s.saved
 }
 
-// find returns where the value of an attribute stands; 0: nowhere.
+// find returns the position of the value of an attribute in b; 0 if b does not have the attribute.
 func find(b []byte, kind byte) int {
 	for at := headerLength; at+2 <= len(b) && b[at+1] >= 2; at += int(b[at+1]) {
 		if b[at] == kind {

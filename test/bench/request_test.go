@@ -10,7 +10,7 @@ import (
 
 var someone = identity{"user00001", "198.18.0.1"}
 
-// twin is what test/nas, which shares no code with this package, makes of the same request.
+// twin returns the same request as package test/nas reads it. That package shares no code with this one.
 func twin(request []byte) *nas.Request {
 	r := &nas.Request{Code: nas.CodeAccessRequest, Identifier: request[1], Authenticator: [16]byte(request[4:20]),
 		Secret: []byte(secret), MessageAuthenticator: nas.First}
@@ -36,7 +36,8 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-// TestFloor: its reply is one that a strict NAS takes, and it answers nothing that is not authentic.
+// TestFloor checks that a strict NAS accepts the reply of the bare UDP loop, and that requests that are not authentic
+// get no reply.
 func TestFloor(t *testing.T) {
 	s := newScribe()
 	b := s.request(nil, 9, someone, 77)
@@ -65,7 +66,7 @@ func TestRight(t *testing.T) {
 	}
 	for i := range reply {
 		if i == 1 {
-			continue // the Identifier has chosen the request
+			continue // the caller selects the request by its Identifier, so right does not look at it
 		}
 		forged := bytes.Clone(reply)
 		forged[i] ^= 1
@@ -80,7 +81,7 @@ func TestRight(t *testing.T) {
 	}
 }
 
-// TestRightBare: without a Message-Authenticator a reply is right only where that is allowed.
+// TestRightBare checks that a reply without Message-Authenticator is accepted only if that is allowed.
 func TestRightBare(t *testing.T) {
 	s := newScribe()
 	b := s.request(nil, 9, someone, 77)

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestWholeWork: who asks Duo signs what it asks, accepts whom Duo allows, and nobody else.
+// TestWholeWork checks each server that asks Duo: it signs its calls, and it accepts the users whom Duo allows and
+// nobody else.
 func TestWholeWork(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts half a dozen programs")

@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// scale is how much of everything.
+// scale says how large and how long the measurements are.
 type scale struct {
 	Name     string        `json:"name"`
-	Rounds   int           `json:"rounds"`     // of the rows whose servers take turns
+	Rounds   int           `json:"rounds"`     // rounds of the rows in which the servers take turns
 	Slices   int           `json:"slices"`     // turns that each server has in a round
-	Measure  time.Duration `json:"measure"`    // one server's turn
-	InFlight []int         `json:"in_flight"`  // of closed loops
-	Users    int           `json:"users"`      // who log in
-	Again    int           `json:"again"`      // how often pending pushes are made
-	Pending  int           `json:"pending"`    // pushes, over HTTP/2
-	Pending1 int           `json:"pending_h1"` // over HTTP/1.1
-	Turns    int           `json:"turns"`      // of the rows with logins at a rate: one by turns with the other
-	Pace     time.Duration `json:"pace"`       // one such turn
-	Patience time.Duration `json:"patience"`   // with a machine that is disturbed: what a row's turns that don't count may take
-	Flood    int           `json:"flood"`      // packets a second from unknown sources
+	Measure  time.Duration `json:"measure"`    // how long one turn of a server lasts
+	InFlight []int         `json:"in_flight"`  // numbers of logins in progress in the closed loops
+	Users    int           `json:"users"`      // users who log in
+	Again    int           `json:"again"`      // how often the rows of pending pushes are repeated
+	Pending  int           `json:"pending"`    // pushes that wait at the same time, over HTTP/2
+	Pending1 int           `json:"pending_h1"` // the same over HTTP/1.1
+	Turns    int           `json:"turns"`      // turns of each server in the rows with logins at a rate
+	Pace     time.Duration `json:"pace"`       // how long one of these turns lasts
+	Patience time.Duration `json:"patience"`   // how long a row may repeat turns in which the machine was disturbed
+	Flood    int           `json:"flood"`      // packets per second from unknown sources
 	Listed   int           `json:"listed"`     // users in the large configuration
 }
 
@@ -29,13 +29,14 @@ var (
 	full  = scale{"full", 15, 5, 200 * time.Millisecond, []int{64, 256}, 1000, 3, 20_000, 5_000, 7, 4 * time.Second, 5 * time.Minute, 20_000, 100_000}
 )
 
-// profiled is s with turns that are long enough for a profile, of which the last is kept.
+// profiled returns s with turns that are long enough for a CPU profile. Only the profile of the last turn is kept.
 func (s scale) profiled() scale {
 	s.Name, s.Rounds, s.Slices, s.Measure = "profiled", 2, 1, 5*time.Second
 	return s
 }
 
-// needFiles raises the limit of open files as far as it may go, and says whether that is enough. Children inherit it.
+// needFiles raises the limit of open files as far as the system permits, and returns an error if that is less than n.
+// Child processes inherit the limit.
 func needFiles(n uint64) error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

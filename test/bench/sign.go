@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// signer verifies signatures of version 2 of Duo's signing (https://duo.com/docs/authapi#authentication): HMAC-SHA512,
-// or HMAC-SHA1, which Duo took of old and which is all that FreeRADIUS 3.2 can make in its own language.
+// signer verifies the signatures of Duo's Auth API (https://duo.com/docs/authapi#authentication). They are HMAC-SHA512,
+// or HMAC-SHA1, which Duo accepted in the past. FreeRADIUS 3.2 can only make HMAC-SHA1 in its own language.
 type signer struct{ sha512, sha1 sync.Pool }
 
 func newSigner() *signer {
@@ -60,7 +60,7 @@ func (s *signer) signed(r *http.Request, params url.Values) bool {
 	return hex.EncodeToString(mac.Sum(sum[:0])) == signature
 }
 
-// canonical sorts by key and escapes all but A-Z a-z 0-9 _ . ~ -.
+// canonical returns the parameters sorted by key. All characters except A-Z a-z 0-9 _ . ~ - are escaped.
 func canonical(params url.Values) string {
 	keys := make([]string, 0, len(params))
 	for k := range params {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// TestSigned holds the verifier against signatures made by the book (https://duo.com/docs/authapi#authentication). That
-// Duo's own SDK passes is what every row shows.
+// TestSigned checks the verifier with signatures that were made as Duo's page says
+// (https://duo.com/docs/authapi#authentication). Every row shows that the signatures of Duo's own SDK are accepted.
 func TestSigned(t *testing.T) {
 	now := time.Now().Format(time.RFC1123Z)
 	good := url.Values{"username": {"jö b"}, "factor": {"push"}}

@@ -12,20 +12,20 @@ import (
 	"golang.org/x/net/ipv4"
 )
 
-// slot is one of a source's 256 Identifiers.
+// slot is one of the 256 Identifiers of a source.
 type slot struct {
 	busy    bool
-	packet  [][]byte // one, in the form that is sent
-	stocked bool     // it lies in the stock, with room for its reply
-	own     []byte   // room for one that does not
+	packet  [][]byte // the one packet of the slot, in the form that the system call needs
+	stocked bool     // the packet is in the stock, which has room for its reply
+	own     []byte   // memory for a packet that is not in the stock
 	login   int
-	sent    time.Time // first
-	again   time.Time // when it is sent again
-	times   int       // that it was sent
-	doubted bool      // a late reply may be to the request before this
+	sent    time.Time // when the packet was sent first
+	again   time.Time // when the packet is sent again
+	times   int       // how often the packet was sent
+	doubted bool      // a late reply may belong to the earlier request of this slot
 }
 
-// source is one socket of a NAS.
+// source is one socket of a NAS and the logins that it makes.
 type source struct {
 	load   *load
 	number int
@@ -36,21 +36,21 @@ type source struct {
 
 	slots    [256]slot
 	pending  int
-	begun    int // logins
+	begun    int // the number of logins that have begun
 	out      []ipv4.Message
 	in       []ipv4.Message
-	deadline time.Time // set on the socket
-	checked  time.Time // when it was last seen to what is to be sent again
+	deadline time.Time // the read deadline of the socket
+	checked  time.Time // when repeat was called last
 	tally    tally
-	err      error // that it ended with
+	err      error // the error with which run has ended
 }
 
 const (
-	atOnce   = 32                     // datagrams in one system call
-	lookover = 100 * time.Millisecond // between looks at what is to be sent again
+	atOnce   = 32                     // the most datagrams in one system call
+	lookover = 100 * time.Millisecond // the time between two calls of repeat
 )
 
-// open opens the socket. Its address is one of eight, so that the server sees several NASes.
+// open opens the socket of a source. The source's address is one of eight, so that the server sees several NASes.
 func (l *load) open(number int) (*source, error) {
 	from := netip.AddrPortFrom(nasAddr(l.network, number), 0)
 	conn, err := net.DialUDP("udp4", net.UDPAddrFromAddrPort(from), net.UDPAddrFromAddrPort(l.target))
@@ -69,15 +69,15 @@ func (l *load) open(number int) (*source, error) {
 	return s, nil
 }
 
-// nasCount is how many addresses NASes have.
+// nasCount is the number of NASes, each of which has its own address.
 const nasCount = 8
 
-// nasAddr is 127.0.NETWORK.1 to .8.
+// nasAddr returns an address from 127.0.NETWORK.1 to 127.0.NETWORK.8.
 func nasAddr(network byte, number int) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, 0, network, byte(1 + number%nasCount)})
 }
 
-// run makes this source's logins until there are no more and all are answered or lost.
+// run makes the logins of this source. It returns when each of them has a reply or is lost.
 func (s *source) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		now := time.Now()
@@ -101,12 +101,12 @@ func (s *source) run(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// login is the number of this source's k-th: the sources take turns.
+// login returns the number of the k-th login of this source. The sources take turns in the numbering.
 func (s *source) login(k int) int { return s.number + k*s.load.sources }
 
 func (s *source) who(login int) identity { return s.load.crowd[login%len(s.load.crowd)] }
 
-// startOf is when a login of a paced load is due.
+// startOf returns when a login begins in a load with a rate.
 func (s *source) startOf(login int) time.Time {
 	return s.load.start.Add(time.Duration(float64(login) / s.load.rate * float64(time.Second)))
 }
@@ -133,7 +133,7 @@ func (s *source) due(now time.Time) bool {
 	return s.pending < share
 }
 
-// begin sends the next request. Identifiers are counted up, as NASes do; one that is in use is passed over.
+// begin sends the next request. It counts the Identifiers up, as NASes do, and skips those that are in use.
 func (s *source) begin(now time.Time) {
 	identifier := byte(s.begun)
 	for s.slots[identifier].busy {
@@ -150,14 +150,15 @@ func (s *source) begin(now time.Time) {
 	sl.busy, sl.login, sl.sent, sl.again, sl.times = true, n, now, now.Add(s.load.every), 0
 	s.send(sl)
 	if s.load.twice > 0 && n%s.load.twice == s.load.twice-1 {
-		s.send(sl) // an impatient NAS, or a network that doubles
+		s.send(sl) // as an impatient NAS sends it, or a network that duplicates packets
 	}
 	s.begun++
 	s.tally.begun = now
 	s.pending++
 }
 
-// repeat sends again what has had no reply for long. What is given up is lost, its Identifier free.
+// repeat sends a request again that has had no reply for some time. If a request was sent often enough, its login is
+// lost and its Identifier is free again.
 func (s *source) repeat(now time.Time) {
 	s.checked = now
 	for i := range s.slots {
@@ -187,7 +188,7 @@ func (s *source) flush() error {
 	return nil
 }
 
-// wake is when to stop listening, whether anything came or not.
+// wake returns the time at which the source must stop waiting for replies, even if none has come.
 func (s *source) wake(now time.Time) time.Time {
 	until := s.checked.Add(lookover)
 	if s.load.rate > 0 && !s.over(now) && s.pending < len(s.slots) {
@@ -217,12 +218,13 @@ func (s *source) receive(until time.Time) error {
 	return nil
 }
 
-// putBy puts by an Access-Accept of a closed loop, to be verified after it. It reports false where it must be verified now.
+// putBy keeps an Access-Accept of a closed loop, so that it is verified after the turn. It returns false if the reply
+// must be verified now.
 func (s *source) putBy(sl *slot, reply []byte) bool {
 	return sl.stocked && !sl.doubted && s.load.inFlight > 0 && reply[0] == accessAccept && lay(reply, sl.packet[0])
 }
 
-// take takes a reply. One to a request that is done, because its copy was answered too, is late.
+// take handles a reply. A reply to a request that has already had one is late: the server has answered a copy as well.
 func (s *source) take(reply []byte, now time.Time) {
 	if len(reply) < headerLength {
 		s.tally.late++

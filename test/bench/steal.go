@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// disturbing is the share of the machine that its hypervisor may give to others during a turn. Of what it gives away no
-// process knows: a turn with more of that measures the neighbours.
+// disturbing is the largest share of the machine's time that the hypervisor may give to other machines during a turn.
+// Processes do not notice that time, so a turn with more of it would measure the other machines.
 const disturbing = 0.005
 
-// longestPause is between a turn that was disturbed and the next try: who disturbs does so for a while.
+// longestPause is the longest pause before a disturbed turn is repeated. A disturbance often lasts for some time.
 const longestPause = 16 * time.Second
 
-// calmly takes a turn, and takes it again as long as the machine was disturbed meanwhile and the row has patience left.
-// Whether it counts is not seen from its result.
+// calmly calls turn, and calls it again if the machine was disturbed in that time and the row may still wait. Only the
+// disturbance decides whether a turn counts, never its result.
 func calmly[T any](ctx context.Context, b *bench, row string, turn func() (T, error)) (T, error) {
 	for pause := time.Second; ; pause = min(2*pause, longestPause) {
 		start, before := time.Now(), b.machine()
@@ -40,10 +40,10 @@ func calmly[T any](ctx context.Context, b *bench, row string, turn func() (T, er
 	}
 }
 
-// machineTime is that of all processors since the machine was started, in ticks (proc_stat(5)).
+// machineTime is the time of all processors since the machine was started, in ticks (proc_stat(5)).
 type machineTime struct{ all, stolen float64 }
 
-// machine is machineTime now.
+// machine returns the present machineTime.
 func (b *bench) machine() machineTime {
 	if b.fakeMachine != nil {
 		return b.fakeMachine()
@@ -52,12 +52,13 @@ func (b *bench) machine() machineTime {
 }
 
 func readMachineTime() machineTime {
-	b, _ := os.ReadFile("/proc/stat") // without it nothing is known to be stolen
+	b, _ := os.ReadFile("/proc/stat") // if it can't be read, no time counts as stolen
 	line, _, _ := strings.Cut(string(b), "\n")
 	return parseMachineTime(line)
 }
 
-// parseMachineTime reads "cpu USER NICE SYSTEM IDLE IOWAIT IRQ SOFTIRQ STEAL GUEST...": guests are in USER already.
+// parseMachineTime reads the line "cpu USER NICE SYSTEM IDLE IOWAIT IRQ SOFTIRQ STEAL GUEST...". The time of guests is
+// already part of USER.
 func parseMachineTime(line string) (t machineTime) {
 	const steal = 8
 	for i, word := range strings.Fields(line) {
@@ -73,7 +74,7 @@ func parseMachineTime(line string) (t machineTime) {
 	return t
 }
 
-// stolenSince is the share of the time since then that the hypervisor gave to others.
+// stolenSince returns the share of the time since before that the hypervisor has given to other machines.
 func (t machineTime) stolenSince(before machineTime) float64 {
 	return ratio(t.stolen-before.stolen, t.all-before.all)
 }

@@ -30,7 +30,7 @@ func calmBench(patience time.Duration) *bench {
 	return &bench{scale: s, progress: &strings.Builder{}, waited: make(map[string]time.Duration), report: newReport(s)}
 }
 
-// TestPatience: a row that has spent its own leaves the next one its.
+// TestPatience checks that each row has its own time for repeated turns.
 func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := calmBench(4 * time.Second)
@@ -49,18 +49,18 @@ func TestPatience(t *testing.T) {
 	})
 }
 
-// TestCalmly: a turn that was disturbed is taken again until one is not, or patience is at its end; what its result is makes
-// no difference.
+// TestCalmly checks that a disturbed turn is repeated until a turn is not disturbed or the row may wait no longer. The
+// results of the turns make no difference.
 func TestCalmly(t *testing.T) {
 	for _, tt := range []struct {
 		patience           time.Duration
-		disturbed          int // of the first turns
+		disturbed          int // how many of the first turns are disturbed
 		turns, left, taken int
 	}{
 		{time.Minute, 0, 1, 0, 0},
 		{time.Minute, 3, 4, 0, 3},
 		{0, 3, 1, 1, 0},
-		{4 * time.Second, 99, 4, 1, 3}, // after 1, 2 and 4 s
+		{4 * time.Second, 99, 4, 1, 3}, // after pauses of 1, 2 and 4 s
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := calmBench(tt.patience)
@@ -76,7 +76,7 @@ func TestCalmly(t *testing.T) {
 	}
 }
 
-// TestCalmlyEnds: with an error, and when nobody waits any more.
+// TestCalmlyEnds checks that calmly ends if a turn fails or the context ends.
 func TestCalmlyEnds(t *testing.T) {
 	b := calmBench(time.Hour)
 	n := 0.0

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// sourceOf is a source without a socket, which has begun so many logins.
+// sourceOf returns a source without a socket that has begun the given number of logins.
 func sourceOf(t *testing.T, l load, begun int) *source {
 	t.Helper()
 	l.sources, l.crowd, l.inFlight = 1, crowd(3), begun
@@ -21,7 +21,7 @@ func sourceOf(t *testing.T, l load, begun int) *source {
 	return s
 }
 
-// TestStock: a request is the same whether it was signed before the turn or when it is due.
+// TestStock checks that a request is the same whether it was signed before the turn or when it is sent.
 func TestStock(t *testing.T) {
 	s := sourceOf(t, load{count: 100}, 200)
 	if n := s.stock.len(); n != 100 {
@@ -38,9 +38,10 @@ func TestStock(t *testing.T) {
 	}
 }
 
-// TestVerify: each reply is verified, in the turn or after it, and one that is not right makes nobody logged in.
+// TestVerify checks that each reply is verified, during the turn or after it, and that an invalid reply is not an
+// accepted login.
 func TestVerify(t *testing.T) {
-	for _, signed := range []int{0, 300} { // of them before the turn
+	for _, signed := range []int{0, 300} { // the number of requests that are signed before the turn
 		s := sourceOf(t, load{count: signed, duration: 0}, 20)
 		wrong := 0
 		for i, m := range s.out {
@@ -50,7 +51,7 @@ func TestVerify(t *testing.T) {
 				wrong++
 			}
 			s.take(bytes.Clone(reply), time.Now())
-			s.take(reply, time.Now()) // a copy's
+			s.take(reply, time.Now()) // the reply to a copy
 		}
 		s.verify()
 		s.tally.lost += s.pending
@@ -60,7 +61,8 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// TestLateCopy: the reply to the copy of an earlier request is not taken for that to the one that has its Identifier now.
+// TestLateCopy checks that the reply to a copy of an earlier request is not accepted as the reply to the request that
+// has the same Identifier now.
 func TestLateCopy(t *testing.T) {
 	s := sourceOf(t, load{count: 300, twice: 1}, 1) // each request is sent twice
 	late := s.scribe.respond(nil, bytes.Clone(s.out[0].Buffers[0]))
@@ -84,7 +86,7 @@ func TestLateCopy(t *testing.T) {
 	}
 }
 
-// TestLongReply: one that has no room where its request was is verified at once.
+// TestLongReply checks that a reply that is too long for its request's place is verified at once.
 func TestLongReply(t *testing.T) {
 	s := sourceOf(t, load{count: 300}, 1)
 	reply := bytes.Repeat([]byte{accessAccept}, 200)

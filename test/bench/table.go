@@ -12,15 +12,15 @@ import (
 	"text/tabwriter"
 )
 
-// report is what a run found.
+// report holds all results of a run.
 type report struct {
 	Scale     scale          `json:"scale"`
 	Cores     int            `json:"cores"`
 	Go        string         `json:"go"`
-	LoadFirst string         `json:"load_before"` // of the machine, by the minute
+	LoadFirst string         `json:"load_before"` // the load averages of the machine before the run (proc_loadavg(5))
 	LoadLast  string         `json:"load_after"`
-	Repeated  int            `json:"repeated"`  // turns that were taken again, because the machine was disturbed
-	Disturbed map[string]int `json:"disturbed"` // by row, turns that count, though it was
+	Repeated  int            `json:"repeated"`  // turns that were repeated because the machine was disturbed
+	Disturbed map[string]int `json:"disturbed"` // by row: turns that count although the machine was disturbed
 	Figures   []figure       `json:"figures"`
 	Verdicts  []verdict      `json:"verdicts"`
 	Notes     []string       `json:"notes,omitempty"`
@@ -42,8 +42,8 @@ func (r *report) json(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// text prints figures, row by row with ours first, and then what was to be reached. What the load itself took stands
-// beside each: it shares the machine, and takes as much for all.
+// text prints the figures row by row, the daemon's first, and then the targets. Beside each figure it prints the
+// processor time of the load, which shares the machine and takes the same time for all servers.
 func (r *report) text(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "%d cores, %s, %s; load of the machine before %s, after %s\n\n", r.Cores, r.Go, r.Scale.Name, r.LoadFirst, r.LoadLast)
@@ -82,7 +82,7 @@ func (r *report) text(w io.Writer) error {
 	return t.Flush()
 }
 
-// precise prints three significant figures of what may be 0.006 or 1.2.
+// precise prints three significant figures of a value such as 0.006 or 1.2.
 func precise(v float64) string {
 	switch {
 	case v >= 1:

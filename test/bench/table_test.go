@@ -69,11 +69,12 @@ func TestPrecise(t *testing.T) {
 	}
 }
 
-// TestCompare: every number of logins in flight must hold, and nothing to compare with is no success.
+// TestCompare checks that a target must be reached for every number of logins in progress, and that it is not reached
+// if there is nothing to compare with.
 func TestCompare(t *testing.T) {
 	judge := func(ours, theirs figure) (float64, bool) { r := ratio(ours.Rate, theirs.Rate); return r, r >= 3 }
 	for _, tt := range []struct {
-		theirs   []float64 // at 64 and 256; ours are 300
+		theirs   []float64 // the rates at 64 and 256 logins in progress; the daemon's are 300
 		measured string
 		reached  bool
 	}{

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// starting is a server that may be missing.
+// starting starts a server. It returns errMissing if the server is not installed.
 type starting func() (*server, error)
 
-// field starts servers, and leaves out, with a word, those that are not installed.
+// field starts servers. It leaves out those that are not installed, and prints which.
 func (b *bench) field(row string, list ...starting) (servers []*server, err error) {
 	for _, start := range list {
 		s, err := start()
@@ -27,7 +27,7 @@ func (b *bench) field(row string, list ...starting) (servers []*server, err erro
 	return servers, nil
 }
 
-// turns has each of servers carry a load in turn, several rounds.
+// turns gives each server a load, one server after the other, for several rounds.
 func (b *bench) turns(ctx context.Context, row string, servers []*server, people []identity, inFlight []int) error {
 	got := make(map[*server]map[int]*rounds)
 	for _, s := range servers {
@@ -56,8 +56,8 @@ func (b *bench) turns(ctx context.Context, row string, servers []*server, people
 	return nil
 }
 
-// alternately has servers take the turns of one round, in an order that is drawn for each slice: what one leaves to be done
-// later must not always meet the same other. It returns what each did in all.
+// alternately gives the servers the turns of one round. The order is random in each slice, so that work that one server
+// does after its turn does not always disturb the same other server. It returns the total result of each server.
 func (b *bench) alternately(ctx context.Context, row string, servers []*server, people []identity, inFlight int) (map[*server]*outcome, error) {
 	did := make(map[*server]*outcome)
 	for _, s := range servers {
@@ -76,7 +76,7 @@ func (b *bench) alternately(ctx context.Context, row string, servers []*server, 
 	return did, nil
 }
 
-// turn has s carry so many logins at a time, for a while.
+// turn gives s a closed loop with inFlight logins in progress for the time of one turn.
 func (b *bench) turn(ctx context.Context, row string, s *server, people []identity, inFlight int) (outcome, error) {
 	l := towards(s, people)
 	l.inFlight, l.duration = inFlight, b.scale.Measure
@@ -92,20 +92,20 @@ func (b *bench) turn(ctx context.Context, row string, s *server, people []identi
 	return o, nil
 }
 
-// outcome is what became of a load, and what its server took for it.
+// outcome holds the results of a load, and the processor time and memory that the server used for it.
 type outcome struct {
 	*tally
 	cpu   time.Duration
-	grown float64 // MB of memory
+	grown float64 // how much the memory has grown, in MB
 }
 
-// usage is what a server has taken since it was started.
+// usage holds the processor time and memory that a server has used since it was started.
 type usage struct {
 	cpu      time.Duration
 	resident float64
 }
 
-// add adds what became of another load, one after this.
+// add adds the results of a later load.
 func (o *outcome) add(p outcome) {
 	o.tally.add(p.tally)
 	o.elapsed += p.elapsed
@@ -120,7 +120,7 @@ func (s *server) since(before usage, t *tally) outcome {
 	return outcome{t, now.cpu - before.cpu, now.resident - before.resident}
 }
 
-// round puts a load on s.
+// round runs a load against s.
 func (b *bench) round(ctx context.Context, s *server, l load) (outcome, error) {
 	before := s.now()
 	t, err := l.run(ctx)
@@ -135,7 +135,7 @@ func (b *bench) round(ctx context.Context, s *server, l load) (outcome, error) {
 	return o, nil
 }
 
-// prime logs everybody in once.
+// prime makes each of people log in once.
 func (b *bench) prime(ctx context.Context, s *server, people []identity) error {
 	l := towards(s, people)
 	l.inFlight, l.count, l.twice = 32, len(people), 0

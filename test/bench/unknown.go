@@ -14,12 +14,12 @@ import (
 
 const (
 	unknownRow = "unknown sources"
-	besideRate = 500              // logins a second beside
-	flat       = 8.0              // MB that the daemon may grow by
-	slack      = time.Millisecond // that p99 may differ by
+	besideRate = 500              // logins per second beside the flood
+	flat       = 8.0              // how much the daemon's memory may grow, in MB
+	slack      = time.Millisecond // how much the p99 may differ
 )
 
-// unknown is the row of packets from where no client is.
+// unknown measures the row of packets from addresses of no client.
 func (b *bench) unknown(ctx context.Context) error {
 	duo, err := b.duo(ctx, 0, false)
 	if err != nil {
@@ -37,13 +37,13 @@ func (b *bench) unknown(ctx context.Context) error {
 		people[i] = b.people[i%len(b.people)]
 	}
 	quiet, loud := &rounds{}, &rounds{}
-	if _, err := b.paced(ctx, s, people, besideRate); err != nil { // what logins take of memory, they have
+	if _, err := b.paced(ctx, s, people, besideRate); err != nil { // so that the memory for logins is in use before the floods
 		return err
 	}
 	var sent, accepted int
 	var lines logLines
-	var took time.Duration // of the floods
-	var grown float64      // MB, beside what it grew by without packets from unknown sources
+	var took time.Duration // how long the floods took
+	var grown float64      // in MB, less the growth without packets from unknown sources
 	var p99, beside, more []float64
 	for turn := range b.scale.Turns {
 		b.say("%s: %d packets/s beside %d logins/s, %d of %d", unknownRow, b.scale.Flood, besideRate, turn+1, b.scale.Turns)
@@ -79,20 +79,21 @@ func (b *bench) unknown(ctx context.Context) error {
 	return nil
 }
 
-// flooded is what a flood was, and what became of the logins beside it.
+// flooded holds the size of a flood and the results of the logins that were made at the same time.
 type flooded struct {
 	outcome
 	sent int
 	took time.Duration
 }
 
-// logLines are those that tell of no login, of all floods: the daemon may write one in so many seconds, whichever count.
+// logLines counts the log lines of all floods that are not about a login. The daemon may write only one of them in ten
+// seconds, also during turns that do not count.
 type logLines struct {
 	n     int
-	since time.Time // the first flood began
+	since time.Time // when the first flood began
 }
 
-// flooded has everybody log in at a rate, beside packets from unknown sources.
+// flooded makes each of people log in at a fixed rate, while packets come from unknown sources.
 func (b *bench) flooded(ctx context.Context, s *server, people []identity, lines *logLines) (flooded, error) {
 	stop := b.startFlood(ctx, s)
 	start, before := time.Now(), s.now()
@@ -112,8 +113,8 @@ func (b *bench) flooded(ctx context.Context, s *server, people []identity, lines
 	return flooded{o, sent, took}, nil
 }
 
-// settle waits until the log of s, which is written in the background, is complete, empties it, and returns how many
-// lines it had.
+// settle waits until the log of s is complete, because it is written in the background. Then it empties the log and
+// returns how many lines it had.
 func (b *bench) settle(s *server) (lines int) {
 	for before := -1; lines != before; {
 		before = lines
@@ -124,7 +125,7 @@ func (b *bench) settle(s *server) (lines int) {
 	return lines
 }
 
-// startFlood has s flooded until the function that it returns is called.
+// startFlood sends packets from unknown sources to s until stop is called.
 func (b *bench) startFlood(ctx context.Context, s *server) (stop func() (sent int, err error)) {
 	ctx, cancel := context.WithCancel(ctx)
 	var sent int
@@ -138,7 +139,7 @@ func (b *bench) startFlood(ctx context.Context, s *server) (stop func() (sent in
 	}
 }
 
-// flood sends packets that are well-formed, from many addresses that no client has.
+// flood sends well-formed packets from many addresses of no client.
 func flood(ctx context.Context, to netip.AddrPort, perSecond int) (sent int, err error) {
 	const sources = 16
 	conns := make([]*ipv4.PacketConn, sources)
@@ -164,7 +165,7 @@ func flood(ctx context.Context, to netip.AddrPort, perSecond int) (sent int, err
 			return sent, nil
 		case <-tick.C:
 		}
-		// What the machine had no time for is made up for a little at a time.
+		// Packets that the machine had no time to send are made up for later, a few at a time.
 		due := min(int(time.Since(start).Seconds()*float64(perSecond))-sent, perSecond/50)
 		for due > 0 {
 			n, err := conns[turn%sources].WriteBatch(messages[:min(due, atOnce)], 0)

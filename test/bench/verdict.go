@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// verdict is one thing to reach.
+// verdict says whether one target was reached.
 type verdict struct {
 	Row      string `json:"row"`
 	Target   string `json:"target"`
@@ -14,7 +14,8 @@ type verdict struct {
 	Reached  bool   `json:"reached"`
 }
 
-// compare adds a verdict on our figures of a row beside those of another server, for each number of logins in flight.
+// compare adds a verdict that compares the daemon's figures in a row with those of another server, for each number of
+// logins in progress.
 func (b *bench) compare(row, with, target, format string, judge func(ours, theirs figure) (float64, bool)) {
 	v := verdict{Row: row, Target: target, Reached: true}
 	var parts []string
@@ -44,5 +45,5 @@ func (b *bench) note(text string) {
 	b.report.Notes = append(b.report.Notes, text)
 }
 
-// milliseconds is a duration as the table has it.
+// milliseconds returns a duration in the form that the table shows.
 func milliseconds(d time.Duration) string { return fmt.Sprintf("%.2f ms", d.Seconds()*1000) }
