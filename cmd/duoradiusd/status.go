@@ -21,7 +21,7 @@ import (
 func statusCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
-		Short: "Show how the running daemon is",
+		Short: "Show the state of the running daemon",
 		Long: `Shows what the running daemon serves, how Duo is, how many logins are pending, how logins ended since the
 start (failed-open among them), and how many packets were dropped, each by reason.`,
 		Args: noArgs,

@@ -80,7 +80,7 @@ func (ts *transactions) finishCopy(id policy.TransactionID, result policy.AuthRe
 		ts.config.Log.Error("cluster: a push is lost: the daemon that began it is gone, and nobody knows whether the phone rings; it is not begun again before the phone is silent")
 	}
 	if err := ts.local.Finish(context.Background(), id, result, failure); err != nil {
-		ts.config.Log.Error("cluster: the answer of another daemon's push", "error", err)
+		ts.config.Log.Error("cluster: the answer to a push of another daemon can't be given to the logins that wait for it here", "error", err)
 	}
 }
 

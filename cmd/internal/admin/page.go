@@ -108,7 +108,7 @@ func tallies[K ~string](counts map[K]uint64) (list []tally) {
 func (a *Admin) page(w http.ResponseWriter, r *http.Request) {
 	v, err := a.view(r, time.Now())
 	if err != nil {
-		a.daemon.Log.Error("admin: the page", "error", err)
+		a.daemon.Log.Error("admin: the status page can't list what is remembered", "error", err)
 		http.Error(w, "What is remembered can't be listed; the log says why.", http.StatusServiceUnavailable)
 		return
 	}
@@ -124,7 +124,7 @@ func (a *Admin) page(w http.ResponseWriter, r *http.Request) {
 	}
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, v); err != nil {
-		a.daemon.Log.Error("admin: the page", "error", err)
+		a.daemon.Log.Error("admin: the status page can't be made", "error", err)
 		http.Error(w, "The page can't be made; the log says why.", http.StatusInternalServerError)
 		return
 	}
