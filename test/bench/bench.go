@@ -24,7 +24,9 @@ type bench struct {
 	self     string // the path of this program, which also serves as some of the rivals
 	profiles string // the folder for profiles; "": no profiles are written
 	people   []identity
-	waited   map[string]time.Duration // by row: how long the row has waited until nobody else disturbed the machine
+	named    int                      // how many people fresh has named
+	accepted map[string]int           // by row, in all turns
+	waited   map[string]time.Duration // by row, for the machine to be left alone
 
 	fakeMachine func() machineTime // for tests; nil: the times are read from the system
 	progress    io.Writer

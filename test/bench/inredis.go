@@ -41,7 +41,7 @@ func (b *bench) inRedis(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := b.turns(ctx, row, servers, b.people, b.scale.InFlight); err != nil {
+	if err := b.turns(ctx, row, servers, same(b.people), b.scale.InFlight); err != nil {
 		return err
 	}
 	seen, err := duo.sightings(ctx)
@@ -60,7 +60,7 @@ func (b *bench) inRedis(ctx context.Context) error {
 		b.say("%s: %d logins at %d/s, %d of %d", row, len(people), rate, turn+1, b.scale.Turns)
 		var p99 [2]float64
 		for i, s := range servers[:2] {
-			p, err := calmly(ctx, b, row, func() (pacing, error) { return b.paced(ctx, s, people, rate) })
+			p, err := calmly(ctx, b, row, func() (pacing, error) { return b.paced(ctx, row, s, people, rate) })
 			if err != nil {
 				return err
 			}

@@ -26,21 +26,21 @@ func (b *bench) latency(ctx context.Context) error {
 		return err
 	}
 	n := int(rate * b.scale.Pace.Seconds())
-	people := crowd(n)
-	if err := b.prime(ctx, s, people[:min(n, 200)]); err != nil {
+	people := b.fresh(n)
+	if err := b.prime(ctx, s, b.fresh(200)()); err != nil {
 		return err
 	}
 	var p50, p99, floor50, floor99 []float64
 	ours, bare := &rounds{}, &rounds{}
 	for turn := range b.scale.Turns {
 		b.say("%s: %d logins at %d/s, %d of %d", row, n, rate, turn+1, b.scale.Turns)
-		f, err := calmly(ctx, b, row, func() (pacing, error) { return b.paced(ctx, floor, people, rate) })
+		f, err := calmly(ctx, b, row, func() (pacing, error) { return b.paced(ctx, row, floor, people(), rate) })
 		if err != nil {
 			return err
 		}
 		bare.add(f.outcome)
 		floor50, floor99 = append(floor50, quantile(f.took, 0.5).Seconds()), append(floor99, quantile(f.took, 0.99).Seconds())
-		p, err := calmly(ctx, b, row, func() (pacing, error) { return b.added(ctx, s, duo, people, rate) })
+		p, err := calmly(ctx, b, row, func() (pacing, error) { return b.added(ctx, row, s, duo, people(), rate) })
 		if err != nil {
 			return err
 		}
@@ -63,11 +63,11 @@ type pacing struct {
 	took []time.Duration
 }
 
-// paced makes each of people log in once, at rate logins per second.
-func (b *bench) paced(ctx context.Context, s *server, people []identity, rate float64) (pacing, error) {
+// paced has everybody log in once, at a rate.
+func (b *bench) paced(ctx context.Context, row string, s *server, people []identity, rate float64) (pacing, error) {
 	l := towards(s, people)
 	l.rate, l.count, l.byLogin = rate, len(people), make([]time.Duration, len(people))
-	o, err := b.round(ctx, s, l)
+	o, err := b.profiled(ctx, row, s, l, seconds(float64(len(people))/rate))
 	if err != nil {
 		return pacing{}, err
 	}
@@ -77,18 +77,21 @@ func (b *bench) paced(ctx context.Context, s *server, people []identity, rate fl
 	return pacing{o, l.byLogin}, nil
 }
 
-// added does the same as paced, and subtracts the time that Duo itself took from the time of each login.
-func (b *bench) added(ctx context.Context, s *server, duo *fakeDuo, people []identity, rate float64) (pacing, error) {
+// added is paced, less what Duo itself took.
+func (b *bench) added(ctx context.Context, row string, s *server, duo *fakeDuo, people []identity, rate float64) (pacing, error) {
 	if err := duo.forget(ctx); err != nil {
 		return pacing{}, err
 	}
-	p, err := b.paced(ctx, s, people, rate)
+	p, err := b.paced(ctx, row, s, people, rate)
 	if err != nil {
 		return pacing{}, err
 	}
 	seen, err := duo.sightings(ctx)
 	if err != nil {
 		return pacing{}, err
+	}
+	if seen.Pushes != len(people) {
+		return pacing{}, fmt.Errorf("%s: %d pushes for %d logins", row, seen.Pushes, len(people))
 	}
 	for i, who := range people {
 		p.took[i] -= seen.OwnTimes[who.name]

@@ -117,7 +117,7 @@ func run(ctx context.Context, s scale, only, profiles string, progress io.Writer
 		return nil, err
 	}
 	b := &bench{scale: s, dir: dir, self: self, profiles: profiles, people: crowd(s.Users), progress: progress,
-		waited: make(map[string]time.Duration), report: newReport(s)}
+		waited: make(map[string]time.Duration), accepted: make(map[string]int), report: newReport(s)}
 	defer b.end()
 	if err := b.build(ctx); err != nil {
 		return nil, err

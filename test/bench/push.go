@@ -33,17 +33,20 @@ func (b *bench) push(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	people := crowd(20_000) // enough users that nobody has two logins at the same time
+	first := b.fresh(200)
 	for _, s := range servers {
-		if err := b.prime(ctx, s, people[:200]); err != nil { // so that connections are open before the first turn
+		if err := b.prime(ctx, s, first()); err != nil { // connections are made
 			return err
 		}
 	}
-	if err := b.turns(ctx, row, servers, people, []int{inFlight}); err != nil {
+	if err := b.turns(ctx, row, servers, b.fresh(5000), []int{inFlight}); err != nil {
 		return err
 	}
 	if err := allSigned(ctx, duo, old); err != nil {
 		return fmt.Errorf("%s: %w", row, err)
+	}
+	if err := b.allAsked(ctx, row, len(servers)*200, duo, old); err != nil {
+		return err
 	}
 	b.compare(row, titleRest, "at most 0.7 of the CPU of "+titleRest+" for each call of Duo", "%.2f",
 		func(ours, theirs figure) (float64, bool) {
@@ -58,8 +61,24 @@ func (b *bench) push(ctx context.Context) error {
 	return nil
 }
 
-// allSigned returns an error if one of the Duo servers got a call with a wrong signature, because the server that made
-// the call has then not done the whole work.
+// allAsked is an error where somebody of a row was accepted whom duos were not asked about. primed people were accepted
+// beside those of the row's figures.
+func (b *bench) allAsked(ctx context.Context, row string, primed int, duos ...*fakeDuo) error {
+	pushes := 0
+	for _, d := range duos {
+		seen, err := d.sightings(ctx)
+		if err != nil {
+			return err
+		}
+		pushes += seen.Pushes
+	}
+	if accepted := b.accepted[row] + primed; pushes < accepted {
+		return fmt.Errorf("%s: %d logins were accepted after %d pushes", row, accepted, pushes)
+	}
+	return nil
+}
+
+// allSigned is an error where one of duos was asked with a wrong signature: its rival did not do the whole work.
 func allSigned(ctx context.Context, duos ...*fakeDuo) error {
 	for _, d := range duos {
 		seen, err := d.sightings(ctx)

@@ -33,7 +33,7 @@ func (b *bench) remembered(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := b.turns(ctx, row, servers, b.people, b.scale.InFlight); err != nil {
+	if err := b.turns(ctx, row, servers, same(b.people), b.scale.InFlight); err != nil {
 		return err
 	}
 	seen, err := duo.sightings(ctx)

@@ -26,12 +26,16 @@ const (
 // identity is one user and the address that the user comes from.
 type identity struct{ name, ip string }
 
-// crowd returns n users. Each has an address of the range that is reserved for benchmarks (RFC 2544).
-func crowd(n int) []identity {
+// crowd returns so many people, each with an address of the range that RFC 2544 keeps for benchmarks.
+func crowd(n int) []identity { return crowdFrom(0, n) }
+
+// crowdFrom is crowd without the first so many people.
+func crowdFrom(first, n int) []identity {
 	list := make([]identity, n)
 	for i := range list {
-		ip := netip.AddrFrom4([4]byte{198, 18 + byte(i>>16&1), byte(i >> 8), byte(i)})
-		list[i] = identity{fmt.Sprintf("user%05d", i), ip.String()}
+		k := first + i
+		ip := netip.AddrFrom4([4]byte{198, 18 + byte(k>>16&1), byte(k >> 8), byte(k)})
+		list[i] = identity{fmt.Sprintf("user%05d", k), ip.String()}
 	}
 	return list
 }

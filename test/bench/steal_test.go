@@ -27,7 +27,7 @@ func TestMachineTime(t *testing.T) {
 
 func calmBench(patience time.Duration) *bench {
 	s := scale{Patience: patience}
-	return &bench{scale: s, progress: &strings.Builder{}, waited: make(map[string]time.Duration), report: newReport(s)}
+	return &bench{scale: s, progress: &strings.Builder{}, waited: make(map[string]time.Duration), accepted: make(map[string]int), report: newReport(s)}
 }
 
 // TestPatience checks that each row has its own time for repeated turns.

@@ -27,8 +27,8 @@ func (b *bench) field(row string, list ...starting) (servers []*server, err erro
 	return servers, nil
 }
 
-// turns gives each server a load, one server after the other, for several rounds.
-func (b *bench) turns(ctx context.Context, row string, servers []*server, people []identity, inFlight []int) error {
+// turns has each of servers carry a load in turn, several rounds. people returns who logs in during the next turn.
+func (b *bench) turns(ctx context.Context, row string, servers []*server, people func() []identity, inFlight []int) error {
 	got := make(map[*server]map[int]*rounds)
 	for _, s := range servers {
 		got[s] = make(map[int]*rounds)
@@ -45,6 +45,7 @@ func (b *bench) turns(ctx context.Context, row string, servers []*server, people
 			}
 			for s, o := range did {
 				got[s][n].add(*o)
+				b.accepted[row] += o.accepted
 			}
 		}
 	}
@@ -56,9 +57,9 @@ func (b *bench) turns(ctx context.Context, row string, servers []*server, people
 	return nil
 }
 
-// alternately gives the servers the turns of one round. The order is random in each slice, so that work that one server
-// does after its turn does not always disturb the same other server. It returns the total result of each server.
-func (b *bench) alternately(ctx context.Context, row string, servers []*server, people []identity, inFlight int) (map[*server]*outcome, error) {
+// alternately has servers take the turns of one round, in an order that is drawn for each slice: what one leaves to be done
+// later must not always meet the same other. It returns what each did in all.
+func (b *bench) alternately(ctx context.Context, row string, servers []*server, people func() []identity, inFlight int) (map[*server]*outcome, error) {
 	did := make(map[*server]*outcome)
 	for _, s := range servers {
 		did[s] = &outcome{tally: &tally{}}
@@ -66,7 +67,7 @@ func (b *bench) alternately(ctx context.Context, row string, servers []*server, 
 	for range b.scale.Slices {
 		for _, i := range rand.Perm(len(servers)) {
 			s := servers[i]
-			o, err := calmly(ctx, b, row, func() (outcome, error) { return b.turn(ctx, row, s, people, inFlight) })
+			o, err := calmly(ctx, b, row, func() (outcome, error) { return b.turn(ctx, row, s, people(), inFlight) })
 			if err != nil {
 				return nil, err
 			}
@@ -76,14 +77,32 @@ func (b *bench) alternately(ctx context.Context, row string, servers []*server, 
 	return did, nil
 }
 
-// turn gives s a closed loop with inFlight logins in progress for the time of one turn.
+// profiled is round, with a profile of the time that l takes.
+func (b *bench) profiled(ctx context.Context, row string, s *server, l load, takes time.Duration) (outcome, error) {
+	profiled := make(chan error, 1)
+	go func() { profiled <- b.profile(ctx, s, row, takes) }()
+	o, err := b.round(ctx, s, l)
+	return o, errors.Join(err, <-profiled)
+}
+
+// same has the same people log in during each turn.
+func same(people []identity) func() []identity { return func() []identity { return people } }
+
+// fresh has so many people log in during each turn who have not logged in before in this run: who comes again soon may get
+// the answer of the login before, without a call of Duo.
+func (b *bench) fresh(n int) func() []identity {
+	return func() []identity {
+		b.named += n
+		return crowdFrom(b.named-n, n)
+	}
+}
+
+// turn has s carry so many logins at a time, for a while.
 func (b *bench) turn(ctx context.Context, row string, s *server, people []identity, inFlight int) (outcome, error) {
 	l := towards(s, people)
 	l.inFlight, l.duration = inFlight, b.scale.Measure
-	profiled := make(chan error, 1)
-	go func() { profiled <- b.profile(ctx, s, row, l.duration) }()
-	o, err := b.round(ctx, s, l)
-	if err := errors.Join(err, <-profiled); err != nil {
+	o, err := b.profiled(ctx, row, s, l, l.duration)
+	if err != nil {
 		return outcome{}, err
 	}
 	if o.accepted == 0 {

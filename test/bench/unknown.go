@@ -37,7 +37,7 @@ func (b *bench) unknown(ctx context.Context) error {
 		people[i] = b.people[i%len(b.people)]
 	}
 	quiet, loud := &rounds{}, &rounds{}
-	if _, err := b.paced(ctx, s, people, besideRate); err != nil { // so that the memory for logins is in use before the floods
+	if _, err := b.paced(ctx, unknownRow, s, people, besideRate); err != nil { // what logins take of memory, they have
 		return err
 	}
 	var sent, accepted int
@@ -47,7 +47,7 @@ func (b *bench) unknown(ctx context.Context) error {
 	var p99, beside, more []float64
 	for turn := range b.scale.Turns {
 		b.say("%s: %d packets/s beside %d logins/s, %d of %d", unknownRow, b.scale.Flood, besideRate, turn+1, b.scale.Turns)
-		alone, err := calmly(ctx, b, unknownRow, func() (pacing, error) { return b.paced(ctx, s, people, besideRate) })
+		alone, err := calmly(ctx, b, unknownRow, func() (pacing, error) { return b.paced(ctx, unknownRow, s, people, besideRate) })
 		if err != nil {
 			return err
 		}
