@@ -39,7 +39,7 @@ func (b *bench) push(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := b.turns(ctx, row, servers, b.fresh(5000), []int{inFlight}); err != nil {
+	if err := b.turns(ctx, row, servers, b.fresh(int(10_000*b.scale.Measure.Seconds())), []int{inFlight}); err != nil {
 		return err
 	}
 	if err := allSigned(ctx, duo, old); err != nil {
