@@ -189,23 +189,29 @@ func TestUpgrade(t *testing.T) {
 			}
 		}
 		m := newProcess(10)
-		_, err := m.Restore(&b, nil, nil, guard.PushLimits{})
+		_, err := m.Restore(&b, nil, func(Transaction) bool { return false }, guard.PushLimits{})
 		return m.Counts().Approvals, err
 	}
-	head := struct {
+	type transaction struct {
+		Transaction
+		Mood string
+	}
+	none := []transaction{}
+	counts := struct {
 		Moods   map[string]int
 		Written time.Time
 	}{map[string]int{"a": 1}, time.Now()}
 	key := ApprovalKey{User: "alice", IP: home}
 	list := []approval{{key, "red", factor.Push, time.Now().UnixNano(), time.Hour}, {key, "red", "", time.Now().UnixNano(), time.Hour}}
-	if n, err := restore(head, list, []approval{}); err != nil || n != 1 {
+	if n, err := restore([]transaction{{Transaction{ID: "old"}, "good"}}, none, counts, list, []approval{}); err != nil || n != 1 {
 		t.Errorf("%d approvals, %v", n, err)
 	}
 	for name, values := range map[string][]any{
-		"approvals of another kind": {head, map[string]bool{"alice": true}},
-		"no end":                    {head, list},
+		"approvals of another kind": {none, counts, map[string]bool{"alice": true}},
+		"no end":                    {none, counts, list},
 		"nothing":                   {},
-		"another head":              {"head", list, []approval{}},
+		"counts of another kind":    {none, "counts", list, []approval{}},
+		"no transactions":           {counts, list, []approval{}},
 	} {
 		if n, err := restore(values...); err == nil || n != 0 {
 			t.Errorf("%s: %d approvals, %v", name, n, err)

@@ -89,23 +89,24 @@ func (l *login) findTerms() {
 
 func (l *login) termsOf(r *Rule, f *ruleFacts) terms {
 	t := terms{rule: r, facts: f, mode: l.Client.Mode, factors: l.Client.Factors, failmode: l.Client.Failmode, lifetime: l.Client.Remember}
-	if r == nil {
-		r = &Rule{Need: l.needWithoutRule()}
+	set := r // what is set beside the client's settings
+	if set == nil {
+		set = &Rule{Need: l.needWithoutRule()}
 	}
-	t.need = cmp.Or(r.Need, NeedRequired)
-	t.mode = cmp.Or(r.Mode, t.mode)
-	t.failmode = cmp.Or(r.Failmode, t.failmode, FailmodeSecure)
-	if r.Factors != nil {
-		t.factors = r.Factors
+	t.need = cmp.Or(set.Need, NeedRequired)
+	t.mode = cmp.Or(set.Mode, t.mode)
+	t.failmode = cmp.Or(set.Failmode, t.failmode, FailmodeSecure)
+	if set.Factors != nil {
+		t.factors = set.Factors
 	}
 	// Where the rule and the [[user]] both set a lifetime, the shorter one counts, so either of them can say "ask every time".
 	switch own := l.user != nil && l.user.Remember != nil; {
-	case own && r.Remember != nil:
-		t.lifetime = min(*l.user.Remember, *r.Remember)
+	case own && set.Remember != nil:
+		t.lifetime = min(*l.user.Remember, *set.Remember)
 	case own:
 		t.lifetime = *l.user.Remember
-	case r.Remember != nil:
-		t.lifetime = *r.Remember
+	case set.Remember != nil:
+		t.lifetime = *set.Remember
 	}
 	return t
 }

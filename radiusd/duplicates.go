@@ -122,7 +122,8 @@ func (t *duplicates) add(x *request, resumes bool, now time.Time) (reply []byte,
 	if !ok {
 		return nil, dropThirdOnIdentifier
 	}
-	x.reusesAuthenticator = traffic.replays.add(x.authenticator, x.slot.identifier, now)
+	x.reusesAuthenticator = replay || reused
+	traffic.replays.add(x.authenticator, x.slot.identifier, x.reusesAuthenticator, now)
 	t.byKey[x.key] = x
 	t.inFlight++
 	traffic.inFlight++

@@ -61,20 +61,15 @@ func (r *replays) get(mark replayMark) (seen seenRequest, ok bool) {
 	return seen, ok
 }
 
-// add remembers a request. It reports whether the request's authenticator was known before.
-func (r *replays) add(authenticator [16]byte, identifier byte, now time.Time) (reused bool) {
+// add remembers a request. reused says that the request's authenticator was known before.
+func (r *replays) add(authenticator [16]byte, identifier byte, reused bool, now time.Time) {
 	if r.since.IsZero() {
 		r.since = now
 	}
 	if r.young == nil {
 		r.young = make(map[replayMark]seenRequest)
 	}
-	mark := markOf(authenticator, 0, false)
-	if _, reused = r.get(mark); reused {
-		mark = markOf(authenticator, identifier, true)
-	}
-	r.young[mark] = seenRequest{identifier: identifier}
-	return reused
+	r.young[markOf(authenticator, identifier, reused)] = seenRequest{identifier: identifier}
 }
 
 // answered notes that the reply to a request is kept over a restart.

@@ -1,6 +1,7 @@
 package radiusd
 
 import (
+	"iter"
 	"net/netip"
 	"slices"
 	"time"
@@ -31,16 +32,39 @@ type savedReplays struct {
 	Old   []byte    `json:"old,omitempty"`
 }
 
-// saveReplies returns the replies that are kept, the oldest first.
-func (t *duplicates) saveReplies(now time.Time) (list []savedReply) {
+// savedAtOnce bounds how many replies are read while requests wait for duplicates.mu.
+const savedAtOnce = 128
+
+// saveReplies returns the replies that are kept, the oldest first, in lists. It reads each list when it is asked for.
+func (t *duplicates) saveReplies(now time.Time) iter.Seq[[]savedReply] {
+	return func(yield func([]savedReply) bool) {
+		for last := (*request)(nil); ; {
+			list, newest := t.repliesAfter(last, now)
+			if newest == last || len(list) > 0 && !yield(list) {
+				return
+			}
+			last = newest
+		}
+	}
+}
+
+// repliesAfter returns the next replies that are kept after the one to last, and the last request of which it has read the
+// reply. If last is nil or no longer kept, it begins with the oldest reply.
+func (t *duplicates) repliesAfter(last *request, now time.Time) (list []savedReply, newest *request) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for x := t.oldest; x != nil; x = x.nextKept {
+	x := t.oldest
+	if last != nil && (last.nextKept != nil || last == t.newest) {
+		x = last.nextKept
+	}
+	newest = last
+	for n := 0; x != nil && n < savedAtOnce; n++ {
 		if x.state == answered && x.octets != nil && now.Before(x.expires) {
 			list = append(list, savedReply{x.owner, x.slot.from, x.octets, x.reply, x.expires})
 		}
+		newest, x = x, x.nextKept
 	}
-	return list
+	return list, newest
 }
 
 // loadReplies adds the replies that an earlier run saved. It keeps each of them until its saved time, but at most for

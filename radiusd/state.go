@@ -1,18 +1,21 @@
 package radiusd
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
+	"iter"
 	"maps"
 	"net/netip"
+	"runtime"
 	"time"
 )
 
-// savedState is what the server keeps over a restart. Ratchets are stored by client name and address, Replays by client
-// name.
+// savedState is what the server keeps over a restart, beside the lists of savedReply, which follow it. Ratchets are stored by
+// client name and address, Replays by client name.
 type savedState struct {
 	Ratchets map[string]map[netip.Addr]Ratchet `json:"ratchets"`
 	Replays  map[string]savedReplays           `json:"replays,omitempty"`
-	Replies  []savedReply                      `json:"replies,omitempty"`
 }
 
 // saveEvery is the shortest time between two writes of State. A crash may lose what has changed since the last write.
@@ -40,8 +43,9 @@ func (s *Server) LoadState() {
 		return
 	}
 	var saved savedState
+	var replies []savedReply
 	if err == nil {
-		err = json.Unmarshal(b, &saved)
+		saved, replies, err = decodeState(b)
 	}
 	if err != nil {
 		s.log().Warn("state: the saved data about clients can't be read; which clients always send Message-Authenticator is learned again", "error", err)
@@ -56,7 +60,25 @@ func (s *Server) LoadState() {
 	for name, marks := range saved.Replays {
 		s.duplicates.loadReplays(s.trafficOf(name), marks, now)
 	}
-	s.duplicates.loadReplies(saved.Replies, longestReply, now)
+	s.duplicates.loadReplies(replies, longestReply, now)
+}
+
+func decodeState(b []byte) (saved savedState, replies []savedReply, err error) {
+	in := json.NewDecoder(bytes.NewReader(b))
+	if err := in.Decode(&saved); err != nil {
+		return savedState{}, nil, err
+	}
+	for {
+		var list []savedReply
+		err := in.Decode(&list)
+		if err == io.EOF {
+			return saved, replies, nil
+		}
+		if err != nil {
+			return savedState{}, nil, err
+		}
+		replies = append(replies, list...)
+	}
 }
 
 // longestReply is the longest time for which a loaded reply is kept. It is longer than any client's timeout.
@@ -112,8 +134,7 @@ func (s *Server) write() {
 			saved.Replays[name] = marks
 		}
 	}
-	saved.Replies = s.duplicates.saveReplies(time.Now())
-	b, err := json.Marshal(saved)
+	b, err := encodeState(saved, s.duplicates.saveReplies(time.Now()))
 	if err == nil {
 		err = s.State.Save(b)
 	}
@@ -121,6 +142,22 @@ func (s *Server) write() {
 		s.log().Error("state: the data about clients can't be saved; the daemon tries again", "error", err)
 	}
 	s.unsaved = err != nil
+}
+
+// encodeState encodes what decodeState decodes. It lets others run after each list, because to encode them all takes long.
+func encodeState(saved savedState, replies iter.Seq[[]savedReply]) ([]byte, error) {
+	var b bytes.Buffer
+	out := json.NewEncoder(&b)
+	if err := out.Encode(saved); err != nil {
+		return nil, err
+	}
+	for list := range replies {
+		if err := out.Encode(list); err != nil {
+			return nil, err
+		}
+		runtime.Gosched()
+	}
+	return b.Bytes(), nil
 }
 
 // load replaces r's ratchets by saved ones. If a wrong clock has set a time in the future, load changes it to now, so that

@@ -1,6 +1,7 @@
 package radiusd_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -47,7 +48,7 @@ func saved(t *testing.T, name string) (r radiusd.Ratchet) {
 		t.Fatal(err)
 	}
 	var s state
-	if err := json.Unmarshal(b, &s); err != nil {
+	if err := json.NewDecoder(bytes.NewReader(b)).Decode(&s); err != nil {
 		t.Fatal(err)
 	}
 	return s.Ratchets["vpn"][loopback]

@@ -53,7 +53,8 @@ func (s *statusServers) keep(d *datagram, reply []byte) {
 		s.replies = make(map[requestKey]statusReply)
 	}
 	s.replies[d.requestKey()] = statusReply{reply, d.received.Add(keepReply)}
-	s.seen.add(d.packet.authenticator(), d.packet.identifier(), d.received)
+	replay, reused := s.seen.seen(d.packet.authenticator(), d.packet.identifier(), true, d.received)
+	s.seen.add(d.packet.authenticator(), d.packet.identifier(), replay || reused, d.received)
 }
 
 // answerStatus answers a Status-Server. The reply says only that the server can answer logins (RFC 5997 §4.2). A

@@ -25,7 +25,7 @@ func TestD8_ReplayMemory(t *testing.T) {
 		if seen(&r, authenticatorNo(minute), now) {
 			t.Fatalf("minute %d: seen before it came", minute)
 		}
-		r.add(authenticatorNo(minute), 1, now)
+		r.add(authenticatorNo(minute), 1, false, now)
 		for back := range min(minute, 60) {
 			if !seen(&r, authenticatorNo(minute-back), now) {
 				t.Fatalf("minute %d: what came %d minutes ago is forgotten", minute, back)
@@ -48,7 +48,7 @@ func TestD8_ReplayMemoryIsBounded(t *testing.T) {
 		if seen(&r, authenticatorNo(n), start) {
 			t.Fatalf("%d: seen before it came", n)
 		}
-		r.add(authenticatorNo(n), 1, start)
+		r.add(authenticatorNo(n), 1, false, start)
 		if n%10_000 == 0 && len(r.young)+len(r.old) > 2*replayMemory {
 			t.Fatalf("%d remembered", len(r.young)+len(r.old))
 		}

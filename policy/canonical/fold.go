@@ -16,6 +16,9 @@ import (
 // one between words (§2.6.1). Two persons may have the same folded name, so it may only restrict: to deny, to count guesses,
 // to keep phones from ringing and to revoke approvals. If the name is only a domain, Fold folds the whole name.
 func Fold(name string) string {
+	if folded(name) {
+		return name
+	}
 	name = withoutMarks(name) // also turns a fullwidth @ into a plain one
 	account := name[strings.LastIndexByte(name, '\\')+1:]
 	if at := strings.IndexByte(account, '@'); at >= 0 {
@@ -26,6 +29,17 @@ func Fold(name string) string {
 	}
 	account = cases.Fold().String(account)
 	return norm.NFC.String(withoutMarks(account)) // some characters fold to characters with marks
+}
+
+// folded reports whether Fold leaves name as it is, because name has only ASCII characters that it keeps. Most names are so, and
+// each login folds several.
+func folded(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c <= ' ' || c >= 0x7f || 'A' <= c && c <= 'Z' || c == '@' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // withoutMarks returns s decomposed, without marks and characters that show nothing.

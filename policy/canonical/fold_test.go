@@ -1,6 +1,7 @@
 package canonical
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -35,4 +36,24 @@ func FuzzFold(f *testing.F) {
 			t.Errorf("%q folds to %q, its canonical form to %q", name, Fold(name), Fold(canonical))
 		}
 	})
+}
+
+// TestFoldASCII: of printable ASCII characters, Fold changes only capital letters, and takes @ and the backslash for the border
+// of a domain.
+func TestFoldASCII(t *testing.T) {
+	for c := byte('!'); c < 0x7f; c++ {
+		name := "ab" + string(rune(c)) + "cd"
+		want := strings.ToLower(name)
+		switch c {
+		case '@':
+			want = "ab"
+		case '\\':
+			want = "cd"
+		}
+		for _, spelling := range []string{name, name + "\u034f"} { // a character that shows nothing
+			if got := Fold(spelling); got != want {
+				t.Errorf("%q: %q, want %q", spelling, got, want)
+			}
+		}
+	}
 }

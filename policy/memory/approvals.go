@@ -129,7 +129,7 @@ func (a *approvals) shrink() {
 	}
 }
 
-// atOnce bounds how many approvals are read while logins wait for mu.
+// atOnce bounds how many approvals or transactions are read while logins wait for mu, and how many are encoded without a pause.
 const atOnce = 128
 
 // each calls do for each approval, in no order, with mu held. It releases mu now and then so that logins can go on. It may

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
+	"runtime"
 	"slices"
 	"time"
 
@@ -20,20 +22,21 @@ import (
 // typed passcode, and the key of the digests. Therefore whoever stores it must encrypt it. Each list that comes from an LRU
 // begins with the least recently used entry.
 type Snapshot struct {
-	head
-	Approvals [][]savedApproval // follow the head in lists of their own, which end with an empty list
+	Transactions []savedTransaction
+	otherState
+	Approvals [][]savedApproval
 }
 
-// head is the first part of a snapshot.
-type head struct {
-	Written      time.Time
-	Number       uint64 // the number of a complete Snapshot; one by SaveChanges has the number of the Snapshot that it adds to
-	DigestKey    [32]byte
-	Transactions []savedTransaction
-	Challenges   []savedChallenge
-	Pushes       []savedPushes
-	Guesses      savedGuesses
-	Replays      []savedReplay
+// otherState is what a snapshot has between the transactions and the approvals. Both of them are written in lists, which end with
+// an empty list.
+type otherState struct {
+	Written    time.Time
+	Number     uint64 // the number of a complete Snapshot; one by SaveChanges has the number of the Snapshot that it adds to
+	DigestKey  [32]byte
+	Challenges []savedChallenge
+	Pushes     []savedPushes
+	Guesses    savedGuesses
+	Replays    []savedReplay
 }
 
 type savedApproval struct {
@@ -67,36 +70,59 @@ const clockSlack = time.Minute
 // next try may join. This includes secrets, so w must encrypt what it gets.
 func (m *Memory) Save(w io.Writer) error {
 	m.number++
-	s := m.snapshot()
-	s.Approvals = m.approvals.save()
-	return encode(s, w)
+	return m.encode(w, m.approvals.save)
 }
 
 // SaveChanges writes the same as Save, without the approvals that the last Save wrote: there are many of them and few
 // change. Its output goes to a second file, and only Restore with the output of that same Save can use it. This w must
 // encrypt too.
 func (m *Memory) SaveChanges(w io.Writer) error {
-	s := m.snapshot()
-	s.Approvals = m.approvals.saveAdded()
-	return encode(s, w)
+	return m.encode(w, m.approvals.saveAdded)
 }
 
-func encode(s *Snapshot, w io.Writer) error {
-	if err := s.Encode(w); err != nil {
+// encode copies the transactions first; the approvals are copied afterwards. Therefore Duo is asked again after a restart
+// about a transaction that ends between the two, and no approval is saved that a report of fraud has removed.
+func (m *Memory) encode(w io.Writer, approvals func() [][]savedApproval) error {
+	out := gob.NewEncoder(w)
+	err := encodeLists(out, m.transactions.save())
+	if err == nil {
+		c := otherState{Written: time.Now(), Number: m.number, DigestKey: m.key, Challenges: m.challenges.save(), Replays: m.replays.save()}
+		m.guard.save(&c)
+		err = out.Encode(c)
+	}
+	if err == nil {
+		err = encodeLists(out, slices.Values(approvals()))
+	}
+	if err != nil {
 		return fmt.Errorf("encode what is remembered: %w", err)
 	}
 	return nil
 }
 
-// snapshot copies the transactions first; the approvals are copied afterwards. Therefore Duo is asked again after a restart
-// about a transaction that ends between the two, and no approval is saved that a report of fraud has removed.
-func (m *Memory) snapshot() *Snapshot {
-	s := &Snapshot{head: head{Written: time.Now(), Number: m.number, DigestKey: m.key}}
-	s.Transactions = m.transactions.save()
-	s.Challenges = m.challenges.save()
-	s.Replays = m.replays.save()
-	m.guard.save(&s.head)
-	return s
+// encodeLists writes lists that are not empty, and an empty list as their end. It lets others run after each list, because
+// to encode them all takes long.
+func encodeLists[T any](out *gob.Encoder, lists iter.Seq[[]T]) error {
+	for list := range lists {
+		if err := out.Encode(list); err != nil {
+			return err
+		}
+		runtime.Gosched()
+	}
+	return out.Encode([]T{})
+}
+
+// decodeLists reads what encodeLists wrote.
+func decodeLists[T any](in *gob.Decoder) (lists [][]T, err error) {
+	for {
+		var list []T
+		if err := in.Decode(&list); err != nil {
+			return nil, err
+		}
+		if len(list) == 0 {
+			return lists, nil
+		}
+		lists = append(lists, list)
+	}
 }
 
 // ErrChanges says that the output of SaveChanges can't be read. In that case Restore has used the output of Save.
@@ -116,7 +142,7 @@ func (m *Memory) Restore(r, changes io.Reader, canResume func(policy.Transaction
 		if unfit != nil {
 			err = fmt.Errorf("%w: %w", ErrChanges, unfit)
 		} else if newer.Number == s.Number { // else a later Save has it all
-			s.head, s.Approvals = newer.head, append(s.Approvals, newer.Approvals...)
+			s.Transactions, s.otherState, s.Approvals = newer.Transactions, newer.otherState, append(s.Approvals, newer.Approvals...)
 		}
 	}
 	live, unfit := m.restore(s, canResume, limits)
@@ -125,7 +151,7 @@ func (m *Memory) Restore(r, changes io.Reader, canResume func(policy.Transaction
 
 func (m *Memory) restore(s *Snapshot, canResume func(policy.Transaction) bool, limits guard.PushLimits) (live []policy.Transaction, err error) {
 	now := time.Now()
-	m.guard.restore(&s.head, limits, now)
+	m.guard.restore(&s.otherState, limits, now)
 	if s.Written.After(now.Add(clockSlack)) {
 		return nil, errors.New("what was remembered is of a later time than now")
 	}
@@ -145,15 +171,13 @@ func (m *Memory) restore(s *Snapshot, canResume func(policy.Transaction) bool, l
 // Encode writes s in the form that Decode reads.
 func (s *Snapshot) Encode(w io.Writer) error {
 	out := gob.NewEncoder(w)
-	if err := out.Encode(s.head); err != nil {
+	if err := encodeLists(out, slices.Chunk(s.Transactions, atOnce)); err != nil {
 		return err
 	}
-	for _, list := range append(s.Approvals, nil) {
-		if err := out.Encode(list); err != nil {
-			return err
-		}
+	if err := out.Encode(s.otherState); err != nil {
+		return err
 	}
-	return nil
+	return encodeLists(out, slices.Values(s.Approvals))
 }
 
 // Decode reads what Encode wrote. It turns a panic into an error, because encoding/gob makes no promise for input that it
@@ -166,19 +190,16 @@ func Decode(r io.Reader) (s *Snapshot, err error) {
 	}()
 	in := gob.NewDecoder(io.LimitReader(r, maxSnapshot))
 	s = new(Snapshot)
-	if err := in.Decode(&s.head); err != nil {
+	transactions, err := decodeLists[savedTransaction](in)
+	if err != nil {
 		return nil, err
 	}
-	for {
-		var list []savedApproval
-		if err := in.Decode(&list); err != nil {
-			return nil, err
-		}
-		if len(list) == 0 {
-			return s, nil
-		}
-		s.Approvals = append(s.Approvals, list)
+	s.Transactions = slices.Concat(transactions...)
+	if err := in.Decode(&s.otherState); err != nil {
+		return nil, err
 	}
+	s.Approvals, err = decodeLists[savedApproval](in)
+	return s, err
 }
 
 // earlier returns the earlier of t and limit.
@@ -227,12 +248,9 @@ func (a *approvals) saveAdded() [][]savedApproval {
 	return saved(found)
 }
 
-// savedAtOnce is the most approvals in one list of a snapshot.
-const savedAtOnce = 1000
-
 // saved converts approvals to the form of a snapshot, in lists.
 func saved(list []approval) (lists [][]savedApproval) {
-	for some := range slices.Chunk(list, savedAtOnce) {
+	for some := range slices.Chunk(list, atOnce) {
 		saved := make([]savedApproval, len(some))
 		for i, got := range some {
 			saved[i] = savedApproval{got.key, got.factor, got.at.UnixNano(), got.used.UnixNano(), got.lifetime, got.uses}

@@ -34,7 +34,7 @@ type savedKnown struct {
 	Until          time.Time
 }
 
-func (g *localGuard) save(s *head) {
+func (g *localGuard) save(s *otherState) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	now := time.Now()
@@ -65,7 +65,7 @@ func saveSpent[K comparable](lru *simplelru.LRU[K, time.Time], now time.Time) (l
 
 // restore limits each lock-out to the longest one that could begin now, whatever a clock or a configuration said before.
 // limiter.owed does this for guesses. A source is known for no longer than if Duo had allowed a login now.
-func (g *localGuard) restore(s *head, limit guard.PushLimits, now time.Time) {
+func (g *localGuard) restore(s *otherState, limit guard.PushLimits, now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, p := range s.Pushes {

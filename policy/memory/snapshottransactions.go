@@ -2,6 +2,7 @@ package memory
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -26,19 +27,22 @@ type savedKey struct {
 
 var errRestarted = fmt.Errorf("%w: the daemon was restarted before Duo named the transaction", policy.ErrUnavailable)
 
-// save returns each transaction that a login of the next run could join, or that keeps a phone for itself.
-func (ts *transactions) save() []savedTransaction {
-	ts.mu.Lock()
-	all := slices.Collect(maps.Values(ts.byID))
-	ts.mu.Unlock()
-	list := make([]savedTransaction, 0, len(all))
-	for some := range slices.Chunk(all, atOnce) {
-		list = ts.appendSaved(list, some)
+// save returns each transaction that a login of the next run could join, or that keeps a phone for itself. It returns them in
+// lists, and copies each list when it is asked for, so that no login waits for long.
+func (ts *transactions) save() iter.Seq[[]savedTransaction] {
+	return func(yield func([]savedTransaction) bool) {
+		ts.mu.Lock()
+		all := slices.Collect(maps.Values(ts.byID))
+		ts.mu.Unlock()
+		list := make([]savedTransaction, 0, atOnce)
+		for some := range slices.Chunk(all, atOnce) {
+			if list = ts.appendSaved(list[:0], some); len(list) > 0 && !yield(list) {
+				return
+			}
+		}
 	}
-	return list
 }
 
-// appendSaved appends a few transactions at a time, so that no login waits for long.
 func (ts *transactions) appendSaved(list []savedTransaction, some []*transaction) []savedTransaction {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
@@ -47,7 +51,7 @@ func (ts *transactions) appendSaved(list []savedTransaction, some []*transaction
 		if t.over() && !now.Before(t.Quiet) && (t.failure != nil || !t.given.IsZero() && !ts.repeatable(t, now)) {
 			continue
 		}
-		saved := savedTransaction{Transaction: t.Transaction, Rings: ts.ringing[t.ringKeys()[0]] == t, Failed: t.failure != nil, Given: t.given, Repeated: t.repeated}
+		saved := savedTransaction{Transaction: t.Transaction, Rings: ts.ringing[t.phone[0]] == t, Failed: t.failure != nil, Given: t.given, Repeated: t.repeated}
 		for _, key := range t.keys {
 			if j := ts.byKey[key]; j.transaction == t { // no later transaction has this key
 				saved.Keys = append(saved.Keys, savedKey{key, j.account})
@@ -74,7 +78,7 @@ func (ts *transactions) restore(saved []savedTransaction, canResume func(policy.
 
 // restoreOne restores one transaction. The caller holds mu.
 func (ts *transactions) restoreOne(s savedTransaction, canResume func(policy.Transaction) bool, now time.Time) *transaction {
-	t := &transaction{Transaction: s.Transaction, done: make(chan struct{})}
+	t := newTransaction(s.Transaction)
 	t.Start, t.Ended, t.Quiet = earlier(s.Start, now), earlier(s.Ended, now), earlier(s.Quiet, now.Add(policy.RingingTime))
 	t.given, t.repeated = earlier(s.Given, now), s.Repeated
 	ts.byID[t.ID] = t

@@ -42,6 +42,7 @@ type transactions struct {
 // transaction is a policy.Transaction with the further data that this process has about it.
 type transaction struct {
 	policy.Transaction
+	phone    [2]ringKey       // the keys of its phone
 	keys     []policy.JoinKey // the keys under which logins can join it
 	failure  error            // takes the place of Result
 	given    time.Time        // when the first login was given the answer; zero means none was
@@ -68,7 +69,9 @@ func ringKeys(p policy.Phone, sms bool) (keys [2]ringKey) {
 	return keys
 }
 
-func (t *transaction) ringKeys() [2]ringKey { return ringKeys(t.Phone, t.Factor == factor.SMS) }
+func newTransaction(t policy.Transaction) *transaction {
+	return &transaction{Transaction: t, phone: ringKeys(t.Phone, t.Factor == factor.SMS), done: make(chan struct{})}
+}
 
 func newTransactions(changes *atomic.Uint64) *transactions {
 	return &transactions{
@@ -171,8 +174,8 @@ func (ts *transactions) Claim(_ context.Context, n policy.NewTransaction) (polic
 	if t, repeated, ok := ts.find(n.Key, n.LoginBegan); ok && !repeated {
 		return t.Transaction, policy.ClaimJoined, nil
 	}
-	t := &transaction{Transaction: n.Transaction, done: make(chan struct{})}
-	if t.Factor.ReachesPhone() && ts.rings(t.ringKeys(), n.LoginBegan) {
+	t := newTransaction(n.Transaction)
+	if t.Factor.ReachesPhone() && ts.rings(t.phone, n.LoginBegan) {
 		return policy.Transaction{}, policy.ClaimPhoneRings, nil
 	}
 	if ts.live >= maxTransactions {
@@ -196,7 +199,7 @@ func (ts *transactions) Own(ctx context.Context, _ policy.TransactionID) context
 
 // rung marks the phone of t as ringing. The caller holds mu.
 func (ts *transactions) rung(t *transaction) {
-	for _, key := range t.ringKeys() {
+	for _, key := range t.phone {
 		ts.ringing[key] = t
 	}
 }
@@ -323,7 +326,7 @@ func (ts *transactions) forget(t *transaction) {
 			delete(ts.byKey, key)
 		}
 	}
-	for _, key := range t.ringKeys() {
+	for _, key := range t.phone {
 		if ts.ringing[key] == t {
 			delete(ts.ringing, key)
 		}

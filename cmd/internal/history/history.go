@@ -48,30 +48,35 @@ func (l *Logins) Add(e radiusd.Event) {
 		l.byUser = make(map[string][]*list.Element)
 	}
 	l.number++
-	element := l.all.PushFront(&Login{l.number, e})
 	key := strings.ToLower(e.User)
-	l.byUser[key] = append(l.byUser[key], element)
-	if own := l.byUser[key]; len(own) > mostOfOneUser {
-		l.remove(own[0])
+	own := l.byUser[key]
+	switch {
+	case len(own) == mostOfOneUser:
+		l.replace(own[0], e)
+	case l.all.Len() == most:
+		l.replace(l.all.Back(), e)
+	default:
+		l.all.PushFront(&Login{l.number, e})
 	}
-	if l.all.Len() > most {
-		l.remove(l.all.Back())
-	}
+	l.byUser[key] = append(l.byUser[key], l.all.Front())
 	if l.changed != nil {
 		close(l.changed)
 		l.changed = nil
 	}
 }
 
-// remove removes a login that is the oldest of its user.
-func (l *Logins) remove(e *list.Element) {
-	key := strings.ToLower(e.Value.(*Login).User)
-	l.all.Remove(e)
+// replace puts a new login in the place of another, which is the oldest of its user.
+func (l *Logins) replace(old *list.Element, e radiusd.Event) {
+	login := old.Value.(*Login)
+	key := strings.ToLower(login.User)
 	if own := l.byUser[key]; len(own) > 1 {
-		l.byUser[key] = append(own[:0], own[1:]...)
+		copy(own, own[1:])
+		l.byUser[key] = own[:len(own)-1]
 	} else {
 		delete(l.byUser, key)
 	}
+	*login = Login{l.number, e}
+	l.all.MoveToFront(old)
 }
 
 // List returns the logins that fit q, the newest first.
