@@ -82,9 +82,9 @@ func (b *bench) part(ctx context.Context, args ...string) (*process, string, err
 	return p, strings.TrimPrefix(line, "ready "), nil
 }
 
-// rival starts a rival that is built into this program.
-func (b *bench) rival(ctx context.Context, title, part string) (*server, error) {
-	p, at, err := b.part(ctx, part)
+// rival starts a rival that is a part of this program.
+func (b *bench) rival(ctx context.Context, title, part string, args ...string) (*server, error) {
+	p, at, err := b.part(ctx, append([]string{part}, args...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"flag"
@@ -86,10 +87,13 @@ func serveDuo(args []string) error {
 		Protocols: protocols,
 		HTTP2:     &http.HTTP2Config{MaxConcurrentStreams: 128}, // the limit that common HTTP/2 servers have
 		ConnState: d.changed,
-		ErrorLog:  log.New(io.Discard, "", 0), // the ways in which rivals close their connections are not logged
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, timedKey{}, c.(*tls.Conn).NetConn())
+		},
+		ErrorLog: log.New(io.Discard, "", 0), // rivals end as they like
 	}
 	fmt.Println("ready", ln.Addr())
-	return srv.ServeTLS(ln, "", "")
+	return srv.ServeTLS(timedListener{ln}, "", "")
 }
 
 // changed counts connections, including those that are closed before a request comes.
@@ -118,7 +122,6 @@ func (d *duo) forget() {
 const okay = `{"stat": "OK", "response": `
 
 func (d *duo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	start := time.Now()
 	w.Header().Set("Content-Type", "application/json")
 	switch r.URL.Path {
 	case "/bench/sightings":
@@ -128,10 +131,11 @@ func (d *duo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.forget()
 		return
 	case "/auth/v2/ping":
-		answer(w, `{"time": `+strconv.FormatInt(start.Unix(), 10)+`}`)
+		answer(w, `{"time": `+strconv.FormatInt(time.Now().Unix(), 10)+`}`)
 		return
 	}
 	params, ok := read(r)
+	start := arrived(r) // not before the body has come
 	if !ok || !d.signer.signed(r, params) {
 		d.mu.Lock()
 		d.seen.Refused++
@@ -144,9 +148,9 @@ func (d *duo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/auth/v2/check":
 		answer(w, `{"time": `+strconv.FormatInt(start.Unix(), 10)+`}`)
 	case "/auth/v2/preauth":
-		d.preauth(w, params.Get("username"), start)
+		d.preauth(w, r, params.Get("username"), start)
 	case "/auth/v2/auth":
-		d.auth(w, params, start)
+		d.auth(w, r, params, start)
 	case "/auth/v2/auth_status":
 		d.status(w, r, params.Get("txid"), start)
 	default:
@@ -186,14 +190,14 @@ func (d *duo) tell(w http.ResponseWriter) {
 	}
 }
 
-func (d *duo) preauth(w http.ResponseWriter, user string, start time.Time) {
+func (d *duo) preauth(w http.ResponseWriter, r *http.Request, user string, start time.Time) {
 	d.mu.Lock()
 	d.seen.Preauths++
 	d.mu.Unlock()
 	answer(w, `{"result": "auth", "status_msg": "Account is active", "devices": [{"device": "DPBENCHBENCHBENCH000", `+
 		`"type": "phone", "name": "", "display_name": "iOS (XXX-XXX-0100)", "number": "XXX-XXX-0100", `+
 		`"capabilities": ["auto", "push", "sms", "phone", "mobile_otp"], "sms_nextcode": "1"}]}`)
-	d.took(user, start)
+	d.took(r, user, start)
 }
 
 // stranger is the name of the one user whom Duo denies.
@@ -212,7 +216,7 @@ const (
 	waiting = `{"result": "waiting", "status": "pushed", "status_msg": "Pushed a login request to your device..."}`
 )
 
-func (d *duo) auth(w http.ResponseWriter, params url.Values, start time.Time) {
+func (d *duo) auth(w http.ResponseWriter, r *http.Request, params url.Values, start time.Time) {
 	user := params.Get("username")
 	d.mu.Lock()
 	d.seen.Pushes++
@@ -221,13 +225,13 @@ func (d *duo) auth(w http.ResponseWriter, params url.Values, start time.Time) {
 		d.pushes[txid] = &push{user: user, due: start.Add(d.delay)}
 		d.mu.Unlock()
 		answer(w, `{"txid": "`+txid+`"}`)
-		d.took(user, start)
+		d.took(r, user, start)
 		return
 	}
 	d.mu.Unlock()
 	time.Sleep(d.delay)
 	answer(w, decision(user))
-	d.took(user, start)
+	d.took(r, user, start)
 }
 
 // status answers the first call for a push at once, that the push was sent, unless the user has decided already. Later
@@ -248,7 +252,7 @@ func (d *duo) status(w http.ResponseWriter, r *http.Request, txid string, start 
 	left := p.due.Sub(start)
 	if left > 0 && !told {
 		answer(w, waiting)
-		d.took(p.user, start)
+		d.took(r, p.user, start)
 		return
 	}
 	if left > 0 {
@@ -261,12 +265,14 @@ func (d *duo) status(w http.ResponseWriter, r *http.Request, txid string, start 
 		}
 	}
 	answer(w, decision(p.user))
-	d.took(p.user, start)
+	d.took(r, p.user, start)
 }
 
-// took adds the time of one call to the time that Duo itself took for a user's logins.
-func (d *duo) took(user string, since time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.own[user] += time.Since(since)
+// took adds to what Duo itself took for a user's login, when the answer is written.
+func (d *duo) took(r *http.Request, user string, since time.Time) {
+	timed(r).atWrite(func(now time.Time) {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.own[user] += now.Sub(since)
+	})
 }

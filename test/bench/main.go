@@ -23,6 +23,7 @@ var parts = map[string]func(args []string) error{
 	"batched": func([]string) error { return serveBatched() },
 	"layeh":   func([]string) error { return serveLayeh() },
 	"duo":     serveDuo,
+	"sdk":     serveSDK,
 }
 
 // serve runs one of the parts if the arguments ask for it. It reports whether they do.
