@@ -311,3 +311,47 @@ func check(t *testing.T, table *duplicates, clients []*Client) {
 		t.Fatalf("%d kept, counted %d", kept, table.kept)
 	}
 }
+
+// TestSavedRepliesInLists: each reply that is kept is saved once, also if older ones expire and further ones come meanwhile.
+func TestSavedRepliesInLists(t *testing.T) {
+	c := clientOfTraffic()
+	c.Timeout = time.Second
+	table := newDuplicates(10_000)
+	n := 0
+	more := func(count int, now time.Time) {
+		for range count {
+			x := requestNo(n, c)
+			x.datagram = &datagram{packet: packet{b: []byte{byte(n >> 8), byte(n)}}}
+			if why := table.begin(x, false, now); why != notDropped {
+				t.Fatal(why)
+			}
+			table.finish(x, []byte("reply"), true, now)
+			n++
+		}
+	}
+	more(savedAtOnce+10, start)
+	later := start.Add(keepReply / 2)
+	more(2*savedAtOnce, later)
+	lists := 0
+	seen := make(map[int]int)
+	for list := range table.saveReplies(later) {
+		if len(list) > savedAtOnce {
+			t.Fatalf("%d in a list", len(list))
+		}
+		if lists++; lists == 1 {
+			more(5, start.Add(keepReply)) // those of the start expire
+		}
+		for _, s := range list {
+			seen[int(s.Request[0])<<8|int(s.Request[1])]++
+		}
+	}
+	for i := range n {
+		want := 1
+		if i >= savedAtOnce && i < savedAtOnce+10 { // expired before they were read
+			want = 0
+		}
+		if seen[i] != want {
+			t.Errorf("reply %d: saved %d times, want %d", i, seen[i], want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package radiusd
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -53,7 +54,8 @@ type Server struct {
 	logins     context.Context // ends when pending logins must be rejected
 	giveUp     context.CancelCauseFunc
 	retired    sync.WaitGroup // counts removed listeners that may still have logins to answer; mu is held when it grows
-	writing    sync.Mutex     // held while State is written, so that the newest state is written last; guards unsaved
+	writing    sync.Mutex     // held while State is written, so that the newest state is written last; guards encoded and unsaved
+	encoded    bytes.Buffer   // memory for the State that is written
 	unsaved    bool           // the last write of State failed, and the log says so
 
 	mu        sync.Mutex // guards everything below

@@ -7,6 +7,7 @@
 package daemon
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -54,8 +55,11 @@ type Daemon struct {
 	end     context.CancelFunc // of running
 	keeping sync.WaitGroup
 
-	saving  sync.Mutex // held while what is remembered is saved; guards unsaved
-	unsaved bool       // it could not be, and that is said
+	saving  sync.Mutex   // held while what is remembered is saved; guards the fields below
+	encoded bytes.Buffer // memory for what is saved
+	unsaved bool         // it could not be, and that is said
+
+	encodingTook time.Duration // for what was saved last
 }
 
 // New builds a Daemon from c. It opens files, but no socket yet.

@@ -26,9 +26,10 @@ type vault struct {
 	directory string
 	at        func(step string) error // called at the steps of a write, so that tests can break it there; nil in the daemon
 
-	mu   sync.Mutex // guards ring, and is held while a file is written
-	lock io.Closer  // keeps other daemons out of the directory; nil once closed
-	ring keyRing
+	mu     sync.Mutex // guards the fields below, and is held while a file is written
+	lock   io.Closer  // keeps other daemons out of the directory; nil once closed
+	ring   keyRing
+	sealed []byte // memory for the content of a file
 }
 
 // keyRing is the content of the key's file.
@@ -173,11 +174,12 @@ func (v *vault) save(name string, plain []byte) error {
 		return err
 	}
 	number := v.ring.Written[name] + 1
-	b := binary.BigEndian.AppendUint64([]byte(vaultMark), number)
+	b := binary.BigEndian.AppendUint64(append(v.sealed[:0], vaultMark...), number)
 	if len(b)+len(plain)+aead.Overhead() > maxVault {
 		return fmt.Errorf("%s: %d octets are too many to be read again", v.path(name), len(plain))
 	}
-	if err := v.write(name, aead.Seal(b, nil, plain, bound(name, number))); err != nil {
+	v.sealed = aead.Seal(b, nil, plain, bound(name, number))
+	if err := v.write(name, v.sealed); err != nil {
 		return err
 	}
 	v.ring.Written[name] = number
