@@ -24,9 +24,9 @@ type bench struct {
 	self     string // the path of this program, which also serves as some of the rivals
 	profiles string // the folder for profiles; "": no profiles are written
 	people   []identity
-	named    int                      // how many people fresh has named
-	accepted map[string]int           // by row, in all turns
-	waited   map[string]time.Duration // by row, for the machine to be left alone
+	named    int                      // how many users fresh has returned
+	accepted map[string]int           // by row: how many logins were accepted in all turns
+	waited   map[string]time.Duration // by row: how long the row has waited until nobody else disturbed the machine
 
 	fakeMachine func() machineTime // for tests; nil: the times are read from the system
 	progress    io.Writer
@@ -82,7 +82,7 @@ func (b *bench) part(ctx context.Context, args ...string) (*process, string, err
 	return p, strings.TrimPrefix(line, "ready "), nil
 }
 
-// rival starts a rival that is a part of this program.
+// rival starts a rival that is built into this program.
 func (b *bench) rival(ctx context.Context, title, part string, args ...string) (*server, error) {
 	p, at, err := b.part(ctx, append([]string{part}, args...)...)
 	if err != nil {

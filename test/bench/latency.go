@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// latency is the row of what the daemon adds to what Duo itself takes. Two servers that do less are measured beside it: one
-// that asks nobody, and one that asks Duo by its SDK and does nothing else.
+// latency measures how much longer a login takes than Duo itself takes for it. Two servers that do less are measured beside
+// the daemon: one asks nobody, and one asks Duo by its SDK and does nothing else.
 func (b *bench) latency(ctx context.Context) error {
 	const (
 		row   = "added latency"
@@ -57,7 +57,7 @@ func (b *bench) latency(ctx context.Context) error {
 	return nil
 }
 
-// latencies are what the logins of one server took, by turn.
+// latencies holds how long the logins of one server took, by turn.
 type latencies struct {
 	server   *server
 	duo      *fakeDuo // whose own time does not count; nil: nobody is asked
@@ -82,7 +82,7 @@ type pacing struct {
 	took []time.Duration
 }
 
-// paced has everybody log in once, at a rate.
+// paced lets each of people log in once, at a rate in logins per second.
 func (b *bench) paced(ctx context.Context, row string, s *server, people []identity, rate float64) (pacing, error) {
 	l := towards(s, people)
 	l.rate, l.count, l.byLogin = rate, len(people), make([]time.Duration, len(people))
@@ -96,7 +96,8 @@ func (b *bench) paced(ctx context.Context, row string, s *server, people []ident
 	return pacing{o, l.byLogin}, nil
 }
 
-// added is paced, less what Duo itself took, if it is asked.
+// added does what paced does, and subtracts from the time of each login the time that Duo itself took. If duo is nil, nobody
+// is asked.
 func (b *bench) added(ctx context.Context, row string, s *server, duo *fakeDuo, people []identity, rate float64) (pacing, error) {
 	if duo == nil {
 		return b.paced(ctx, row, s, people, rate)

@@ -35,7 +35,7 @@ func (b *bench) push(ctx context.Context) error {
 	}
 	first := b.fresh(200)
 	for _, s := range servers {
-		if err := b.prime(ctx, s, first()); err != nil { // connections are made
+		if err := b.prime(ctx, s, first()); err != nil { // so that connections are open before the first turn
 			return err
 		}
 	}
@@ -61,8 +61,8 @@ func (b *bench) push(ctx context.Context) error {
 	return nil
 }
 
-// allAsked is an error where somebody of a row was accepted whom duos were not asked about. primed people were accepted
-// beside those of the row's figures.
+// allAsked returns an error if fewer pushes were begun than logins were accepted. primed is the number of logins that were
+// accepted before the first turn.
 func (b *bench) allAsked(ctx context.Context, row string, primed int, duos ...*fakeDuo) error {
 	pushes := 0
 	for _, d := range duos {
@@ -78,7 +78,8 @@ func (b *bench) allAsked(ctx context.Context, row string, primed int, duos ...*f
 	return nil
 }
 
-// allSigned is an error where one of duos was asked with a wrong signature: its rival did not do the whole work.
+// allSigned returns an error if one of the Duo servers got a call with a wrong signature, because the server that made
+// the call has then not done the whole work.
 func allSigned(ctx context.Context, duos ...*fakeDuo) error {
 	for _, d := range duos {
 		seen, err := d.sightings(ctx)

@@ -26,10 +26,10 @@ const (
 // identity is one user and the address that the user comes from.
 type identity struct{ name, ip string }
 
-// crowd returns so many people, each with an address of the range that RFC 2544 keeps for benchmarks.
+// crowd returns n users. Each has an address of the range that is reserved for benchmarks (RFC 2544).
 func crowd(n int) []identity { return crowdFrom(0, n) }
 
-// crowdFrom is crowd without the first so many people.
+// crowdFrom returns n users, of which none is among the first users of crowd. first says how many those are.
 func crowdFrom(first, n int) []identity {
 	list := make([]identity, n)
 	for i := range list {

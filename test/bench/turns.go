@@ -27,7 +27,8 @@ func (b *bench) field(row string, list ...starting) (servers []*server, err erro
 	return servers, nil
 }
 
-// turns has each of servers carry a load in turn, several rounds. people returns who logs in during the next turn.
+// turns gives each server a load, one server after the other, for several rounds. people returns who logs in during the next
+// turn.
 func (b *bench) turns(ctx context.Context, row string, servers []*server, people func() []identity, inFlight []int) error {
 	got := make(map[*server]map[int]*rounds)
 	for _, s := range servers {
@@ -57,8 +58,8 @@ func (b *bench) turns(ctx context.Context, row string, servers []*server, people
 	return nil
 }
 
-// alternately has servers take the turns of one round, in an order that is drawn for each slice: what one leaves to be done
-// later must not always meet the same other. It returns what each did in all.
+// alternately gives the servers the turns of one round. The order is random in each slice, so that work that one server
+// does after its turn does not always disturb the same other server. It returns the total result of each server.
 func (b *bench) alternately(ctx context.Context, row string, servers []*server, people func() []identity, inFlight int) (map[*server]*outcome, error) {
 	did := make(map[*server]*outcome)
 	for _, s := range servers {
@@ -77,7 +78,7 @@ func (b *bench) alternately(ctx context.Context, row string, servers []*server, 
 	return did, nil
 }
 
-// profiled is round, with a profile of the time that l takes.
+// profiled does what round does, and writes a profile of s if profiles are wanted. takes is how long the load lasts.
 func (b *bench) profiled(ctx context.Context, row string, s *server, l load, takes time.Duration) (outcome, error) {
 	profiled := make(chan error, 1)
 	go func() { profiled <- b.profile(ctx, s, row, takes) }()
@@ -85,11 +86,11 @@ func (b *bench) profiled(ctx context.Context, row string, s *server, l load, tak
 	return o, errors.Join(err, <-profiled)
 }
 
-// same has the same people log in during each turn.
+// same returns a function for turns by which the same users log in during each turn.
 func same(people []identity) func() []identity { return func() []identity { return people } }
 
-// fresh has so many people log in during each turn who have not logged in before in this run: who comes again soon may get
-// the answer of the login before, without a call of Duo.
+// fresh returns a function for turns by which n users log in during each turn who have not logged in before in this run. A
+// user who comes again within half a minute may get the answer of the earlier login, without a call of Duo.
 func (b *bench) fresh(n int) func() []identity {
 	return func() []identity {
 		b.named += n
@@ -97,7 +98,7 @@ func (b *bench) fresh(n int) func() []identity {
 	}
 }
 
-// turn has s carry so many logins at a time, for a while.
+// turn gives s a closed loop with inFlight logins in progress for the time of one turn.
 func (b *bench) turn(ctx context.Context, row string, s *server, people []identity, inFlight int) (outcome, error) {
 	l := towards(s, people)
 	l.inFlight, l.duration = inFlight, b.scale.Measure

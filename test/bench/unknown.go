@@ -37,7 +37,7 @@ func (b *bench) unknown(ctx context.Context) error {
 		people[i] = b.people[i%len(b.people)]
 	}
 	quiet, loud := &rounds{}, &rounds{}
-	if _, err := b.paced(ctx, unknownRow, s, people, besideRate); err != nil { // what logins take of memory, they have
+	if _, err := b.paced(ctx, unknownRow, s, people, besideRate); err != nil { // so that the memory for logins is in use before the floods
 		return err
 	}
 	var sent, accepted int
