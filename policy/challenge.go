@@ -146,14 +146,14 @@ func (l *login) continueDialogue(ctx context.Context, c *OpenChallenge) Verdict 
 	}
 	l.dialogue, l.answersDialogue = c.Dialogue, true
 	l.password, l.chosen = l.Password, c.Dialogue.Chosen
-	steps := []step{ignoringContext(l.applyRulesByName)} // the configuration may have changed since
+	steps := []step{ignoringContext((*login).applyRulesByName)} // the configuration may have changed since
 	switch answered := c.Dialogue.Answered; {
 	case answered == AnswerDigest{}:
-		steps = append(steps, l.checkFirstFactor, ignoringContext(l.passFirstFactor))
+		steps = append(steps, (*login).checkFirstFactor, ignoringContext((*login).passFirstFactor))
 	case !answered.equal(l.answerDigest()): // the first factor said yes to a different answer
 		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	}
-	return l.run(ctx, append(steps, l.afterFirstFactor()...)...)
+	return l.run(ctx, append(steps, stepsAfterFirstFactor...))
 }
 
 // rejoin answers a client that repeats an answer to a challenge, with a new Identifier, while that answer is being worked on.
@@ -195,7 +195,7 @@ func (l *login) answerChallenge(ctx context.Context, c *OpenChallenge) Verdict {
 		return l.askAgain(ctx, c, ReasonNotAllowed, l.say(messages.NotAllowed))
 	}
 	l.chosen = chosen
-	v := l.run(ctx, l.secondFactor()...)
+	v := l.run(ctx, secondFactorSteps)
 	switch {
 	case v.Reason == ReasonCodesSent:
 		c.Options = nil

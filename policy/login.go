@@ -27,7 +27,7 @@ func (p *Policy) Decide(ctx context.Context, a Attempt) (v Verdict) {
 	if l.State != "" {
 		v = l.resume(ctx)
 	} else {
-		v = l.run(ctx, l.fresh()...)
+		v = l.run(ctx, freshSteps)
 	}
 	if !l.askedDuo.IsZero() {
 		v.Duo = time.Since(l.askedDuo)
@@ -109,52 +109,51 @@ type login struct {
 }
 
 // step is one step of a login. It returns a Verdict to end the login, and nil to go on.
-type step func(context.Context) *Verdict
+type step func(*login, context.Context) *Verdict
 
-// fresh returns the steps of a login that begins, in the order in which they happen.
-func (l *login) fresh() []step {
-	return append([]step{
-		ignoringContext(l.identify),
-		ignoringContext(l.answerProbe),
-		ignoringContext(l.applyRulesByName),
-		ignoringContext(l.splitPasswordField),
-		l.checkFirstFactor,
-	}, l.afterFirstFactor()...)
-}
+// The steps of a login, in the order in which they happen.
+var (
+	// freshSteps are the steps of a login that begins.
+	freshSteps = slices.Concat([]step{
+		ignoringContext((*login).identify),
+		ignoringContext((*login).answerProbe),
+		ignoringContext((*login).applyRulesByName),
+		ignoringContext((*login).splitPasswordField),
+		(*login).checkFirstFactor,
+	}, stepsAfterFirstFactor)
 
-// afterFirstFactor returns the steps of a login whose first factor is right.
-func (l *login) afterFirstFactor() []step {
-	return append([]step{
-		ignoringContext(l.requireProof),
-		ignoringContext(l.applyRules),
-		ignoringContext(l.refuseExpired),
-		ignoringContext(l.acceptExempt),
-		ignoringContext(l.refuseUnreadableField),
-		l.useApproval,
-		ignoringContext(l.checkChosenFactor),
-	}, l.secondFactor()...)
-}
+	// stepsAfterFirstFactor are the steps of a login whose first factor is right.
+	stepsAfterFirstFactor = slices.Concat([]step{
+		ignoringContext((*login).requireProof),
+		ignoringContext((*login).applyRules),
+		ignoringContext((*login).refuseExpired),
+		ignoringContext((*login).acceptExempt),
+		ignoringContext((*login).refuseUnreadableField),
+		(*login).useApproval,
+		ignoringContext((*login).checkChosenFactor),
+	}, secondFactorSteps)
 
-// secondFactor returns the steps of a login whose user is to be asked for a second factor.
-func (l *login) secondFactor() []step {
-	return []step{
-		l.joinTransaction,
-		l.preauth,
-		l.auth,
+	// secondFactorSteps are the steps of a login whose user is to be asked for a second factor.
+	secondFactorSteps = []step{
+		(*login).joinTransaction,
+		(*login).preauth,
+		(*login).auth,
 	}
-}
+)
 
 // run takes the steps in order until one ends the login.
-func (l *login) run(ctx context.Context, steps ...step) Verdict {
+func (l *login) run(ctx context.Context, steps []step) Verdict {
 	for _, next := range steps {
-		if v := next(ctx); v != nil {
+		if v := next(l, ctx); v != nil {
 			return *v
 		}
 	}
 	return l.reject(ReasonPanicked, l.say(messages.TryLater)) // no step has ended it
 }
 
-func ignoringContext(f func() *Verdict) step { return func(context.Context) *Verdict { return f() } }
+func ignoringContext(f func(*login) *Verdict) step {
+	return func(l *login, _ context.Context) *Verdict { return f(l) }
+}
 
 // end is the Verdict of a step that ends the login.
 func end(v Verdict) *Verdict { return &v }
