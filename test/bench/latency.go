@@ -86,7 +86,7 @@ type pacing struct {
 func (b *bench) paced(ctx context.Context, row string, s *server, people []identity, rate float64) (pacing, error) {
 	l := towards(s, people)
 	l.rate, l.count, l.byLogin = rate, len(people), make([]time.Duration, len(people))
-	o, err := b.profiled(ctx, row, s, l, seconds(float64(len(people))/rate))
+	o, err := b.profiled(ctx, row+", at a rate", s, l, seconds(float64(len(people))/rate))
 	if err != nil {
 		return pacing{}, err
 	}
