@@ -41,6 +41,9 @@ func call[T any](c *Client, x exchange, method, path string, params url.Values) 
 		if err != nil {
 			return nil, broken(ctx, path, explainTrust(err, c.config.Trusts), x.wire)
 		}
+		if a.status < 500 && path != pingPath {
+			c.health.hear()
+		}
 		delay, again := a.repeat(ctx, try)
 		if !again {
 			return decode[T](path, a)

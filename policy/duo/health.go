@@ -32,7 +32,8 @@ const (
 )
 
 // health is a circuit breaker: in an outage one ping waits for Duo, and logins fail at once. A failed call alone is no outage,
-// because the cause may be this call, such as a user name that Duo's front end can't process. Duo is down if a ping fails too.
+// because the cause may be this call, such as a user name that Duo's front end can't process. Duo is down if a ping fails too,
+// and no other call is answered meanwhile: where thousands log in at once, a ping may be late because this machine is busy.
 type health struct {
 	changed func(Health, error)
 	reports failover.Reports
@@ -41,6 +42,7 @@ type health struct {
 	state  Health
 	err    error            // why Duo is down
 	failed time.Time        // when the last ping failed
+	heard  time.Time        // when Duo last answered a call that is no ping
 	ping   *ping            // the ping under way, or the next one while Duo is down; nil = probe does not run
 	late   [slowSample]bool // ring: whether each of the last preauths was late
 	seen   int              // number of preauths since the start
@@ -115,6 +117,13 @@ func (c *Client) note(err error, took time.Duration) {
 	})
 }
 
+// hear records that Duo has answered a call.
+func (h *health) hear() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.heard = time.Now()
+}
+
 // suspect returns the error of a ping that failed within failureLife. Otherwise it returns the ping under way, and begins one if
 // there is none. A closed Client has no ping.
 func (c *Client) suspect() (*ping, error) {
@@ -136,10 +145,14 @@ func (c *Client) suspect() (*ping, error) {
 func (c *Client) probe() {
 	h := &c.health
 	for {
+		began := time.Now()
 		_, err := c.time(exchange{ctx: c.ctx, own: true}, pingTimeout, pingPath) // over connections of its own
-		closed := c.ctx.Err() != nil
-		down := errors.Is(err, policy.ErrUnavailable) && !closed
+		closed, down := c.ctx.Err() != nil, false
 		h.change(func() {
+			if h.heard.After(began) {
+				err = nil
+			}
+			down = errors.Is(err, policy.ErrUnavailable) && !closed
 			switch {
 			case down:
 				h.state, h.err, h.failed = Down, err, time.Now()

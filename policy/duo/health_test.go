@@ -316,6 +316,35 @@ func TestAnsweredWhileDown(t *testing.T) {
 	})
 }
 
+// TestAnsweredBesidePing: a ping without an answer is no outage if Duo answers another call meanwhile.
+func TestAnsweredBesidePing(t *testing.T) {
+	for _, answered := range []bool{true, false} {
+		var d diary
+		bubble(t, fakeduo.Config{}, fakeduo.User{}, d.keep, func(t *testing.T, w *world) {
+			w.Inject(pingPath, fakeduo.Fault{Hang: true, Times: -1})
+			w.Inject(preauthPath, fakeduo.Fault{Status: 503})
+			if err := preauth(t, w); kind(err) != "unavailable" {
+				t.Fatalf("got %v", err)
+			}
+			time.Sleep(time.Second)
+			if answered {
+				if err := preauth(t, w); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := w.Client.Outage(t.Context())
+			if answered {
+				d.want(t, w.Client)
+			} else {
+				d.want(t, w.Client, "down")
+			}
+			if (err == nil) != answered {
+				t.Errorf("answered %v: Outage: %v", answered, err)
+			}
+		})
+	}
+}
+
 func TestHealthString(t *testing.T) {
 	if got := fmt.Sprint(duo.Up, duo.Slow, duo.Down); got != "up slow down" {
 		t.Errorf("got %s", got)
