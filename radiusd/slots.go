@@ -21,7 +21,7 @@ type waiting struct {
 	slot     slot
 	client   *Client
 	abandon  context.CancelCauseFunc
-	first    *datagram       // the first request of the login; it is not changed
+	first    *datagram       // the first request of the login; it is not changed; nil once the login has left its slot
 	requests []*request      // the first and the newest request, or only one; duplicates.mu guards this and the fields below
 	asking   retransmissions // the times of the client's copies and retries
 	older    *waiting        // an earlier login on the same slot that is still in progress
@@ -127,6 +127,7 @@ func (t *duplicates) abandon(login *waiting) {
 
 // leaveSlot removes login from its slot. It is called once for each login. The caller holds mu.
 func (t *duplicates) leaveSlot(login *waiting) {
+	login.first = nil // the kept reply holds login
 	login.client.traffic.loginEnds(login)
 	switch newest := t.bySlot[login.slot]; {
 	case newest != login:
