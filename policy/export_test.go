@@ -31,6 +31,7 @@ func (p *Policy) KeysOf(a Attempt) (JoinKey, ApprovalKey) {
 func (p *Policy) Remember(ctx context.Context, a Attempt) {
 	l := login{Policy: p, Attempt: a}
 	l.setName(a.User)
+	l.proof = l.proofOf(Account{})
 	l.applyRules()
 	l.remember(ctx, factor.Push)
 }
@@ -49,7 +50,7 @@ func (p *Policy) AttributesOf(a Attempt, account Account) ([]Attribute, error) {
 
 // FirstRule returns the index of the first rule that fits a signed attempt of a user in these groups.
 func (p *Policy) FirstRule(user string, groups Groups, a *Attempt, now time.Time) int {
-	_, at := p.rules.first(&ruleFacts{user: user, groups: membership(groups), attempt: a, signed: true, now: now})
+	_, at := p.rules.first(&ruleFacts{user: user, groups: membership(groups), client: a.Client, userIP: a.UserIP, signed: true, now: now})
 	return at
 }
 

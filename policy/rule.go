@@ -31,12 +31,13 @@ type Rule struct {
 
 // ruleFacts is what rules look at. If a fact is in doubt, a login has several ruleFacts, one for each way to read it.
 type ruleFacts struct {
-	user    string // canonical name
-	person  string // folded name, by which users are compared; "": they are compared by canonical name
-	groups  membership
-	attempt *Attempt
-	signed  bool // the user's address can be believed
-	now     time.Time
+	user   string // canonical name
+	person string // folded name, by which users are compared; "": they are compared by canonical name
+	groups membership
+	client *Client
+	userIP netip.Addr // the user's own address; invalid when the client did not tell
+	signed bool       // the user's address can be believed
+	now    time.Time
 }
 
 // fits reports whether the rule fits. A rule that names groups never fits while the groups are not known.
@@ -45,9 +46,9 @@ func (r *Rule) fits(f *ruleFacts) bool { return r.misfit(f) == "" }
 // misfit returns the key of the first list that does not fit; "" if all fit.
 func (r *Rule) misfit(f *ruleFacts) string {
 	switch {
-	case !fitsList(r.Clients, f.attempt.Client.Name):
+	case !fitsList(r.Clients, f.client.Name):
 		return "clients"
-	case !fitsList(r.Services, f.attempt.Client.Service):
+	case !fitsList(r.Services, f.client.Service):
 		return "services"
 	case f.person == "" && !fitsList(r.Users, f.user), f.person != "" && !fitsList(r.persons, f.person):
 		return "users"
@@ -82,7 +83,7 @@ func (r *Rule) fitsNetwork(f *ruleFacts) bool {
 	if !f.signed && r.Need != NeedDeny {
 		return false
 	}
-	return slices.ContainsFunc(r.Networks, func(p netip.Prefix) bool { return p.Contains(f.attempt.UserIP) })
+	return slices.ContainsFunc(r.Networks, func(p netip.Prefix) bool { return p.Contains(f.userIP) })
 }
 
 // User is one [[user]]: who the user is at Duo, and where a second factor is asked.

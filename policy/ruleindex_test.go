@@ -30,9 +30,9 @@ func TestIndexIsAScan(t *testing.T) {
 			user, groups, a, now := g.login()
 			person := canonical.Fold(user)
 			for _, f := range []*ruleFacts{
-				{user: user, groups: groups, attempt: a, signed: true, now: now},
-				{user: user, groups: groups, attempt: a, now: now},
-				{user: user, person: person, groups: groups, attempt: a, signed: true, now: now},
+				{user: user, groups: groups, client: a.Client, userIP: a.UserIP, signed: true, now: now},
+				{user: user, groups: groups, client: a.Client, userIP: a.UserIP, now: now},
+				{user: user, person: person, groups: groups, client: a.Client, userIP: a.UserIP, signed: true, now: now},
 			} {
 				want, wantAt := scan(rules, f)
 				got, at := x.first(f)

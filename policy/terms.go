@@ -25,7 +25,7 @@ type terms struct {
 // name. An address in an unsigned packet is believed in one reading and not in the other. The strictest terms of all readings
 // hold.
 func (l *login) readings() []*ruleFacts {
-	list := []*ruleFacts{{user: l.name, groups: l.groups, attempt: &l.Attempt, signed: true, now: l.began}}
+	list := []*ruleFacts{{user: l.name, groups: l.groups, client: l.Client, userIP: l.UserIP, signed: true, now: l.began}}
 	if len(l.rules.byPerson) > 0 {
 		folded := *list[0]
 		folded.person = l.person()

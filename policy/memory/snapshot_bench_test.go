@@ -104,7 +104,7 @@ func BenchmarkLoginWhileSaving(b *testing.B) {
 				}
 			}()
 			p := policy.New(policy.Settings{BindTo: []policy.Binding{policy.BindService, policy.BindUserIP}}, m.Runtime())
-			a := policy.Attempt{Client: &policy.Client{Name: "vpn", Service: "vpn", Application: "DIXXXXXXXXXXXXXXXXXX", Remember: 8 * time.Hour},
+			a := policy.Attempt{Client: &policy.Client{Name: "vpn", Service: "vpn", Application: "DIXXXXXXXXXXXXXXXXXX", Factors: []factor.Factor{factor.Push}, Remember: 8 * time.Hour},
 				User: "firstname.lastname77", UserIP: netip.MustParseAddr("10.0.0.77"), Authentic: true}
 			var took []time.Duration
 			for b.Loop() {
