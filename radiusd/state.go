@@ -25,6 +25,9 @@ const saveEvery = time.Second
 // One in a hundred may, but no more: DESIGN section 7, added latency (p99).
 const saveShare = 200
 
+// longestPause bounds the time between two writes of State, however busy the machine is.
+const longestPause = 30 * time.Second
+
 // Store keeps data over a restart. It protects the data: nobody else can read it, change it or replace it by an older
 // version.
 type Store interface {
@@ -107,7 +110,7 @@ func (s *Server) saveSoon() {
 		began := time.Now()
 		encoding := s.write()
 		s.mu.Lock()
-		s.saveAgain = began.Add(max(saveEvery, saveShare*encoding))
+		s.saveAgain = began.Add(min(max(saveEvery, saveShare*encoding), longestPause))
 		s.mu.Unlock()
 	})
 }

@@ -149,8 +149,8 @@ func (c *Client) probe() {
 		_, err := c.time(exchange{ctx: c.ctx, own: true}, pingTimeout, pingPath) // over connections of its own
 		closed, down := c.ctx.Err() != nil, false
 		h.change(func() {
-			if h.heard.After(began) {
-				err = nil
+			if h.heard.After(began) && errors.Is(err, policy.ErrUnavailable) {
+				err = &Error{Path: pingPath, Err: errors.New("no answer in time, but Duo answered another call meanwhile")}
 			}
 			down = errors.Is(err, policy.ErrUnavailable) && !closed
 			switch {

@@ -30,6 +30,9 @@ const (
 // processor meanwhile. One in a hundred may, but no more: DESIGN section 7, added latency (p99).
 const saveShare = 200
 
+// longestPause bounds the time between two saves, however busy the machine is.
+const longestPause = 30 * time.Second
+
 // stored is one file of a vault. It implements radiusd.Store.
 type stored struct {
 	vault *vault
@@ -151,7 +154,7 @@ func (d *Daemon) saveForgotten() error {
 	if err == nil {
 		return nil
 	}
-	if gone := d.vault.remove(memoryFile); gone != nil {
+	if gone := errors.Join(d.vault.remove(memoryFile), d.vault.remove(changesFile)); gone != nil {
 		d.log.Error("state: the saved approvals can't be removed; after a crash, those that were forgotten would count again", "error", gone)
 	} else {
 		d.log.Warn("state: the saved approvals are removed, because some of them were forgotten and the rest can't be saved")
@@ -173,7 +176,7 @@ func (d *Daemon) keep() {
 		case <-d.saveNow:
 			forgotten = true
 		}
-		timer.Reset(max(saveEvery, saveShare*d.keepNow(&k, forgotten)))
+		timer.Reset(min(max(saveEvery, saveShare*d.keepNow(&k, forgotten)), longestPause))
 	}
 }
 
@@ -184,7 +187,7 @@ type saved struct {
 }
 
 // keepNow saves what has changed: all, when it is time for that or somebody was forgotten, or what can't wait. It returns how
-// long it took to encode that.
+// long it took to encode what can't wait; 0 after all was saved, because allDue bounds that.
 func (d *Daemon) keepNow(k *saved, forgotten bool) (encoding time.Duration) {
 	began, all, urgent := time.Now(), d.memory.Changes(), d.memory.UrgentChanges()
 	save := d.saveMemory
@@ -204,6 +207,7 @@ func (d *Daemon) keepNow(k *saved, forgotten bool) (encoding time.Duration) {
 	if save() == nil {
 		k.all, k.urgent = all, urgent
 		k.allDue = began.Add(max(saveAllEvery, saveShare*d.lastEncoding()))
+		return 0
 	}
 	return d.lastEncoding()
 }
