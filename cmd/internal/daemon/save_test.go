@@ -106,12 +106,17 @@ func TestForgetOnAFullDisk(t *testing.T) {
 			k.approve("alice", "bob")
 			time.Sleep(saveEvery)
 			saves()
+			if err := k.saveChanges(); err != nil {
+				t.Fatal(err)
+			}
 			k.vault.breaks(func(string) error { return errBroken })
 			k.told.take()
 			forget(k)
 			saves()
-			if _, err := os.Stat(k.vault.path(memoryFile)); !errors.Is(err, fs.ErrNotExist) {
-				t.Errorf("the old file: %v", err)
+			for _, name := range []string{memoryFile, changesFile} {
+				if _, err := os.Stat(k.vault.path(name)); !errors.Is(err, fs.ErrNotExist) {
+					t.Errorf("the old %s: %v", name, err)
+				}
 			}
 			if log := k.told.take(); strings.Count(log, "level=WARN msg=\"state: the saved approvals are removed") != 1 {
 				t.Errorf("the log: %s", log)
