@@ -21,13 +21,16 @@ type message struct {
 	peer    netip.AddrPort // the other side
 }
 
-// socket is a UDP socket of a listener. Only one goroutine may call readBatch and writeBatch; any goroutine may call send.
+// socket is a UDP socket of a listener. Only one goroutine may call readBatch and writeBatch, and only one at a time sendBatch.
+// Any goroutine may call send.
 type socket interface {
 	localAddress() netip.AddrPort
 	// readBatch waits for datagrams. The returned messages are valid until the next call.
 	readBatch() ([]message, error)
 	// writeBatch sends the first n messages of list. If it returns an error, it has sent none.
 	writeBatch(list []message) (n int, err error)
+	// sendBatch sends list. It waits for room if needed, and skips a message that can't be sent.
+	sendBatch(list []message)
 	send(m message) error
 	SetReadDeadline(t time.Time) error
 	Close() error
@@ -62,6 +65,12 @@ func (s *singleSocket) readBatch() ([]message, error) {
 	}
 	s.last[0] = message{s.buffer.b[:n], s.buffer.control[:controls], from}
 	return s.last[:], nil
+}
+
+func (s *singleSocket) sendBatch(list []message) {
+	for _, m := range list {
+		s.send(m)
+	}
 }
 
 func (s *singleSocket) writeBatch(list []message) (int, error) { return 1, s.send(list[0]) }

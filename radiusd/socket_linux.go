@@ -27,13 +27,22 @@ const sendPatience = 10 * time.Millisecond
 type batchSocket struct {
 	*singleSocket
 	raw     syscall.RawConn
-	in, out batch
+	in      batch
 	buffers [batchSize]message
 	list    [batchSize]message // what was read
 	zone    zone               // the zone of the last link-local address
 
 	receiving func(fd uintptr) (done bool) // made once, because making a closure allocates memory
-	sending   func(fd uintptr)
+
+	replies, late batchWriter // for writeBatch and sendBatch
+}
+
+// batchWriter writes datagrams to a socket. Only one goroutine at a time may use it.
+type batchWriter struct {
+	batch
+	raw     syscall.RawConn
+	zone    zone
+	sending func(fd uintptr)
 }
 
 // batch holds the arguments and the results of one system call that reads or writes datagrams.
@@ -57,10 +66,16 @@ func newSocket(conn *net.UDPConn, wildcard bool) (socket, error) {
 		s.in.pointTo(i, &s.buffers[i])
 	}
 	s.receiving = func(fd uintptr) bool { return s.in.call(unix.SYS_RECVMMSG, fd) != unix.EAGAIN }
-	s.sending = func(fd uintptr) {
-		tryTwice(fd, func() error { return s.out.call(unix.SYS_SENDMMSG, fd) })
-	}
+	s.replies.init(raw)
+	s.late.init(raw)
 	return s, nil
+}
+
+func (w *batchWriter) init(raw syscall.RawConn) {
+	w.raw = raw
+	w.sending = func(fd uintptr) {
+		tryTwice(fd, func() error { return w.call(unix.SYS_SENDMMSG, fd) })
+	}
 }
 
 // pointTo makes the i-th header point to m's octets.
@@ -116,16 +131,33 @@ func (s *batchSocket) readBatch() ([]message, error) {
 	return s.list[:s.in.n], nil
 }
 
-func (s *batchSocket) writeBatch(list []message) (int, error) {
-	s.out.want = min(len(list), batchSize)
-	for i := range s.out.want {
-		s.out.pointTo(i, &list[i])
-		s.out.headers[i].Hdr.Namelen = s.zone.fill(&s.out.peers[i], list[i].peer)
+func (s *batchSocket) writeBatch(list []message) (int, error) { return s.replies.write(list) }
+
+func (s *batchSocket) sendBatch(list []message) {
+	for len(list) > 0 {
+		n := 0
+		if len(list) > 1 {
+			n, _ = s.late.write(list)
+		}
+		if n == 0 {
+			s.send(list[0])
+			n = 1
+		}
+		list = list[n:]
 	}
-	if err := s.raw.Control(s.sending); err != nil {
+}
+
+// write sends the first n messages of list. If it returns an error, it has sent none.
+func (w *batchWriter) write(list []message) (n int, err error) {
+	w.want = min(len(list), batchSize)
+	for i := range w.want {
+		w.pointTo(i, &list[i])
+		w.headers[i].Hdr.Namelen = w.zone.fill(&w.peers[i], list[i].peer)
+	}
+	if err := w.raw.Control(w.sending); err != nil {
 		return 0, err
 	}
-	return s.out.n, os.NewSyscallError("sendmmsg", s.out.err)
+	return w.n, os.NewSyscallError("sendmmsg", w.err)
 }
 
 // zone is the last IPv6 zone that was looked up: the system's interface number and its name in netip.Addr.
