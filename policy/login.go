@@ -21,13 +21,13 @@ func (p *Policy) Decide(ctx context.Context, a Attempt) (v Verdict) {
 	l := &login{Policy: p, Attempt: a, id: newLoginID(), began: a.began()}
 	defer func() {
 		if value := recover(); value != nil {
-			v = l.panicked(value)
+			v = *l.panicked(value)
 		}
 	}()
 	if l.State != "" {
-		v = l.resume(ctx)
+		v = *l.resume(ctx)
 	} else {
-		v = l.run(ctx, freshSteps)
+		v = *l.run(ctx, freshSteps)
 	}
 	if !l.askedDuo.IsZero() {
 		v.Duo = time.Since(l.askedDuo)
@@ -53,7 +53,7 @@ func (p *Policy) DecideAtOnce(a Attempt) (Verdict, bool) {
 		return Verdict{}, false
 	}
 	if l.exempt() {
-		v := l.accept(acceptExempt)
+		v := l.accepted(acceptExempt)
 		l.trace(&v)
 		return v, true
 	}
@@ -61,7 +61,7 @@ func (p *Policy) DecideAtOnce(a Attempt) (Verdict, bool) {
 	if l.chosen.Bad || !l.mayUseApproval() || !approvals.UseAtOnce(l.approvalKey(), l.began, l.approvalLimits()) {
 		return Verdict{}, false
 	}
-	v := l.accept(acceptRemembered)
+	v := l.accepted(acceptRemembered)
 	l.trace(&v)
 	return v, true
 }
@@ -108,7 +108,8 @@ type login struct {
 	oldPassword string        // of a user whose password has expired
 }
 
-// step is one step of a login. It returns a Verdict to end the login, and nil to go on.
+// step is one step of a login. It returns a Verdict to end the login, and nil to go on. Verdicts are passed on as pointers: as
+// values they made the stacks of waiting logins twice as large (DESIGN section 7, pending pushes).
 type step func(*login, context.Context) *Verdict
 
 // The steps of a login, in the order in which they happen.
@@ -142,10 +143,10 @@ var (
 )
 
 // run takes the steps in order until one ends the login.
-func (l *login) run(ctx context.Context, steps []step) Verdict {
+func (l *login) run(ctx context.Context, steps []step) *Verdict {
 	for _, next := range steps {
 		if v := next(l, ctx); v != nil {
-			return *v
+			return v
 		}
 	}
 	return l.reject(ReasonPanicked, l.say(messages.TryLater)) // no step has ended it
@@ -155,13 +156,10 @@ func ignoringContext(f func(*login) *Verdict) step {
 	return func(l *login, _ context.Context) *Verdict { return f(l) }
 }
 
-// end is the Verdict of a step that ends the login.
-func end(v Verdict) *Verdict { return &v }
-
 // identify finds out who the user is by the name that was typed.
 func (l *login) identify() *Verdict {
 	if !l.setName(l.User) && !l.isProbe() {
-		return end(l.reject(ReasonBadName, l.say(messages.WrongPassword)))
+		return l.reject(ReasonBadName, l.say(messages.WrongPassword))
 	}
 	return nil
 }
@@ -247,7 +245,7 @@ func (l *login) answerProbe() *Verdict {
 		subtle.ConstantTimeCompare([]byte(l.Password), []byte(l.Client.ProbeSecret)) == 1:
 		v.Outcome = OutcomeAccept
 	}
-	return &v
+	return v
 }
 
 func (l *login) isProbe() bool {
@@ -279,14 +277,14 @@ func (l *login) acceptExempt() *Verdict {
 	if !l.exempt() {
 		return nil
 	}
-	return end(l.accept(acceptExempt))
+	return l.accept(acceptExempt)
 }
 
 func (l *login) refuseUnreadableField() *Verdict {
 	if !l.chosen.Bad {
 		return nil
 	}
-	return end(l.reject(ReasonBadField, l.say(messages.WhatToType)))
+	return l.reject(ReasonBadField, l.say(messages.WhatToType))
 }
 
 // useApproval accepts a user whom Duo allowed before, if that approval still counts.
@@ -303,7 +301,7 @@ func (l *login) useApproval(ctx context.Context) *Verdict {
 	if !ok {
 		return nil
 	}
-	return end(l.accept(acceptRemembered))
+	return l.accept(acceptRemembered)
 }
 
 func (l *login) remember(ctx context.Context, factor factor.Factor) {
@@ -321,27 +319,33 @@ func (l *login) checkChosenFactor() *Verdict {
 	switch {
 	case l.mode() == ModePasscode && f != factor.Passcode && f != factor.SMS,
 		f == "" && l.mode() != ModeChallenge && !slices.ContainsFunc(l.factors(), factor.Factor.Rings):
-		return end(l.reject(ReasonNeedsPasscode, l.sayAppend()))
+		return l.reject(ReasonNeedsPasscode, l.sayAppend())
 	case f != "" && !l.allowed(f):
-		return end(l.reject(ReasonNotAllowed, l.say(messages.NotAllowed)))
+		return l.reject(ReasonNotAllowed, l.say(messages.NotAllowed))
 	}
 	l.askedDuo = time.Now()
 	return nil
 }
 
-func (l *login) reject(why Reason, say string) Verdict {
+func (l *login) reject(why Reason, say string) *Verdict {
 	v := l.facts
 	v.Outcome, v.Reason, v.Message, v.User = OutcomeReject, why, say, l.name
-	return v
+	return &v
 }
 
-// accept returns a Verdict that accepts. Only a health check gets its Access-Accept elsewhere (answerProbe).
-func (l *login) accept(why acceptance) Verdict {
+func (l *login) accept(why acceptance) *Verdict {
+	v := l.accepted(why)
+	return &v
+}
+
+// accepted returns a Verdict that accepts, unless the one gate or an expired password forbids it. Only a health check gets its
+// Access-Accept elsewhere (answerProbe). DecideAtOnce calls it instead of accept, because its Verdict needs no memory of its own.
+func (l *login) accepted(why acceptance) Verdict {
 	if !mayAccept(why, l.proof, l.Authentic || why == acceptRepeated && l.repeats) { // mayJoin has compared the signatures
-		return l.reject(ReasonUnproven, l.say(messages.WrongPassword))
+		return *l.reject(ReasonUnproven, l.say(messages.WrongPassword))
 	}
 	if l.account.Expired != nil {
-		return l.expired()
+		return *l.expired()
 	}
 	v := l.facts
 	v.Outcome, v.Reason, v.User = OutcomeAccept, acceptReason[why], l.name
@@ -363,17 +367,17 @@ func (l *login) requireProof() *Verdict {
 	l.facts.Err = errUnproven
 	v := l.reject(ReasonUnproven, l.say(messages.WrongPassword))
 	v.Immediate = l.Method == MethodEAP // an upstream server's own reject is immediate too
-	return &v
+	return v
 }
 
 // panicked turns a panic into a reject.
-func (l *login) panicked(value any) Verdict {
+func (l *login) panicked(value any) *Verdict {
 	l.facts.Err = panicError{value}
 	return l.reject(ReasonPanicked, l.say(messages.TryLater))
 }
 
 // storeFailed rejects a login for which a store can't be asked.
-func (l *login) storeFailed(err error) Verdict {
+func (l *login) storeFailed(err error) *Verdict {
 	l.facts.Err = err
 	return l.reject(ReasonStoreUnavailable, l.say(messages.TryLater))
 }
@@ -385,7 +389,7 @@ func (l *login) noLongerWaited(ctx context.Context) *Verdict {
 	case cause == nil || errors.Is(cause, context.DeadlineExceeded):
 		return nil
 	case errors.Is(cause, ErrAbandoned):
-		return end(l.reject(ReasonAbandoned, ""))
+		return l.reject(ReasonAbandoned, "")
 	}
-	return end(l.reject(ReasonShuttingDown, l.say(messages.TryLater)))
+	return l.reject(ReasonShuttingDown, l.say(messages.TryLater))
 }
