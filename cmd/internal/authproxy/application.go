@@ -133,7 +133,7 @@ func (i *importer) failmode(t *table, s *section, mode string) {
 		t.set("failmode", str(mode), o)
 		return
 	}
-	t.change("failmode", str(mode), "failmode is not given, which means safe there and secure here: written out so that it stays; secure is wiser where it matters")
+	t.change("failmode", str(mode), "failmode is not given. Duo's proxy then takes safe and duoradiusd takes secure, so safe is written here to keep it. With secure, nobody gets in without Duo")
 }
 
 // apiTimeout keeps the timeout within duoradiusd's limits. In authproxy.cfg, 0 or no value means no limit.
@@ -141,13 +141,13 @@ func (i *importer) apiTimeout(t *table, o *option, seconds int) {
 	const least, most = 2, 120
 	switch {
 	case o == nil:
-		t.note(changed, "api_timeout is not given, which means no limit there: here one call of the API has 10s")
+		t.note(changed, "api_timeout is not given. Duo's proxy then sets no limit; duoradiusd gives one call of the API 10s")
 	case seconds == 0:
-		t.note(changed, "0 means no limit there: here one call of the API has 10s", o)
+		t.note(changed, "0 means no limit in Duo's proxy; duoradiusd gives one call of the API 10s", o)
 	case seconds > most:
-		t.change("api_timeout", str("120s"), "more than two minutes, which is the most here", o)
+		t.change("api_timeout", str("120s"), "lowered to two minutes, the most that duoradiusd allows", o)
 	case seconds < least: // whatever failmode is: another server may share the application with failmode = safe
-		t.change("api_timeout", str("2s"), "raised to 2s, the least beside failmode = safe: there a Duo that is only slow would let users in", o)
+		t.change("api_timeout", str("2s"), "raised to 2s, the least that failmode = safe allows: with less, users would get in without Duo when Duo is only slow", o)
 	default:
 		t.set("api_timeout", str(fmt.Sprintf("%ds", seconds)), o)
 	}

@@ -20,7 +20,7 @@ func (i *importer) clientIP(t *table, s *section) {
 	}
 	at := slices.IndexFunc(conf.UserIPAttributes, func(a string) bool { return strings.EqualFold(a, name) })
 	if at < 0 {
-		t.ask("user_ip", "[]", fmt.Sprintf("%s is no attribute that duoradiusd takes an address from; want some of %s", quote(name), strings.Join(conf.UserIPAttributes, ", ")), o)
+		t.ask("user_ip", "[]", fmt.Sprintf("duoradiusd does not read the user's address from the attribute %s; want some of %s", quote(name), strings.Join(conf.UserIPAttributes, ", ")), o)
 		return
 	}
 	t.set("user_ip", strs([]string{conf.UserIPAttributes[at]}), o)
@@ -35,12 +35,10 @@ func (i *importer) charset(t *table, s *section) {
 	switch codec := strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(o.value)); codec {
 	case "utf-8", "utf8", "u8":
 		t.set("password_charset", str("utf-8"), o)
-	case "latin-1", "latin1", "latin", "l1", "iso-8859-1", "iso8859-1", "8859":
+	case "latin-1", "latin1", "latin", "l1", "iso-8859-1", "iso8859-1", "8859", "cp1252", "windows-1252", "1252": // latin1 is Windows-1252
 		t.set("password_charset", str("latin1"), o)
-	case "cp1252", "windows-1252", "1252":
-		t.change("password_charset", str("latin1"), "latin1 has the same letters, but not the euro sign and the typographic quotes", o)
 	default:
-		t.note(decide, quote(o.value)+" is no charset that duoradiusd knows; passwords are taken for UTF-8", o)
+		t.note(decide, quote(o.value)+" is no charset that duoradiusd knows; passwords are read as UTF-8", o)
 	}
 }
 
@@ -67,9 +65,9 @@ func (i *importer) passAttributes(t *table, v *server) {
 			t.note(dropped, "there is no upstream RADIUS server whose attributes could be passed on", given...)
 		}
 	case everything:
-		t.change("pass_attributes", strs([]string{"*"}), "all that may pass: not those that belong to one hop, such as Proxy-State", given...)
+		t.change("pass_attributes", strs([]string{"*"}), "all attributes that may be passed on; those that belong to one hop, such as Proxy-State, may not", given...)
 	case len(named) == 0:
-		t.change("pass_attributes", "[]", "pass_through_attr_names is not given, which means none there, and Class and Filter-Id here", given...)
+		t.change("pass_attributes", "[]", "pass_through_attr_names is not given. Duo's proxy then passes on no attribute; duoradiusd would pass on Class and Filter-Id", given...)
 	default:
 		t.set("pass_attributes", strs(i.attributes(t, named)), given...)
 	}

@@ -20,7 +20,7 @@ func (i *importer) server(v *server) {
 		live = live || !t.off
 		t.set("name", str(c.name))
 		if n == 0 {
-			t.lines = append(t.lines, line{comment: `Next: set profile to the make of this client, and its presets fit; conf/clients/README.md lists the makes.`})
+			t.lines = append(t.lines, line{comment: `Next: set profile to the make of this client, which sets fitting defaults; conf/clients/README.md lists the makes.`})
 			i.saysUnnumbered(t, v.section)
 		}
 		i.addresses(t, c)
@@ -45,19 +45,19 @@ func (i *importer) addresses(t *table, c *client) {
 		p := spell(x.Prefix)
 		switch {
 		case x.by == c:
-			t.note(dropped, p+" stands there twice", x.from)
+			t.note(dropped, p+" is given twice", x.from)
 		case x.by.of == c.of:
-			t.note(decide, fmt.Sprintf("%s stands there with two secrets; the one of %s is taken", p, x.by.name), x.from)
+			t.note(decide, fmt.Sprintf("%s is given with two secrets; the secret of %s is used", p, x.by.name), x.from)
 		default:
-			t.note(decide, fmt.Sprintf("%s asks %s too, at the same address and port, so it can be a client of one of them only: %s has it. To change that, move the address; to keep both, let the appliance ask at two ports", p, x.by.of.title(), x.by.name), x.from)
+			t.note(decide, fmt.Sprintf("%s is a client of %s too, at the same address and port. duoradiusd can't tell the two apart, so the address is given to %s only. To change that, move the address; to keep both, let the appliance ask at two ports", p, x.by.of.title(), x.by.name), x.from)
 		}
 	}
 	for _, x := range c.nested {
 		what := fmt.Sprintf("%s lies within %s of %s, and the longer prefix wins", spell(x.Prefix), x.wider, x.by.name)
 		if x.by.of == c.of {
-			t.note(changed, what+", whatever the order", x.from)
+			t.note(changed, what+" in any order", x.from)
 		} else {
-			t.note(decide, what+": there each of them has its own settings", x.from)
+			t.note(decide, what+". In Duo's proxy each of the two sections has its own settings; check that this address gets the right ones", x.from)
 		}
 	}
 	list := c.free
@@ -69,7 +69,7 @@ func (i *importer) addresses(t *table, c *client) {
 		words[n] = spell(a.Prefix)
 	}
 	if len(c.respelled) > 0 {
-		t.note(changed, "the same addresses, as prefixes", c.respelled...)
+		t.note(changed, "the same addresses, written as prefixes", c.respelled...)
 	}
 	t.set("address", strs(words), c.from...)
 	if c.socket.IsValid() {
@@ -96,7 +96,7 @@ func (i *importer) body(t *table, v *server, a application, shared bool) {
 		case mode != a.failmode:
 			t.set("failmode", str(mode), o)
 		case o != nil:
-			t.keep("its application has the same", o)
+			t.keep("its application has the same failmode", o)
 		}
 	}
 	i.passAttributes(t, v)
@@ -108,7 +108,7 @@ func (i *importer) messageAuthenticator(t *table, s *section) {
 	switch {
 	case o == nil:
 	case i.yes(o):
-		t.change("message_authenticator", str("require"), `requests without one are dropped; every reply has one in any case. If the client sends none: "auto"`, o)
+		t.change("message_authenticator", str("require"), `requests without a Message-Authenticator are dropped; every reply has one in any case. If the client sends none, set "auto"`, o)
 	default:
 		t.keep("required here as soon as the client has been seen to send it", o)
 	}
@@ -135,7 +135,7 @@ func (i *importer) firstFactor(t *table, v *server) {
 // a push. It writes nothing if users must type a passcode.
 func (i *importer) ignorePassword(t *table, v *server, typedOnly bool) {
 	if v.kind == "radius_server_auto" && v.first == nil && !typedOnly {
-		t.change("ignore_password", "true", `as there, whatever users type is not looked at, and they get a push or a call; where they are to type a factor or a passcode instead: false`)
+		t.change("ignore_password", "true", `as in Duo's proxy, what users type is ignored, and they get a push or a call. If they should type a factor or a passcode, set false`)
 	}
 }
 
@@ -150,19 +150,19 @@ func (i *importer) mode(t *table, v *server) (typedOnly bool) {
 		t.set("mode", str(mode))
 	case v.kind == "radius_server_concat":
 		mode = "passcode"
-		t.change("mode", str(mode), `password and passcode, as there: who types "push" behind the password is told to type a code. Where such words are wanted, and a push for those who type none: mode = "auto"`)
+		t.change("mode", str(mode), `password and passcode, as in Duo's proxy: a user who types "push" after the password is told to type a code. To allow such words, and to push to users who type none, set mode = "auto"`)
 	case typedOnly:
 		mode = "passcode"
-		t.change("mode", str(mode), "passcode alone: nothing is sent to phones unasked", o)
+		t.change("mode", str(mode), "users must type a passcode: duoradiusd starts no push and no call", o)
 	case v.kind == "radius_server_eap":
 		if v.first != nil && v.first.kind == "radius_client" {
-			t.note(changed, "EAP goes through to the RADIUS server that checks the password, with a push: there is no field for a code")
+			t.note(changed, "EAP is passed on to the RADIUS server that checks the password, and the second factor is a push: EAP has no field for a code")
 		} else {
-			t.note(decide, "duoradiusd ends no EAP itself yet: this client gets in with PAP only. The key for it will be [eap], which stands below")
+			t.note(decide, "duoradiusd does not end EAP itself yet, so this client gets in with PAP only. The table [eap] below has no effect yet")
 		}
 		t.set("mode", str(mode))
 	case v.kind == "radius_server_iframe":
-		t.note(decide, "Duo has ended the prompt in a frame, so this client gets pushes at once; see that it waits 60 s for an answer and does not inject Duo's script any more")
+		t.note(decide, "Duo has ended the prompt in a frame, so users of this client get a push at once. Make sure that the client waits 60 s for an answer, and remove Duo's script from its login page")
 		t.set("mode", str(mode))
 	default:
 		t.set("mode", str(mode))
@@ -172,7 +172,7 @@ func (i *importer) mode(t *table, v *server) (typedOnly bool) {
 	case v.kind == "radius_server_concat":
 		t.note(dropped, "there is no automatic choice where users type a passcode", o)
 	case factors == nil:
-		t.keep("as without it: a push, else a call", o)
+		t.keep("the same as without it: a push, else a call", o)
 	default:
 		t.change("factors", strs(factors), why, o)
 	}
@@ -193,7 +193,7 @@ func (i *importer) factors(v *server) (factors []string, typedOnly bool, why str
 		return nil, false, ""
 	case code || i.appends(v):
 		return append(rings, "passcode", "sms"), false,
-			"the automatic choice is the same; beside it codes may be typed, but no word for a factor that is not listed"
+			"the automatic choice is the same; users may also type a passcode, but not the word for a factor that is not listed"
 	}
 	return rings, false, "the automatic choice is the same, and nothing else is allowed"
 }
@@ -237,14 +237,14 @@ func (i *importer) delimiter(t *table, v *server) {
 	if n := i.number(length, 0, 0, 1024); length != nil && n == 0 {
 		t.keep("0: passwords have no fixed length", length)
 	} else if length != nil && v.first == nil {
-		t.note(dropped, "there is no password in front of the factor", length)
+		t.note(dropped, "there is no password before the factor", length)
 	} else if length != nil {
-		t.note(decide, fmt.Sprintf("there, what follows the %dth character is the factor, without a delimiter; here users have to type one in between. Tell them, or have them use another factor", n), length)
+		t.note(decide, fmt.Sprintf("in Duo's proxy, what follows character %d is the factor, without a delimiter. In duoradiusd, users must type a delimiter in between: tell them, or have them use another factor", n), length)
 	}
 	switch {
 	case v.first == nil:
 		if given := present(o, concat); len(given) > 0 {
-			t.note(dropped, "there is no password in front of the factor", given...)
+			t.note(dropped, "there is no password before the factor", given...)
 		}
 	case concat != nil && !i.yes(concat) && v.kind != "radius_server_concat":
 		t.set("delimiter", str(""), concat)
@@ -254,12 +254,12 @@ func (i *importer) delimiter(t *table, v *server) {
 	case o != nil:
 		i.writeDelimiter(t, o)
 		if concat != nil {
-			t.keep("users may type a factor behind the password", concat)
+			t.keep("users may type a factor after the password", concat)
 		}
 	case concat != nil:
-		t.keep("users may type a factor behind the password", concat)
+		t.keep("users may type a factor after the password", concat)
 	case v.kind == "radius_server_challenge":
-		t.change("delimiter", str(""), `allow_concat is not given: users choose in the challenge only; with "," they could type a factor behind the password too`)
+		t.change("delimiter", str(""), `allow_concat is not given: users choose in the challenge only; with "," they could type a factor after the password too`)
 	}
 }
 
@@ -267,7 +267,7 @@ func (i *importer) writeDelimiter(t *table, o *option) {
 	s := i.text(o, "a character")
 	r, size := utf8.DecodeRuneInString(s)
 	if s != "" && (size < len(s) || unicode.IsSpace(r) || !unicode.IsPrint(r)) {
-		t.ask("delimiter", str(""), quote(s)+`: a delimiter is one character here; "" turns it off until one is chosen`, o)
+		t.ask("delimiter", str(""), quote(s)+` is not one character; "" turns the delimiter off until you choose one`, o)
 		return
 	}
 	t.set("delimiter", str(s), o)
@@ -280,7 +280,7 @@ func (i *importer) looks(t *table, s *section) {
 		why     string
 	}{
 		"radius_server_challenge": {[]string{"prompt_format", "enroll_challenge"}, "duoradiusd writes the menu itself, and shows who is new to Duo where to enrol"},
-		"radius_server_iframe":    {[]string{"type", "iframe_script_uri"}, "there is no prompt in a frame any more"},
+		"radius_server_iframe":    {[]string{"type", "iframe_script_uri"}, "Duo has ended the prompt in a frame"},
 	} {
 		for _, name := range x.options {
 			if o := s.get(name); o != nil && s.kind == kind {

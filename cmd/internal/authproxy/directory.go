@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-const clearAdvice = `duoradiusd binds with the password itself, so it speaks to directories in TLS only: the domain controllers need a certificate for the names below`
+const clearAdvice = `duoradiusd binds with the password itself, so it speaks to directories over TLS only: the domain controllers need a certificate for the names below`
 
 // directory writes an [ad_client].
 func (i *importer) directory(t *table, s *section) {
@@ -32,7 +32,7 @@ func (i *importer) directory(t *table, s *section) {
 	case timeout == nil:
 		t.set("timeout", str("10s"))
 	case seconds < 1 || seconds > 60:
-		t.change("timeout", str(fmt.Sprintf("%ds", min(max(seconds, 1), 60))), "it is from 1 to 60 s here", timeout)
+		t.change("timeout", str(fmt.Sprintf("%ds", min(max(seconds, 1), 60))), "duoradiusd allows 1 to 60 s", timeout)
 	default:
 		t.set("timeout", str(fmt.Sprintf("%ds", seconds)), timeout)
 	}
@@ -84,7 +84,7 @@ func (i *importer) transport(t *table, s *section) {
 	case i.yes(o):
 		t.keep("names in certificates are checked", o)
 	default:
-		t.note(decide, "names in certificates are always checked here: urls must name the hosts as their certificates do", o)
+		t.note(decide, "duoradiusd always checks the names in certificates, so urls must name the hosts as their certificates do", o)
 	}
 }
 
@@ -93,26 +93,26 @@ func (i *importer) transport(t *table, s *section) {
 func (i *importer) binding(t *table, s *section) {
 	how, user, dn, domain := s.get("auth_type"), s.get("service_account_username"), s.get("bind_dn"), s.get("ntlm_domain")
 	if o := s.get("ntlm_workstation"); o != nil {
-		t.note(dropped, "there is no NTLM here", o)
+		t.note(dropped, "duoradiusd has no NTLM", o)
 	}
 	method := i.oneOf(how, "ntlm2", "ntlm2", "plain", "sspi")
 	switch {
 	case how == nil:
-		t.note(changed, "auth_type is not given, which means ntlm2: here the bind is simple, inside TLS")
+		t.note(changed, "auth_type is not given, which means ntlm2 in Duo's proxy; duoradiusd uses a simple bind inside TLS")
 	case method == "plain":
 		t.keep("a simple bind, inside TLS", how)
 	case method == "ntlm2":
-		t.note(changed, "the bind is simple here, inside TLS", how)
+		t.note(changed, "duoradiusd uses a simple bind inside TLS", how)
 	}
 	switch {
 	case method == "sspi" && user == nil && dn == nil:
-		t.note(decide, "it binds as the Windows machine itself, which nothing else can: give bind_dn and bind_password_file, an account that may read the directory", how)
+		t.note(decide, "Duo's proxy binds as the Windows machine itself, which duoradiusd can't do: set bind_dn and bind_password_file to an account that may read the directory", how)
 		if domain != nil {
-			t.note(dropped, "there is no NTLM here", domain)
+			t.note(dropped, "duoradiusd has no NTLM", domain)
 		}
 		return
 	case method == "sspi":
-		t.note(changed, "the bind is simple here, as the account that is given", how)
+		t.note(changed, "duoradiusd uses a simple bind, as the account that is given", how)
 	case user == nil && dn == nil:
 		i.missing(s, "service_account_username", "the account that looks for the users")
 	}
@@ -127,7 +127,7 @@ func (i *importer) binding(t *table, s *section) {
 func (i *importer) bindDN(t *table, s *section, user, dn, domain *option) {
 	name := i.text(user, "a name")
 	if domain != nil && (dn != nil || strings.ContainsAny(name, `@\=`)) {
-		t.note(dropped, "the name below says the domain itself", domain)
+		t.note(dropped, "bind_dn names the domain itself", domain)
 	}
 	switch {
 	case dn != nil:
@@ -138,11 +138,11 @@ func (i *importer) bindDN(t *table, s *section, user, dn, domain *option) {
 	case strings.ContainsAny(name, `@\=`):
 		t.set("bind_dn", str(name), user)
 	case domain != nil:
-		t.change("bind_dn", str(i.text(domain, "a domain")+`\`+name), `a simple bind wants the domain, too`, user, domain)
+		t.change("bind_dn", str(i.text(domain, "a domain")+`\`+name), "a simple bind needs the domain too", user, domain)
 	case dnsDomain(s.get("search_dn")) != "":
-		t.change("bind_dn", str(name+"@"+dnsDomain(s.get("search_dn"))), "a simple bind wants the domain, too; it was taken from search_dn", present(user)...)
+		t.change("bind_dn", str(name+"@"+dnsDomain(s.get("search_dn"))), "a simple bind needs the domain too; it was taken from search_dn", present(user)...)
 	case user != nil:
-		t.ask("bind_dn", str(name), `a simple bind wants the domain, too: make it user@domain, DOMAIN\user or a DN`, user)
+		t.ask("bind_dn", str(name), `a simple bind needs the domain too: make it user@domain, DOMAIN\user or a DN`, user)
 	}
 }
 
@@ -177,14 +177,14 @@ func (i *importer) userFilter(t *table, s *section) {
 	if len(attributes) > 1 {
 		who = "(|" + who + ")"
 	}
-	why := []string{"names are looked for in each of the attributes, with an @ or without"}
+	why := []string{"a user name is looked for in each of the attributes, whether it has an @ or not"}
 	text := "(&(objectClass=person)" + who
 	if dn := i.text(group, "a DN"); dn != "" {
 		if !strings.Contains(dn, "=") {
 			i.bad(group, "%s; want the DN of a group", quote(dn))
 		}
 		text += "(memberOf=" + escapeFilter(dn) + ")"
-		why = append(why, "who is not in the group has a wrong password, as there; to count members of groups in it: memberOf:1.2.840.113556.1.4.1941:=")
+		why = append(why, "a user who is not in the group is told that the password is wrong, as in Duo's proxy; to include members of nested groups, write memberOf:1.2.840.113556.1.4.1941:= in place of memberOf=")
 	}
 	if f := i.text(filter, "an LDAP filter"); f != "" {
 		text += i.filter(filter, f)

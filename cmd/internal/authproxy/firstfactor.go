@@ -52,17 +52,17 @@ func (i *importer) upstream(t *table, s *section) {
 	t.change("message_authenticator", str("require"), `replies of the upstream server have to carry a Message-Authenticator, as they can be forged otherwise (CVE-2024-3596); "accept" is for a server that sends none`)
 	retries, wait := s.get("retries"), s.get("retry_wait")
 	seconds := i.number(retries, 3, 0, 1000) * i.seconds(wait, 2)
-	why := fmt.Sprintf("timeout is retries (%s) times retry_wait (%s): so long a server was asked there before the next one", valueOr(retries, "3"), valueOr(wait, "2"))
+	why := fmt.Sprintf("timeout is retries (%s) times retry_wait (%s): Duo's proxy asks a server for that long before it asks the next one", valueOr(retries, "3"), valueOr(wait, "2"))
 	t.change("timeout", str(fmt.Sprintf("%ds", min(max(seconds, 1), 60))), why, present(retries, wait)...)
 	if o := s.get("nas_ip"); o != nil {
-		t.note(changed, "the upstream server gets the client's own NAS-IP-Address; see that its policies fit", o)
+		t.note(changed, "the upstream server gets the client's own NAS-IP-Address; check that its policies fit", o)
 	}
 	if o := s.get("pw_codec"); o != nil {
 		switch strings.ToLower(o.value) {
 		case "utf-8", "utf8", "utf_8":
 			t.keep("the upstream server gets passwords in UTF-8", o)
 		default:
-			t.note(decide, quote(o.value)+": the upstream server gets passwords in UTF-8 here", o)
+			t.note(decide, quote(o.value)+": duoradiusd sends passwords to the upstream server in UTF-8 only", o)
 		}
 	}
 }
@@ -75,7 +75,7 @@ func (i *importer) once(t *table, servers []string, from []*option) {
 	seen := map[string]bool{}
 	for _, x := range servers {
 		if seen[x] {
-			t.note(dropped, x+" stands there twice", from...)
+			t.note(dropped, x+" is given twice", from...)
 		}
 		seen[x] = true
 	}

@@ -85,7 +85,7 @@ func (i *importer) write(p *parser) {
 	for _, s := range p.repeated {
 		first := p.byName[s.name]
 		first.home.of = &section{name: s.name, line: s.line}
-		first.home.note(changed, fmt.Sprintf("the section stands a second time, in line %d; both are taken as one", s.line))
+		first.home.note(changed, fmt.Sprintf("the section is given again in line %d; both are read as one", s.line))
 		first.home.of = first
 	}
 }
@@ -96,12 +96,12 @@ func (i *importer) leftovers() {
 		for _, o := range s.options {
 			switch {
 			case o.empty:
-				s.home.note(dropped, "empty, which is as if it were not given", o)
+				s.home.note(dropped, "empty, which means the same as not given", o)
 			case o.replaced != nil:
 				o.fates = [fates]bool{}
 				s.home.note(dropped, fmt.Sprintf("given again in line %d, and the last one counts", o.replaced.line), o)
 			case o.fates == [fates]bool{}:
-				s.home.note(decide, "not known to duoradiusd import, and left out", o)
+				s.home.note(decide, "duoradiusd import does not know this option, so it is left out", o)
 			}
 			if o.replaced == nil && hasInlineComment(o.value) && o.worst() <= changed {
 				s.home.note(decide, `holds a blank and then ";" or "#", which was taken as part of the value, not as a comment`, o)
@@ -117,14 +117,15 @@ func hasInlineComment(s string) bool {
 // toml puts the tables together in the order of duoradiusd's own example.
 func (i *importer) toml(name string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Made of %s by duoradiusd import.\n#\n", show(name))
-	b.WriteString(`# Behind a key stands the option that it was made of, with its line there. Where there is more to say:
-#   changed: it means something else here, or its default differs and was written out
-#   dropped: it is not here, and why that does no harm
+	fmt.Fprintf(&b, "# Made from %s by duoradiusd import.\n#\n", show(name))
+	b.WriteString(`# The comment after a key names the option that it was made from, and the option's line. A comment on a line of
+# its own says more:
+#   changed: the option means something else here, or its default differs and was written out
+#   dropped: the option is left out, and the comment says why that does no harm
 #   DECIDE:  a person must look at it
 `)
 	if i.inline {
-		b.WriteString("#\n# Secrets stand in this file: let nobody but the daemon read it (chmod 600).\n")
+		b.WriteString("#\n# This file holds secrets: let nobody but the daemon read it (chmod 600).\n")
 	}
 	b.WriteByte('\n')
 	tables := [][]*table{{i.head}, i.applications, i.listens, i.clients, i.factorTables, i.rules, {i.log}, i.rest}

@@ -28,9 +28,9 @@ func (i *importer) listen() {
 		}
 		for _, l := range at[1:] {
 			if l.addr != at[0].addr {
-				t.note(changed, fmt.Sprintf("%s is heard at %s too", l.addr, at[0].addr), l.from...)
+				t.note(changed, fmt.Sprintf("requests to %s are received by the socket of %s, which listens at every address", l.addr, at[0].addr), l.from...)
 			} else {
-				t.note(changed, fmt.Sprintf("%s and %s have the same address and port, which that proxy refuses; here one socket serves both", at[0].of.title(), l.of.title()), l.from...)
+				t.note(changed, fmt.Sprintf("%s and %s have the same address and port, which Duo's proxy refuses; in duoradiusd one socket serves both", at[0].of.title(), l.of.title()), l.from...)
 			}
 		}
 		t.set("address", str(at[0].addr.String()), from...)

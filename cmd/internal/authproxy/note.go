@@ -98,7 +98,7 @@ func (l *ledger) summary(file string, sections []*section, files []string) strin
 		}
 	}
 	if len(files) > 0 {
-		fmt.Fprintf(&b, "\nfiles that it wants: %s\n", strings.Join(files, ", "))
+		fmt.Fprintf(&b, "\nfiles that the configuration needs: %s\n", strings.Join(files, ", "))
 	}
 	return b.String()
 }
@@ -111,7 +111,7 @@ func (l *ledger) changes(b *strings.Builder) {
 	}
 	b.WriteString("\nchanged in meaning:\n")
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "  LINE\tTHERE\tHERE")
+	fmt.Fprintln(w, "  LINE\tOPTION\tNEW KEY")
 	for _, n := range notes {
 		fmt.Fprintf(w, "  %d\t%s\t%s\n", n.line, n.what, cmp.Or(clip(n.now), "see below"))
 	}

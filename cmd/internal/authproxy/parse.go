@@ -86,7 +86,7 @@ func (p *parser) line(n int, line string) {
 	case p.open != nil && indent > p.indent && looksNew.MatchString(word):
 		// ConfigParser reads it as part of the value above, but the author hardly meant that. It may be a secret, so it is not
 		// shown.
-		p.add(n, "further indented than the option above, and so a part of its value; want it as far in as that one")
+		p.add(n, "indented further than the option above, so it is a part of that option's value; want the same indent")
 	case p.open != nil && indent > p.indent:
 		p.open.value = strings.TrimPrefix(p.open.value+"\n"+word, "\n")
 	case word[0] == '[':
@@ -112,7 +112,7 @@ func (p *parser) header(n int, word string) {
 		p.add(n, "a section without a name; want [NAME]")
 		return
 	case rest != "" && rest[0] != '#' && rest[0] != ';':
-		p.add(n, "something behind [%s]; want a line of its own", show(name))
+		p.add(n, "more text after [%s]; want it on a line of its own", show(name))
 		return
 	}
 	if s := p.byName[name]; s != nil {
@@ -136,7 +136,7 @@ func (p *parser) option(n int, word string) {
 		p.add(n, "a value without an option; want OPTION = VALUE")
 		return
 	case p.current == nil:
-		p.add(n, "an option before the first [section]; want it in one")
+		p.add(n, "an option before the first [section]; want it in a section")
 		return
 	}
 	o := &option{

@@ -44,7 +44,7 @@ func (i *importer) remark(o *option) {
 	for at > 0 && o.value[at-1] != ' ' && o.value[at-1] != '\t' {
 		at += 1 + strings.IndexAny(o.value[at+1:], "#;")
 	}
-	i.bad(o, "a remark behind the value, which that proxy takes for a part of the value; want the remark on a line of its own")
+	i.bad(o, "a comment after the value, which Duo's proxy reads as a part of the value; want the comment on a line of its own")
 	o.value = strings.TrimSpace(o.value[:at])
 }
 
@@ -81,9 +81,9 @@ func (i *importer) unnumbered(s *section) {
 // saysUnnumbered notes which options unnumbered has read.
 func (i *importer) saysUnnumbered(t *table, s *section) {
 	if o := s.get("radius_ip"); o != nil && o.alias != "" {
-		t.note(changed, "has no number; taken for radius_ip_1", o)
+		t.note(changed, "has no number; read as radius_ip_1", o)
 	}
 	if o := s.get("radius_secret"); o != nil {
-		t.note(changed, "has no number; taken for the secret of each radius_ip that has none of its own", o)
+		t.note(changed, "has no number; read as the secret of each radius_ip that has none of its own", o)
 	}
 }

@@ -16,7 +16,7 @@ func (i *importer) text(o *option, want string) string {
 	case o == nil:
 		return ""
 	case strings.Contains(o.value, "\n"):
-		i.bad(o, "goes on in lines that are further indented; want one line, and each option as far in as the one above")
+		i.bad(o, "its value goes on in lines that are indented further; want one line, and the same indent for each option")
 		return ""
 	case o.value == "":
 		i.bad(o, "empty; want %s", want)

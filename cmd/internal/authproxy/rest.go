@@ -18,7 +18,7 @@ func (i *importer) exempt(v *server, live bool) {
 	for _, o := range from {
 		name := i.text(o, "a user's name")
 		if _, ok := (canonical.Names{}).Canonical(name); !ok && name != "" {
-			i.bad(o, "a name with unseen characters, or too long; want a user's name")
+			i.bad(o, "a name with invisible characters, or too long; want a user's name")
 		}
 		if !slices.Contains(users, name) {
 			users = append(users, name)
@@ -30,7 +30,7 @@ func (i *importer) exempt(v *server, live bool) {
 	t.set("users", strs(users), from...)
 	t.set("services", strs([]string{v.name}))
 	if v.first == nil {
-		t.note(changed, "no password is checked here either, their client must have done so", from...)
+		t.note(changed, "duoradiusd checks no password of these users either; the client must have checked it", from...)
 	}
 	t.set("second_factor", str("exempt"))
 	i.rules = append(i.rules, t)
@@ -42,10 +42,10 @@ var fromMain = []struct {
 	why     string
 }{
 	{[]string{"log_stdout", "log_syslog", "syslog_facility"}, "the log goes to standard error, and from there to the journal"},
-	{[]string{"log_max_files", "log_max_size"}, "files are left to logrotate; SIGHUP opens them anew"},
-	{[]string{"log_sso_events"}, "there is no single sign-on here"},
+	{[]string{"log_max_files", "log_max_size"}, "logrotate rotates the files; at SIGHUP duoradiusd opens them again"},
+	{[]string{"log_sso_events"}, "duoradiusd has no single sign-on"},
 	{[]string{"test_connectivity_on_startup"}, "duoradiusd asks Duo when it starts; before that: duoradiusd check"},
-	{[]string{"interface", "client", "http_proxy_host", "http_proxy_port", "http_ca_certs_file"}, "no section makes use of it"},
+	{[]string{"interface", "client", "http_proxy_host", "http_proxy_port", "http_ca_certs_file"}, "no section uses it"},
 }
 
 // mainSection writes what is in [main] and in no other table.
@@ -68,12 +68,12 @@ func (i *importer) mainSection() {
 	case dir != nil && strings.HasPrefix(dir.value, "/"):
 		t.set("auth_log", str(strings.TrimRight(i.text(dir, "a folder"), "/")+"/authevents.log"), o, dir)
 	default:
-		t.change("auth_log", str("/var/log/duoradiusd/authevents.log"), "one JSON line a login; the folder has to be there, for the daemon to write", present(o, dir)...)
+		t.change("auth_log", str("/var/log/duoradiusd/authevents.log"), "one JSON line per login; the folder must exist, and the daemon must be able to write to it", present(o, dir)...)
 	}
 	if o := s.get("fips_mode"); i.yes(o) {
-		i.head.note(decide, "duoradiusd has no such mode: RADIUS itself is built on MD5", o)
+		i.head.note(decide, "duoradiusd has no FIPS mode: RADIUS itself is built on MD5", o)
 	} else if o != nil {
-		i.head.keep("off here too", o)
+		i.head.keep("duoradiusd has no FIPS mode either", o)
 	}
 	for _, m := range fromMain {
 		var from []*option
@@ -113,9 +113,9 @@ func (i *importer) noServer() {
 var elsewhere = map[string]string{
 	"ldap_server_auto":         ldapAdvice,
 	"http_proxy":               "duoradiusd is no HTTP proxy; keep Duo's, or any CONNECT proxy that lets Duo's hosts through",
-	"cloud":                    "directory sync is not duoradiusd's; keep Duo's proxy for it",
-	"radius_server_accounting": `duoradiusd takes Accounting-Requests at the addresses of [[listen]] whose takes_accounting is true, and each [[client]] says by its key accounting what becomes of them`,
-	"sso":                      "Duo Single Sign-On wants Duo's own proxy; keep it for that",
+	"cloud":                    "duoradiusd does not sync directories; keep Duo's proxy for that",
+	"radius_server_accounting": `duoradiusd takes Accounting-Requests at the addresses of [[listen]] whose takes_accounting is true, and the key accounting of each [[client]] says what happens to them`,
+	"sso":                      "Duo Single Sign-On needs Duo's own proxy; keep it for that",
 }
 
 // others writes comments on the sections that make no table.
@@ -148,7 +148,7 @@ func (i *importer) others() {
 		case elsewhere[s.kind] != "":
 			t.note(decide, elsewhere[s.kind], from...)
 		default:
-			t.note(decide, "a section that duoradiusd import does not know, left out"+i.likely(s), from...)
+			t.note(decide, "duoradiusd import does not know this section, so it is left out"+i.likely(s), from...)
 		}
 	}
 }
@@ -171,7 +171,7 @@ func (i *importer) eap(s *section) {
 	certs, key := s.get("certs"), s.get("pkey")
 	t.set("methods", strs([]string{"peap-gtc"}))
 	if from := present(certs, key); len(from) > 0 {
-		t.note(decide, "for the day when duoradiusd has EAP", from...)
+		t.note(decide, "duoradiusd does not use them yet: it does not end EAP itself", from...)
 	}
 	if certs != nil {
 		t.lines = append(t.lines, line{"certificate", str(i.text(certs, "a file")), ""})
@@ -180,6 +180,6 @@ func (i *importer) eap(s *section) {
 		t.lines = append(t.lines, line{"private_key", str(i.text(key, "a file")), ""})
 	}
 	if o := present(s.get("prompt"), s.get("minimum_tls_version"), s.get("cipher_list")); len(o) > 0 {
-		t.note(dropped, "it belongs to EAP", o...)
+		t.note(dropped, "duoradiusd does not end EAP itself yet", o...)
 	}
 }

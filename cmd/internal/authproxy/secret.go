@@ -24,19 +24,19 @@ func (i *importer) secret(t *table, key, file string, from ...*option) {
 	}
 	if len(plain) == 0 {
 		i.wants = append(i.wants, path+" (to be made)")
-		why := "encrypted for the machine that it was made on, so it can't be read here"
+		why := "encrypted for the machine that it was made on, so duoradiusd import can't read it"
 		if len(from) == 0 {
 			return // that problem is reported already
 		}
 		if v := strings.ToLower(from[0].value); v == "true" || v == "false" {
 			why = "true or false is no secret"
 		}
-		t.ask(key+"_file", str(path), why+"; put the secret itself into the file "+path+", for the daemon alone to read", from...)
+		t.ask(key+"_file", str(path), why+"; put the secret itself into the file "+path+", which only the daemon may read", from...)
 		return
 	}
 	for _, o := range from {
 		if isProtected(o) {
-			t.note(dropped, "stands beside the same secret in clear, which counts", o)
+			t.note(dropped, "the same secret is also given unencrypted, and that one is used", o)
 		}
 	}
 	value := i.text(plain[0], "a secret")
@@ -44,7 +44,7 @@ func (i *importer) secret(t *table, key, file string, from ...*option) {
 		i.bad(plain[0], "nothing but X, as in an example; want the secret itself")
 	}
 	if n := len(value); key == "secret" && n > 0 && n < conf.ShortSecret {
-		t.note(decide, fmt.Sprintf("%d octets are few: who records one packet can guess such a secret. Set one of %d octets or more at both ends", n, conf.ShortSecret), plain[0])
+		t.note(decide, fmt.Sprintf("the secret has only %d octets: an attacker who records one packet can guess it. Set one of %d octets or more at both ends", n, conf.ShortSecret), plain[0])
 	}
 	if strings.HasPrefix(value, "<") && strings.HasSuffix(value, ">") {
 		t.note(decide, "a word in angle brackets looks like a placeholder; is it the secret itself?", plain[0])
@@ -77,9 +77,9 @@ func (i *importer) path(t *table, key string, o *option) {
 		return
 	}
 	i.wants = append(i.wants, name+" (to be brought)")
-	why := quote(s) + " is relative to that proxy's folder"
+	why := quote(s) + " is relative to the folder of Duo's proxy"
 	if windowsPath.MatchString(s) {
-		why = quote(s) + " is a path of Windows"
+		why = quote(s) + " is a Windows path"
 	}
-	t.ask(key, str(name), why+"; copy the file beside this one", o)
+	t.ask(key, str(name), why+"; copy the file into the folder of this configuration", o)
 }

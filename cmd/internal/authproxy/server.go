@@ -105,7 +105,7 @@ func (i *importer) primary(s *section) *section {
 		name := i.text(named, "the name of a section")
 		at := slices.IndexFunc(all, func(c *section) bool { return c.name == name })
 		if at < 0 {
-			i.bad(named, "%s; want the name of a section such as ad_client, radius_client or duo_only_client that is there", quote(name))
+			i.bad(named, "%s; want the name of a section of this file, such as ad_client, radius_client or duo_only_client", quote(name))
 			return nil
 		}
 		all = all[at : at+1]
