@@ -11,7 +11,6 @@ import (
 	"slices"
 	"syscall"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"duoradiusd/policy"
@@ -170,58 +169,4 @@ func (h halting) DecideAtOnce(a policy.Attempt) (policy.Verdict, bool) {
 		<-h.letGo
 	}
 	return h.deciderFunc(context.Background(), a), a.User[:2] != "sl"
-}
-
-// slow is a socket that shows each batch that it is given, and sends it when it is told to.
-type slow struct {
-	socket
-	batches chan []string
-	letGo   chan struct{}
-}
-
-func (s *slow) sendBatch(list []message) {
-	var octets []string
-	for _, m := range list {
-		octets = append(octets, string(m.b))
-	}
-	s.batches <- octets
-	<-s.letGo
-}
-
-// TestLateRepliesShareABatch: replies that are ready while others are sent leave together afterwards, in their order, by the
-// goroutine that sends; nobody waits for it but wait.
-func TestLateRepliesShareABatch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &slow{batches: make(chan []string), letGo: make(chan struct{})}
-		l := &listener{socket: s}
-		send := func(b string) { asker{listener: l}.send([]byte(b)) }
-		go send("first")
-		if got := <-s.batches; !slices.Equal(got, []string{"first"}) {
-			t.Fatalf("sent %v first", got)
-		}
-		send("second")
-		send("third")
-		idle := make(chan struct{})
-		go func() {
-			l.late.wait()
-			close(idle)
-		}()
-		s.letGo <- struct{}{}
-		if got := <-s.batches; !slices.Equal(got, []string{"second", "third"}) {
-			t.Errorf("sent %v together", got)
-		}
-		synctest.Wait()
-		select {
-		case <-idle:
-			t.Error("idle while a batch is being sent")
-		default:
-		}
-		s.letGo <- struct{}{}
-		<-idle
-		go send("fourth")
-		if got := <-s.batches; !slices.Equal(got, []string{"fourth"}) {
-			t.Errorf("sent %v last", got)
-		}
-		s.letGo <- struct{}{}
-	})
 }

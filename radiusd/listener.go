@@ -204,48 +204,73 @@ func (a asker) send(reply []byte) {
 	a.listener.sendLate(message{b: reply, control: sourceControl(a.to), peer: a.from})
 }
 
-// lateReplies are replies that are not sent with the batch of their request, because their login took longer.
+// lateReplies are the replies of logins that took longer than the batch of their request.
 type lateReplies struct {
 	mu      sync.Mutex // guards the fields below
 	waiting []message
-	sending bool      // a goroutine is sending, and also takes the replies that are added meanwhile
+	sending bool      // a goroutine sends replies; it also has those sent that are added meanwhile
 	spare   []message // memory for waiting
 	idle    sync.Cond // signalled when nobody sends any more
 }
 
-// sendLate sends a reply together with those of other logins that end now. It returns when the reply was sent, or when the
-// goroutine of another login will send it. DESIGN section 7, "approvals in Redis": a system call for each reply took an
-// eighth of the daemon's time.
+// maxLateReplies bounds the replies that wait while the system has no room for them. No more are kept for copies either.
+const maxLateReplies = maxKeptReplies
+
+// sendLate sends a reply together with those of other logins that end now. It returns when the reply was sent, or when
+// another goroutine will send it. DESIGN section 7, "approvals in Redis": a system call for each reply took an eighth of the
+// daemon's time.
 func (l *listener) sendLate(m message) {
-	q := &l.late
-	q.mu.Lock()
-	q.waiting = append(q.waiting, m)
-	if q.sending {
-		q.mu.Unlock()
-		return
-	}
-	q.sending = true
-	q.mu.Unlock()
-	runtime.Gosched() // other logins that are ready add their replies
-	for list := q.take(nil); len(list) > 0; list = q.take(list) {
-		l.socket.sendBatch(list)
+	if l.late.add(m) {
+		runtime.Gosched() // other logins that are ready add their replies
+		l.sendWaiting()
 	}
 }
 
-// take returns the replies that wait. sent are the replies that it returned last. If none wait, nobody sends any more.
-func (q *lateReplies) take(sent []message) []message {
-	clear(sent)
+// sendWaiting sends the replies that wait. Those that are added meanwhile are left to a new goroutine: the caller has its own
+// login to finish.
+func (l *listener) sendWaiting() {
+	list := l.late.take()
+	defer func() { // also after a panic, because receive recovers it and the listener goes on
+		if l.late.sent(list) {
+			go l.sendWaiting()
+		}
+	}()
+	l.socket.sendBatch(list)
+}
+
+// add adds a reply, and reports whether the caller must send. It drops the reply if too many wait.
+func (q *lateReplies) add(m message) (send bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) >= maxLateReplies {
+		return false
+	}
+	q.waiting = append(q.waiting, m)
+	send = !q.sending
+	q.sending = true
+	return send
+}
+
+// take returns the replies that wait. Only the goroutine that sends may call it.
+func (q *lateReplies) take() []message {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	list := q.waiting
-	if sent != nil {
-		q.spare = sent[:0]
-	}
 	q.waiting, q.spare = q.spare, nil
-	if q.sending = len(list) > 0; !q.sending {
+	return list
+}
+
+// sent is called when the replies that take returned were sent. It reports whether more wait; if not, nobody sends any more.
+func (q *lateReplies) sent(list []message) (more bool) {
+	clear(list)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.spare = list[:0]
+	q.sending = len(q.waiting) > 0
+	if !q.sending {
 		q.idle.Broadcast()
 	}
-	return list
+	return q.sending
 }
 
 // wait returns when nobody sends any more.

@@ -30,7 +30,7 @@ type batchSocket struct {
 	in      batch
 	buffers [batchSize]message
 	list    [batchSize]message // what was read
-	zone    zone               // the zone of the last link-local address
+	zone    zone               // only the reader uses it
 
 	receiving func(fd uintptr) (done bool) // made once, because making a closure allocates memory
 
@@ -41,7 +41,7 @@ type batchSocket struct {
 type batchWriter struct {
 	batch
 	raw     syscall.RawConn
-	zone    zone
+	zone    *zone // of the goroutine that uses the batchWriter
 	sending func(fd uintptr)
 }
 
@@ -66,13 +66,13 @@ func newSocket(conn *net.UDPConn, wildcard bool) (socket, error) {
 		s.in.pointTo(i, &s.buffers[i])
 	}
 	s.receiving = func(fd uintptr) bool { return s.in.call(unix.SYS_RECVMMSG, fd) != unix.EAGAIN }
-	s.replies.init(raw)
-	s.late.init(raw)
+	s.replies.init(raw, &s.zone)
+	s.late.init(raw, new(zone))
 	return s, nil
 }
 
-func (w *batchWriter) init(raw syscall.RawConn) {
-	w.raw = raw
+func (w *batchWriter) init(raw syscall.RawConn, z *zone) {
+	w.raw, w.zone = raw, z
 	w.sending = func(fd uintptr) {
 		tryTwice(fd, func() error { return w.call(unix.SYS_SENDMMSG, fd) })
 	}
@@ -134,6 +134,7 @@ func (s *batchSocket) readBatch() ([]message, error) {
 func (s *batchSocket) writeBatch(list []message) (int, error) { return s.replies.write(list) }
 
 func (s *batchSocket) sendBatch(list []message) {
+	*s.late.zone = zone{} // an interface that was made anew has another number, which only the reader gets to know
 	for len(list) > 0 {
 		n := 0
 		if len(list) > 1 {
@@ -210,7 +211,8 @@ func (z *zone) idOf(name string) uint32 {
 		return z.id
 	}
 	if i, err := net.InterfaceByName(name); err == nil {
-		return uint32(i.Index)
+		z.id, z.name = uint32(i.Index), name
+		return z.id
 	}
 	id, _ := strconv.ParseUint(name, 10, 32)
 	return uint32(id)
