@@ -60,7 +60,7 @@ func TestWrongPasscodes(t *testing.T) {
 				}
 				w.wants(w.login(field+wrongCode), tooMany)
 				w.wants(w.login(field+rightCode), tooMany)
-				if v := w.login(field + rightCode); !strings.Contains(v.Err.Error(), `guard: wrong_passcodes = 10 of "alice" is used up`) {
+				if v := w.login(field + rightCode); !strings.Contains(v.Err.Error(), `guard: wrong_passcodes = 10 is used up for "alice"`) {
 					t.Errorf("the log says %v", v.Err)
 				}
 				w.wantReason(w.login(field+wrongCode, as("bob")).Reason, ReasonDenied)

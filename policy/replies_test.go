@@ -326,7 +326,7 @@ func TestPersonalReplies(t *testing.T) {
 		{"groups", nil, []Reply{{Groups: []string{"cn=Admins,dc=example", "staff"}, Attributes: []ReplyAttribute{group}}},
 			Account{Groups: []string{"CN=Admins,DC=Example", "CN=Staff,DC=Example", "Staff", "CN=Other,DC=Example"}}, "25=<Admins> 25=<Staff>", ""},
 		{"the directory", nil, []Reply{{Attributes: []ReplyAttribute{directory}}}, Account{Directory: map[string][]string{"ip": {"10.0.0.1", "10.0.0.2"}}}, "8=<10.0.0.1>", ""},
-		{"nothing in the directory", nil, []Reply{{Attributes: []ReplyAttribute{directory}}}, Account{}, "", "has none"},
+		{"nothing in the directory", nil, []Reply{{Attributes: []ReplyAttribute{directory}}}, Account{}, "", "has no such attribute"},
 		{"something else in the directory", nil, []Reply{{Attributes: []ReplyAttribute{directory}}}, Account{Directory: map[string][]string{"ip": {"unusable"}}}, "", "not an address"},
 		{"a name that is not proven", given(attr(class, "own")), []Reply{{Users: []string{"alice"}, Attributes: given(attr(class, "hers"))}, {Attributes: []ReplyAttribute{directory}}},
 			Account{Unproven: true, Directory: map[string][]string{"ip": {"10.0.0.1"}}}, "", ""},

@@ -106,7 +106,7 @@ func (l *login) values(a ReplyAttribute, groups []string) (values []string, err 
 		texts = canonical.GroupNames(l.account.Groups, groups)
 	case ValueFromDirectory:
 		if texts = l.account.Directory[a.Directory]; len(texts) == 0 {
-			return nil, fmt.Errorf("reply attribute from {ldap:%s}: the user has none", a.Directory)
+			return nil, fmt.Errorf("reply attribute from {ldap:%s}: the user has no such attribute", a.Directory)
 		}
 	}
 	if a.Once && len(texts) > 1 {

@@ -194,7 +194,7 @@ func (l *login) applyFailmode(ctx context.Context, err error) *Verdict {
 	outage := l.Client.Second.Outage(ctx)
 	l.took(start, "Duo ping", "", orAnswered(outage).Error())
 	if !errors.Is(outage, ErrUnavailable) || ctx.Err() != nil {
-		l.facts.Err = fmt.Errorf("no outage of Duo's (failmode needs a ping that fails as well, ping: %w): %w", orAnswered(outage), err)
+		l.facts.Err = fmt.Errorf("failmode does not apply, because it also needs a ping that fails (ping: %w): %w", orAnswered(outage), err)
 		return l.reject(ReasonDuoUnavailable, l.say(messages.TryLater))
 	}
 	switch mode {

@@ -118,7 +118,7 @@ func TestThrottledSourceQueue(t *testing.T) {
 		for _, p := range list {
 			v := <-p.verdict
 			if got[v.Reason]++; v.Reason == ReasonThrottled && (v.Message != "Too many wrong passwords came from your address. Try again in 30 seconds." ||
-				!strings.Contains(v.Err.Error(), "wrong_per_source = 50 of everybody is used up at 198.51.100.7")) {
+				!strings.Contains(v.Err.Error(), "wrong_per_source = 50 is used up for everybody at 198.51.100.7")) {
 				t.Errorf("%s (%v)", line(v), v.Err)
 			}
 		}
@@ -195,12 +195,12 @@ func TestKnownSources(t *testing.T) {
 		w.wantReason(w.wrongs(1, from(cafe)), ReasonThrottled)
 		v := w.login("pw", from(cafe))
 		w.wants(v, "reject throttled: Too many wrong passwords. Try again in 30 seconds.")
-		if want := `guard: wrong_passwords = 10 of "alice" is used up at all sources where "alice" has not logged in`; !strings.HasPrefix(v.Err.Error(), want) {
+		if want := `guard: wrong_passwords = 10 is used up for "alice" at all sources where "alice" has not logged in`; !strings.HasPrefix(v.Err.Error(), want) {
 			t.Errorf("the log says %q", v.Err)
 		}
 		w.wantReason(w.login("pw").Reason, ReasonApproved)
 		w.wantReason(w.wrongs(10), ReasonBadPassword)
-		if v := w.login("pw"); v.Reason != ReasonThrottled || !strings.Contains(v.Err.Error(), `of "alice" is used up at 198.51.100.7; held back until 2000-01-01T`) {
+		if v := w.login("pw"); v.Reason != ReasonThrottled || !strings.Contains(v.Err.Error(), `for "alice" at 198.51.100.7; held back until 2000-01-01T`) {
 			t.Errorf("%s (%v)", line(v), v.Err)
 		}
 		time.Sleep(wrongRefill)

@@ -28,8 +28,8 @@ func TestLoginLine(t *testing.T) {
 	}{
 		{v, `level=INFO msg=login client=vpn user=jo service=vpn user_ip=192.0.2.7 code=Access-Accept reason=approved factor=push txid=tx first_factor_ms=12 duo_ms=3456`},
 		{ask, `level=INFO msg=login client=vpn user=jo service=vpn user_ip=192.0.2.7 code=Access-Challenge reason=challenged first_factor_ms=0 duo_ms=0`},
-		{broken, `level=WARN msg=login client=vpn user=jo service=vpn user_ip=192.0.2.7 code=Access-Reject reason=duo-unavailable first_factor_ms=0 duo_ms=0 hint="Look at the way to Duo: DNS, the firewall for TCP port 443, the proxy. duoradiusd check tries it." error="duo: dial: refused"`},
-		{policy.Verdict{Outcome: policy.OutcomeAccept, Reason: policy.ReasonFailedOpen}, `level=WARN msg=login client=vpn user=jo service=vpn user_ip=192.0.2.7 code=Access-Accept reason=failed-open first_factor_ms=0 duo_ms=0 hint="Restore the way to Duo, or set failmode = \"secure\" where a second factor matters more."`},
+		{broken, `level=WARN msg=login client=vpn user=jo service=vpn user_ip=192.0.2.7 code=Access-Reject reason=duo-unavailable first_factor_ms=0 duo_ms=0 hint="Look at the connection to Duo: DNS, the firewall for TCP port 443, the proxy. duoradiusd check tries it." error="duo: dial: refused"`},
+		{policy.Verdict{Outcome: policy.OutcomeAccept, Reason: policy.ReasonFailedOpen}, `level=WARN msg=login client=vpn user=jo service=vpn user_ip=192.0.2.7 code=Access-Accept reason=failed-open first_factor_ms=0 duo_ms=0 hint="Restore the connection to Duo, or set failmode = \"secure\" where a second factor matters more."`},
 	} {
 		d := open(t, house{decide: always(tt.v), clients: []*radiusd.Client{client(func(c *radiusd.Client) {
 			c.UserIP = []string{"Calling-Station-Id"}

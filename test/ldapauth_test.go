@@ -79,8 +79,8 @@ func TestSlapd(t *testing.T) {
 			{"zoë müller", "pässwört", "yes"},
 			{"ann  lee", "spaced", "yes"},
 			// slapd finds these, and the policy would not.
-			{"JO", "right", "no: the entry found has another name false"},
-			{"ann lee", "spaced", "no: the entry found has another name false"},
+			{"JO", "right", "no: the entry that was found has another name false"},
+			{"ann lee", "spaced", "no: the entry that was found has another name false"},
 			{"tom", "one", "no: two entries match user_filter false"},
 			{"reset", "wrong", "no"},
 			{"reset", "right", "no: password must be changed true"},

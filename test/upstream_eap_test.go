@@ -118,7 +118,7 @@ func TestUpstreamEAPNobody(t *testing.T) {
 		eventually(t, "a line in the log", func() bool { return len(d.loginLines()) > before })
 		lines := strings.Join(d.loginLines()[before:], "\n")
 		if ok || duo.Count("/auth/v2/preauth") != 0 || !strings.Contains(lines, "reason=first-factor-unavailable") ||
-			!strings.Contains(lines, "let the upstream put the name of inside the tunnel into User-Name") {
+			!strings.Contains(lines, "let the upstream put the name from inside the tunnel into User-Name") {
 			t.Errorf("success %v, %d questions to Duo; the log:\n%s\neapol_test said:\n%s", ok, duo.Count("/auth/v2/preauth"), lines, printed)
 		}
 	}

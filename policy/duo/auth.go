@@ -46,7 +46,7 @@ func (c *Client) time(x exchange, limit time.Duration, path string) (time.Time, 
 		return time.Time{}, err
 	}
 	if out.Time <= 0 {
-		return time.Time{}, &Error{Path: path, Err: errors.New("no time in the answer")}
+		return time.Time{}, &Error{Path: path, Err: errors.New("the answer has no time")}
 	}
 	return time.Unix(out.Time, 0), nil
 }
@@ -241,5 +241,5 @@ func pushInfo(info [][2]string) string {
 }
 
 func unknownResult(path, result string) error {
-	return &Error{Path: path, Err: fmt.Errorf("result %.40q", result)}
+	return &Error{Path: path, Err: fmt.Errorf("unknown result %.40q", result)}
 }

@@ -62,8 +62,8 @@ func TestPreauth(t *testing.T) {
 			want: policy.Preauth{Result: policy.PreauthAuth, Message: "Account is active", Devices: []policy.Device{
 				{ID: phone.ID, Type: "phone", Name: "Jo's phone (XXX-XXX-0123)", Number: "XXX-XXX-0123",
 					Capabilities: []string{"auto", "sms"}, NextCode: "1"}}}},
-		{name: "unknown result", user: fakeduo.User{Preauth: "maybe"}, err: `Duo preauth: result "maybe"`},
-		{name: "another case", user: fakeduo.User{Preauth: "Allow"}, err: `Duo preauth: result "Allow"`},
+		{name: "unknown result", user: fakeduo.User{Preauth: "maybe"}, err: `Duo preauth: unknown result "maybe"`},
+		{name: "another case", user: fakeduo.User{Preauth: "Allow"}, err: `Duo preauth: unknown result "Allow"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, c := ready(t, fakeduo.Config{}, tt.user)

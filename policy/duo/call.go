@@ -193,13 +193,13 @@ func decode[T any](path string, a *answer) (*T, error) {
 	case a.status >= 400:
 		e.kind = policy.ErrRefused
 	case a.status != http.StatusOK:
-		e.Err = errors.New("not an answer of the Auth API")
+		e.Err = errors.New("the answer is not one of the Auth API; is api_host right?")
 	case err != nil:
 		e.Err = malformed(err)
 	case got.Stat != "OK":
-		e.Err = fmt.Errorf("stat %.20q", got.Stat)
+		e.Err = fmt.Errorf("stat is %.20q; want OK", got.Stat)
 	default:
-		e.Err = errors.New("no response in the answer")
+		e.Err = errors.New("the answer has no response")
 	}
 	return nil, e
 }
@@ -207,7 +207,7 @@ func decode[T any](path string, a *answer) (*T, error) {
 // malformed returns an error of encoding/json without the names of Go types.
 func malformed(err error) error {
 	if other, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return fmt.Errorf("%s in place of %s", other.Value, cmp.Or(other.Field, "an object"))
+		return fmt.Errorf("%s has the wrong JSON type: %s", cmp.Or(other.Field, "the answer"), other.Value)
 	}
 	return err
 }

@@ -128,7 +128,7 @@ func (p *pool) connect(ctx context.Context) (*http.ClientConn, error) {
 		return nil, &proxyError{host: p.proxy, what: "can't be reached, or does not answer CONNECT", err: err}
 	}
 	if _, noTLS := errors.AsType[tls.RecordHeaderError](err); noTLS {
-		return nil, &proxyError{host: p.proxy, what: "answers CONNECT with 200 and then speaks no TLS", err: err}
+		return nil, &proxyError{host: p.proxy, what: "answers CONNECT with 200, but then what it sends is not TLS", err: err}
 	}
 	return nil, p.through(err)
 }
@@ -152,7 +152,7 @@ func tunnelOpened(ctx context.Context, proxy *url.URL, _ *http.Request, resp *ht
 		}
 		return nil
 	}
-	what := fmt.Sprintf("refuses the way to Duo with %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
+	what := fmt.Sprintf("refuses to connect to Duo: it answers CONNECT with %d %s", resp.StatusCode, http.StatusText(resp.StatusCode))
 	if resp.StatusCode == http.StatusProxyAuthRequired {
 		what += "; are proxy_username and proxy_password right?"
 	}

@@ -102,7 +102,7 @@ func broken(ctx context.Context, path string, err error, wire time.Duration) err
 	k := kindOf(err, wire)
 	switch {
 	case k == policy.ErrOverloaded && isSilence(err):
-		err = fmt.Errorf("no connection to Duo was free in time, max_connections are in use: %w", err)
+		err = fmt.Errorf("no connection to Duo was free in time: all max_connections are in use: %w", err)
 	case isSilence(err):
 		err = fmt.Errorf("no answer within %v: %w", wire.Round(10*time.Millisecond), err)
 	}
@@ -212,11 +212,11 @@ func explainTrust(err error, ca string) error {
 	}
 	leaf := failed.UnverifiedCertificates[0]
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
-		return fmt.Errorf("is this machine's clock right? The certificate is good from %s to %s: %w",
+		return fmt.Errorf("is this machine's clock right? The certificate is valid from %s to %s: %w",
 			leaf.NotBefore.Format(time.DateOnly), leaf.NotAfter.Format(time.DateOnly), err)
 	}
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
 		return fmt.Errorf("is api_host right? %w", err)
 	}
-	return fmt.Errorf("the certificate is issued by %q, and ca trusts %s; is TLS broken up on the way? %w", leaf.Issuer.String(), ca, err)
+	return fmt.Errorf("the certificate was issued by %q, and ca trusts %s; does a proxy open TLS on the way? %w", leaf.Issuer.String(), ca, err)
 }

@@ -74,7 +74,7 @@ func (c *Client) spared() error {
 	c.health.mu.Lock()
 	defer c.health.mu.Unlock()
 	if err := c.health.down(); err != nil {
-		return &Error{Path: preauthPath, Err: fmt.Errorf("not asked, the last ping failed: %w", err), kind: policy.ErrUnavailable}
+		return &Error{Path: preauthPath, Err: fmt.Errorf("not asked, because the last ping failed: %w", err), kind: policy.ErrUnavailable}
 	}
 	return nil
 }

@@ -127,7 +127,7 @@ func TestOutage(t *testing.T) {
 				start := time.Now()
 				err := preauth(t, w)
 				if kind(err) != "unavailable" || time.Since(start) != 0 ||
-					!strings.HasPrefix(err.Error(), "Duo preauth: not asked, the last ping failed: Duo ping: ") {
+					!strings.HasPrefix(err.Error(), "Duo preauth: not asked, because the last ping failed: Duo ping: ") {
 					t.Errorf("%s: got %v after %v", name, err, time.Since(start))
 				}
 				time.Sleep(100 * time.Millisecond)

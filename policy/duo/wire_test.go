@@ -209,7 +209,7 @@ func TestRedirect(t *testing.T) {
 		})
 		for _, call := range calls {
 			got := call.do(t.Context(), c)
-			if want := fmt.Sprintf("Duo %s: %d: not an answer of the Auth API", path.Base(call.path), status); got.allow ||
+			if want := fmt.Sprintf("Duo %s: %d: the answer is not one of the Auth API; is api_host right?", path.Base(call.path), status); got.allow ||
 				kind(got.err) != "unknown" || got.err.Error() != want {
 				t.Errorf("%d: got %+v, want unknown, %s", status, got, want)
 			}

@@ -126,8 +126,8 @@ func TestEditRefused(t *testing.T) {
 		noName + "  ":                  func() (Edit, error) { return Set(path, "j\no:x", "pw") },
 		path + " has no user ann":      func() (Edit, error) { return Delete(path, "ann") },
 		"an empty user name; want one": func() (Edit, error) { return Delete(path, "") },
-		"open " + path + ".none: no such file or directory":   func() (Edit, error) { return Delete(path+".none", "jo") },
-		"read " + filepath.Dir(path) + ": not a regular file": func() (Edit, error) { return Set(filepath.Dir(path), "jo", "pw") },
+		"open " + path + ".none: no such file or directory":         func() (Edit, error) { return Delete(path+".none", "jo") },
+		"read " + filepath.Dir(path) + ": it is not a regular file": func() (Edit, error) { return Set(filepath.Dir(path), "jo", "pw") },
 	} {
 		want = strings.TrimRight(want, " ")
 		if _, err := do(); err == nil || err.Error() != want && !errors.Is(err, fs.ErrNotExist) {
@@ -179,7 +179,7 @@ func TestEditFollowsLinks(t *testing.T) {
 func TestEditProblems(t *testing.T) {
 	for _, tt := range []struct{ before, user, want string }{
 		{"ann:" + horse2a + "\n", "jo", "<nil>"},
-		{"Jo:" + horse2a + "\n", "jo", "PATH:2: the user of line 1 again; want each user once"},
+		{"Jo:" + horse2a + "\n", "jo", "PATH:2: the same user as in line 1; want each user once"},
 		{"kim:plain\n\nx\n", "jo", "PATH:1: a crypt hash or a plain password; " + wantHash + "\nPATH:3: no colon; want user:hash"},
 	} {
 		path := ""

@@ -69,7 +69,7 @@ func (f *File) Authenticate(ctx context.Context, r policy.FirstRequest) (policy.
 		defer func() { <-f.turns }()
 	}
 	if err := ctx.Err(); err != nil {
-		return policy.Account{}, fmt.Errorf("password file: wait for a turn: %w", err)
+		return policy.Account{}, fmt.Errorf("password file: wait until other passwords are checked: %w", err)
 	}
 	if r.Password == "" {
 		return policy.Account{}, policy.ErrRejected
@@ -137,7 +137,7 @@ func readFile(path string) (string, os.FileInfo, error) {
 		return "", nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return "", nil, fmt.Errorf("read %s: not a regular file", path)
+		return "", nil, fmt.Errorf("read %s: it is not a regular file", path)
 	}
 	file, err := os.Open(path)
 	if err != nil {
@@ -149,7 +149,7 @@ func readFile(path string) (string, os.FileInfo, error) {
 		return "", nil, err
 	}
 	if before.Size() > maxFile {
-		return "", nil, fmt.Errorf("read %s: more than %d MiB", path, maxFile>>20)
+		return "", nil, fmt.Errorf("read %s: it is larger than %d MiB", path, maxFile>>20)
 	}
 	var content strings.Builder
 	content.Grow(int(before.Size()))
@@ -161,7 +161,7 @@ func readFile(path string) (string, os.FileInfo, error) {
 		return "", nil, err
 	}
 	if !same(before, after) || int64(content.Len()) != before.Size() {
-		return "", nil, fmt.Errorf("read %s: it changed meanwhile", path)
+		return "", nil, fmt.Errorf("read %s: the file changed while it was read", path)
 	}
 	return content.String(), before, nil
 }

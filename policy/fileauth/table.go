@@ -59,10 +59,10 @@ func parse(path, content string, canonical func(string) string) (*table, error) 
 
 func (t *table) add(name string, e entry) error {
 	if name == "" {
-		return errors.New("a user name without a canonical form; want user:hash")
+		return errors.New("a user name that no login can have; want user:hash")
 	}
 	if first, ok := t.users[name]; ok {
-		return fmt.Errorf("the user of line %d again; want each user once", first.line)
+		return fmt.Errorf("the same user as in line %d; want each user once", first.line)
 	}
 	t.users[name] = e
 	return nil

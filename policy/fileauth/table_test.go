@@ -16,7 +16,7 @@ func TestOpenErrors(t *testing.T) {
 	if _, err := Open(filepath.Join(dir, "none"), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a missing file: got %v, want one that is fs.ErrNotExist", err)
 	}
-	want := "password file: read " + dir + ": not a regular file"
+	want := "password file: read " + dir + ": it is not a regular file"
 	if _, err := Open(dir, nil); err == nil || err.Error() != want {
 		t.Errorf("a directory: got %v, want %s", err, want)
 	}
@@ -25,7 +25,7 @@ func TestOpenErrors(t *testing.T) {
 	if err := os.Truncate(big, maxFile+1); err != nil {
 		t.Fatal(err)
 	}
-	want = "password file: read " + big + ": more than 64 MiB"
+	want = "password file: read " + big + ": it is larger than 64 MiB"
 	if _, err := Open(big, nil); err == nil || err.Error() != want {
 		t.Errorf("a large file: got %v, want %s", err, want)
 	}
@@ -114,9 +114,9 @@ func TestAllBadLinesAtOnce(t *testing.T) {
 	_, err := Open(path, canonical)
 	want := strings.Join([]string{
 		path + ":3: no colon; want user:hash",
-		path + ":4: the user of line 1 again; want each user once",
+		path + ":4: the same user as in line 1; want each user once",
 		path + ":5: a crypt hash or a plain password; " + wantHash,
-		path + ":6: a user name without a canonical form; want user:hash",
+		path + ":6: a user name that no login can have; want user:hash",
 	}, "\n")
 	if err == nil || err.Error() != want {
 		t.Errorf("got:\n%v\nwant:\n%s", err, want)

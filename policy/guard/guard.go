@@ -107,13 +107,13 @@ func (h *HeldBack) Error() string {
 	until := h.Until.Format(time.RFC3339)
 	switch {
 	case h.Limit == LimitPerSource && h.Person == "":
-		return fmt.Sprintf("guard: %s = %d of everybody is used up at %s; held back until %s", h.Limit, h.Limits.WrongPerSource, h.Source, until)
+		return fmt.Sprintf("guard: %s = %d is used up for everybody at %s; held back until %s", h.Limit, h.Limits.WrongPerSource, h.Source, until)
 	case h.Limit == LimitPerSource:
-		return fmt.Sprintf("guard: %s = %d of everybody is used up at %s, where %q has not logged in; held back until %s",
+		return fmt.Sprintf("guard: %s = %d is used up for everybody at %s, where %q has not logged in; held back until %s",
 			h.Limit, h.Limits.WrongPerSource, h.Source, h.Person, until)
 	case h.Known:
-		return fmt.Sprintf("guard: %s = %d of %q is used up at %s; held back until %s", h.Limit, h.Limits.Of(h.Kind), h.Person, h.Source, until)
+		return fmt.Sprintf("guard: %s = %d is used up for %q at %s; held back until %s", h.Limit, h.Limits.Of(h.Kind), h.Person, h.Source, until)
 	}
-	return fmt.Sprintf("guard: %s = %d of %q is used up at all sources where %[3]q has not logged in; held back until %[4]s",
+	return fmt.Sprintf("guard: %s = %d is used up for %q at all sources where %[3]q has not logged in; held back until %[4]s",
 		h.Limit, h.Limits.Of(h.Kind), h.Person, until)
 }

@@ -38,14 +38,14 @@ func Parse(s string) (Hours, error) {
 	case span == len(words):
 		return Hours{}, errors.New("no hours; want HH:MM-HH:MM")
 	case span > 1:
-		return Hours{}, errors.New("blanks among the days; want them without, such as mon,wed-fri")
+		return Hours{}, errors.New("a blank in the list of days; want none, as in mon,wed-fri")
 	}
 	var err error
 	if h.from, h.to, err = parseSpan(words[span]); err != nil {
 		return Hours{}, err
 	}
 	if len(words) > span+2 {
-		return Hours{}, errors.New("more than days, hours and a zone; want them without further blanks")
+		return Hours{}, errors.New("more than three parts; want days, hours and a time zone, with no other blanks")
 	}
 	if span > 0 {
 		if h.days, err = parseDays(words[0]); err != nil {
@@ -86,11 +86,11 @@ func parseSpan(s string) (from, to int, err error) {
 	to, okTo := parseClock(last)
 	switch {
 	case !ok || !okFrom || !okTo:
-		return 0, 0, fmt.Errorf("%q are no hours; want HH:MM-HH:MM, from 00:00 to 24:00", s)
+		return 0, 0, fmt.Errorf("%q is not a range of hours; want HH:MM-HH:MM, from 00:00 to 24:00", s)
 	case from == wholeDay:
-		return 0, 0, fmt.Errorf("%q begin at the end of a day; want 00:00", s)
+		return 0, 0, fmt.Errorf("%q begins at 24:00; want 00:00", s)
 	case from == to:
-		return 0, 0, fmt.Errorf("%q end when they begin; want 00:00-24:00 for the whole day", s)
+		return 0, 0, fmt.Errorf("%q ends when it begins; want 00:00-24:00 for the whole day", s)
 	}
 	return from, to, nil
 }
@@ -140,7 +140,7 @@ func parseDay(s string) (int, error) {
 			return i, nil
 		}
 	}
-	return 0, fmt.Errorf("%q is no day; want mon, tue, wed, thu, fri, sat or sun", s)
+	return 0, fmt.Errorf("%q is not a day; want mon, tue, wed, thu, fri, sat or sun", s)
 }
 
 // zones holds the time zones that were loaded, so that ten thousand rules share one.
@@ -152,7 +152,7 @@ func zone(name string) (*time.Location, error) {
 	}
 	z, err := time.LoadLocation(name)
 	if err != nil || z == time.Local { // "Local" is no name of a time zone
-		return nil, fmt.Errorf("%q is no time zone that this machine knows; want a name such as Europe/Vienna", name)
+		return nil, fmt.Errorf("%q is not a time zone that this machine knows; want a name such as Europe/Vienna", name)
 	}
 	zones.Store(name, z)
 	return z, nil

@@ -84,8 +84,8 @@ type cause struct {
 var causes = map[string]cause{
 	"525": {why: "no such user"},
 	"52e": {why: "wrong password"},
-	"530": {why: "not at this time of day", proven: true},
-	"531": {why: "not from this workstation", proven: true},
+	"530": {why: "the account may not log in at this time", proven: true},
+	"531": {why: "the account may not log in from this workstation", proven: true},
 	"532": {why: "password expired", proven: true, expired: true},
 	"533": {why: "account disabled", proven: true},
 	"568": {why: "a member of too many groups"},
@@ -109,7 +109,7 @@ func invalidCredentials(e *ldap.Error) error {
 	code := strings.ToLower(m[1])
 	c, known := causes[code]
 	if !known {
-		return &policy.Refusal{Why: "data " + code + " of Active Directory"}
+		return &policy.Refusal{Why: "Active Directory refuses the account with data " + code}
 	}
 	return refusalOf(c)
 }

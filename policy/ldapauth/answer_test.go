@@ -13,8 +13,8 @@ import (
 func TestActiveDirectory(t *testing.T) {
 	for _, tt := range []struct{ data, right, wrong string }{
 		{"", "yes", "no: wrong password"},
-		{"530", "no, proven: not at this time of day", "no: wrong password"},
-		{"531", "no, proven: not from this workstation", "no: wrong password"},
+		{"530", "no, proven: the account may not log in at this time", "no: wrong password"},
+		{"531", "no, proven: the account may not log in from this workstation", "no: wrong password"},
 		{"532", "no, proven: password expired", "no: wrong password"},
 		{"533", "no, proven: account disabled", "no: wrong password"},
 		{"568", "no: a member of too many groups", "no: wrong password"},
@@ -23,7 +23,7 @@ func TestActiveDirectory(t *testing.T) {
 		{"775", "no: account locked", "no: account locked"},
 		{"525", "no: no such user", "no: wrong password"},
 		{"52E", "no: wrong password", "no: wrong password"},
-		{"99f", "no: data 99f of Active Directory", "no: wrong password"},
+		{"99f", "no: Active Directory refuses the account with data 99f", "no: wrong password"},
 		{"no number", "no", "no: wrong password"},
 	} {
 		s := fake(t, fakeldap.Config{ActiveDirectory: true})

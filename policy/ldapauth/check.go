@@ -85,7 +85,7 @@ func (s *server) checkBases(ctx context.Context, c *conn) error {
 			result, err := c.Search(&ldap.SearchRequest{BaseDN: base, Scope: ldap.ScopeBaseObject, SizeLimit: 1,
 				EnforceSizeLimit: true, Filter: "(objectClass=*)", Attributes: []string{"1.1"}})
 			if err == nil && len(result.Entries) == 0 && base != "" {
-				err = errors.New("nothing there that the service account may read")
+				err = errors.New("no entry there that the service account may read")
 			}
 			return err
 		})

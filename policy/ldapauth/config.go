@@ -108,7 +108,7 @@ func (c *Config) check() error {
 	}
 	for _, base := range c.BaseDN {
 		if _, err := ldap.ParseDN(base); err != nil {
-			return fmt.Errorf("base_dn: %q is no DN: %w", base, err)
+			return fmt.Errorf("base_dn: %q is not a DN: %w", base, err)
 		}
 	}
 	switch c.NestedGroups {
@@ -171,13 +171,13 @@ func (d *Directory) newServer(text string) (*server, error) {
 	case err != nil:
 		return nil, errors.New("a malformed URL; want ldaps://host") // url's error quotes it, and it may hold a password
 	case u.User != nil:
-		return nil, fmt.Errorf("%s: a user name in it; bind_dn is its place", u.Redacted())
+		return nil, fmt.Errorf("%s: a user name in the URL; want it in bind_dn", u.Redacted())
 	case u.Scheme != "ldap" && u.Scheme != "ldaps":
 		return nil, fmt.Errorf("%s: want ldaps:// or ldap://", text)
 	case u.Hostname() == "", u.Path != "" && u.Path != "/", u.RawQuery != "", u.Fragment != "":
-		return nil, fmt.Errorf("%s: want %s://host or %s://host:port, and no more", text, u.Scheme, u.Scheme)
+		return nil, fmt.Errorf("%s: want %s://host or %s://host:port, and nothing else", text, u.Scheme, u.Scheme)
 	case u.Scheme == "ldaps" && d.config.StartTLS:
-		return nil, fmt.Errorf("%s: start_tls is for ldap://, this is TLS from the start", text)
+		return nil, fmt.Errorf("%s: start_tls is for ldap:// only; ldaps:// uses TLS from the start", text)
 	}
 	port := u.Port()
 	if port == "" {

@@ -119,7 +119,7 @@ func startTLS(tcp net.Conn) error {
 	}
 	if len(answer.Children) < 2 || answer.Children[0].Value != int64(1) ||
 		answer.Children[1].Tag != ldap.ApplicationExtendedResponse {
-		return errors.New("something else was answered")
+		return errors.New("the answer is not one to StartTLS")
 	}
 	return said(ldap.GetLDAPError(answer))
 }

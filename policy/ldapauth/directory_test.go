@@ -51,9 +51,9 @@ func TestAuthenticate(t *testing.T) {
 		{"{username}", "right", "no: no such user in the directory"},
 		{"tom", "x", "no: two entries match user_filter"},
 		// The directory takes these for jo.
-		{"JO", "right", "no: the entry found has another name"},
-		{"jó", "right", "no: the entry found has another name"},
-		{"jo ", "right", "no: the entry found has another name"},
+		{"JO", "right", "no: the entry that was found has another name"},
+		{"jó", "right", "no: the entry that was found has another name"},
+		{"jo ", "right", "no: the entry that was found has another name"},
 	} {
 		if got := answer(t, d, tt.user, tt.password); got != tt.want {
 			t.Errorf("%q with %.10q: got %q, want %q", tt.user, tt.password, got, tt.want)
@@ -208,7 +208,7 @@ func TestNew(t *testing.T) {
 		{func(c *Config) { c.URLs = []string{"ldapi:///var/run/x"} }, "want ldaps:// or ldap://"},
 		{func(c *Config) { c.URLs = []string{"ldap://"} }, "want ldap://host or ldap://host:port"},
 		{func(c *Config) { c.URLs = []string{"ldap://h/dc=example?uid"} }, "want ldap://host or"},
-		{func(c *Config) { c.URLs = []string{"ldap://u:secret@h"} }, "a user name in it"},
+		{func(c *Config) { c.URLs = []string{"ldap://u:secret@h"} }, "a user name in the URL"},
 		{func(c *Config) { c.URLs = []string{"ldap://u:secret@h:x"} }, "a malformed URL"},
 		{func(c *Config) { c.URLs = []string{"ldap://h:389", "ldap://h"} }, "ldap://h: given twice"},
 		{func(c *Config) { c.StartTLS = true }, "start_tls is for ldap://"},

@@ -38,19 +38,19 @@ func (f *userFilter) of(user string) string {
 func parseFilter(text string) (*userFilter, error) {
 	packet, err := ldap.CompileFilter(text)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no filter: %w", text, err)
+		return nil, fmt.Errorf("%q is not a filter: %w", text, err)
 	}
 	w := &walk{}
 	w.filter(packet, false)
 	switch {
 	case !strings.Contains(text, placeholder):
-		return nil, fmt.Errorf("%q: no %s in it", text, placeholder)
+		return nil, fmt.Errorf("%q: does not contain %s", text, placeholder)
 	case w.twice:
 		return nil, fmt.Errorf("%q: %s twice in one value", text, placeholder)
 	case w.found != strings.Count(text, placeholder):
-		return nil, fmt.Errorf("%q: %s stands for a value, and for no other part", text, placeholder)
+		return nil, fmt.Errorf("%q: %s can take the place of a value only", text, placeholder)
 	case w.found == w.negated:
-		return nil, fmt.Errorf("%q: it only says which name an entry does not have", text)
+		return nil, fmt.Errorf("%q: %s is in negations only, so the filter finds other users", text, placeholder)
 	case w.unknown:
 		w.asserts = nil
 	}
@@ -121,7 +121,7 @@ func (w *walk) value(a assertion, value string, negated bool) {
 func text(p *ber.Packet) string { return p.Data.String() }
 
 // otherName is said of an entry that the directory takes for the user's, but the policy does not.
-const otherName = "the entry found has another name"
+const otherName = "the entry that was found has another name"
 
 // belongs reports whether e is the entry of user: one of the attributes that the filter compares holds exactly that name. It
 // is true if e shows none of these attributes, because there is nothing to compare then.

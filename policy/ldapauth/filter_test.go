@@ -17,16 +17,16 @@ func TestParseFilter(t *testing.T) {
 		{"(&(uid={username})(!(cn={username})))", ""},
 		{"(!(!(uid={username})))", ""},
 		{"(uid:caseExactMatch:={username})", ""},
-		{"(uid={username}", "is no filter"},
-		{"uid={username}", "is no filter"},
-		{"", "is no filter"},
-		{"(uid=*)", "no {username} in it"},
-		{"({username}=jo)", "stands for a value"},
-		{"({username}=*)", "stands for a value"},
-		{"(&(uid={username})({username}=*))", "stands for a value"},
-		{"(uid:{username}:=jo)", "stands for a value"},
+		{"(uid={username}", "is not a filter"},
+		{"uid={username}", "is not a filter"},
+		{"", "is not a filter"},
+		{"(uid=*)", "does not contain {username}"},
+		{"({username}=jo)", "can take the place of a value only"},
+		{"({username}=*)", "can take the place of a value only"},
+		{"(&(uid={username})({username}=*))", "can take the place of a value only"},
+		{"(uid:{username}:=jo)", "can take the place of a value only"},
 		{"(uid={username}{username})", "twice in one value"},
-		{"(!(uid={username}))", "does not have"},
+		{"(!(uid={username}))", "in negations only"},
 	} {
 		_, err := parseFilter(tt.filter)
 		if tt.want == "" && err != nil || tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)) {
@@ -116,7 +116,7 @@ func TestNamesAsTheyAre(t *testing.T) {
 	if got := answer(t, d, "jo", "right"); got != "yes" {
 		t.Errorf("got %q, want yes", got)
 	}
-	if got := answer(t, d, "Jo", "right"); got != "no: the entry found has another name" {
+	if got := answer(t, d, "Jo", "right"); got != "no: the entry that was found has another name" {
 		t.Errorf("got %q, want no", got)
 	}
 }

@@ -42,7 +42,7 @@ func (s *server) moreGroups(ctx context.Context, dn string, next int) ([]string,
 		return nil, 0, err
 	}
 	if e == nil {
-		return nil, 0, errors.New("the entry is gone")
+		return nil, 0, errors.New("the entry no longer exists")
 	}
 	return valuesOf(e, s.config.GroupAttribute)
 }

@@ -43,7 +43,7 @@ func (s *server) nestedGroups(ctx context.Context, e *ldap.Entry, direct, groups
 		return s.tokenGroups(ctx, dse, e, groups)
 	case how == NestedChain && !dse.chainRule:
 		// Such a directory would find nothing, and give no error.
-		return nil, errors.New(`this directory is not known to have the matching rule of nested_groups = "chain"; want "walk"`)
+		return nil, errors.New(`nested_groups = "chain" needs a matching rule that this directory does not announce; want "walk"`)
 	}
 	members := []string{e.DN}
 	primary, err := s.primaryGroup(ctx, dse, e)
@@ -95,7 +95,7 @@ func (s *server) walk(ctx context.Context, dse rootDSE, members []string) (found
 	seen := map[string]bool{}
 	for level := 0; len(members) > 0; level++ {
 		if level == maxLevels {
-			return nil, fmt.Errorf("groups are nested in more than %d levels", maxLevels)
+			return nil, fmt.Errorf("groups are nested more than %d levels deep", maxLevels)
 		}
 		var next []string
 		for part := range slices.Chunk(members, batch) {

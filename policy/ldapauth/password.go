@@ -30,7 +30,7 @@ func (d *Directory) ChangePassword(ctx context.Context, r policy.PasswordChange)
 			})
 		}
 	}
-	return fmt.Errorf("directory: change a password at %s, which is asked no more", url)
+	return fmt.Errorf("directory: change a password at %s, which is no longer among urls", url)
 }
 
 func (s *server) changePassword(ctx context.Context, dn string, r policy.PasswordChange) error {
@@ -47,7 +47,7 @@ func (s *server) changePassword(ctx context.Context, dn string, r policy.Passwor
 	case dse.passwordModify:
 		err = s.modifyPassword(ctx, dn, r)
 	default:
-		return errors.New("change a password: this directory has no operation for it")
+		return errors.New("change a password: this directory offers no operation for it")
 	}
 	if err != nil {
 		return changeAnswer(err)

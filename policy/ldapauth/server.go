@@ -51,7 +51,7 @@ func (s *server) authenticate(ctx context.Context, r policy.FirstRequest) (polic
 // bindAs binds as a user, on a connection that is used for nothing else.
 func (s *server) bindAs(ctx context.Context, dn, password string) error {
 	if err := acquire(ctx, s.binds); err != nil {
-		return fmt.Errorf("wait for a turn to bind: %w", err)
+		return fmt.Errorf("wait until other binds are done: %w", err)
 	}
 	defer func() { <-s.binds }()
 	c, err := s.connect(ctx)

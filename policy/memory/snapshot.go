@@ -153,7 +153,7 @@ func (m *Memory) restore(s *Snapshot, canResume func(policy.Transaction) bool, l
 	now := time.Now()
 	m.guard.restore(&s.otherState, limits, now)
 	if s.Written.After(now.Add(clockSlack)) {
-		return nil, errors.New("what was remembered is of a later time than now")
+		return nil, errors.New("what was remembered is dated later than now; is this machine's clock right?")
 	}
 	if !m.shared {
 		m.key = s.DigestKey

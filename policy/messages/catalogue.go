@@ -138,9 +138,9 @@ var catalogue = []Message{
 	{OptionPushShort, "Push {device}", "A line of the menu, where the long lines don't fit one Reply-Message; {device} is short then"},
 	{OptionCallShort, "Call {device}", "A line of the menu, where the long lines don't fit one Reply-Message; {device} is short then"},
 	{OptionSMSShort, "SMS {device}", "A line of the menu, where the long lines don't fit one Reply-Message; {device} is short then"},
-	{YourPhone, "your phone", "In place of {device}, where Duo tells neither number nor name"},
-	{Choose, "Option ({options}):", "The prompt of a menu; {options} is 1, or such as 1-3"},
-	{ChooseOrPasscode, "Passcode or option ({options}):", "The prompt of a menu, where a passcode is allowed too; {options} is 1, or such as 1-3"},
+	{YourPhone, "your phone", "In place of {device}, where Duo gives neither a number nor a name"},
+	{Choose, "Option ({options}):", "The prompt of a menu; {options} is a number or a range, such as 1 or 1-3"},
+	{ChooseOrPasscode, "Passcode or option ({options}):", "The prompt of a menu, where a passcode is allowed too; {options} is a number or a range, such as 1 or 1-3"},
 
 	{AnswerPush, "Answer the request on your phone, then press Enter here:", "A challenge beside a push that is under way"},
 	{AnswerPushOrPasscode, "Answer the request on your phone, then press Enter here (or type a passcode):", "A challenge beside a push that is under way, where a passcode is allowed too"},

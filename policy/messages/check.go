@@ -89,7 +89,7 @@ func (m Message) Check(text string) (problems []Problem) {
 		}
 	}
 	if strings.ContainsAny(braces.ReplaceAllString(text, ""), "{}") {
-		bad("a brace without its other half; want variables as {NAME}: %s", want)
+		bad("an unpaired brace; want variables as {NAME}: %s", want)
 	}
 	return problems
 }

@@ -64,7 +64,7 @@ func TestCheck(t *testing.T) {
 		{MenuOfUser, "Duo", "", false},
 		{DuoPushDenied, "Abgelehnt.", "", false},
 		{HeldPasswords, "Zu viele. {wait", "without {wait}", true},
-		{MenuOfUser, "Duo {user", "a brace without its other half", false},
+		{MenuOfUser, "Duo {user", "an unpaired brace", false},
 	} {
 		m, ok := Find(tt.id)
 		problems := m.Check(tt.text)

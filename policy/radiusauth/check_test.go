@@ -37,9 +37,9 @@ func TestU7Check(t *testing.T) {
 		}
 		for i, want := range []string{"", "",
 			"upstream: check " + three + ": no answer to Status-Server, which not every server knows (RFC 5997)",
-			"upstream: check 192.0.2.4:1812: no answer; there came a reply with a wrong authenticator: is the secret right?",
+			"upstream: check 192.0.2.4:1812: no answer, only a reply with a wrong authenticator: is the secret right?",
 			"upstream: check 192.0.2.5:1812: it answers, and the secret is right, but its answer to Status-Server is Access-Reject",
-			"upstream: check 192.0.2.6:1812: no answer; there came a reply with the wrong code",
+			"upstream: check 192.0.2.6:1812: no answer, only a reply with the wrong code",
 			"upstream: check nps.example:1812: look up nps.example: no name service here",
 		} {
 			got := ""

@@ -63,7 +63,7 @@ func (t *conversation) fromPeer(packet, typed string) error {
 		return nil
 	}
 	if eapCode(packet) != eapResponse { // a request from the peer would exchange the roles (RFC 3579 §2.6.2)
-		return &policy.Refusal{Why: "the EAP packet is no response"}
+		return &policy.Refusal{Why: "the EAP packet is not a response"}
 	}
 	switch kind, data := eapType(packet); kind {
 	case 0:
@@ -115,8 +115,8 @@ func (t *conversation) provenName(named []string, typed string, inner bool) (nam
 	case t.peerMethod == 0:
 		return "", false, errors.New("an Access-Accept before any EAP method")
 	case anonymous(typed):
-		return "", false, fmt.Errorf("an Access-Accept that does not say who EAP method %d proved inside of %q: "+
-			"let the upstream put the name of inside the tunnel into User-Name (FreeRADIUS: use_tunneled_reply, "+
+		return "", false, fmt.Errorf("an Access-Accept that does not name the user whom EAP method %d proved inside the tunnel of %q: "+
+			"let the upstream put the name from inside the tunnel into User-Name (FreeRADIUS: use_tunneled_reply, "+
 			"or update outer.session-state { User-Name := &User-Name })", t.peerMethod, typed)
 	}
 	return name, false, nil

@@ -240,7 +240,7 @@ func TestGuard(t *testing.T) {
 			all.Go(func() { u.Authenticate(t.Context(), pap("jo", "hunter2")) })
 		}
 		synctest.Wait()
-		if got := said(u.Authenticate(t.Context(), pap("jo", "hunter2"))); got != "upstream: 4096 requests are under way already" {
+		if got := said(u.Authenticate(t.Context(), pap("jo", "hunter2"))); got != "upstream: 4096 requests are in flight already" {
 			t.Errorf("got %q", got)
 		}
 		close(release)
@@ -315,7 +315,7 @@ func TestNew(t *testing.T) {
 		{Config{Secret: "s", Servers: []string{":1812"}}, `upstream: server ":1812": want host:port`},
 		{Config{Secret: "s", Servers: []string{"nps1:0"}}, `upstream: server "nps1:0": want host:port`},
 		{Config{Secret: "s", Servers: []string{"nps1:65536"}}, `upstream: server "nps1:65536": want host:port`},
-		{Config{Secret: "s", Servers: []string{one, one}}, "upstream: server " + one + " twice"},
+		{Config{Secret: "s", Servers: []string{one, one}}, "upstream: server " + one + " is given twice"},
 	} {
 		if _, err := New(tt.c); err == nil || err.Error() != tt.want {
 			t.Errorf("got %v, want %s", err, tt.want)

@@ -27,7 +27,7 @@ func (u *Upstream) askAll(ctx context.Context, r policy.FirstRequest, t *convers
 	only := failover.Any
 	if t.server != "" {
 		if only = u.find(t.server); only < 0 {
-			return reply{}, fmt.Errorf("a State of %s, which is asked no more", t.server)
+			return reply{}, fmt.Errorf("a State of %s, which is no longer among servers", t.server)
 		}
 	}
 	err = u.group.Each(ctx, only, func(ctx context.Context, turn *failover.Turn) (done bool, err error) {

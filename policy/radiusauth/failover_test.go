@@ -82,7 +82,7 @@ func TestFailoverAllSilent(t *testing.T) {
 		defer u.Close()
 		got := said(u.Authenticate(t.Context(), pap("jo", "hunter2")))
 		want := "upstream: ask " + one + " for 5s: no answer; ask " + two +
-			" for 5s: no answer; there came a reply with a wrong authenticator: is the secret right?"
+			" for 5s: no answer, only a reply with a wrong authenticator: is the secret right?"
 		if got != want {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
@@ -231,7 +231,7 @@ func TestStateGoesBack(t *testing.T) {
 		}
 		fewer := w.upstream(Config{}, one)
 		defer fewer.Close()
-		if got := said(fewer.Authenticate(t.Context(), r)); got != "upstream: a State of "+two+", which is asked no more" {
+		if got := said(fewer.Authenticate(t.Context(), r)); got != "upstream: a State of "+two+", which is no longer among servers" {
 			t.Error(got)
 		}
 		w.serve(two).does(ask)

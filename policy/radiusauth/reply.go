@@ -140,7 +140,7 @@ func isProof(id policy.AttributeID) bool {
 
 // refusal returns what an Access-Reject may carry on to the client (RFC 2865 §5.44, RFC 2548 §2.1.5).
 func (p reply) refusal() *policy.Refusal {
-	no := &policy.Refusal{Why: "the upstream rejects", Relayed: true, Message: p.message}
+	no := &policy.Refusal{Why: "the upstream rejects the login", Relayed: true, Message: p.message}
 	if eapCode(p.eap) == eapFailure {
 		no.EAP = p.eap
 	}

@@ -144,7 +144,7 @@ func TestA11Reject(t *testing.T) {
 	if !ok || !errors.Is(err, policy.ErrRejected) {
 		t.Fatal(err)
 	}
-	if no.Message != "no\nway" || !no.Relayed || no.Proven || no.EAP != "\x04\x07\x00\x04" || no.Why != "the upstream rejects" ||
+	if no.Message != "no\nway" || !no.Relayed || no.Proven || no.EAP != "\x04\x07\x00\x04" || no.Why != "the upstream rejects the login" ||
 		!slices.Equal(names(no.Attributes), []string{`311.2="\x01E=691 R=1"`}) {
 		t.Errorf("got %+v", no)
 	}

@@ -38,7 +38,7 @@ func (u *Upstream) request(r policy.FirstRequest, state string) ([]byte, error) 
 		name = cmp.Or(userName(list), r.Typed) // goes into MS-CHAP's hash (RFC 2759 §8.2), and is EAP's identity (RFC 3579 §2.1)
 	}
 	if name == "" || len(name) > wire.MaxValue {
-		return nil, fmt.Errorf("a User-Name of %d octets", len(name))
+		return nil, fmt.Errorf("a User-Name of %d octets; want 1 to %d", len(name), wire.MaxValue)
 	}
 	b := newRequest(wire.AccessRequest)
 	b = wire.Append(b, wire.UserName, name)
@@ -53,7 +53,7 @@ func (u *Upstream) request(r policy.FirstRequest, state string) ([]byte, error) 
 	}
 	b = append(b, rest...)
 	if len(b) > wire.MaxLength {
-		return nil, fmt.Errorf("a request of %d octets", len(b))
+		return nil, fmt.Errorf("a request of %d octets; want %d at most, which is what a RADIUS packet holds", len(b), wire.MaxLength)
 	}
 	return b, nil
 }

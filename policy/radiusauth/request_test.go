@@ -229,14 +229,14 @@ func TestUnfit(t *testing.T) {
 		r    policy.FirstRequest
 		want string
 	}{
-		{"too long", policy.FirstRequest{User: "jo", Password: "x", Attributes: octets(long[:16]...)}, "upstream: a request of 4140 octets"},
+		{"too long", policy.FirstRequest{User: "jo", Password: "x", Attributes: octets(long[:16]...)}, "upstream: a request of 4140 octets; want 4096 at most, which is what a RADIUS packet holds"},
 		{"malformed", policy.FirstRequest{User: "jo", Password: "x", Attributes: []byte{1}}, "upstream: the client's attributes are malformed"},
-		{"no name", policy.FirstRequest{Password: "x"}, "upstream: a User-Name of 0 octets"},
-		{"long name", policy.FirstRequest{User: strings.Repeat("x", 254), Password: "x"}, "upstream: a User-Name of 254 octets"},
+		{"no name", policy.FirstRequest{Password: "x"}, "upstream: a User-Name of 0 octets; want 1 to 253"},
+		{"long name", policy.FirstRequest{User: strings.Repeat("x", 254), Password: "x"}, "upstream: a User-Name of 254 octets; want 1 to 253"},
 		{"no CHAP", policy.FirstRequest{User: "jo", Method: policy.MethodCHAP}, "upstream: no attribute of chap in the request"},
 		{"no MS-CHAP", policy.FirstRequest{Typed: "jo", Method: policy.MethodMSCHAP}, "upstream: no attribute of ms-chap in the request"},
 		{"no EAP", policy.FirstRequest{Typed: "jo", Method: policy.MethodEAP}, "upstream: no attribute of eap in the request"},
-		{"State of others", policy.FirstRequest{User: "jo", Password: "x", State: "abc"}, "upstream: a State that is none of ours"},
+		{"State of others", policy.FirstRequest{User: "jo", Password: "x", State: "abc"}, "upstream: a State that this daemon did not send"},
 	} {
 		if q, answer := handedOn(t, tt.r); q != nil || answer != tt.want {
 			t.Errorf("%s: got %q and asked %v, want %q", tt.name, answer, q != nil, tt.want)

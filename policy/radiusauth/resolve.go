@@ -2,6 +2,7 @@ package radiusauth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -62,7 +63,7 @@ func (s *server) lookup() {
 	defer cancel()
 	found, err := s.upstream.lookup(ctx, s.host)
 	if err == nil && len(found) == 0 {
-		err = fmt.Errorf("no address")
+		err = errors.New("the name has no address")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

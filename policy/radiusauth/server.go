@@ -135,7 +135,7 @@ func (s *server) exchange(ctx context.Context, addr netip.AddrPort, packet []byt
 func (c *call) silence(nobody error) error {
 	switch why := replyStatus(c.invalid.Load()); {
 	case why != replyValid:
-		return fmt.Errorf("%w; there came %v", errSilent, why)
+		return fmt.Errorf("%w, only %v", errSilent, why)
 	case nobody != nil:
 		return fmt.Errorf("%w: %w", errSilent, nobody)
 	}

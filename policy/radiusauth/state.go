@@ -38,13 +38,13 @@ func conversationOf(r policy.FirstRequest) (t conversation, err error) {
 	if r.State == "" {
 		return t, nil
 	}
-	unknown := errors.New("a State that is none of ours")
+	unknown := errors.New("a State that this daemon did not send")
 	s := r.State
 	if len(s) < 4 || len(s) < 4+int(s[3])+2 {
 		return t, unknown
 	}
 	if s[0] == 1 != t.eap {
-		return t, &policy.Refusal{Why: "the challenge was of another method"}
+		return t, &policy.Refusal{Why: "the challenge belonged to another method"}
 	}
 	t.serverMethod, t.peerMethod = s[1], s[2]
 	at := 4 + int(s[3])

@@ -57,7 +57,7 @@ var _ policy.FirstFactor = (*Upstream)(nil)
 
 var (
 	errClosed = errors.New("closed")
-	errBusy   = fmt.Errorf("%d requests are under way already", maxInFlight)
+	errBusy   = fmt.Errorf("%d requests are in flight already", maxInFlight)
 )
 
 // New returns an Upstream. It does not open sockets or look up names.
@@ -85,7 +85,7 @@ func New(c Config) (*Upstream, error) {
 			return nil, err
 		}
 		if u.find(name) >= 0 {
-			return nil, fmt.Errorf("upstream: server %s twice", name)
+			return nil, fmt.Errorf("upstream: server %s is given twice", name)
 		}
 		u.servers = append(u.servers, s)
 	}

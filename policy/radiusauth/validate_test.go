@@ -151,7 +151,7 @@ func TestU2Required(t *testing.T) {
 		w.serve(one).does(func(q *query) { q.send(unmac(q, radius.CodeAccessAccept)) })
 		u := w.upstream(Config{RequireMessageAuthenticator: true}, one)
 		defer u.Close()
-		want := "upstream: ask " + one + " for 5s: no answer; there came a reply without Message-Authenticator"
+		want := "upstream: ask " + one + " for 5s: no answer, only a reply without Message-Authenticator"
 		if got := said(u.Authenticate(t.Context(), pap("jo", "hunter2"))); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
@@ -168,7 +168,7 @@ func TestWrongSecret(t *testing.T) {
 		})
 		u := w.upstream(Config{}, one)
 		defer u.Close()
-		want := "upstream: ask " + one + " for 5s: no answer; there came a reply with a wrong authenticator: is the secret right?"
+		want := "upstream: ask " + one + " for 5s: no answer, only a reply with a wrong authenticator: is the secret right?"
 		if got := said(u.Authenticate(t.Context(), pap("jo", "hunter2"))); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}

@@ -77,7 +77,7 @@ func (ts *transactions) followUntilOver(id policy.TransactionID) {
 func (ts *transactions) finishCopy(id policy.TransactionID, result policy.AuthResult, failure error) {
 	if errors.Is(failure, policy.ErrPushLost) {
 		ts.lost.Add(1)
-		ts.config.Log.Error("cluster: a push is lost: the daemon that began it is gone, and nobody knows whether the phone rings; it is not begun again before the phone is silent")
+		ts.config.Log.Error("cluster: a push is lost: the daemon that began it is gone, and nobody knows whether the phone rings; the user gets no other push until this one can ring no more")
 	}
 	if err := ts.local.Finish(context.Background(), id, result, failure); err != nil {
 		ts.config.Log.Error("cluster: the answer to a push of another daemon can't be given to the logins that wait for it here", "error", err)

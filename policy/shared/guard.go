@@ -196,7 +196,7 @@ func (g *sharedGuard) take(ctx context.Context, guess guard.Guess) (counted bool
 		return err
 	})
 	if err == nil && len(answer) != 4 {
-		err = fmt.Errorf("%w: an odd answer", ErrDown)
+		err = fmt.Errorf("%w: its answer is not one that the script gives", ErrDown)
 	}
 	if err != nil {
 		return false, err

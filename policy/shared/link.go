@@ -177,7 +177,7 @@ func (l *link) told(state string) {
 		log.Info("cluster: the store answers", "took", time.Duration(l.latency.Load()).Round(10*time.Microsecond))
 		return
 	}
-	does := "this daemon goes on alone, and rings by itself"
+	does := "this daemon goes on alone, and knows nothing of the pushes and approvals of the others"
 	if l.config.WhenDown == WhenDownReject {
 		does = "logins that need a second factor are rejected"
 	}
@@ -238,7 +238,7 @@ var errClockBack = errors.New("the store's clock went back by more than a minute
 func (l *link) setClock(stamp []string, at time.Time) error {
 	var seconds, micros int64
 	if len(stamp) != 2 {
-		return errors.New("ask for the time: an odd answer")
+		return errors.New("ask for the time: the answer is not a time")
 	}
 	if _, err := fmt.Sscan(stamp[0]+" "+stamp[1], &seconds, &micros); err != nil {
 		return fmt.Errorf("ask for the time: %w", err)

@@ -226,7 +226,7 @@ func (o *owned) lostTo() {
 		return
 	}
 	o.ts.fenced.Add(1)
-	o.ts.config.Log.Warn("cluster: another daemon has taken over a push that this one had begun: it was held up for too long", "txid", o.record.Txid)
+	o.ts.config.Log.Warn("cluster: another daemon has taken over a push that this daemon had begun, because this daemon did not renew its lease in time", "txid", o.record.Txid)
 	o.forget()
 	o.ts.follow(o.id)
 	o.lose(policy.ErrTakenOver)

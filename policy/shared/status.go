@@ -113,7 +113,7 @@ func (s Server) Warnings() (list []string) {
 		list = append(list, "a replica, which takes no writes; want the primary, or sentinels")
 	}
 	if p := s.MaxMemoryPolicy; p != "" && p != "noeviction" && p != "volatile-ttl" {
-		list = append(list, "maxmemory-policy "+p+": it may throw away what the guard has counted; want noeviction")
+		list = append(list, "maxmemory-policy "+p+": the server may delete what the guard has counted; want noeviction")
 	}
 	return list
 }

@@ -73,7 +73,7 @@ func TestPage(t *testing.T) {
 		"Duo contractors api-2.duosecurity.com down ping: connection refused",
 		"First factor directory ldaps://dc1.example.com up", "First factor directory ldaps://dc2.example.com down dial: no route",
 		"alice 203.0.113.7 vpn accept approved · push Why Duo allowed it after a push, a call or a passcode. Duo’s txid 11111111-2222-3333-4444-555555555555 . 4.2 s first factor 12 ms, Duo 4.1 s",
-		"bob 203.0.113.7 vpn reject first-factor-unavailable directory: bind: connection reset Why The first factor could not be asked. duoradiusd status shows which server does not answer, duoradiusd check why. &lt; 1 ms first factor 12 ms",
+		"bob 203.0.113.7 vpn reject first-factor-unavailable directory: bind: connection reset Why The first factor could not be asked. duoradiusd status shows which server does not answer; duoradiusd check shows why. &lt; 1 ms first factor 12 ms",
 		"carol others than known ones wrong_passwords", "new users 203.0.113.7 wrong_per_source",
 		"alice service vpn from 203.0.113.7", "3 × Forget")
 	if strings.Contains(page, "dave") {
