@@ -57,11 +57,11 @@ attributes = { Class = "{group}" }
 			t.Errorf("ann: code %d, attribute %d: %q, want none", accept.Code, kind, got)
 		}
 	}
-	d.WaitLog("user=ann ", "code=Access-Accept", "{ldap:roomNumber}: the user has none", "{ldap:employeeNumber}")
+	d.WaitLog("user=ann ", "code=Access-Accept", "{ldap:roomNumber}: the user has no such attribute", "{ldap:employeeNumber}")
 
 	for user, want := range map[string][]string{
 		"jo":  {"Framed-IP-Address = 203.0.113.9", `Filter-Id = "full"`, `Class = "VPN admins"`, `Class = "VPN users"`},
-		"ann": {"left out", "{ldap:roomNumber}: the user has none", "{ldap:employeeNumber}"},
+		"ann": {"left out", "{ldap:roomNumber}: the user has no such attribute", "{ldap:employeeNumber}"},
 	} {
 		out, errs, status := run(t, "", daemonProgram(t), "explain", user, "--directory", "--config", filepath.Join(d.dir, configFile))
 		for _, words := range want {
