@@ -107,8 +107,8 @@ func (c *Client) tune(t *http.Transport) {
 	t.Protocols.SetHTTP1(true)
 	t.Protocols.SetHTTP2(true)
 	t.HTTP2 = &http.HTTP2Config{
-		SendPingTimeout:               5 * time.Second,  // a ping is sent after this time of silence
-		PingTimeout:                   3 * time.Second,  // a connection without an answer to the ping is closed, and polls are made again
+		SendPingTimeout:               3 * time.Second,  // a ping is sent after this time of silence
+		PingTimeout:                   5 * time.Second,  // without an answer to the ping the connection is closed; an overloaded machine needs over 3 s
 		WriteByteTimeout:              10 * time.Second, // bounds also the connection's first frames, which no context does (golang/go#79253)
 		MaxReceiveBufferPerStream:     maxBody + 16<<10, // more than maxBody, so that a longer answer is noticed
 		MaxReceiveBufferPerConnection: 4 << 20,
