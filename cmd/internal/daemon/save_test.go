@@ -67,6 +67,42 @@ func TestKeep(t *testing.T) {
 	})
 }
 
+// TestLongestPause: where encoding takes so long that its share of all time asks for a longer pause, what can't wait is saved
+// after the longest pause.
+func TestLongestPause(t *testing.T) {
+	keeping(t, func(k *kept, saves func() uint64) {
+		changes := func() uint64 {
+			saves()
+			k.vault.mu.Lock()
+			defer k.vault.mu.Unlock()
+			return k.vault.ring.Written[changesFile]
+		}
+		k.vault.breaks(func(string) error { // saveTo holds k.saving here and has encoded already
+			k.encodingTook = 2 * longestPause / saveShare
+			return nil
+		})
+		k.approve("alice")
+		time.Sleep(saveEvery)
+		if all, urgent := saves(), changes(); all != 1 || urgent != 0 {
+			t.Fatalf("saved all %d times, what can't wait %d times", all, urgent)
+		}
+		k.approve("bob")
+		time.Sleep(saveEvery)
+		if changes() != 1 {
+			t.Fatal("what can't wait is not saved")
+		}
+		k.approve("carol")
+		time.Sleep(longestPause - time.Nanosecond)
+		if changes() != 1 {
+			t.Error("saved before the pause is over")
+		}
+		time.Sleep(time.Nanosecond)
+		if changes() != 2 || saves() != 1 {
+			t.Errorf("saved %d times after the longest pause, all %d times", changes(), saves())
+		}
+	})
+}
+
 // TestDiskFull: what was saved stays, it is said once, and tried again until it succeeds.
 func TestDiskFull(t *testing.T) {
 	keeping(t, func(k *kept, saves func() uint64) {
