@@ -158,12 +158,16 @@ func BenchmarkPushAnsweredAtOnce(b *testing.B) {
 	}
 }
 
-// BenchmarkPending holds 4 000 pushes for two seconds.
+// BenchmarkPending holds 4 000 pushes for two seconds; with -short 400.
 func BenchmarkPending(b *testing.B) {
+	n := 4000
+	if testing.Short() {
+		n = 400
+	}
 	for b.Loop() {
 		s, c := ready(b, fakeduo.Config{}, fakeduo.User{Delay: 2 * time.Second})
 		var wg sync.WaitGroup
-		for range 4000 {
+		for range n {
 			wg.Go(func() {
 				if got, err := login(b.Context(), c, push); err != nil || !got.Allowed {
 					b.Error(got, err)
