@@ -62,7 +62,9 @@ func BenchmarkAnswer(b *testing.B) {
 			p, _ := walk(benchRequest().ProxyState("proxy").Bytes())
 			b.ReportAllocs()
 			for b.Loop() {
-				p.answer(nil, c, &v)
+				if _, err := p.answer(nil, c, &v); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}
@@ -103,14 +105,23 @@ func BenchmarkLogin(b *testing.B) {
 	for b.Loop() {
 		if n%len(requests) == 0 && n > 0 {
 			b.StopTimer()
-			s.l.logins.Wait()
+			s.wantAnswered(len(requests))
 			s = newDeaf(b, allow, 0)
 			b.StartTimer()
 		}
 		s.take(requests[n%len(requests)], netip.AddrPortFrom(home.Addr(), uint16(n)))
 		n++
 	}
+	s.wantAnswered((n-1)%len(requests) + 1)
+}
+
+// wantAnswered waits for the logins. A benchmark in which some are dropped measures something else.
+func (s *deaf) wantAnswered(n int) {
+	s.t.Helper()
 	s.l.logins.Wait()
+	if _, kept := s.Pending(); kept != n {
+		s.t.Fatalf("%d of %d logins were answered", kept, n)
+	}
 }
 
 // immediate is a Decider that knows everything at once.
@@ -138,10 +149,12 @@ func BenchmarkLoginAtOnce(b *testing.B) {
 	for b.Loop() {
 		if n%len(requests) == 0 && n > 0 {
 			b.StopTimer()
+			s.wantAnswered(len(requests))
 			s = fresh()
 			b.StartTimer()
 		}
 		s.take(requests[n%len(requests)], netip.AddrPortFrom(home.Addr(), uint16(n)))
 		n++
 	}
+	s.wantAnswered((n-1)%len(requests) + 1)
 }
