@@ -16,7 +16,7 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// TestAcceptance22_UnknownSourcesCostNothing: not one allocation, whatever they send and from wherever.
+// TestAcceptance22_UnknownSourcesCostNothing: a packet from an unknown source makes no allocation, whatever it holds.
 func TestAcceptance22_UnknownSourcesCostNothing(t *testing.T) {
 	s := newDeaf(t, allow, 0)
 	noise := make([]byte, wire.MaxLength)
@@ -49,7 +49,7 @@ func TestAcceptance22_UnknownSourcesCostNothing(t *testing.T) {
 	}
 }
 
-// TestDroppedPacketsCostLittle: of a known client, too.
+// TestDroppedPacketsCostLittle: a dropped packet of a known client costs little, too.
 func TestDroppedPacketsCostLittle(t *testing.T) {
 	demanding := testClient()
 	demanding.MessageAuthenticator, demanding.LimitProxyState = Require, true
@@ -80,7 +80,7 @@ func TestDroppedPacketsCostLittle(t *testing.T) {
 	}
 }
 
-// TestRememberedLoginAllocatesLittle: a whole login but for the sockets, line of log included.
+// TestRememberedLoginAllocatesLittle: it measures a whole login without the sockets, with its line of the log.
 func TestRememberedLoginAllocatesLittle(t *testing.T) {
 	if raceDetector {
 		t.Skip("the race detector allocates too")
@@ -120,7 +120,7 @@ func TestRememberedLoginAllocatesLittle(t *testing.T) {
 	}
 }
 
-// approving is a Duo whose users approve at once.
+// approving is a SecondFactor whose users approve at once.
 type approving struct{}
 
 func (approving) Preauth(context.Context, policy.PreauthRequest) (policy.Preauth, error) {

@@ -22,7 +22,7 @@ const (
 	wrong   = "wrong Message-Authenticator"
 )
 
-// TestM1_EveryBit: whichever bit of a signed login is turned, nobody answers.
+// TestM1_EveryBit: a signed login in which any one bit is changed gets no answer.
 func TestM1_EveryBit(t *testing.T) {
 	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{client(demanding)}})
 	n := d.nas("")
@@ -70,7 +70,7 @@ func TestM2_LengthAndCount(t *testing.T) {
 	d.drops(n, "an attribute twice that may come once", login().Add(nas.MessageAuthenticator, make([]byte, 16)).Bytes())
 }
 
-// TestM3_AgainstLayeh: another implementation than nas takes the Response Authenticator, too.
+// TestM3_AgainstLayeh: another implementation than nas accepts the Response Authenticator, too.
 func TestM3_AgainstLayeh(t *testing.T) {
 	for _, v := range []policy.Verdict{accept, reject, ask} {
 		d := open(t, house{decide: always(v)})
@@ -88,7 +88,8 @@ func TestM4_EAPWithoutMessageAuthenticator(t *testing.T) {
 		login().EAP(nas.EAPIdentity(1, "jo")).Sign(nas.None).Bytes())
 }
 
-// TestM5_Acceptance6_FirstInEveryReply: door.reply looks at octets 20 and 21, nas at the rest.
+// TestM5_Acceptance6_FirstInEveryReply: Message-Authenticator is the first attribute of every reply. door.reply looks at
+// octets 20 and 21, and nas checks the rest.
 func TestM5_Acceptance6_FirstInEveryReply(t *testing.T) {
 	d := open(t, house{decide: func(_ context.Context, a policy.Attempt) policy.Verdict {
 		switch a.User {
@@ -113,7 +114,8 @@ func TestM5_Acceptance6_FirstInEveryReply(t *testing.T) {
 	}
 }
 
-// TestM5_OmitReplyAuthenticator is the escape for MIT Kerberos and its like: nas refuses a BareReply that has one.
+// TestM5_OmitReplyAuthenticator: the setting for MIT Kerberos and similar clients leaves out Message-Authenticator. nas
+// refuses a BareReply that has one.
 func TestM5_OmitReplyAuthenticator(t *testing.T) {
 	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{client(
 		func(c *radiusd.Client) { c.OmitReplyAuthenticator = true })}})
@@ -124,7 +126,8 @@ func TestM5_OmitReplyAuthenticator(t *testing.T) {
 	}
 }
 
-// TestM6_RequireComesFirst: without it nothing else about the packet counts.
+// TestM6_RequireComesFirst: where Message-Authenticator is required, a packet without it is dropped before anything else
+// about it is looked at.
 func TestM6_RequireComesFirst(t *testing.T) {
 	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{client(demanding, func(c *radiusd.Client) {
 		c.LimitProxyState = true
@@ -205,7 +208,7 @@ func TestRFCExamples(t *testing.T) {
 	}
 }
 
-// statuses sends as many, and returns how many are answered.
+// statuses sends n Status-Servers and returns how many are answered.
 func statuses(d *door, n *nas.NAS, count int) (answered int) {
 	for range count {
 		d.send(n, nas.StatusServer(secret))

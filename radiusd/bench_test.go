@@ -81,7 +81,7 @@ func BenchmarkReceiveUnknown(b *testing.B) {
 	}
 }
 
-// BenchmarkReceiveWrong is what an attacker with a client's address costs.
+// BenchmarkReceiveWrong measures a packet that an attacker sends from a client's address.
 func BenchmarkReceiveWrong(b *testing.B) {
 	s := newDeaf(b, allow, 0)
 	octets, now := benchRequest().Sign(nas.Wrong).Bytes(), time.Now()
@@ -93,10 +93,10 @@ func BenchmarkReceiveWrong(b *testing.B) {
 	}
 }
 
-// BenchmarkLogin is a whole login but for the sockets and the policy.
+// BenchmarkLogin measures a whole login without the sockets and the policy.
 func BenchmarkLogin(b *testing.B) {
 	s := newDeaf(b, allow, 0)
-	requests := make([][]byte, 1<<15) // fewer than are remembered, had all not another port
+	requests := make([][]byte, 1<<15) // fewer than are remembered, if they did not have different ports
 	for i := range requests {
 		requests[i] = benchRequest().Bytes()
 	}
@@ -124,14 +124,14 @@ func (s *deaf) wantAnswered(n int) {
 	}
 }
 
-// immediate is a Decider that knows everything at once.
+// immediate is a Decider that decides everything in DecideAtOnce.
 type immediate struct{ deciderFunc }
 
 func (q immediate) DecideAtOnce(a policy.Attempt) (policy.Verdict, bool) {
 	return q.deciderFunc(nil, a), true
 }
 
-// BenchmarkLoginAtOnce is a login whose approval is remembered, but for the sockets and the policy.
+// BenchmarkLoginAtOnce measures a login whose approval is remembered, without the sockets and the policy.
 func BenchmarkLoginAtOnce(b *testing.B) {
 	requests := make([][]byte, 1<<15)
 	for i := range requests {

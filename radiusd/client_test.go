@@ -141,8 +141,8 @@ func TestC6_Acceptance12_ReplyFromTheAddressThatWasAsked(t *testing.T) {
 	}
 }
 
-// TestC6_AddressIsPartOfTheSlot: one NAS socket asks two addresses of a wildcard socket with one Identifier. Those are
-// two servers to it, and neither request ends the other.
+// TestC6_AddressIsPartOfTheSlot: one NAS socket asks two addresses of a wildcard socket with one Identifier. To the NAS
+// these are two servers, so neither request ends the other.
 func TestC6_AddressIsPartOfTheSlot(t *testing.T) {
 	d := open(t, house{listen: "0.0.0.0:0"})
 	one := dial(t, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), d.address.Port()), "127.0.0.1")
@@ -178,7 +178,8 @@ func TestC7_NASIdentifierIsNoIdentity(t *testing.T) {
 	}
 }
 
-// TestC8_NoNASAddress: RFC 2865 §4.1 wants NAS-IP-Address or NAS-Identifier; many leave out both, and are counted.
+// TestC8_NoNASAddress: RFC 2865 §4.1 requires NAS-IP-Address or NAS-Identifier. Many clients leave out both; they are
+// answered and counted.
 func TestC8_NoNASAddress(t *testing.T) {
 	d := open(t, house{decide: always(accept)})
 	n := d.nas("")
@@ -219,7 +220,8 @@ func calledID(values ...string) func(*radiusd.Client) {
 	return func(c *radiusd.Client) { c.CalledStationIDs = values }
 }
 
-// TestClientsOfOneAddress: told apart by listener and by attributes, the one that names more first, whatever their order.
+// TestClientsOfOneAddress: clients of one address are told apart by listener and by attributes. The one that names more
+// comes first, whatever their order in the configuration.
 func TestClientsOfOneAddress(t *testing.T) {
 	first, second := netip.MustParseAddrPort("127.0.0.1:0"), netip.MustParseAddrPort("127.0.0.2:0")
 	at := func(listener netip.AddrPort) func(*radiusd.Client) {

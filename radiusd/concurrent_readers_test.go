@@ -13,7 +13,8 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// TestReadersSideBySide: copies of a request at several listeners at the same moment. Each is settled once at most, and nothing stays in progress.
+// TestReadersSideBySide: copies of a request reach several listeners at the same moment. Each request is decided once at
+// most, and none stays in progress.
 func TestReadersSideBySide(t *testing.T) {
 	const requests, slots, copies = 2000, 50, 3
 	var settled [requests]atomic.Int32
@@ -33,7 +34,7 @@ func TestReadersSideBySide(t *testing.T) {
 			name = "slow"
 		}
 		r := nas.AccessRequest(testSecret, name, "x")
-		r.Authenticator[0], r.Authenticator[1], r.Authenticator[2] = byte(n>>8), byte(n), 1 // not all zero: that is no Authenticator yet
+		r.Authenticator[0], r.Authenticator[1], r.Authenticator[2] = byte(n>>8), byte(n), 1 // an Authenticator of zeros means that there is none yet
 		r.Identifier = byte(n / copies % slots)
 		octets = append(octets, r.Sign(nas.First).Bytes())
 	}
@@ -74,7 +75,7 @@ func TestReadersSideBySide(t *testing.T) {
 	}
 }
 
-// half knows those at once who are called quick.
+// half is a Decider that decides at once for users whose name begins with "quick".
 type half struct{ deciderFunc }
 
 func (h half) DecideAtOnce(a policy.Attempt) (policy.Verdict, bool) {

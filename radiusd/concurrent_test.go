@@ -16,15 +16,15 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// conversation is one NAS's socket and what it has heard.
+// conversation is the socket of one NAS and the replies that it has received.
 type conversation struct {
 	n     *nas.NAS
 	asked map[byte]*nas.Request // by Identifier
 	heard map[byte][]byte       // the first reply
 }
 
-// listen waits for the reply to the request with this Identifier, and takes what else comes meanwhile: repeated replies
-// to earlier ones, which must be the same octets. It repeats the request while nothing comes.
+// listen waits for the reply to the request with this Identifier. Meanwhile it also takes repeated replies to earlier
+// requests, which must be the same octets. It repeats the request while nothing comes.
 func (c *conversation) listen(identifier byte) error {
 	for tries := 0; c.heard[identifier] == nil; {
 		b, err := c.n.Receive(time.Second)
@@ -60,7 +60,8 @@ func (c *conversation) hear(b []byte) error {
 	return nil
 }
 
-// TestConcurrentClients: many at once, who repeat themselves at random; each request is decided once and has one reply.
+// TestConcurrentClients: many clients ask at once and repeat their requests at random. Each request is decided once and has
+// one reply.
 func TestConcurrentClients(t *testing.T) {
 	const clients, logins = 64, 200
 	var mu sync.Mutex
@@ -129,8 +130,8 @@ func TestConcurrentClients(t *testing.T) {
 	}
 }
 
-// TestConcurrentSlots: many requests on the same few Identifiers, so that they abandon each other while they are
-// answered. Whatever happens, what is in progress comes back to nothing and no reply is wrong.
+// TestConcurrentSlots: many requests use the same few Identifiers, so they abandon each other while they are answered. In
+// the end no request is in progress and no reply is wrong.
 func TestConcurrentSlots(t *testing.T) {
 	d := open(t, house{decide: func(ctx context.Context, _ policy.Attempt) policy.Verdict {
 		select {

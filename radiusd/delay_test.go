@@ -11,7 +11,7 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// TestAcceptance19_RejectDelay: guessing costs time. TestRejectDelay has the exact times.
+// TestAcceptance19_RejectDelay: a reject is delayed, so that guessing takes time. TestRejectDelay has the exact times.
 func TestAcceptance19_RejectDelay(t *testing.T) {
 	t.Parallel()
 	const delay = 400 * time.Millisecond
@@ -46,7 +46,8 @@ func TestAcceptance19_RejectDelay(t *testing.T) {
 	}
 }
 
-// TestA5_Acceptance13_DeciderIgnoresContext: the client gets its one reply all the same, before it gives up.
+// TestA5_Acceptance13_DeciderIgnoresContext: the Decider does not end with its context. The client gets its one reply all
+// the same, before it gives up.
 func TestA5_Acceptance13_DeciderIgnoresContext(t *testing.T) {
 	t.Parallel()
 	const timeout = 3 * time.Second // the reply is due 60 ms before the client gives up
@@ -60,7 +61,7 @@ func TestA5_Acceptance13_DeciderIgnoresContext(t *testing.T) {
 		}})
 	n := d.nas("")
 	r := login()
-	var gaveUp atomic.Bool // by a timer of this process, which a busy machine delays as it delays the daemon's
+	var gaveUp atomic.Bool // this process has a timer, too, and a busy machine delays it as it delays the daemon's
 	defer time.AfterFunc(timeout, func() { gaveUp.Store(true) }).Stop()
 	first := d.wants(nas.CodeAccessReject, n, r)
 	if gaveUp.Load() {
@@ -75,7 +76,7 @@ func TestA5_Acceptance13_DeciderIgnoresContext(t *testing.T) {
 	eventually(t, "one line", func() bool { return len(d.log.lines("msg=login")) == 1 && len(d.log.lines("reason=no-answer")) == 1 })
 }
 
-// TestA5_DeadlineReachesTheDecider: its context ends before the client gives up, and not because of that.
+// TestA5_DeadlineReachesTheDecider: the Decider's context has a deadline, which is before the client gives up.
 func TestA5_DeadlineReachesTheDecider(t *testing.T) {
 	t.Parallel()
 	d := open(t, house{clients: []*radiusd.Client{client(func(c *radiusd.Client) { c.Timeout = 500 * time.Millisecond })}})

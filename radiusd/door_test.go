@@ -26,7 +26,7 @@ const patience = 10 * time.Second
 
 // decider is a scripted policy that remembers what it was asked.
 type decider struct {
-	decide func(context.Context, policy.Attempt) policy.Verdict // nil: held
+	decide func(context.Context, policy.Attempt) policy.Verdict // nil means that each login waits for the test
 
 	held chan *call // logins that wait for the test's verdict
 
@@ -34,7 +34,7 @@ type decider struct {
 	attempts []policy.Attempt
 }
 
-// call is one login that waits.
+// call is one login that waits in the Decider.
 type call struct {
 	policy.Attempt
 	ctx     context.Context
@@ -75,7 +75,7 @@ func (d *decider) calls() []policy.Attempt {
 	return append([]policy.Attempt(nil), d.attempts...)
 }
 
-// always is a policy that gives everybody the same verdict.
+// always is a Decider that gives everybody the same verdict.
 func always(v policy.Verdict) func(context.Context, policy.Attempt) policy.Verdict {
 	return func(context.Context, policy.Attempt) policy.Verdict { return v }
 }
@@ -87,7 +87,7 @@ var (
 		Wait: time.Minute}
 )
 
-// diary is everything that was logged.
+// diary keeps everything that was logged.
 type diary struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -105,7 +105,7 @@ func (d *diary) String() string {
 	return d.b.String()
 }
 
-// lines returns those that hold all of the words.
+// lines returns the lines that hold all of the words.
 func (d *diary) lines(words ...string) (found []string) {
 	for line := range strings.Lines(d.String()) {
 		holds := true
@@ -119,16 +119,16 @@ func (d *diary) lines(words ...string) (found []string) {
 	return found
 }
 
-// house is what a test wants to be different about its door.
+// house holds the settings of a door that a test changes.
 type house struct {
-	clients     []*radiusd.Client // nil: client()
+	clients     []*radiusd.Client // nil means client()
 	decide      func(context.Context, policy.Attempt) policy.Verdict
 	rejectDelay time.Duration
-	listen      string // "": 127.0.0.1:0
+	listen      string // "" means 127.0.0.1:0
 	maxInFlight int
 	able        func() bool
 	stateFile   string
-	json        bool // the log's form
+	json        bool // the format of the log
 }
 
 // door is a Server on loopback.
@@ -140,7 +140,7 @@ type door struct {
 	address netip.AddrPort // its first listener
 }
 
-// client returns the client that the door knows unless the test says otherwise: one host, which may leave out the
+// client returns the client that the door knows unless the test sets others: one host, which may leave out the
 // Message-Authenticator.
 func client(change ...func(*radiusd.Client)) *radiusd.Client {
 	c := &radiusd.Client{
@@ -164,10 +164,10 @@ func from(prefix string) func(*radiusd.Client) {
 
 func demanding(c *radiusd.Client) { c.MessageAuthenticator = radiusd.Require }
 
-// fileStore is a Store that keeps what it is given as it is.
+// fileStore is a Store that writes to a file what it is given, unencrypted.
 type fileStore string
 
-// Save puts a whole file in the place of the old one: tests read it at any time.
+// Save replaces the whole file at once, because tests may read it at any time.
 func (f fileStore) Save(b []byte) error {
 	if err := os.WriteFile(string(f)+".new", b, 0o600); err != nil {
 		return err
@@ -183,7 +183,7 @@ func (f fileStore) Load() ([]byte, error) {
 	return b, err
 }
 
-// open opens a door and has it closed when the test ends.
+// open starts a door and closes it when the test ends.
 func open(t *testing.T, h house) *door {
 	t.Helper()
 	d := &door{t: t, decider: &decider{decide: h.decide, held: make(chan *call, 1000)}, log: &diary{}}
@@ -240,7 +240,7 @@ func addrPorts(addresses ...string) (list []netip.AddrPort) {
 	return list
 }
 
-// nas returns a socket towards the door, from an address; "" leaves it to the system.
+// nas returns a socket that asks the door from an address; "" means that the system chooses the address.
 func (d *door) nas(from string) *nas.NAS {
 	d.t.Helper()
 	return dial(d.t, d.address, from)
@@ -326,8 +326,8 @@ func (d *door) next() *call {
 	}
 }
 
-// silent does what must bring no reply, and count one drop for the reason. A Status-Server follows on the same socket: its
-// reply must be the only one, and means that all before it has been handled.
+// silent does something that must bring no reply and must count one drop for the reason. It then sends a Status-Server on
+// the same socket. Its reply must be the only one, and shows that all earlier packets have been handled.
 func (d *door) silent(n *nas.NAS, reason string, count uint64, send func()) {
 	d.t.Helper()
 	drops, calls := d.Drops(), len(d.decider.calls())

@@ -20,7 +20,7 @@ const (
 	dropOverloaded = "too many logins in progress"
 )
 
-// anew returns another user's login on the Identifier of r.
+// anew returns another user's login with the Identifier of r.
 func anew(r *nas.Request) *nas.Request {
 	other := nas.AccessRequest(secret, "user-"+rand.Text(), "hunter2").Sign(r.MessageAuthenticator)
 	other.Identifier = r.Identifier
@@ -66,7 +66,8 @@ func TestD2_Acceptance1_KeptReply(t *testing.T) {
 	}
 }
 
-// TestD5_Acceptance2_NewAuthenticator: the client gave the old request up.
+// TestD5_Acceptance2_NewAuthenticator: a new Request Authenticator on the same Identifier means that the client has given
+// the old request up.
 func TestD5_Acceptance2_NewAuthenticator(t *testing.T) {
 	d := open(t, house{})
 	n := d.nas("")
@@ -95,7 +96,7 @@ func TestD5_Acceptance2_NewAuthenticator(t *testing.T) {
 	if _, err := old.Verify(b2); err == nil {
 		t.Error("the old request was answered")
 	}
-	d.drops(n, dropReplayed, b) // and it stays so
+	d.drops(n, dropReplayed, b) // the answer stays the same later
 	eventually(t, "three lines about it", func() bool { return len(d.log.lines("reason=abandoned", "code=none")) == 3 })
 }
 
@@ -114,7 +115,7 @@ func TestD5_NewAuthenticatorAfterTheReply(t *testing.T) {
 	}
 }
 
-// TestD5_OtherSlots: another port or another Identifier is another slot.
+// TestD5_OtherSlots: a request from another port or with another Identifier does not end the first one.
 func TestD5_OtherSlots(t *testing.T) {
 	d := open(t, house{})
 	one, two := d.nas(""), d.nas("")
@@ -162,7 +163,8 @@ func TestD6_Acceptance3_WrongMessageAuthenticator(t *testing.T) {
 	if again := d.ask(n, r); !bytes.Equal(again.Raw, first.Raw) {
 		t.Error("a forged packet changed the kept reply")
 	}
-	// Nor does it use up an Authenticator: the real packet comes after the forged one.
+	// A forged packet does not use up an Authenticator either: the real packet is answered when it comes after the forged
+	// one.
 	r = login()
 	b = r.Bytes()
 	d.drops(n, wrong, spoilt(b))
@@ -171,7 +173,7 @@ func TestD6_Acceptance3_WrongMessageAuthenticator(t *testing.T) {
 	d.reply(n, r)
 }
 
-// TestD7_UnsignedCancelsNothing: RFC 5080 §3.
+// TestD7_UnsignedCancelsNothing: an unsigned packet does not end a signed request (RFC 5080 §3).
 func TestD7_UnsignedCancelsNothing(t *testing.T) {
 	for _, sign := range []nas.Placement{nas.First, nas.None} {
 		t.Run(fmt.Sprint("signed ", sign == nas.First), func(t *testing.T) {
@@ -210,18 +212,18 @@ func TestD7_UnsignedCancelsNothing(t *testing.T) {
 	}
 }
 
-// told has a client tell its users' addresses.
+// told makes a client tell its users' addresses.
 func told(c *radiusd.Client) { c.UserIP = []string{"Calling-Station-Id"} }
 
-// retried returns r once more, as libraries do that build each try anew: with another Request Authenticator.
+// retried returns r once more with another Request Authenticator, as client libraries do that build each try anew.
 func retried(r *nas.Request, sign nas.Placement) *nas.Request {
 	again := *r
 	rand.Read(again.Authenticator[:])
 	return again.Sign(sign)
 }
 
-// TestD7_RetryWithANewAuthenticator: a retry on one Identifier is the same login. One that is signed takes the place of those
-// before it. Of unsigned ones the first and the newest get the answer, whoever sent them.
+// TestD7_RetryWithANewAuthenticator: a retry on one Identifier is the same login. A signed retry takes the place of the
+// requests before it. Of unsigned requests, the first and the newest get the answer, whoever sent them.
 func TestD7_RetryWithANewAuthenticator(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
@@ -271,7 +273,7 @@ func TestD7_RetryWithANewAuthenticator(t *testing.T) {
 	}
 }
 
-// TestD7_NoRetry: what differs in more than the Request Authenticator is another login.
+// TestD7_NoRetry: a request that differs in more than the Request Authenticator is another login.
 func TestD7_NoRetry(t *testing.T) {
 	const one, two = "198.51.100.7", "198.51.100.8"
 	for name, other := range map[string]*nas.Request{
@@ -300,8 +302,8 @@ func TestD7_NoRetry(t *testing.T) {
 	}
 }
 
-// TestD6_UnsignedPushesOutNoReply: what an authentic request is owed again, a packet that anybody could have sent does
-// not take away.
+// TestD6_UnsignedPushesOutNoReply: a packet that anybody could have sent does not remove the reply that a copy of an
+// authentic request must get.
 func TestD6_UnsignedPushesOutNoReply(t *testing.T) {
 	d := open(t, house{decide: always(accept)})
 	n := d.nas("")
@@ -315,7 +317,7 @@ func TestD6_UnsignedPushesOutNoReply(t *testing.T) {
 	}
 }
 
-// TestD7_SignedEndsBoth generations.
+// TestD7_SignedEndsBoth: a signed retry ends the first and the newest of the unsigned requests.
 func TestD7_SignedEndsBoth(t *testing.T) {
 	d := open(t, house{})
 	n := d.nas("")
@@ -337,8 +339,8 @@ func TestD7_SignedEndsBoth(t *testing.T) {
 	}
 }
 
-// TestD8_Acceptance4_Replay: a captured request brings nobody's phone to ring: while its reply is kept a copy gets that, and
-// from another host nothing. That the memory outlives the kept reply is shown in TestD8_ReplayMemory.
+// TestD8_Acceptance4_Replay: a recorded request makes no phone ring. While its reply is kept, a copy gets that reply, and a
+// copy from another host gets nothing. TestD8_ReplayMemory shows that the request is remembered longer than its reply.
 func TestD8_Acceptance4_Replay(t *testing.T) {
 	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{client(from("127.0.0.0/8"))}})
 	n := d.nas("")
@@ -366,8 +368,9 @@ func TestD8_Acceptance4_Replay(t *testing.T) {
 	}
 }
 
-// TestReusedAuthenticator: PHP's Dapphp\Radius has one Request Authenticator for all requests of an object. Only who knows
-// the secret can sign such a packet, and a State is good once, so these are logins; anything else stays a replay.
+// TestReusedAuthenticator: PHP's Dapphp\Radius has one Request Authenticator for all requests of an object. Only a client
+// that knows the secret can sign such a packet, and a State is good once, so these requests are logins. All others are
+// replays.
 func TestReusedAuthenticator(t *testing.T) {
 	d := open(t, house{decide: always(ask)})
 	n := d.nas("")
@@ -391,8 +394,8 @@ func TestReusedAuthenticator(t *testing.T) {
 	}
 }
 
-// TestCopyFromElsewhere: copies from other ports and to other addresses of ours are one request, answered wherever it was
-// asked, three times beside the first at most.
+// TestCopyFromElsewhere: copies from other ports and to other addresses of the daemon are one request. The reply goes to
+// each place that asked, to three at most beside the first.
 func TestCopyFromElsewhere(t *testing.T) {
 	d := open(t, house{clients: []*radiusd.Client{client(from("127.0.0.0/8"))}})
 	d.listen("127.0.0.1:0", "127.0.0.2:0")
@@ -419,7 +422,7 @@ func TestCopyFromElsewhere(t *testing.T) {
 			}
 		}
 		d.silent(tooMany, "", 0, func() {})
-		if got := d.ask(tooMany, r); !bytes.Equal(got.Raw, want.Raw) { // the kept reply is anybody's who has the request
+		if got := d.ask(tooMany, r); !bytes.Equal(got.Raw, want.Raw) { // whoever has the request gets the kept reply
 			t.Error("the kept reply differs")
 		}
 	}
@@ -428,7 +431,7 @@ func TestCopyFromElsewhere(t *testing.T) {
 	}
 }
 
-// TestD8_OtherClient: the memory is each client's own, so that one can't spoil another's.
+// TestD8_OtherClient: each client has its own memory of requests, so one client can't change another's.
 func TestD8_OtherClient(t *testing.T) {
 	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{client(), client(from("127.0.0.2/32"),
 		func(c *radiusd.Client) { c.Name = "other" })}})
@@ -449,7 +452,7 @@ func TestD8_SurvivesReload(t *testing.T) {
 	}
 }
 
-// TestSecretChanged: a reply that was signed with the old secret is of no use.
+// TestSecretChanged: a reply that was signed with the old secret is not sent again.
 func TestSecretChanged(t *testing.T) {
 	d := open(t, house{decide: always(accept)})
 	n := d.nas("")
@@ -460,7 +463,7 @@ func TestSecretChanged(t *testing.T) {
 	eventually(t, "it is dropped", func() bool { return d.Drops()[dropReplayed] == 1 })
 }
 
-// TestD11_StateFirst: when all room is taken, a user who is half-way through still finishes.
+// TestD11_StateFirst: when no room for logins is left, a user who answers a challenge can still finish.
 func TestD11_StateFirst(t *testing.T) {
 	const all = 32 // of which 24 are one client's, the last of them for State
 	d := open(t, house{maxInFlight: all})
@@ -480,7 +483,7 @@ func TestD11_StateFirst(t *testing.T) {
 	d.reply(n, r)
 	d.drops(n, dropOverloaded, login().State(nil).Bytes()) // an empty one is none
 
-	// A request that was refused for want of room is no replay when there is room.
+	// A request that was refused for lack of room is not a replay when there is room again.
 	late := login()
 	d.drops(n, dropOverloaded, late.Bytes())
 	calls[0].verdict <- accept
@@ -496,7 +499,7 @@ func TestD11_StateFirst(t *testing.T) {
 	eventually(t, "nothing in progress", func() bool { inFlight, _ := d.Pending(); return inFlight == 0 })
 }
 
-// TestD12_OneClientLeavesRoom for the others.
+// TestD12_OneClientLeavesRoom: one client can't take all the room from others.
 func TestD12_OneClientLeavesRoom(t *testing.T) {
 	d := open(t, house{maxInFlight: 32, clients: []*radiusd.Client{client(), client(from("127.0.0.2/32"),
 		func(c *radiusd.Client) { c.Name = "other" })}})
@@ -518,8 +521,7 @@ func TestD12_OneClientLeavesRoom(t *testing.T) {
 	}
 }
 
-// TestD13_Acceptance5_NewIdentifier: joining one push is the policy's; here both requests reach it, and both are
-// answered.
+// TestD13_Acceptance5_NewIdentifier: both requests reach the policy, which joins them to one push, and both are answered.
 func TestD13_Acceptance5_NewIdentifier(t *testing.T) {
 	d := open(t, house{})
 	n, other := d.nas(""), d.nas("")
@@ -537,7 +539,7 @@ func TestD13_Acceptance5_NewIdentifier(t *testing.T) {
 	d.reply(other, b)
 }
 
-// TestDiscard: no reply at all, and the client's repetition is a new try.
+// TestDiscard: a login that the policy discards gets no reply, and a copy of it is a new try.
 func TestDiscard(t *testing.T) {
 	d := open(t, house{})
 	n := d.nas("")

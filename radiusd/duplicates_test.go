@@ -29,7 +29,7 @@ func (t *duplicates) begin(x *request, resumes bool, now time.Time) dropReason {
 	return why
 }
 
-// answer ends the login of x, which waits, with a reply; of none: nobody gets one.
+// answer ends the login of x, which waits, with a reply; if there is none, nobody gets one.
 func (t *duplicates) answer(x *request, reply []byte, now time.Time) {
 	for _, y := range t.end(x, reply != nil, now) {
 		if reply == nil {
@@ -40,7 +40,7 @@ func (t *duplicates) answer(x *request, reply []byte, now time.Time) {
 	}
 }
 
-// copyOf has another copy of x come.
+// copyOf hands the table another copy of x.
 func (t *duplicates) copyOf(x *request, now time.Time) (reply []byte, why dropReason) {
 	c := &request{key: x.key, slot: x.slot, authenticator: x.authenticator, client: x.client, authentic: x.authentic}
 	return t.add(c, false, now)
@@ -50,7 +50,7 @@ func clientOfTraffic() *Client {
 	return &Client{Secret: wire.NewSecret(testSecret), traffic: &traffic{}}
 }
 
-// TestD4_ReplyLife: a reply is kept for 30 s from when it was given, or for the client's timeout where that is longer.
+// TestD4_ReplyLife: a reply is kept for 30 s after it was given, or for the client's timeout where that is longer.
 func TestD4_ReplyLife(t *testing.T) {
 	for timeout, life := range map[time.Duration]time.Duration{10 * time.Second: 30 * time.Second, time.Minute: time.Minute} {
 		c := clientOfTraffic()
@@ -73,7 +73,7 @@ func TestD4_ReplyLife(t *testing.T) {
 				t.Errorf("after %v: %q, %v", after, reply, why)
 			}
 		}
-		// Then only the memory of Request Authenticators stands between it and another push.
+		// After that, only the memory of Request Authenticators prevents another push.
 		if reply, why := table.copyOf(x, given.Add(life)); reply != nil || why != dropReplayed {
 			t.Errorf("after %v: %q, %v", life, reply, why)
 		}
@@ -83,7 +83,7 @@ func TestD4_ReplyLife(t *testing.T) {
 	}
 }
 
-// TestD4_LongLifeBeforeShort: a reply that lives long hides none behind it that is over.
+// TestD4_LongLifeBeforeShort: expired replies are removed even if a reply that is kept longer stands before them.
 func TestD4_LongLifeBeforeShort(t *testing.T) {
 	table, long, short := newDuplicates(100), clientOfTraffic(), clientOfTraffic()
 	long.Timeout = 10 * time.Minute
@@ -104,7 +104,7 @@ func TestD4_LongLifeBeforeShort(t *testing.T) {
 	}
 }
 
-// TestD12_KeptRepliesAreBounded: the oldest go first, and never one that is in progress.
+// TestD12_KeptRepliesAreBounded: the oldest replies are removed first, and never a request that is in progress.
 func TestD12_KeptRepliesAreBounded(t *testing.T) {
 	const pending, more = 1000, 5000
 	c := clientOfTraffic()
@@ -134,7 +134,7 @@ func TestD12_KeptRepliesAreBounded(t *testing.T) {
 	}
 }
 
-// TestRequestKey: whatever tells one request from another makes another key; what may differ between copies does not.
+// TestRequestKey: each part that distinguishes requests changes the key; what may differ between copies does not.
 func TestRequestKey(t *testing.T) {
 	signed, _ := walk(signedLogin().Bytes())
 	key := func(change func(*datagram)) requestKey {
@@ -192,7 +192,8 @@ func TestHasRoom(t *testing.T) {
 	}
 }
 
-// TestDuplicatesAtRandom does what clients and attackers do, in any order, and compares with a simple account of it.
+// TestDuplicatesAtRandom does in random order what clients and attackers do, and compares the table with a simple model of
+// it.
 func TestDuplicatesAtRandom(t *testing.T) {
 	dice := mathrand.New(mathrand.NewPCG(1, 2))
 	table := newDuplicates(40)
@@ -251,7 +252,7 @@ func TestDuplicatesAtRandom(t *testing.T) {
 	}
 }
 
-// someLogin is one of four logins of c, which a retry may be of.
+// someLogin is one of four logins of c, so that a login may be a retry.
 func someLogin(t *testing.T, c *Client, dice *mathrand.Rand) *datagram {
 	r := nas.AccessRequest(testSecret, []string{"jo", "al"}[dice.IntN(2)], []string{"hunter2", ""}[dice.IntN(2)])
 	p, why := walk(r.Bytes())
@@ -312,7 +313,7 @@ func check(t *testing.T, table *duplicates, clients []*Client) {
 	}
 }
 
-// TestSavedRepliesInLists: each reply that is kept is saved once, also if older ones expire and further ones come meanwhile.
+// TestSavedRepliesInLists: each kept reply is saved once, even if older ones expire and new ones come meanwhile.
 func TestSavedRepliesInLists(t *testing.T) {
 	c := clientOfTraffic()
 	c.Timeout = time.Second
@@ -339,7 +340,7 @@ func TestSavedRepliesInLists(t *testing.T) {
 			t.Fatalf("%d in a list", len(list))
 		}
 		if lists++; lists == 1 {
-			more(5, start.Add(keepReply)) // those of the start expire
+			more(5, start.Add(keepReply)) // the replies of the start expire
 		}
 		for _, s := range list {
 			seen[int(s.Request[0])<<8|int(s.Request[1])]++

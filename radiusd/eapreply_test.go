@@ -27,8 +27,8 @@ func eapLogin() *nas.Request {
 	return nas.AccessRequest(secret, "jo", "").EAP(nas.EAPIdentity(7, "jo"))
 }
 
-// TestEAPReplies is what becomes of an EAP packet: its code says the same as the reply's, or the login is rejected, and
-// the log says why (RFC 3579 §2.6.3). No Reply-Message stands beside it (§2.6.5).
+// TestEAPReplies: the code of an EAP packet must say the same as the reply's code. If not, the login is rejected, and the
+// log says why (RFC 3579 §2.6.3). No Reply-Message stands beside an EAP packet (§2.6.5).
 func TestEAPReplies(t *testing.T) {
 	accept := func(eap string) policy.Verdict {
 		return policy.Verdict{Outcome: policy.OutcomeAccept, Reason: policy.ReasonApproved, User: "jo", Message: "Hello", EAP: eap}
@@ -82,7 +82,7 @@ func TestEAPReplies(t *testing.T) {
 				t.Errorf("State %q", p.State())
 			}
 			counted := uint64(1)
-			if tt.reason == policy.ReasonRelayed { // one of many rounds is no end of a login
+			if tt.reason == policy.ReasonRelayed { // one of many rounds does not end the login
 				counted = 0
 			}
 			eventually(t, "the login is counted as "+string(tt.reason), func() bool { return d.Outcomes()[tt.reason] == counted })
@@ -95,7 +95,7 @@ func TestEAPReplies(t *testing.T) {
 	}
 }
 
-// TestEAPMessageChunks: a packet is cut at 253 octets, in order, and nowhere else (RFC 3579 §3.1).
+// TestEAPMessageChunks: a packet is split every 253 octets, in order, and nowhere else (RFC 3579 §3.1).
 func TestEAPMessageChunks(t *testing.T) {
 	for size, want := range map[int][]int{4: {4}, 253: {253}, 254: {253, 1}, 506: {253, 253}, 1020: {253, 253, 253, 253, 8}} {
 		eap := []byte(eapOf(eapRequest, 8, size))
@@ -126,7 +126,7 @@ func TestEAPMessageChunks(t *testing.T) {
 	}
 }
 
-// TestEAPStart has no Identifier that a Failure could answer.
+// TestEAPStart: an EAP-Start has no Identifier that an EAP-Failure could answer.
 func TestEAPStart(t *testing.T) {
 	d := open(t, house{decide: always(reject)})
 	p := d.wants(nas.CodeAccessReject, d.nas(""), nas.AccessRequest(secret, "jo", "").EAP(nil))
@@ -135,7 +135,7 @@ func TestEAPStart(t *testing.T) {
 	}
 }
 
-// TestEAPWithAttributes: what else there is to say stands beside the conversation, Reply-Messages of others apart.
+// TestEAPWithAttributes: other attributes stand beside the EAP packet, but Reply-Messages do not.
 func TestEAPWithAttributes(t *testing.T) {
 	d := open(t, house{decide: always(policy.Verdict{Outcome: policy.OutcomeAccept, Reason: policy.ReasonApproved, EAP: eapOf(eapSuccess, 7, 4),
 		Attributes: []policy.Attribute{
@@ -146,13 +146,13 @@ func TestEAPWithAttributes(t *testing.T) {
 	if len(p.Get(nas.ReplyMessage)) != 0 || len(p.Get(nas.Class)) != 1 || len(p.VSA(9, nas.ReplyMessage)) != 1 {
 		t.Errorf("got %v", p.Attributes)
 	}
-	p = d.wants(nas.CodeAccessAccept, d.nas(""), login()) // of a login by password they are the user's
+	p = d.wants(nas.CodeAccessAccept, d.nas(""), login()) // in a login by password, the attributes are the user's
 	if p.ReplyMessage() != "Welcome" || len(p.Get(nas.EAPMessage)) != 0 {
 		t.Errorf("got %v", p)
 	}
 }
 
-// TestEAPWait: Session-Timeout is what the Decider says, in seconds, and only that.
+// TestEAPWait: Session-Timeout is the value of the Decider, in seconds, and nothing else.
 func TestEAPWait(t *testing.T) {
 	for wait, want := range map[time.Duration]string{0: "", 30 * time.Second: "\x00\x00\x00\x1e"} {
 		d := open(t, house{decide: always(policy.Verdict{Outcome: policy.OutcomeChallenge, Reason: policy.ReasonRelayed, State: "s", Wait: wait,
@@ -164,8 +164,8 @@ func TestEAPWait(t *testing.T) {
 	}
 }
 
-// TestUnanswerable: attributes that do not fit are no accept with a part of them, but a reject that says nothing; all
-// that must be in a reply is in it.
+// TestUnanswerable: if the attributes do not fit, the reply is a reject without text, and not an accept with a part of
+// them. The reply holds all that must be in a reply.
 func TestUnanswerable(t *testing.T) {
 	var list []policy.Attribute
 	for range 17 {
@@ -198,7 +198,7 @@ func TestUnanswerable(t *testing.T) {
 	}
 }
 
-// TestEAPFailureFits: a reject can always be given, without the Failure if Proxy-States leave it no room.
+// TestEAPFailureFits: a reject can always be sent. It leaves out the EAP-Failure if the Proxy-States leave no room.
 func TestEAPFailureFits(t *testing.T) {
 	for room, want := range map[int]int{0: 0, 1: 0, 2: 1, 100: 1} {
 		r := without(nas.AccessRequest(secret, "jo", ""), nas.UserName).EAP([]byte{eapResponse, 7}).Sign(nas.First)

@@ -51,8 +51,8 @@ const (
 	tunnelPwd = 69
 )
 
-// TestEncryptKeys: MS-MPPE keys reach the client that shares the secret and asked with this authenticator, whatever
-// their length, each with a Salt of its own whose first bit is set (RFC 2548 §2.4.2, RFC 2868 §3.5).
+// TestEncryptKeys: a client that knows the secret and sent this Request Authenticator can decrypt MS-MPPE keys of any
+// length. Each has its own Salt whose first bit is set (RFC 2548 §2.4.2, RFC 2868 §3.5).
 func TestEncryptKeys(t *testing.T) {
 	for _, clear := range []string{key, key[:16], "x", "", strings.Repeat("k", 15), strings.Repeat("k", 239), "zero\x00\x00", "\x00"} {
 		r := signedLogin()
@@ -75,7 +75,7 @@ func TestEncryptKeys(t *testing.T) {
 			}
 			salts = append(salts, string(salt))
 			if len(clear) <= 4 {
-				continue // noise is short now and then: nothing at all once in 256
+				continue // one wrong decryption in 256 gives an empty value
 			}
 			if plain, _, err := radius.TunnelPassword(got[0], []byte("another secret"), r.Authenticator[:]); err == nil && string(plain) == clear {
 				t.Error("the secret does not matter")
@@ -90,7 +90,7 @@ func TestEncryptKeys(t *testing.T) {
 	}
 }
 
-// TestEncryptTunnelPassword: the Tag stays in clear, in front of the Salt (RFC 2868 §3.5).
+// TestEncryptTunnelPassword: the Tag is not encrypted and stands before the Salt (RFC 2868 §3.5).
 func TestEncryptTunnelPassword(t *testing.T) {
 	for _, tag := range []byte{0, 1, 0x1f} {
 		r := signedLogin()
@@ -134,8 +134,8 @@ func TestEncryptMSCHAPKeys(t *testing.T) {
 	}
 }
 
-// TestEncryptNothingElse: other attributes go out as they are, those of other vendors with the same numbers too, several
-// of one kind, and in the order that they have.
+// TestEncryptNothingElse: other attributes are not encrypted, even those of other vendors with the same numbers. Several of
+// one kind are allowed, and the order stays.
 func TestEncryptNothingElse(t *testing.T) {
 	const cisco = 9
 	reply, err := replyTo(t, signedLogin().ProxyState("one"), acceptWith(
@@ -170,7 +170,7 @@ func TestEncryptNothingElse(t *testing.T) {
 	}
 }
 
-// TestSalts: each Salt of a packet is another, though they begin at random and go round.
+// TestSalts: all Salts of a packet differ, although they begin at a random number and wrap around.
 func TestSalts(t *testing.T) {
 	first := map[salts]bool{}
 	for range 50 {
@@ -209,7 +209,7 @@ func TestSalts(t *testing.T) {
 	}
 }
 
-// TestNoRoom: attributes are never left out, nor cut: the reply is not given, or given whole.
+// TestNoRoom: attributes are never left out or cut. A reply has all of them, or it is not sent.
 func TestNoRoom(t *testing.T) {
 	many := func(n int, a policy.Attribute) []policy.Attribute { return slices.Repeat([]policy.Attribute{a}, n) }
 	full := standard(nas.Class, strings.Repeat("c", 253))
@@ -251,8 +251,8 @@ func TestNoRoom(t *testing.T) {
 	}
 }
 
-// TestA10_A13_Challenge is what a challenge holds: State once, the time that the user has, a Prompt that echoes unless
-// the first factor says otherwise; nothing of it where there is nobody to prompt.
+// TestA10_A13_Challenge: a challenge holds one State, the time that the user has, and a Prompt that echoes unless the first
+// factor says otherwise. It holds none of these where nobody can be prompted.
 func TestA10_A13_Challenge(t *testing.T) {
 	ask := policy.Verdict{Outcome: policy.OutcomeChallenge, Message: "Passcode:", State: "state", Wait: 90 * time.Second}
 	with := func(change func(*policy.Verdict)) policy.Verdict { v := ask; change(&v); return v }

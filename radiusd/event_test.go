@@ -16,7 +16,7 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// TestEvent: whoever watches gets one for each login, and nothing of it that a terminal might obey.
+// TestEvent: each watcher gets one event for each login, without characters that control a terminal.
 func TestEvent(t *testing.T) {
 	events := make(chan radiusd.Event, 1)
 	decide := func(_ context.Context, a policy.Attempt) policy.Verdict {

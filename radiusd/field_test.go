@@ -14,12 +14,12 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// at has the server receive a datagram at a time after start.
+// at hands the server a datagram at a time after the start.
 func (s *deaf) at(after time.Duration, b []byte, from netip.AddrPort) {
 	s.receive(&datagram{asker: asker{listener: s.l, from: from}, received: start.Add(after)}, b, nil)
 }
 
-// TestRatchetOfPrefix: each host of a prefix is learnt by itself.
+// TestRatchetOfPrefix: what is learned about one host of a prefix does not count for the others.
 func TestRatchetOfPrefix(t *testing.T) {
 	c := testClient()
 	c.Addresses = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
@@ -38,8 +38,8 @@ func TestRatchetOfPrefix(t *testing.T) {
 	}
 }
 
-// TestRatchetIsNotHeld: a packet that a stranger can send, whose password is noise, is no evidence that the client itself
-// sends no Message-Authenticator; a login whose password is right is.
+// TestRatchetIsNotHeld: a stranger can send an unsigned packet whose password can't be decoded. Such a packet is no
+// evidence that the client sends no Message-Authenticator. An unsigned login whose password is right is evidence.
 func TestRatchetIsNotHeld(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -69,7 +69,7 @@ func TestRatchetIsNotHeld(t *testing.T) {
 	}
 }
 
-// TestRatchetSaysWhatItWaitsFor, for whoever looks.
+// TestRatchetSaysWhatItWaitsFor: the status of a client says what the ratchet waits for.
 func TestRatchetSaysWhatItWaitsFor(t *testing.T) {
 	now := start.Add(48 * time.Hour)
 	for _, tt := range []struct {
@@ -89,8 +89,8 @@ func TestRatchetSaysWhatItWaitsFor(t *testing.T) {
 	}
 }
 
-// TestStatusServerCaptured: copies of one Status-Server get the kept reply for 30 s and then nothing, and use up nothing of
-// what the client's own are allowed.
+// TestStatusServerCaptured: copies of one Status-Server get the kept reply for 30 s and then nothing. They do not count
+// against the number of the client's own Status-Servers.
 func TestStatusServerCaptured(t *testing.T) {
 	s := newDeaf(t, allow, 0)
 	captured := nas.StatusServer(testSecret).Sign(nas.First).Bytes()
@@ -118,7 +118,7 @@ func TestStatusServerCaptured(t *testing.T) {
 	}
 }
 
-// TestDropLines: a line names what there is to know.
+// TestDropLines: a line of the log about a dropped packet names all that is known about it.
 func TestDropLines(t *testing.T) {
 	probing := testClient()
 	probing.MessageAuthenticator = Require
@@ -152,7 +152,7 @@ func TestDropLines(t *testing.T) {
 	}
 }
 
-// TestWrongSecretOnceAMinute: one line for each client and minute, with a count.
+// TestWrongSecretOnceAMinute: each client has one line a minute, with a count.
 func TestWrongSecretOnceAMinute(t *testing.T) {
 	var log bytes.Buffer
 	one, two := testClient(), testClient()
@@ -171,8 +171,9 @@ func TestWrongSecretOnceAMinute(t *testing.T) {
 	}
 }
 
-// TestUndecodableOnceAMinute: a password that does not decode may be a wrong secret's, and shares the line with a wrong
-// Message-Authenticator. Where a valid one proves the secret each login has its line, and all are counted and told.
+// TestUndecodableOnceAMinute: a password that can't be decoded may mean a wrong secret, so it shares its line with a wrong
+// Message-Authenticator. Where a valid Message-Authenticator proves the secret, each login has a line of its own, and all
+// are counted.
 func TestUndecodableOnceAMinute(t *testing.T) {
 	for _, file := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -217,7 +218,7 @@ func TestUndecodableOnceAMinute(t *testing.T) {
 	}
 }
 
-// TestUnknownSources: the latest are listed, in a list that does not grow.
+// TestUnknownSources: the latest unknown sources are listed, in a list of bounded length.
 func TestUnknownSources(t *testing.T) {
 	s := newDeaf(t, allow, 0)
 	addr := netip.MustParseAddr("198.51.100.0")
@@ -232,7 +233,7 @@ func TestUnknownSources(t *testing.T) {
 	}
 }
 
-// TestM4_EAPRepliesAreSigned: RFC 3579 §3.2 leaves no choice, whatever the client is configured for.
+// TestM4_EAPRepliesAreSigned: replies with EAP are always signed, whatever the client's configuration says (RFC 3579 §3.2).
 func TestM4_EAPRepliesAreSigned(t *testing.T) {
 	c := testClient()
 	c.OmitReplyAuthenticator = true

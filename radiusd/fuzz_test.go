@@ -15,7 +15,8 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// FuzzWalk: no datagram breaks anything, and what is passed another library reads, too; its reply is a packet.
+// FuzzWalk: no datagram causes a panic. Another library can read each packet that is accepted, and the reply to it is a
+// valid packet.
 func FuzzWalk(f *testing.F) {
 	f.Add(vector(f, "rfc2865-7.1-access-request.hex"))
 	f.Add(vector(f, "rfc5997-6.1-status-server.hex"))
@@ -77,7 +78,7 @@ func FuzzWalk(f *testing.F) {
 	})
 }
 
-// FuzzDecodePassword: what layeh hides is what comes out, and noise breaks nothing.
+// FuzzDecodePassword: a password that layeh hides is decoded, and random octets cause no panic.
 func FuzzDecodePassword(f *testing.F) {
 	for _, password := range []string{"", "hunter2", "pässwörd", "\x00", "a\x00b", strings.Repeat("x", 128)} {
 		f.Add([]byte(password), []byte("0123456789abcdef"), []byte(testSecret), false)
@@ -108,7 +109,7 @@ func FuzzDecodePassword(f *testing.F) {
 	})
 }
 
-// FuzzUserIP: what is read as an address is one that a user can have, and reads the same again.
+// FuzzUserIP: a text that is read as an address is one that a user can have, and reads the same again.
 func FuzzUserIP(f *testing.F) {
 	for _, s := range []string{"192.0.2.1", "\x01192.0.2.1[4500]", "[2001:db8::1]:443", "a=b,ip=192.0.2.1", "::ffff:1.2.3.4%x", "=", "[", "]"} {
 		f.Add([]byte(s))
@@ -139,7 +140,7 @@ func FuzzUserIP(f *testing.F) {
 	})
 }
 
-// FuzzMessage: Reply-Messages of legal length, whole runes, nothing but text, in order.
+// FuzzMessage: each Reply-Message has a legal length and whole runes, and holds the text in order.
 func FuzzMessage(f *testing.F) {
 	for _, s := range []string{"", "Passcode:", "a\nb", "<>&\"", strings.Repeat("€", 400), "\xff\xfe\ufffd", strings.Repeat("x", 252) + "ä"} {
 		f.Add(s)
