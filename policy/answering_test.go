@@ -8,9 +8,10 @@ import (
 	. "duoradiusd/policy"
 )
 
-// TestAnswerAskedAgain: a client that hears nothing sends the answer to a challenge again, as a new request. It is the same
-// answer where State, client, person and octets are the same, and signed if the first one was; the user's address may be
-// missing. When depends: Duo may have been asked for the user's factors only, or for a push, or the daemon was restarted.
+// TestAnswerAskedAgain: a client that gets no reply sends the answer to a challenge again, as a new request. It is the same
+// answer if State, client, person and octets are the same, and if it is signed where the first one was. The user's address
+// may be missing. The field when says how far the first answer had come: Duo had been asked for the user's factors only, or
+// for a push, or the daemon was restarted.
 func TestAnswerAskedAgain(t *testing.T) {
 	const approved = "accept approved push T1"
 	for _, tt := range []struct {
@@ -30,7 +31,7 @@ func TestAnswerAskedAgain(t *testing.T) {
 		{"another answer", nowhere, nowhere, "2", badState},
 		{"somebody else", nowhere, as("bob"), "1", badState},
 	} {
-		for _, when := range []time.Duration{time.Second, 3 * time.Second} { // preauth takes two
+		for _, when := range []time.Duration{time.Second, 3 * time.Second} { // preauth takes two seconds
 			t.Run(tt.name+" after "+when.String(), func(t *testing.T) {
 				inChallenge(t, func(w *world) {
 					s := w.offered()
@@ -44,7 +45,7 @@ func TestAnswerAskedAgain(t *testing.T) {
 					if _, auths := w.duo.counts(); auths != 1 {
 						t.Errorf("%d pushes", auths)
 					}
-					w.answer(s, "1", badState) // it had its reply
+					w.answer(s, "1", badState) // the first answer had its reply
 				})
 			})
 		}
@@ -63,7 +64,7 @@ func TestAnswerAskedAgain(t *testing.T) {
 	}
 }
 
-// TestSilentKeepsState: failmode = "silent" is silent for copies of an answer too, and when Duo is back the same answer
+// TestSilentKeepsState: failmode = "silent" sends no reply to copies of an answer either. When Duo is back, the same answer
 // counts.
 func TestSilentKeepsState(t *testing.T) {
 	const silence = "discard duo-unavailable"
@@ -74,7 +75,7 @@ func TestSilentKeepsState(t *testing.T) {
 		w.preauthTakes(3 * time.Second)
 		first := w.start("1", state(s))
 		time.Sleep(time.Second)
-		again := w.start("1", state(s)) // while the first is worked on
+		again := w.start("1", state(s)) // while the first answer is worked on
 		first.wants(silence)
 		again.wants(silence)
 		for range 2 {
@@ -86,7 +87,7 @@ func TestSilentKeepsState(t *testing.T) {
 		w.answer(s, "1", "accept approved push T1")
 		w.answer(s, "1", badState)
 	})
-	inChallenge(t, func(w *world) { // nobody asks any more
+	inChallenge(t, func(w *world) { // no login waits for the answer any more
 		w.client.Failmode = FailmodeSilent
 		s := w.offered()
 		w.duo.preErr = errDown
@@ -95,7 +96,7 @@ func TestSilentKeepsState(t *testing.T) {
 		time.Sleep(ChallengeLife)
 		w.answer(s, "1", badState)
 	})
-	inChallenge(t, func(w *world) { // a reject is a reply
+	inChallenge(t, func(w *world) { // a reject is a reply, too
 		s := w.offered()
 		w.duo.preErr = errDown
 		w.wants(w.login("1", state(s)), "reject duo-unavailable"+later)
@@ -104,8 +105,8 @@ func TestSilentKeepsState(t *testing.T) {
 	})
 }
 
-// TestSilentKeepsEAP: the last packet of an EAP conversation, to which the answer was silence, is answered when it comes
-// again. The upstream has said yes already and is not asked again; another packet under that State is no answer.
+// TestSilentKeepsEAP: the last packet of an EAP conversation got no reply. When it comes again, it is answered. The
+// upstream has said yes already and is not asked again. Another packet with that State is not an answer.
 func TestSilentKeepsEAP(t *testing.T) {
 	packet := func(eap string, s string) func(*Attempt) {
 		return func(a *Attempt) { a.Method, a.EAP, a.State = MethodEAP, eap, s }

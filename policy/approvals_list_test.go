@@ -10,7 +10,8 @@ import (
 	"duoradiusd/policy/canonical"
 )
 
-// TestApprovalJSON: the names that programs know, and none for what an approval is not bound to.
+// TestApprovalJSON: the JSON has the field names that programs rely on, and leaves out the fields that an approval is not
+// bound to.
 func TestApprovalJSON(t *testing.T) {
 	at := time.Date(2026, 3, 1, 8, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
@@ -30,7 +31,7 @@ func TestApprovalJSON(t *testing.T) {
 	}
 }
 
-// TestForgottenIsAsked: the next login is asked again, and so remembered anew.
+// TestForgottenIsAsked: after an approval is forgotten, the next login is asked again, and its approval is remembered.
 func TestForgottenIsAsked(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.Remember = time.Hour
@@ -44,7 +45,7 @@ func TestForgottenIsAsked(t *testing.T) {
 	})
 }
 
-// TestPolicyCanonical: the name that approvals are kept under, whichever is given.
+// TestPolicyCanonical: each spelling of a name leads to the name that approvals are kept under.
 func TestPolicyCanonical(t *testing.T) {
 	p := New(Settings{Names: canonical.Names{StripDomain: []string{`EXAMPLE\`}}, Users: []User{{Name: "alice", Aliases: []string{"asmith"}}}}, newProcess(1).Runtime)
 	for name, want := range map[string]string{

@@ -23,12 +23,12 @@ func (w *world) again(want Reason, but ...func(*Attempt)) {
 	w.answers()
 }
 
-// TestRemembered: within its lifetime an approval answers, with no call to Duo; the first factor is asked all the same.
+// TestRemembered: within its lifetime an approval answers without a call to Duo. The first factor is asked all the same.
 func TestRemembered(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.Remember = time.Hour
 		w.again(ReasonApproved)
-		for range 4 { // an absolute lifetime: use does not extend it
+		for range 4 { // the lifetime is absolute: use does not extend it
 			time.Sleep(14 * time.Minute)
 			w.again(ReasonRemembered)
 		}
@@ -84,11 +84,11 @@ func TestRememberIdleAndUses(t *testing.T) {
 	}
 }
 
-// TestBinding is what an approval holds for. After one at the VPN from home, each login is the first of its kind.
+// TestBinding: what an approval is bound to. After an approval at the VPN from home, each of these logins is a first one.
 func TestBinding(t *testing.T) {
 	for _, tt := range []struct {
 		bind                          []Binding
-		service, client, ip, anywhere Reason // where this alone, or all three, differ
+		service, client, ip, anywhere Reason // where this login alone, or all three, differ
 	}{
 		{nil, ReasonRemembered, ReasonRemembered, ReasonRemembered, ReasonRemembered},
 		{[]Binding{BindService}, ReasonApproved, ReasonRemembered, ReasonRemembered, ReasonApproved},
@@ -120,7 +120,7 @@ func TestBinding(t *testing.T) {
 	}
 }
 
-// TestNotRemembered is what makes no approval and finds none.
+// TestNotRemembered: what makes no approval and uses none.
 func TestNotRemembered(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -145,7 +145,7 @@ func TestNotRemembered(t *testing.T) {
 	}
 }
 
-// TestNoApproval: bypass, exempt and fail-open are none; TestPreauth, TestAuth and TestFailmode hold the others.
+// TestNoApproval: bypass, exempt and fail-open make no approval. TestPreauth, TestAuth and TestFailmode test the others.
 func TestNoApproval(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -170,7 +170,7 @@ func TestNoApproval(t *testing.T) {
 	}
 }
 
-// TestIdentityChanged: an approval was given by one Duo user; who is mapped to another must ask that one.
+// TestIdentityChanged: one Duo user gave the approval. A user who is mapped to another Duo user later must ask that one.
 func TestIdentityChanged(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.Remember = time.Hour
@@ -187,8 +187,7 @@ func TestIdentityChanged(t *testing.T) {
 	})
 }
 
-// TestReloadedLifetime: an approval ends with what the configuration grants today, and never gets longer than what it
-// was given for.
+// TestReloadedLifetime: an approval ends when the configuration of today says so, and never later than it was given for.
 func TestReloadedLifetime(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.Remember = time.Hour
@@ -211,7 +210,7 @@ func TestReloadedLifetime(t *testing.T) {
 	})
 }
 
-// TestTypedCodes: a code is always checked, whatever is remembered, and a wrong one forgets nothing.
+// TestTypedCodes: a passcode is always checked, even if an approval is remembered, and a wrong one removes no approval.
 func TestTypedCodes(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.Remember = time.Hour
@@ -225,7 +224,7 @@ func TestTypedCodes(t *testing.T) {
 	})
 }
 
-// TestEntries: the table is bounded and the longest unused goes first.
+// TestEntries: the table is bounded, and the entry that was unused longest is removed first.
 func TestEntries(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.Remember = time.Hour
@@ -238,7 +237,7 @@ func TestEntries(t *testing.T) {
 			w.again(ReasonApproved, addr(n))
 		}
 		w.again(ReasonRemembered, addr(0))
-		w.again(ReasonApproved, addr(3)) // puts 1 out
+		w.again(ReasonApproved, addr(3)) // removes entry 1
 		w.again(ReasonRemembered, addr(0))
 		w.again(ReasonRemembered, addr(2))
 		w.again(ReasonApproved, addr(1))

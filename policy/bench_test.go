@@ -19,7 +19,7 @@ func benched(b *testing.B, rules []Rule, users int) (*Policy, Attempt) {
 	return p, a
 }
 
-// benchedProcess also returns what the Policy remembers in.
+// benchedProcess also returns the stores that the Policy uses.
 func benchedProcess(b *testing.B, rules []Rule, users int) (*Policy, Attempt, *process) {
 	b.Helper()
 	m := newProcess(1000)
@@ -46,7 +46,7 @@ func decideAll(b *testing.B, p *Policy, a Attempt) {
 	}
 }
 
-// BenchmarkDecideRemembered is the way of most logins, the first factor apart.
+// BenchmarkDecideRemembered measures a remembered login, the most frequent kind, without the first factor.
 func BenchmarkDecideRemembered(b *testing.B) {
 	for _, name := range []string{"alice", `EXAMPLE\Alice`} {
 		b.Run(name, func(b *testing.B) {
@@ -68,7 +68,7 @@ func BenchmarkDecideRemembered(b *testing.B) {
 	})
 }
 
-// BenchmarkDecideRules is what rules cost that do not fit, by the list that keeps them from it.
+// BenchmarkDecideRules measures rules that do not fit, by the list that excludes them.
 func BenchmarkDecideRules(b *testing.B) {
 	for _, count := range []int{10, 1000, 10_000} {
 		for list, rule := range map[string]func(n int) Rule{
@@ -90,7 +90,7 @@ func BenchmarkDecideRules(b *testing.B) {
 	}
 }
 
-// BenchmarkDecideAtOnce is the way of most logins behind a client that has checked the first factor.
+// BenchmarkDecideAtOnce measures a remembered login behind a client that has checked the first factor.
 func BenchmarkDecideAtOnce(b *testing.B) {
 	for _, name := range []string{"alice", `EXAMPLE\Alice`} {
 		b.Run(name, func(b *testing.B) {
@@ -106,7 +106,7 @@ func BenchmarkDecideAtOnce(b *testing.B) {
 	}
 }
 
-// BenchmarkDecideAtOnceMany is the same in the morning: everybody comes, each once, in no order.
+// BenchmarkDecideAtOnceMany: the same, but many people log in, each once, in random order.
 func BenchmarkDecideAtOnceMany(b *testing.B) {
 	const users = 50_000
 	p, a, m := benchedProcess(b, nil, users)
@@ -128,7 +128,7 @@ func BenchmarkDecideAtOnceMany(b *testing.B) {
 	}
 }
 
-// BenchmarkDecideAtOnceNot is what the look costs those who must ask Duo.
+// BenchmarkDecideAtOnceNot measures what DecideAtOnce costs a login that must ask Duo.
 func BenchmarkDecideAtOnceNot(b *testing.B) {
 	p, a := benched(b, nil, 100_000)
 	a.User = "user7"
@@ -152,7 +152,7 @@ func (d *promptDuo) Auth(_ context.Context, r *AuthRequest) (AuthResult, error) 
 	return AuthResult{Allowed: true, Status: "allow", Txid: "T1"}, nil
 }
 
-// BenchmarkPush is a login that asks Duo, but for Duo. Each has a goroutine of its own, as at the door.
+// BenchmarkPush measures a login that asks Duo, without Duo's own time. Each has its own goroutine, as in the daemon.
 func BenchmarkPush(b *testing.B) {
 	p, a := benched(b, nil, 100_000)
 	c := *a.Client

@@ -18,7 +18,7 @@ const (
 	badState   = "reject bad-state: This login is over. Start again."
 )
 
-// inChallenge is a world whose client shows challenges and whose user has two phones and a token.
+// inChallenge runs f in a world whose client shows challenges, and whose user has two phones and a token.
 func inChallenge(t *testing.T, f func(w *world)) {
 	t.Helper()
 	inWorld(t, func(w *world) {
@@ -36,7 +36,7 @@ func (w *world) offered() string {
 	return v.State
 }
 
-// answer answers a challenge: the Verdict is compared with want and its State returned.
+// answer answers a challenge, compares the Verdict with want and returns its State.
 func (w *world) answer(s, text, want string) string {
 	w.Helper()
 	v := w.login(text, state(s))
@@ -47,7 +47,7 @@ func (w *world) answer(s, text, want string) string {
 	return v.State
 }
 
-// TestAnswers is what can be typed to the menu.
+// TestAnswers: what users can type at the menu.
 func TestAnswers(t *testing.T) {
 	const odd = "challenge bad-factor: That is neither a passcode nor an option.\n" + menuText
 	const noDevice = "challenge no-device: Duo can't reach a device of yours that way from here. Type a passcode.\n" + menuText
@@ -104,23 +104,23 @@ func TestThreeTries(t *testing.T) {
 		w.answers(wrong, allows(0))
 		w.answer(w.answer(w.offered(), "111111", wrongAgain), "222222", "accept approved passcode")
 	})
-	inChallenge(t, func(w *world) { // locked out is not asked again
+	inChallenge(t, func(w *world) { // a user who is locked out is not asked again
 		w.answers(denies("locked_out", "Your account is locked out", 0))
 		w.answer(w.offered(), "111111", "reject denied-by-duo passcode: Your account is locked out")
 	})
-	inChallenge(t, func(w *world) { // what is no code counts as well
+	inChallenge(t, func(w *world) { // a text that is not a code counts as well
 		const odd = "That is neither a passcode nor an option."
 		s := w.answer(w.offered(), "x", "challenge bad-factor: "+odd+"\n"+menuText)
 		w.answer(w.answer(s, "y", "challenge bad-factor: "+odd+"\n"+menuText), "z", "reject bad-factor: "+odd)
 	})
-	inChallenge(t, func(w *world) { // and what is not allowed
+	inChallenge(t, func(w *world) { // and so does a factor that is not allowed
 		w.client.Factors = []factor.Factor{factor.Push}
 		v := w.login("pw")
 		w.answer(v.State, "123456", "challenge factor-not-allowed: This factor is not allowed here.\n1. Duo Push to XXX-XXX-4508\nOption (1):")
 	})
 }
 
-// TestBadState: whatever is wrong with a State, the login neither goes on nor starts afresh.
+// TestBadState: if anything is wrong with a State, the login neither goes on nor begins again.
 func TestBadState(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -146,7 +146,7 @@ func TestBadState(t *testing.T) {
 			})
 		}
 	}
-	inChallenge(t, func(w *world) { // just in time; another client's or user's try did not use it up
+	inChallenge(t, func(w *world) { // just in time; the try of another client or user has not used it up
 		s := w.offered()
 		w.wants(w.login("123456", state(s), as("bob")), badState)
 		w.wants(w.login("123456", state(s), through(w.at("lab", "vpn"))), badState)
@@ -157,7 +157,8 @@ func TestBadState(t *testing.T) {
 	})
 }
 
-// TestStateOnce: of 32 answers to one challenge at one moment, one proceeds. Where all are the same, they are one answer.
+// TestStateOnce: 32 answers to one challenge come at one moment. One of them goes on. If all are the same, they are one
+// answer.
 func TestStateOnce(t *testing.T) {
 	for _, same := range []bool{false, true} {
 		inChallenge(t, func(w *world) {
@@ -187,7 +188,7 @@ func TestStateOnce(t *testing.T) {
 	}
 }
 
-// TestAnswerAddress: a client may leave the user's address out of its answer; the rules that fitted still do.
+// TestAnswerAddress: a client may leave the user's address out of its answer; the rules that fitted before still apply.
 func TestAnswerAddress(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.client.Remember = time.Hour
@@ -204,11 +205,11 @@ func TestAnswerAddress(t *testing.T) {
 		}
 		w.again(ReasonRemembered)
 	})
-	inChallenge(t, func(w *world) { // one that was not known at first can't be put in later
+	inChallenge(t, func(w *world) { // an address that was unknown at first can't be added later
 		v := w.login("pw", from(nowIP))
 		w.wants(w.login("123456", state(v.State)), badState)
 	})
-	inChallenge(t, func(w *world) { // nor can what was not authentic become so
+	inChallenge(t, func(w *world) { // nor can an unsigned login become a signed one
 		w.client.Remember = time.Hour
 		v := w.login("pw", unsigned)
 		w.answers(allows(0))
@@ -217,7 +218,7 @@ func TestAnswerAddress(t *testing.T) {
 	})
 }
 
-// TestSMSInChallenge: codes are sent, then asked for.
+// TestSMSInChallenge: passcodes are sent, and then the challenge asks for one.
 func TestSMSInChallenge(t *testing.T) {
 	const codesSent = "challenge challenged sms: New passcodes were sent by SMS.\nPasscode:"
 	inChallenge(t, func(w *world) {
@@ -227,7 +228,7 @@ func TestSMSInChallenge(t *testing.T) {
 		w.answer(s, "1234567", "accept approved passcode")
 		w.asked("sms:D1 passcode:1111111 passcode:1234567")
 	})
-	inChallenge(t, func(w *world) { // rounds are bounded, whatever they were for
+	inChallenge(t, func(w *world) { // the number of rounds is bounded, whatever they were for
 		for range ChallengeRounds {
 			w.duo.script = append(w.duo.script, sent)
 		}
@@ -243,7 +244,7 @@ func TestSMSInChallenge(t *testing.T) {
 	})
 }
 
-// TestPushInChallenge: a push that is chosen runs and answers; the answer sent again with the same State joins it.
+// TestPushInChallenge: a push that the user chooses answers the login. The same answer with the same State joins that push.
 func TestPushInChallenge(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.ldap.accounts = map[string]Account{"alice": {DuoUsername: "asmith"}}
@@ -269,7 +270,7 @@ func TestPushInChallenge(t *testing.T) {
 		w.answer(s, "1", "reject denied push T1: Login request denied.")
 		w.answer(s, "1", badState)
 	})
-	inChallenge(t, func(w *world) { // whose client went away finds the answer there, and it is remembered
+	inChallenge(t, func(w *world) { // the client went away; its user's next try finds the answer here, and it is remembered
 		w.ldap.accounts = map[string]Account{"alice": {DuoUsername: "asmith"}}
 		w.client.Remember = time.Hour
 		w.answers(allows(20 * time.Second))
@@ -282,7 +283,7 @@ func TestPushInChallenge(t *testing.T) {
 		w.answer(s, "1", badState)
 		w.again(ReasonRemembered)
 	})
-	inChallenge(t, func(w *world) { // so does who starts again, right password first
+	inChallenge(t, func(w *world) { // so does a user who begins again with the right password
 		w.answers(allows(57 * time.Second))
 		w.answer(w.offered(), "1", "reject no-answer push T1: No answer came from your phone. Try again.")
 		time.Sleep(5 * time.Second)
@@ -291,7 +292,7 @@ func TestPushInChallenge(t *testing.T) {
 		w.wants(w.login("pw"), "accept approved push T1")
 		w.offered()
 	})
-	inChallenge(t, func(w *world) { // and who starts again while the phone still rings
+	inChallenge(t, func(w *world) { // and one who begins again while the phone still rings
 		const live = "Answer the request on your phone, then press Enter here (or type a passcode):"
 		w.answers(allows(20*time.Second), wrong)
 		first := w.start("1", state(w.offered()))
@@ -302,7 +303,7 @@ func TestPushInChallenge(t *testing.T) {
 		s := w.answer(v.State, "123456", "challenge denied passcode: Incorrect passcode. Please try again.\nPasscode:")
 		w.answer(s, "", "accept approved push T1")
 	})
-	inChallenge(t, func(w *world) { // from elsewhere there is a code, but no ride and no second push
+	inChallenge(t, func(w *world) { // from another address a passcode works, but the login joins no push and begins no second one
 		const elsewhere = "Another login with your name is asking for approval on your phone. Do not approve what you did not start: deny it and report it in Duo Mobile."
 		w.answers(allows(20*time.Second), allows(0))
 		first := w.start("1", state(w.offered()))

@@ -8,7 +8,7 @@ import (
 	"duoradiusd/policy/memory"
 )
 
-// TestCounts: a push that two retries join is one transaction and two joins, and none when it is over.
+// TestCounts: a push that two retries join counts as one transaction and two joins, and as none when it is over.
 func TestCounts(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.answers(allows(10 * time.Second))

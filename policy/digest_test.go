@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestDigest: whatever went through a MAC before, the digest is the HMAC of what is asked for, under the key of now.
+// TestDigest: whatever the MAC computed before, the digest is the HMAC of the given text under the current key.
 func TestDigest(t *testing.T) {
 	var d digest
 	for key := range byte(3) {

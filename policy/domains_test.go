@@ -8,7 +8,8 @@ import (
 	"duoradiusd/policy/canonical"
 )
 
-// inDomains runs f with a client of two first factors: corp's takes corp's names, the other one names without a domain.
+// inDomains runs f with a client of two first factors: one takes the names of the domain corp, the other takes names
+// without a domain.
 func inDomains(t *testing.T, f func(w *world, corp, plain *directory)) {
 	t.Helper()
 	inWorld(t, func(w *world) {
@@ -23,7 +24,7 @@ func inDomains(t *testing.T, f func(w *world, corp, plain *directory)) {
 	})
 }
 
-// TestDomains: a name says which first factor is asked, and no other one ever is.
+// TestDomains: the domain of a name chooses the first factor, and no other first factor is asked.
 func TestDomains(t *testing.T) {
 	for _, tt := range []struct {
 		user, password, want, name string
@@ -53,7 +54,7 @@ func TestDomains(t *testing.T) {
 	}
 }
 
-// TestDomainsAreTwoPersons: neither an approval, nor a rule, nor a [[user]] of one is the other's.
+// TestDomainsAreTwoPersons: an approval, a rule or a [[user]] for a name of one domain does not count for the other.
 func TestDomainsAreTwoPersons(t *testing.T) {
 	inDomains(t, func(w *world, _, _ *directory) {
 		w.client.Remember = ChallengeLife
@@ -73,7 +74,7 @@ func TestDomainsAreTwoPersons(t *testing.T) {
 			t.Errorf("Duo is asked for %+v", got)
 		}
 	})
-	inDomains(t, func(w *world, corp, _ *directory) { // an alias of another domain does not lend its name
+	inDomains(t, func(w *world, corp, _ *directory) { // an alias of another domain is not used for its name
 		w.settings.Users = []User{{Name: "alice", Aliases: []string{`CORP\asmith`}}}
 		w.load()
 		corp.passwords["asmith"] = "corp's"
@@ -84,7 +85,7 @@ func TestDomainsAreTwoPersons(t *testing.T) {
 	})
 }
 
-// TestDomainsProbe: a health check needs no first factor, and so no domain.
+// TestDomainsProbe: a health check needs no first factor, so it needs no domain either.
 func TestDomainsProbe(t *testing.T) {
 	inDomains(t, func(w *world, _, _ *directory) {
 		w.client.ProbeUsers = []string{`NOWHERE\test01`}

@@ -50,7 +50,8 @@ func TestUnprovenNameGetsNobodysAttributes(t *testing.T) {
 	}
 }
 
-// TestSpellingOfAnAlias: a rule that denies a user, or asks them for a code, holds for all spellings of all their names.
+// TestSpellingOfAnAlias: a rule that denies a user, or demands a passcode, applies to all spellings of all names of that
+// user.
 func TestSpellingOfAnAlias(t *testing.T) {
 	for _, rule := range []Rule{{Need: NeedDeny}, {Factors: []factor.Factor{factor.Passcode}}} {
 		inRelay(t, func(w *world, u *upstream) {
@@ -68,8 +69,8 @@ func TestSpellingOfAnAlias(t *testing.T) {
 	}
 }
 
-// TestUnsignedMayNotLoosen: whatever rule the told address would choose, an unsigned packet gets the stricter of both
-// readings, and nothing that was earned before.
+// TestUnsignedMayNotLoosen: an unsigned packet may have a false address. It gets the stricter of the results with and
+// without that address, and no approval that was earned before.
 func TestUnsignedMayNotLoosen(t *testing.T) {
 	office := []netip.Prefix{netip.PrefixFrom(home, 24)}
 	for name, rules := range map[string][]Rule{

@@ -9,13 +9,13 @@ import (
 	. "duoradiusd/policy"
 )
 
-// TestEAP is a whole conversation: each packet goes through, and the one that ends it is held until Duo allows.
+// TestEAP: in a whole conversation each packet is passed on. The packet that ends it is held until Duo allows the login.
 func TestEAP(t *testing.T) {
 	conversation := func(end said) []said {
 		return []said{back(AskBack{State: "S1", EAP: "\x01\x05tls"}), back(AskBack{State: "S2", EAP: "\x01\x06tls"}), end}
 	}
 	account := Account{EAP: success, Proof: []Attribute{vsa(311, 16, "send"), vsa(311, 17, "recv")}}
-	// talk has the conversation up to its end.
+	// talk plays the conversation up to its last packet.
 	talk := func(w *world, u *upstream, end said) (last string) {
 		w.Helper()
 		u.says(conversation(end)...)
@@ -93,8 +93,8 @@ func TestEAP(t *testing.T) {
 	})
 }
 
-// TestInnerName: inside an EAP tunnel the user may be another than outside, and it is the inner one who logs in: by its
-// rules, with its phone, and with its approvals.
+// TestInnerName: the name inside an EAP tunnel may differ from the name outside. The user inside logs in: with the rules,
+// the phone and the approvals of that user.
 func TestInnerName(t *testing.T) {
 	outer := as("anonymous@example.com")
 	inner := yes(Account{User: `EXAMPLE\Alice`, EAP: success})
@@ -121,10 +121,10 @@ func TestInnerName(t *testing.T) {
 		if list := listOf(t, w.process.Approvals, "alice", 0); len(list) != 1 || w.process.Counts().Approvals != 1 {
 			t.Errorf("approvals %v", list)
 		}
-		u.says(yes(Account{})) // nor for who is outside
+		u.says(yes(Account{})) // nor for the name outside
 		w.answers(allows(0))
 		w.wants(w.login("pw", outer), "accept approved push T2")
-		u.says(yes(Account{})) // but for alice by another method, whose approval it is
+		u.says(yes(Account{})) // but for alice by another method, because the approval is hers
 		w.wants(w.login("pw"), "accept remembered")
 	})
 	inRelay(t, func(w *world, u *upstream) {
@@ -135,7 +135,7 @@ func TestInnerName(t *testing.T) {
 		}
 		w.wants(login(w, u, yes(Account{User: "bob"})), "accept exempt")
 	})
-	inRelay(t, func(w *world, u *upstream) { // nobody's name
+	inRelay(t, func(w *world, u *upstream) { // a name that no user has
 		w.rules(Rule{Need: NeedExempt})
 		for _, bad := range []string{"\x00", "a\u200bb", " alice", `EXAMPLE\`, "\xff"} {
 			v := login(w, u, yes(Account{User: bad, EAP: success, Proof: []Attribute{vsa(311, 16, "key")}}))
@@ -144,7 +144,7 @@ func TestInnerName(t *testing.T) {
 			}
 		}
 	})
-	inRelay(t, func(w *world, u *upstream) { // a name of the directory for Duo
+	inRelay(t, func(w *world, u *upstream) { // the directory has a name for Duo
 		w.answers(allows(0))
 		login(w, u, yes(Account{User: "alice", DuoUsername: "asmith"}))
 		if a := w.duo.auths[0]; a.User != (Identity{Username: "asmith"}) || a.Name != "alice" {
@@ -153,13 +153,13 @@ func TestInnerName(t *testing.T) {
 	})
 }
 
-// TestOuterNameDecidesNothing: what stands outside the tunnel is no name of a user, so neither a list of users nor a
-// rule that names some may speak before the inner one is known.
+// TestOuterNameDecidesNothing: the name outside of the tunnel is not a user's, so neither a list of users nor a rule that
+// names users applies before the name inside is known.
 func TestOuterNameDecidesNothing(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		settings Settings
-		want     string // of alice inside
+		want     string // alice is the name inside
 	}{
 		{"unlisted outside", Settings{Unlisted: UnlistedReject, Users: []User{{Name: "alice"}}}, "accept approved push T1"},
 		{"unlisted inside", Settings{Unlisted: UnlistedReject, Users: []User{{Name: "anonymous"}}}, "reject unlisted: Wrong user name or password."},
@@ -188,7 +188,8 @@ func TestOuterNameDecidesNothing(t *testing.T) {
 	}
 }
 
-// TestGuardOfOuterNames: one name stands outside of everybody's tunnel, so it has no budget; sources have, as ever.
+// TestGuardOfOuterNames: everybody uses the same name outside of the tunnel, so that name has no budget. Sources have one,
+// as always.
 func TestGuardOfOuterNames(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		u.scripts = func(FirstRequest) said { return no(Refusal{Relayed: true}) }
@@ -219,8 +220,8 @@ func TestGuardOfOuterNames(t *testing.T) {
 	}
 }
 
-// TestEAPBegunAnew: a conversation that begins anew while the phone rings for the one before, as after a client's own
-// timeout, is the same login again.
+// TestEAPBegunAnew: a conversation that begins again while the phone rings for an earlier one, as after a client's own
+// timeout, is the same login.
 func TestEAPBegunAnew(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		talk := func(n int) string {
@@ -236,7 +237,7 @@ func TestEAPBegunAnew(t *testing.T) {
 	})
 }
 
-// TestOuterNameOfARealmAlone: RFC 7542 §2.4's "@example.com" is no name for anybody, and good enough for the outside.
+// TestOuterNameOfARealmAlone: "@example.com" (RFC 7542 §2.4) is no user's name, but it is allowed outside of the tunnel.
 func TestOuterNameOfARealmAlone(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		w.settings.Names.StripDomain = []string{"@example.com"}

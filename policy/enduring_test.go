@@ -15,10 +15,10 @@ import (
 	"duoradiusd/policy/memory"
 )
 
-// lasting is a Duo that goes on when the daemon ends: what an earlier run began is asked for again.
+// lasting is a fake Duo that goes on when the daemon ends: the next daemon asks for transactions that an earlier one began.
 type lasting struct {
 	*fakeDuo
-	mu     sync.Mutex // guards all below
+	mu     sync.Mutex // guards all fields below
 	script map[string]reply
 	polled []string // txids that were asked for by name
 }
@@ -41,7 +41,7 @@ func (d *lasting) Auth(ctx context.Context, r *AuthRequest) (AuthResult, error) 
 	return a.AuthResult, a.err
 }
 
-// then says what became of a transaction, counted from the restart.
+// then says what happened to a transaction, at a time counted from the restart.
 func (d *lasting) then(txid string, a reply) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -91,7 +91,7 @@ func (w *enduring) save() []byte {
 	return b.Bytes()
 }
 
-// end ends the daemon as Shutdown does.
+// end ends the daemon in the way that Shutdown does.
 func (w *enduring) end() []byte {
 	w.Helper()
 	b := w.save()
@@ -115,7 +115,7 @@ func (w *enduring) begin(b []byte) {
 
 func (w *enduring) restart() { w.Helper(); w.begin(w.end()) }
 
-// pending begins a login that the daemon's end rejects.
+// pending begins a login that is rejected when the daemon ends.
 func (w *enduring) pending(password string, but ...func(*Attempt)) (reject func() Verdict) {
 	ctx, cancel := context.WithCancelCause(w.Context())
 	verdict := make(chan Verdict, 1)
@@ -124,7 +124,7 @@ func (w *enduring) pending(password string, but ...func(*Attempt)) (reject func(
 	return func() Verdict { cancel(context.Canceled); return <-verdict }
 }
 
-// passes lets time pass, and all that happens in it.
+// passes lets time pass.
 func (w *enduring) passes(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
@@ -135,7 +135,7 @@ const (
 	pendingText  = ": " + sayPending
 )
 
-// edit changes what is saved.
+// edit changes the saved state.
 func edit(t *testing.T, b []byte, change func(*memory.Snapshot)) []byte {
 	t.Helper()
 	s, err := memory.Decode(bytes.NewReader(b))

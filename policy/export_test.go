@@ -7,8 +7,8 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// The tests of logins stand outside of this package, because they use policy/memory, which imports it. They see these of
-// its inside.
+// The tests of logins are in a package of their own, because they use policy/memory, which imports this package. These
+// functions show them some of its internals.
 
 const (
 	AskedLate        = askedLate
@@ -27,7 +27,7 @@ func (p *Policy) KeysOf(a Attempt) (JoinKey, ApprovalKey) {
 	return l.joinKey(), l.approvalKey()
 }
 
-// Remember remembers an attempt as if Duo had allowed its push now.
+// Remember remembers an attempt as if Duo had allowed its push at this moment.
 func (p *Policy) Remember(ctx context.Context, a Attempt) {
 	l := login{Policy: p, Attempt: a}
 	l.setName(a.User)
@@ -36,7 +36,7 @@ func (p *Policy) Remember(ctx context.Context, a Attempt) {
 	l.remember(ctx, factor.Push)
 }
 
-// AttributesOf returns what an Access-Accept of an attempt carries, after a first factor that says this of the person.
+// AttributesOf returns the attributes of an Access-Accept to an attempt, if the first factor says this about the person.
 func (p *Policy) AttributesOf(a Attempt, account Account) ([]Attribute, error) {
 	l := login{Policy: p, Attempt: a}
 	if !l.setName(a.User) || !l.setAccount(account) {

@@ -15,14 +15,14 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// directory is a FirstFactor with a memory: it knows each user's one password.
+// directory is a FirstFactor that knows each user's one password, and records what it was asked.
 type directory struct {
 	t         *testing.T
 	passwords map[string]string
 	accounts  map[string]Account
-	err       error         // what it says instead of an answer
-	delay     time.Duration // before it answers
-	deaf      bool          // it heeds no context meanwhile, as a password hash does not
+	err       error         // what it returns instead of an answer
+	delay     time.Duration // how long it waits before it answers
+	deaf      bool          // it does not end with its context meanwhile, like the computation of a password hash
 
 	mu    sync.Mutex // guards asked
 	asked []string   // "user:password"
@@ -51,7 +51,7 @@ func (d *directory) Authenticate(ctx context.Context, r FirstRequest) (Account, 
 	return d.accounts[user], nil
 }
 
-// pause uses no timer with a channel: in a bubble and under -race those bring the detector down now and then
+// pause uses no timer with a channel, because in a bubble and under -race such timers sometimes crash the race detector
 // (https://go.dev/issue/78156).
 func pause(ctx context.Context, d time.Duration) error {
 	if d > 0 {
@@ -65,16 +65,16 @@ func pause(ctx context.Context, d time.Duration) error {
 	return ctx.Err()
 }
 
-// reply is what the fake Duo says to one Auth.
+// reply is the fake Duo's answer to one Auth.
 type reply struct {
 	AuthResult
 	err    error
 	begins time.Duration // until Duo has begun the transaction
-	after  time.Duration // from the call until the answer; 0 and no status: never
+	after  time.Duration // from the call until the answer; 0 without a status means never
 	panics bool
 }
 
-// The answers of users and of Duo. Each says when, counted from the call.
+// These are the answers of users and of Duo. Each has its time, counted from the call.
 func allows(after time.Duration) reply {
 	return reply{AuthResult: AuthResult{Allowed: true, Status: "allow", Message: "Success. Logging you in..."}, after: after}
 }
@@ -92,20 +92,20 @@ var (
 	fraud    = denies("fraud", "Login request denied.", time.Second)
 )
 
-// fakeDuo is a strict SecondFactor with a memory. It answers Auth by what a test has scripted, in this order.
+// fakeDuo is a strict SecondFactor that records its calls. It answers Auth with the replies of the script, in this order.
 type fakeDuo struct {
 	t       *testing.T
 	pre     Preauth
 	preErr  error
 	preWait time.Duration
 	script  []reply
-	scripts func(AuthRequest) reply // instead of script
+	scripts func(AuthRequest) reply // used instead of script
 	pings   bool                    // a ping is answered
 
-	mu       sync.Mutex // guards the rest
+	mu       sync.Mutex // guards the fields below
 	preauths []PreauthRequest
 	auths    []AuthRequest
-	rings    map[Identity]int // phones that ring just now
+	rings    map[Identity]int // the phones that ring at this moment
 	txids    int
 }
 
@@ -127,7 +127,7 @@ func (f *fakeDuo) Preauth(ctx context.Context, r PreauthRequest) (Preauth, error
 		}
 		return Preauth{}, fmt.Errorf("preauth: %w: %w", kind, err)
 	}
-	if pre.Code != "" && !r.VerifiedPush { // without the flag such a policy leaves nothing to push to
+	if pre.Code != "" && !r.VerifiedPush { // without this flag such a policy leaves no factor that rings a phone
 		pre.Txid, pre.Code, pre.Devices = "", "", withoutPush(pre.Devices)
 	}
 	return pre, err
@@ -178,7 +178,7 @@ func (f *fakeDuo) Auth(ctx context.Context, r *AuthRequest) (AuthResult, error) 
 	return a.AuthResult, a.err
 }
 
-// take checks a request as Duo would, remembers it and picks the answer.
+// take checks a request as Duo would, records it and returns its reply.
 func (f *fakeDuo) take(r AuthRequest) (reply, string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -227,7 +227,7 @@ func (f *fakeDuo) check(r AuthRequest) {
 	}
 }
 
-// asks returns what Duo was asked to do, in a word each: "push:D1", "passcode:123456".
+// asks returns what Duo was asked to do, one word for each call: "push:D1", "passcode:123456".
 func (f *fakeDuo) asks() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -41,7 +41,7 @@ func FuzzSplitField(f *testing.F) {
 	})
 }
 
-// wantTyped holds that text can't be anything but a factor, and t is that.
+// wantTyped checks that text can only be a factor, and that t is that factor.
 func wantTyped(t *testing.T, text string, Chosen factor.Chosen) {
 	t.Helper()
 	ascii := strings.IndexFunc(text, func(r rune) bool { return r > unicode.MaxASCII }) < 0
@@ -56,7 +56,7 @@ func wantTyped(t *testing.T, text string, Chosen factor.Chosen) {
 	t.Fatalf("%q is taken for %+v", text, Chosen)
 }
 
-// FuzzState sends any State and any answer to a client with a challenge. how says what else is so.
+// FuzzState sends any State and any answer to a client with a challenge. how chooses the other circumstances.
 func FuzzState(f *testing.F) {
 	const own, verified, allow, bob, lab, unsaid = 1, 2, 4, 8, 16, 32
 	for _, field := range []string{"", "pw", "1", "9", "push", "phone2", "sms", "auto", "123456", otp, "pw,push", "\x00", "\xff"} {

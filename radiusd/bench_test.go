@@ -96,7 +96,7 @@ func BenchmarkReceiveWrong(b *testing.B) {
 // BenchmarkLogin measures a whole login without the sockets and the policy.
 func BenchmarkLogin(b *testing.B) {
 	s := newDeaf(b, allow, 0)
-	requests := make([][]byte, 1<<15) // fewer than are remembered, if they did not have different ports
+	requests := make([][]byte, 1<<15) // fewer than the server remembers; after these the loop makes a new server
 	for i := range requests {
 		requests[i] = benchRequest().Bytes()
 	}

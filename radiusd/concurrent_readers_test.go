@@ -75,7 +75,7 @@ func TestReadersSideBySide(t *testing.T) {
 	}
 }
 
-// half is a Decider that decides at once for users whose name begins with "quick".
+// half is a Decider that decides at once for the user "quick" only.
 type half struct{ deciderFunc }
 
 func (h half) DecideAtOnce(a policy.Attempt) (policy.Verdict, bool) {

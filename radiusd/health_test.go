@@ -96,7 +96,7 @@ func TestAliveLosesNothing(t *testing.T) {
 	}
 }
 
-// TestAliveNot: a table that hangs is noticed, and so is a loop that hangs in it.
+// TestAliveNot: the health check notices a table that does not answer, and a read loop that waits for it.
 func TestAliveNot(t *testing.T) {
 	d := open(t, house{decide: always(accept)})
 	release := d.Hold()
@@ -132,7 +132,7 @@ func TestAliveNot(t *testing.T) {
 	}
 }
 
-// socket opens a UDP socket as a service manager does, and hands it over.
+// socket opens a UDP socket and hands it over, as a service manager does.
 func socket(t *testing.T, network, address string) (*os.File, netip.AddrPort) {
 	t.Helper()
 	conn, err := net.ListenPacket(network, address)
@@ -148,8 +148,8 @@ func socket(t *testing.T, network, address string) (*os.File, netip.AddrPort) {
 	return f, conn.LocalAddr().(*net.UDPAddr).AddrPort()
 }
 
-// TestSockets: an address whose socket is handed over is not opened a second time, which would fail; what came before
-// the start is answered; and the socket serves again after a reload without it.
+// TestSockets: an address whose socket is handed over is not opened a second time, which would fail. A request that came
+// before the start is answered, and the socket still serves after a reload without it.
 func TestSockets(t *testing.T) {
 	for _, tt := range []struct{ network, address, ask, other string }{
 		{"udp4", "127.0.0.1:0", "127.0.0.1", ""},
@@ -193,7 +193,7 @@ func TestSockets(t *testing.T) {
 	}
 }
 
-// TestAliveOfAnEndedLoop: however many ask about one that reads no more, none of them waits.
+// TestAliveOfAnEndedLoop: many ask at once about a listener whose read loop has ended, and none of them waits.
 func TestAliveOfAnEndedLoop(t *testing.T) {
 	conn, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {

@@ -49,8 +49,8 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// TestLateRepliesShareABatch: replies that are ready while others are sent leave together afterwards, in their order. Nobody
-// waits for that but wait, not even the login whose reply was sent first.
+// TestLateRepliesShareABatch: replies that are ready while others are sent leave together afterwards, in their order. Only
+// wait waits for that; not even the login whose reply was sent first does.
 func TestLateRepliesShareABatch(t *testing.T) {
 	sendingLate(t, func(s *slow, l *listener, want func(...string), send func(string)) {
 		first := after(func() { send("first") })

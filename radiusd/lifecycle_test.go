@@ -16,7 +16,7 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// shutdown begins and returns a function that waits for the end.
+// shutdown begins Shutdown and returns a function that waits for its end.
 func (d *door) shutdown(ctx context.Context) (wait func()) {
 	d.t.Helper()
 	done := make(chan struct{})
@@ -24,7 +24,7 @@ func (d *door) shutdown(ctx context.Context) (wait func()) {
 		d.Shutdown(ctx)
 		close(done)
 	}()
-	nowhere := addrPorts("203.0.113.1:1") // no address of this host: it changes nothing while the door is open
+	nowhere := addrPorts("203.0.113.1:1") // this address does not belong to the host; that changes nothing while the door is open
 	eventually(d.t, "the door closes", func() bool { return errors.Is(d.Listen(nowhere), radiusd.ErrClosed) })
 	return func() {
 		d.t.Helper()
@@ -94,7 +94,7 @@ func TestShutdownRejectsTheRest(t *testing.T) {
 	}
 }
 
-// TestShutdownWithoutTheDecider: one that heeds no context holds nothing up.
+// TestShutdownWithoutTheDecider: a Decider that does not end with its context does not delay Shutdown.
 func TestShutdownWithoutTheDecider(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
@@ -165,7 +165,7 @@ func TestListenKeepsWhatIsOpen(t *testing.T) {
 	}
 }
 
-// TestListenFails: when one can't be opened nothing changes.
+// TestListenFails: when one address can't be opened, nothing changes.
 func TestListenFails(t *testing.T) {
 	d := open(t, house{decide: always(accept)})
 	taken, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -182,8 +182,8 @@ func TestListenFails(t *testing.T) {
 	d.wants(nas.CodeAccessAccept, d.nas(""), login())
 }
 
-// TestListenRemoves: a removed listener admits nothing, even while others that were removed with it have logins
-// pending; its own are answered from it, and then it is gone.
+// TestListenRemoves: a removed listener admits no new login, even while other removed listeners have pending logins. Its
+// own logins are still answered from its address, and then it closes.
 func TestListenRemoves(t *testing.T) {
 	d := open(t, house{})
 	d.listen("127.0.0.1:0", "127.0.0.2:0", "127.0.0.3:0")
@@ -229,7 +229,7 @@ func TestListenRemoves(t *testing.T) {
 	}
 }
 
-// TestShutdownWaitsForRemoved listeners, too: their last replies leave before it returns.
+// TestShutdownWaitsForRemoved: Shutdown waits for removed listeners, too. Their last replies leave before it returns.
 func TestShutdownWaitsForRemoved(t *testing.T) {
 	d := open(t, house{})
 	n := d.nas("")
@@ -248,7 +248,7 @@ func TestShutdownWaitsForRemoved(t *testing.T) {
 	free(t, d.address)
 }
 
-// TestReload: logins in progress end as they began, under the old settings; new ones begin under the new.
+// TestReload: logins in progress end under the old settings, and new ones begin under the new settings.
 func TestReload(t *testing.T) {
 	d := open(t, house{})
 	n := d.nas("")
@@ -257,7 +257,7 @@ func TestReload(t *testing.T) {
 	c := d.next()
 	const changed = "another secret, after the reload"
 	d.use(0, client(func(c *radiusd.Client) { c.Secret = wire.NewSecret(changed) }))
-	if err := n.Send(b); err != nil { // a repetition that the new secret does not fit
+	if err := n.Send(b); err != nil { // a copy that the new secret does not fit
 		t.Fatal(err)
 	}
 	r := nas.AccessRequest(changed, "jo", "hunter2").Sign(nas.First)
@@ -271,7 +271,8 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestUseWhileServing is for the race detector: settings come and go, the same Clients too, while packets come in.
+// TestUseWhileServing is for the race detector: settings change while packets come in, and one change uses the same Client
+// again.
 func TestUseWhileServing(t *testing.T) {
 	d := open(t, house{decide: always(accept)})
 	same := client()

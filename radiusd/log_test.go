@@ -17,7 +17,7 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// TestLoginLine: one a login, the same keys in the same order.
+// TestLoginLine: each login has one line, with the same keys in the same order.
 func TestLoginLine(t *testing.T) {
 	v := policy.Verdict{Outcome: policy.OutcomeAccept, Reason: policy.ReasonApproved, User: "jo", Factor: factor.Push, Txid: "tx",
 		FirstFactor: 12 * time.Millisecond, Duo: 3456 * time.Millisecond}
@@ -42,7 +42,7 @@ func TestLoginLine(t *testing.T) {
 	}
 }
 
-// TestUserIPReachesTheDecider: the first named attribute that holds one.
+// TestUserIPReachesTheDecider: the user's address is that of the first named attribute that holds one.
 func TestUserIPReachesTheDecider(t *testing.T) {
 	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{client(func(c *radiusd.Client) {
 		c.UserIP = []string{"PaloAlto-Client-Source-IP", "Tunnel-Client-Endpoint", "Calling-Station-Id"}
@@ -66,8 +66,8 @@ func TestUserIPReachesTheDecider(t *testing.T) {
 	}
 }
 
-// TestLogHygiene: whatever comes in, no secret, password, State or control octet gets into the log. The Decider here is
-// careless: it names the user as sent.
+// TestLogHygiene: whatever comes in, no secret, password, State or control octet gets into the log. The Decider of this
+// test names the user exactly as the client sent it.
 func TestLogHygiene(t *testing.T) {
 	const password, state = "correct-horse-password", "secret-state-of-a-challenge"
 	careless := func(_ context.Context, a policy.Attempt) policy.Verdict {
@@ -120,7 +120,8 @@ func TestLogHygiene(t *testing.T) {
 	}
 }
 
-// TestOneLinePerReason in ten seconds, however many packets; TestDropsAreQuiet has the times.
+// TestOneLinePerReason: dropped packets make one line for each reason in ten seconds, however many they are.
+// TestDropsAreQuiet has the times.
 func TestOneLinePerReason(t *testing.T) {
 	d := open(t, house{decide: always(accept)})
 	n := d.nas("")
@@ -144,7 +145,7 @@ func TestOneLinePerReason(t *testing.T) {
 	}
 }
 
-// TestPanicWhileReading: a broken hook of ours costs one packet, and kills nobody.
+// TestPanicWhileReading: a panic while a packet is read loses this packet only, and the daemon goes on.
 func TestPanicWhileReading(t *testing.T) {
 	d := open(t, house{decide: always(accept), able: func() bool { panic("broken hook") }})
 	n := d.nas("")
@@ -163,12 +164,12 @@ func TestPanicWhileReading(t *testing.T) {
 	}
 }
 
-// brokenError panics when it is asked what it says, as a nil pointer in an interface does.
+// brokenError panics in its method Error, as a nil pointer in an interface does.
 type brokenError struct{ text *string }
 
 func (e brokenError) Error() string { return *e.text }
 
-// TestPanicInTheLog: the reply has left by then, and the daemon goes on.
+// TestPanicInTheLog: a panic while the line is written comes after the reply has left, and the daemon goes on.
 func TestPanicInTheLog(t *testing.T) {
 	d := open(t, house{decide: always(policy.Verdict{Err: brokenError{}})})
 	n := d.nas("")

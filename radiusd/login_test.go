@@ -16,7 +16,8 @@ func patient(timeout time.Duration) *Client {
 	return c
 }
 
-// TestRejectDelay: between the delay and a quarter more, never after a third of the client's patience, and jittered.
+// TestRejectDelay: a reject is delayed by the delay to a quarter more, at random, and by no more than a third of the
+// client's timeout.
 func TestRejectDelay(t *testing.T) {
 	for _, tt := range []struct {
 		delay, timeout time.Duration
@@ -53,7 +54,7 @@ func TestRejectDelay(t *testing.T) {
 	}
 }
 
-// TestRejectDelayCountsFromTheRequest: time that the decision took is part of it.
+// TestRejectDelayCountsFromTheRequest: the time that the decision took is part of the delay.
 func TestRejectDelayCountsFromTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newDeaf(t, func(context.Context, policy.Attempt) policy.Verdict {
@@ -69,8 +70,8 @@ func TestRejectDelayCountsFromTheRequest(t *testing.T) {
 	})
 }
 
-// TestOverdue: a Decider has until a margin before the client's patience ends; one that heeds no context has half of
-// the margin more, and then the client is answered without it.
+// TestOverdue: a Decider has until one margin before the client's timeout ends. A Decider that does not end with its
+// context has half of the margin more. Then the client is answered without it.
 func TestOverdue(t *testing.T) {
 	for _, tt := range []struct {
 		timeout  time.Duration
@@ -111,7 +112,7 @@ func TestOverdue(t *testing.T) {
 	}
 }
 
-// TestShutdownInTime: the context ends, half a margin later every login has its reject and Shutdown returns.
+// TestShutdownInTime: the context ends. Half a margin later every login has its reject, and Shutdown returns.
 func TestShutdownInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
@@ -140,7 +141,7 @@ func TestShutdownInTime(t *testing.T) {
 	})
 }
 
-// TestAbandonedIsNeverAnswered, neither by its Decider nor for being overdue.
+// TestAbandonedIsNeverAnswered: an abandoned request gets no reply, neither from its Decider nor when its time is over.
 func TestAbandonedIsNeverAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})

@@ -15,7 +15,7 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// bySlog is the line as slog writes it.
+// bySlog returns the line as slog writes it.
 func bySlog(e *Event, asJSON bool) string {
 	var b bytes.Buffer
 	var h slog.Handler = slog.NewTextHandler(&b, nil)
@@ -39,7 +39,7 @@ func someEvent() *Event {
 		UserIP: netip.MustParseAddr("192.0.2.7"), Code: "Access-Accept", Reason: policy.ReasonRemembered, FirstTook: time.Second}
 }
 
-// TestLines: whoever reads the log can't tell who wrote the line.
+// TestLines: the lines are the same as those that slog writes.
 func TestLines(t *testing.T) {
 	east := time.FixedZone("east", 2*60*60)
 	for _, change := range []func(*Event){
@@ -78,7 +78,7 @@ func compact(t *testing.T, line string) string {
 	return string(b)
 }
 
-// TestLinesOfOneSecondAndTheNext: one writer of all of them, in any order.
+// TestLinesOfOneSecondAndTheNext: one writer writes the lines of all these times, in any order.
 func TestLinesOfOneSecondAndTheNext(t *testing.T) {
 	var b bytes.Buffer
 	l := &LoginLog{To: &b}
@@ -110,7 +110,7 @@ func FuzzLines(f *testing.F) {
 	})
 }
 
-// TestLinesLevel: what is below it is not written.
+// TestLinesLevel: a line below the level is not written.
 func TestLinesLevel(t *testing.T) {
 	var b bytes.Buffer
 	l := &LoginLog{To: &b, Level: slog.LevelWarn}

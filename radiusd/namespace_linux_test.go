@@ -15,8 +15,8 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// hosts are two network namespaces with a cable between them. The test's thread is in one of them at a time; sockets
-// stay where they were opened.
+// hosts are two network namespaces that a cable connects. The test's thread is in one of them at a time. A socket stays in
+// the namespace in which it was opened.
 type hosts struct {
 	t              *testing.T
 	server, client *os.File
@@ -26,10 +26,11 @@ type hosts struct {
 // fe80::b. It skips the test where that is not allowed.
 func newHosts(t *testing.T) *hosts {
 	t.Helper()
-	runtime.LockOSThread() // for good: the thread ends with the test
+	runtime.LockOSThread() // the thread is never unlocked, so it ends with the test
 	h := &hosts{t: t}
 	h.server, h.client = h.namespace(), h.namespace()
-	// An index of its own, the same on both sides: package net remembers the names of indices, whatever the namespace.
+	// The interface has an index of its own, the same on both sides, because package net remembers the names of indices for
+	// all namespaces.
 	h.ip("link add wire index 7777 type veth peer name far index 7778")
 	h.ip(fmt.Sprintf("link set far netns /proc/%d/fd/%d index 7777", os.Getpid(), h.server.Fd()))
 	h.ip("addr add 10.9.0.9/24 dev wire", "addr add fd09::9/64 dev wire nodad", "link set wire addrgenmode none", "link set wire up",
@@ -54,7 +55,7 @@ func (h *hosts) namespace() *os.File {
 	return f
 }
 
-// skip fails instead where the environment says that all must be here.
+// skip fails instead where the environment says that all tests must run.
 func (h *hosts) skip(why ...any) {
 	h.t.Helper()
 	if os.Getenv("REQUIRE_REAL_CLIENTS") != "" {

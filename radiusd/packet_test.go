@@ -106,8 +106,8 @@ func decodes(field []byte, authenticator [16]byte, secret []byte, latin1 bool) (
 	return password, fault == ""
 }
 
-// TestPasswordHints: the line names the fault, and doubts the secret only where nothing has proved it and a wrong one could
-// be the cause.
+// TestPasswordHints: the line names the fault. It doubts the secret only if nothing has proved the secret and a wrong one
+// could be the cause.
 func TestPasswordHints(t *testing.T) {
 	hide := func(plain string) []byte {
 		if len(plain) > wire.MaxPassword {
@@ -176,7 +176,7 @@ func TestDecodePassword(t *testing.T) {
 		{"caf\x85", true, "caf…", true},
 		{"zehn\x80 \x96 \x92", true, "zehn€ – ’", true},
 		{"caf\x81", true, "", false}, {"\x8d\x8f\x90\x9d\xe9", true, "", false}, // undefined in Windows-1252
-		{"café", true, "café", true}, // UTF-8 is UTF-8 whatever the charset
+		{"café", true, "café", true}, // UTF-8 is read as UTF-8 in every charset
 		{"a\tb", false, "", false},
 		{"a\x7f", false, "", false},
 		{"\u0085", false, "", false},
@@ -198,7 +198,7 @@ func TestDecodePassword(t *testing.T) {
 	}
 }
 
-// TestWrongSecretIsNoticed: noise hardly ever passes for a password (radius.md §3 no. 3).
+// TestWrongSecretIsNoticed: a password that a wrong secret decodes is hardly ever a valid one (radius.md §3 no. 3).
 func TestWrongSecretIsNoticed(t *testing.T) {
 	taken := 0
 	for range 20_000 {
@@ -255,8 +255,8 @@ func TestMicrosoftAttributes(t *testing.T) {
 	}
 }
 
-// TestA12_LinesStayWhole: a message is split at line ends, so that clients that show each Reply-Message by itself show whole
-// lines.
+// TestA12_LinesStayWhole: a message is split at line ends, so that a client that shows each Reply-Message by itself shows
+// whole lines.
 func TestA12_LinesStayWhole(t *testing.T) {
 	line := strings.Repeat("ä", 40) + "\n" // 81 octets
 	for _, tt := range []struct {

@@ -10,8 +10,8 @@ import (
 
 var twin = netip.MustParseAddr("192.0.2.2")
 
-// feed notes n requests, from start+begin on, apart from each other, and reports which of them turned the ratchet; -1
-// for none.
+// feed notes n requests, from start+begin on, with the same time between them. It reports which of them turned the ratchet,
+// or -1 for none.
 func feed(r *ratchets, with bool, n int, begin, apart time.Duration) int {
 	for i := range n {
 		if turned, _ := r.note(home.Addr(), with, start.Add(begin+time.Duration(i)*apart)); turned {
@@ -74,7 +74,8 @@ func TestRatchet(t *testing.T) {
 	}
 }
 
-// TestRatchetSays what must be known after a restart: that it turned, and that there was a packet without.
+// TestRatchetSays: the ratchet reports what must be known after a restart: that it turned, and that there was a packet
+// without Message-Authenticator.
 func TestRatchetSays(t *testing.T) {
 	var r ratchets
 	note := func(with bool, after time.Duration) (keep bool) {
@@ -115,8 +116,8 @@ func TestRatchetsAreBounded(t *testing.T) {
 	}
 }
 
-// TestRatchetOfAnyAddressForm: a client is one host, whether its packets come through a dual-stack socket, with a zone,
-// or neither.
+// TestRatchetOfAnyAddressForm: a client is one host, whether its packets come through a dual-stack socket, with a zone, or
+// plainly.
 func TestRatchetOfAnyAddressForm(t *testing.T) {
 	for _, forms := range [][]string{{"[::ffff:192.0.2.1]:1024", "192.0.2.1:1025"}, {"[fe80::1%eth0]:1024", "[fe80::1%7]:1025", "[fe80::1]:1026"}} {
 		c := testClient()
@@ -137,7 +138,7 @@ func TestRatchetOfAnyAddressForm(t *testing.T) {
 	}
 }
 
-// TestUnsignedClientIsNamedDaily: once a day the log names a client whose requests anybody can forge.
+// TestUnsignedClientIsNamedDaily: once a day the log names a client whose requests anybody could forge.
 func TestUnsignedClientIsNamedDaily(t *testing.T) {
 	var c traffic
 	day := time.Date(2026, 11, 21, 1, 0, 0, 0, time.UTC)

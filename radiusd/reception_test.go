@@ -19,7 +19,7 @@ func withLength(b []byte, n int) []byte {
 	return b
 }
 
-// withOctets returns an unsigned login with more octets among its attributes, and its Length right.
+// withOctets returns an unsigned login with more octets among its attributes, and with the right Length.
 func withOctets(more ...byte) []byte {
 	b := append(unsigned().Bytes(), more...)
 	return withLength(b, len(b))
@@ -60,14 +60,14 @@ func TestP2_Acceptance7_PaddingIsIgnored(t *testing.T) {
 			}
 		}
 	}
-	// The padding is no part of the request: the same one without it is a repetition.
+	// The padding is not a part of the request: the same request without padding is a copy.
 	r := login()
 	d.sendOctets(n, append(r.Bytes(), "padding"...))
 	first, calls := d.reply(n, r), len(d.decider.calls())
 	if again := d.ask(n, r); !bytes.Equal(again.Raw, first.Raw) || len(d.decider.calls()) != calls {
 		t.Error("without its padding it is another request")
 	}
-	// Padding may even make a datagram of 4096 octets.
+	// With padding, a datagram may be as long as 4096 octets.
 	r = login()
 	d.sendOctets(n, append(r.Bytes(), make([]byte, 4096-len(r.Bytes()))...))
 	d.reply(n, r)
@@ -137,7 +137,7 @@ func TestP6_Acceptance11_WrongLengthForType(t *testing.T) {
 		{nas.SessionTimeout, nil},
 		{nas.VendorSpecific, []byte{0, 0, 9}},
 		{nas.VendorSpecific, nil},
-		{nas.State, nil}, // a State of no octets is none: the login is a fresh one
+		{nas.State, nil}, // a State of no octets counts as none: the login is a new one
 	} {
 		p := d.ask(n, login().Add(tt.typ, tt.value))
 		if p.Code != nas.CodeAccessAccept {
@@ -155,7 +155,8 @@ func TestP7_Acceptance11_UnknownAttributes(t *testing.T) {
 	d.wants(nas.CodeAccessAccept, d.nas(""), r)
 }
 
-// TestP8_M7_OrderOfAttributes: nothing depends on it, and a request's Message-Authenticator may stand anywhere.
+// TestP8_M7_OrderOfAttributes: the order of attributes changes nothing, and a request's Message-Authenticator may stand
+// anywhere.
 func TestP8_M7_OrderOfAttributes(t *testing.T) {
 	d := open(t, house{decide: always(accept), clients: nil})
 	n := d.nas("")
@@ -183,7 +184,7 @@ func TestP9_EmptyValues(t *testing.T) {
 	n := d.nas("")
 	d.wants(nas.CodeAccessReject, n, login().EAP(nil)) // EAP-Start, and EAP is off
 	d.wants(nas.CodeAccessAccept, n, login().Add(nas.ConnectInfo, nil).Add(nas.CallingStationID, nil))
-	// What we send never has an empty text: nas refuses such a reply.
+	// A reply of the daemon never has an empty text: nas refuses such a reply.
 	p := d.wants(nas.CodeAccessAccept, n, login())
 	if len(p.Attributes) != 1 {
 		t.Errorf("an Accept without message has %d attributes, want Message-Authenticator only", len(p.Attributes))
@@ -250,7 +251,7 @@ func TestP13_AttributeTypeZero(t *testing.T) {
 	d.drops(d.nas(""), "malformed", withOctets(0, 3, 'x'), withOctets(0, 2), login().AddString(0, "x").Bytes())
 }
 
-// TestAcceptance23_VendorSpecific: sub-lengths that fit nothing neither hang nor kill.
+// TestAcceptance23_VendorSpecific: wrong lengths of sub-attributes cause no endless loop and no panic.
 func TestAcceptance23_VendorSpecific(t *testing.T) {
 	d := open(t, house{decide: always(accept)})
 	n := d.nas("")

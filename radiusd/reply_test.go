@@ -14,7 +14,8 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// TestA5_OneReply: each outcome, and a Decider that panics, is one reply; the next datagram answers the next request.
+// TestA5_OneReply: each outcome, and a Decider that panics, makes exactly one reply. The next datagram answers the next
+// request.
 func TestA5_OneReply(t *testing.T) {
 	verdicts := map[string]policy.Verdict{"accept": accept, "reject": reject, "challenge": ask}
 	d := open(t, house{decide: func(_ context.Context, a policy.Attempt) policy.Verdict {
@@ -56,7 +57,7 @@ func TestA6_A13_Challenge(t *testing.T) {
 	}
 }
 
-// TestA10_A11_LegalAttributes: whatever a Verdict holds, a reply carries what RFC 2865 §5.44 allows.
+// TestA10_A11_LegalAttributes: whatever a Verdict holds, a reply carries only what RFC 2865 §5.44 allows.
 func TestA10_A11_LegalAttributes(t *testing.T) {
 	full := policy.Verdict{Message: "text", State: "state", Wait: time.Minute, User: "jo", Factor: factor.Push, Txid: "txid"}
 	legal := map[policy.Outcome][]byte{
@@ -116,7 +117,7 @@ func TestMessageIsPlain(t *testing.T) {
 	}
 }
 
-// TestA14_A15_Acceptance14_StateUntouched: whose State it is, and whether it is good, is the policy's word.
+// TestA14_A15_Acceptance14_StateUntouched: the policy alone decides whose State it is, and whether it is good.
 func TestA14_A15_Acceptance14_StateUntouched(t *testing.T) {
 	d := open(t, house{decide: always(accept)})
 	n := d.nas("")
@@ -134,7 +135,7 @@ func TestA14_A15_Acceptance14_StateUntouched(t *testing.T) {
 	}
 }
 
-// TestA16_Acceptance16_ProxyState: nas refuses a reply that has not all of them, untouched and in order.
+// TestA16_Acceptance16_ProxyState: a reply has all Proxy-States, unchanged and in order. nas refuses any other.
 func TestA16_Acceptance16_ProxyState(t *testing.T) {
 	for name, v := range map[string]policy.Verdict{"accept": accept, "reject": reject, "challenge": ask} {
 		d := open(t, house{decide: always(v)})
@@ -149,7 +150,7 @@ func TestA16_Acceptance16_ProxyState(t *testing.T) {
 	}
 }
 
-// TestA16_ManyProxyStates: a reply never outgrows 4096 octets, whatever the client fills its request with.
+// TestA16_ManyProxyStates: a reply is never longer than 4096 octets, whatever the client puts into its request.
 func TestA16_ManyProxyStates(t *testing.T) {
 	talkative := ask
 	talkative.Message = strings.Repeat("x", 1000)
@@ -175,7 +176,7 @@ func TestA16_ManyProxyStates(t *testing.T) {
 			t.Fatalf("%v without its State", p)
 		}
 	}
-	// Where not even a bare reply has room the request is not answered.
+	// If there is no room even for a reply without other attributes, the request is not answered.
 	r := fill(nas.AccessRequest(secret, "", "").Sign(nas.None), 4096)
 	r.Attributes[1] = nas.Attribute{Type: nas.UserPassword} // of no octets
 	if size := len(fill(r, 4096).Bytes()); size < 4094 {

@@ -30,7 +30,7 @@ func TestA1_OneMethod(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		r    *nas.Request
-		want byte // code; 0: silence
+		want byte // the expected code; 0 means no reply
 		as   policy.Method
 	}{
 		{"User-Password", login(), nas.CodeAccessAccept, policy.MethodPassword},
@@ -78,8 +78,8 @@ func TestA2_NoMethodAndNoMessageAuthenticator(t *testing.T) {
 		bare().Sign(nas.None).AddUint32(nas.ServiceType, 10).Bytes())
 }
 
-// TestA3_A4_Acceptance10_UnsupportedMethods: what nobody can check is rejected at once, although other rejects wait, and
-// never decided; so is, at once, what the Decider does not support.
+// TestA3_A4_Acceptance10_UnsupportedMethods: a method that nobody can check is rejected at once, although other rejects are
+// delayed, and the Decider is not asked. A login that the Decider does not support is rejected at once, too.
 func TestA3_A4_Acceptance10_UnsupportedMethods(t *testing.T) {
 	refuse := policy.Verdict{Reason: policy.ReasonUnsupported, User: "jo", Immediate: true}
 	d := open(t, house{decide: always(refuse), rejectDelay: time.Minute, clients: []*radiusd.Client{client(
@@ -121,8 +121,9 @@ func TestA3_A4_Acceptance10_UnsupportedMethods(t *testing.T) {
 	})
 }
 
-// TestIgnoredPassword: where nobody looks at the password field, a signed request needs none, as RD Gateway's, and whatever the
-// field holds is no fault. What is not signed, or asks for something else than a login, is refused as ever.
+// TestIgnoredPassword: where the password field is ignored, a signed request needs no password, such as those of RD
+// Gateway, and any content of the field is allowed. A request that is not signed, or that asks for something else than a
+// login, is refused as always.
 func TestIgnoredPassword(t *testing.T) {
 	ignoring := client(func(c *radiusd.Client) { c.Login.IgnorePassword = true })
 	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{ignoring}})
@@ -150,8 +151,7 @@ func TestIgnoredPassword(t *testing.T) {
 	d.drops(n, "no credentials and no Message-Authenticator", bare().Sign(nas.None).Bytes())
 }
 
-// TestA4_EAPFailure: a reject ends the conversation in EAP's own words, in answer to the peer's Identifier
-// (RFC 3579 §2.6.3).
+// TestA4_EAPFailure: a reject ends the conversation with an EAP-Failure that has the peer's Identifier (RFC 3579 §2.6.3).
 func TestA4_EAPFailure(t *testing.T) {
 	d := open(t, house{decide: always(reject)})
 	n := d.nas("")
@@ -200,14 +200,15 @@ func hidden(plain string) *nas.Request {
 	return r
 }
 
-// TestA8_Acceptance8_Acceptance9_Passwords: what no client with the right secret sends is rejected, and nobody asked.
+// TestA8_Acceptance8_Acceptance9_Passwords: a password that no client with the right secret sends is rejected, and the
+// Decider is not asked.
 func TestA8_Acceptance8_Acceptance9_Passwords(t *testing.T) {
 	d := open(t, house{decide: always(accept)})
 	n := d.nas("")
 	for _, size := range []int{1, 15, 17, 31, 129, 130, 144, 253} {
 		d.wants(nas.CodeAccessReject, n, bare().Add(nas.UserPassword, make([]byte, size)))
 	}
-	d.wants(nas.CodeAccessAccept, n, bare().Add(nas.UserPassword, nil)) // what libraries send that pad nothing to nothing
+	d.wants(nas.CodeAccessAccept, n, bare().Add(nas.UserPassword, nil)) // some libraries send this for an empty password, because they add no padding
 	if got := d.decider.calls(); len(got) != 1 || got[0].Password != "" {
 		t.Errorf("of an empty field: %+v", got)
 	}
@@ -217,7 +218,7 @@ func TestA8_Acceptance8_Acceptance9_Passwords(t *testing.T) {
 	}
 	wrong := nas.AccessRequest("another secret", "jo", "hunter2")
 	b := wrong.Bytes()
-	wrong.Secret = []byte(secret) // the reply is the real secret's
+	wrong.Secret = []byte(secret) // the reply is signed with the right secret
 	d.sendOctets(n, b)
 	if p := d.reply(n, wrong); p.Code != nas.CodeAccessReject {
 		t.Errorf("wrong secret: %v", p)

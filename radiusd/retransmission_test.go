@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// story is what one client does with one user's login: seconds since its first packet.
+// story is what one client does with one user's login. Its numbers are seconds since the first packet.
 type story struct {
 	copies   []float64
-	answered float64 // 0: not
-	newOnID  float64 // a new authenticator on the same port and Identifier; 0: none
-	newLogin float64 // of the same user, from another port; 0: none
-	other    float64 // of another user, from another port; 0: none
+	answered float64 // 0 means never
+	newOnID  float64 // a new authenticator on the same port and Identifier; 0 means none
+	newLogin float64 // of the same user, from another port; 0 means none
+	other    float64 // of another user, from another port; 0 means none
 }
 
 func second(seconds float64) time.Time {
@@ -59,7 +59,7 @@ func (s story) tell(t *testing.T, table *duplicates, c *Client, n int) {
 	table.answer(x, nil, second(end))
 }
 
-// TestPatience: what is concluded from how clients behave that were measured, and from users who are themselves.
+// TestPatience: what the table concludes from measured behaviour of clients, and from users who start again themselves.
 func TestPatience(t *testing.T) {
 	strongSwan := []float64{2, 4.8, 8.7} // its next would come at 14.1 s
 	everySecond := []float64{1, 2, 3, 4, 5}
@@ -67,7 +67,7 @@ func TestPatience(t *testing.T) {
 		name     string
 		story    story
 		interval float64
-		gaveUp   float64 // after so many seconds; 0: not
+		gaveUp   float64 // after this many seconds; 0 means that it did not give up
 	}{
 		{"strongSwan, answered while it asks", story{copies: strongSwan, answered: 10}, 2.8, 0},
 		{"strongSwan, answered too late", story{copies: strongSwan, answered: 30}, 2.8, 14.1},
@@ -111,7 +111,8 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// TestPatience_Advice: once may be the user, three times is no accident, and a client that waits long enough needs none.
+// TestPatience_Advice: the advice comes only after three cases, because one may be the user's doing. A client that waits
+// long enough gets none.
 func TestPatience_Advice(t *testing.T) {
 	for _, tt := range []struct {
 		stories []story
@@ -126,7 +127,7 @@ func TestPatience_Advice(t *testing.T) {
 		{slices.Repeat([]story{{newOnID: 3, answered: 30}}, 3), 30 * time.Second, "gives up after 3 s: raise its timeout to 30 s"},
 		{slices.Repeat([]story{{copies: []float64{2.5}, answered: 31}}, 3), 31 * time.Second, "gives up after 5 s: raise its timeout to 40 s"},
 		{slices.Repeat([]story{{newOnID: 58, answered: 59}}, 3), 55 * time.Second, ""},
-		// A user who comes back after lunch says nothing of the client.
+		// A user who comes back an hour later says nothing about the client's timeout.
 		{append(slices.Repeat([]story{{newLogin: 10, answered: 54}}, 3), story{newLogin: 53, answered: 54}), 55 * time.Second,
 			"gives up after 10 s: raise its timeout to 60 s"},
 	} {
@@ -141,7 +142,7 @@ func TestPatience_Advice(t *testing.T) {
 	}
 }
 
-// TestPatience_Nameless: requests without a User-Name are not one user's.
+// TestPatience_Nameless: requests without a User-Name do not count as those of one user.
 func TestPatience_Nameless(t *testing.T) {
 	c := &Client{traffic: &traffic{}}
 	table := newDuplicates(100)
@@ -153,7 +154,8 @@ func TestPatience_Nameless(t *testing.T) {
 	}
 }
 
-// TestPatience_Served: a copy of an answered request is the reply's loss, and no impatience.
+// TestPatience_Served: a copy of an answered request means that the reply was lost, and says nothing about the client's
+// timeout.
 func TestPatience_Served(t *testing.T) {
 	c := &Client{traffic: &traffic{}}
 	table := newDuplicates(100)
@@ -179,7 +181,7 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// TestPendingLogins: the oldest first, without those that are answered, and fit for a terminal.
+// TestPendingLogins: the oldest come first. Answered logins are left out, and the names have no control characters.
 func TestPendingLogins(t *testing.T) {
 	s := &Server{}
 	s.init()
@@ -207,7 +209,7 @@ func TestPendingLogins(t *testing.T) {
 	}
 }
 
-// TestDropReasons: all of them have a name, which Drops uses.
+// TestDropReasons: each reason has a name, which Drops uses.
 func TestDropReasons(t *testing.T) {
 	names := DropReasons()
 	slices.Sort(names)
@@ -223,13 +225,13 @@ func TestDropReasons(t *testing.T) {
 	}
 }
 
-// TestGivenUp: when the client of a login counts as listening no more, by what was seen of this login and of others.
+// TestGivenUp: when the client of a login no longer counts as waiting, by what was seen of this login and of others.
 func TestGivenUp(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		before []story // what the client did with three other logins
 		copies []float64
-		asks   float64 // when the user logs in anew from another port; 0: not
+		asks   float64 // when the user logs in again from another port; 0 means never
 		at     float64
 		want   bool
 	}{

@@ -28,7 +28,7 @@ func rulesOf(name string) (rules []string) {
 	return rules
 }
 
-// TestRules: RULES.md has each rule that a test of the project cites, with a sentence and a source, and no other.
+// TestRules: RULES.md has each rule that a test of the project cites, with a sentence and a source, and has no other rule.
 func TestRules(t *testing.T) {
 	table, err := os.ReadFile("testdata/RULES.md")
 	if err != nil {

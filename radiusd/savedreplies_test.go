@@ -13,14 +13,14 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// restarted returns a door that has the state of the one before.
+// restarted returns a door that starts with the saved state of another one.
 func restarted(t *testing.T, file string, c *radiusd.Client) *door {
 	t.Helper()
 	return open(t, house{stateFile: file, clients: []*radiusd.Client{c}})
 }
 
-// TestD8_Restart: after a restart the same datagram gets the reply that it had before, from another port too; a captured one
-// stays silent. What had no reply yet is a new login, which the policy has join its push.
+// TestD8_Restart: after a restart the same datagram gets the reply that it had before, also from another port. A recorded
+// request gets no reply. A request that had no reply yet is a new login, which the policy joins to its push.
 func TestD8_Restart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "clients.json")
 	if err := os.WriteFile(file, []byte("{}"), 0o600); err != nil {
@@ -39,7 +39,7 @@ func TestD8_Restart(t *testing.T) {
 	pushed.Duo = time.Second
 	accepted, rejected, other := login(), unsigned(), login()
 	first, second := answer(accepted, pushed), answer(rejected, reject)
-	answer(login(), accept) // Duo was not asked: a copy rings nobody, and the reply is not saved
+	answer(login(), accept) // Duo was not asked, so a copy makes no phone ring, and the reply is not saved
 	reused := *accepted
 	reused.Identifier += 7
 	reused.Sign(nas.First)
@@ -49,7 +49,7 @@ func TestD8_Restart(t *testing.T) {
 		return bytes.Count(b, []byte(`"reply"`)) == 3
 	})
 
-	crashed := restarted(t, file, client(anyhost)) // the first door saves no more
+	crashed := restarted(t, file, client(anyhost)) // the first door saves nothing any more
 	n = crashed.nas("")
 	for _, tt := range []struct {
 		request *nas.Request
@@ -69,7 +69,7 @@ func TestD8_Restart(t *testing.T) {
 	if inFlight, kept := again.Pending(); inFlight != 0 || kept != 4 {
 		t.Errorf("%d in progress, %d kept; want 0 and 4", inFlight, kept)
 	}
-	again.send(again.nas(""), rejected) // a reply that another secret has signed is of no use
+	again.send(again.nas(""), rejected) // a reply that was signed with another secret is not sent
 	eventually(t, "it is dropped", func() bool { return again.Drops()[dropReplayed] == 1 })
 	again.close()
 	d.close()

@@ -70,12 +70,12 @@ func newDeaf(t testing.TB, decide deciderFunc, rejectDelay time.Duration, client
 	return &deaf{Server: s, t: t, l: l} // which answers each send with an error
 }
 
-// take has the server receive a datagram now.
+// take hands the server a packet, with the time of now.
 func (s *deaf) take(b []byte, from netip.AddrPort) {
 	s.receive(&datagram{asker: asker{listener: s.l, from: from}, received: time.Now()}, b, nil)
 }
 
-// reply returns what is kept for r, and when it was answered.
+// reply returns the reply that is kept for r, and when it was given.
 func (s *deaf) reply(r *nas.Request) (p *nas.Response, at time.Time) {
 	s.t.Helper()
 	s.duplicates.mu.Lock()

@@ -19,7 +19,7 @@ import (
 
 const dropUnsignedByRatchet = "no Message-Authenticator from a client that always sent it"
 
-// state is the form of what State keeps.
+// state is the form of what the Store keeps.
 type state struct {
 	Ratchets map[string]map[netip.Addr]radiusd.Ratchet `json:"ratchets"`
 }
@@ -40,7 +40,7 @@ func stateFile(t *testing.T, r radiusd.Ratchet) string {
 	return name
 }
 
-// saved returns what the file holds of client vpn, at loopback.
+// saved returns what the file holds about client vpn at the loopback address.
 func saved(t *testing.T, name string) (r radiusd.Ratchet) {
 	t.Helper()
 	b, err := os.ReadFile(name)
@@ -54,7 +54,7 @@ func saved(t *testing.T, name string) (r radiusd.Ratchet) {
 	return s.Ratchets["vpn"][loopback]
 }
 
-// nearly needs one more signed login to turn.
+// nearly returns a ratchet that turns with one more signed login.
 func nearly() radiusd.Ratchet {
 	return radiusd.Ratchet{With: 19, First: time.Now().Add(-11 * time.Minute)}
 }
@@ -63,7 +63,8 @@ func auto(c *radiusd.Client) { c.MessageAuthenticator = radiusd.Auto }
 
 func (d *door) close() { d.Shutdown(d.t.Context()) }
 
-// TestRatchetTurns: the twentieth login over ten minutes. It is saved at once, and holds after a restart.
+// TestRatchetTurns: the ratchet turns with the twentieth signed login within ten minutes. It is saved at once, and holds
+// after a restart.
 func TestRatchetTurns(t *testing.T) {
 	file := stateFile(t, nearly())
 	d := open(t, house{decide: always(accept), stateFile: file, clients: []*radiusd.Client{client(auto)}})
@@ -85,7 +86,8 @@ func TestRatchetTurns(t *testing.T) {
 	d.drops(d.nas(""), dropUnsignedByRatchet, unsigned().Bytes())
 }
 
-// TestAcceptance17_RestartDoesNotDowngrade: neither the first packet nor any other; nor a reload, nor a probe.
+// TestAcceptance17_RestartDoesNotDowngrade: after a restart no unsigned packet is accepted, neither the first nor any
+// other, and neither a reload nor a probe changes that.
 func TestAcceptance17_RestartDoesNotDowngrade(t *testing.T) {
 	probing := func(c *radiusd.Client) { auto(c); c.Login.ProbeUsers = []string{"test01"} }
 	file := stateFile(t, radiusd.Ratchet{Required: true, With: 20})
@@ -102,7 +104,7 @@ func TestAcceptance17_RestartDoesNotDowngrade(t *testing.T) {
 			t.Fatal("the ratchet fell")
 		}
 	}
-	// "accept" in the configuration is the one way out, and the ratchet is kept meanwhile.
+	// Only message_authenticator = "accept" ends that, and the ratchet is kept meanwhile.
 	d := open(t, house{decide: always(accept), stateFile: file, clients: []*radiusd.Client{client()}})
 	d.wants(nas.CodeAccessAccept, d.nas(""), unsigned())
 	d.close()
@@ -111,7 +113,7 @@ func TestAcceptance17_RestartDoesNotDowngrade(t *testing.T) {
 	}
 }
 
-// TestNoEvidence: health probes, EAP and Status-Server say nothing about logins.
+// TestNoEvidence: health probes, EAP and Status-Server are no evidence about logins.
 func TestNoEvidence(t *testing.T) {
 	probing := func(c *radiusd.Client) { auto(c); c.Login.ProbeUsers = []string{"test01"} }
 	for _, tt := range []struct {
@@ -137,7 +139,8 @@ func TestNoEvidence(t *testing.T) {
 	}
 }
 
-// TestProbeWithoutIsNoEvidence either: FortiGate's test01 comes unsigned, its logins don't.
+// TestProbeWithoutIsNoEvidence: unsigned probes are no evidence either. FortiGate's test01 comes unsigned, but its logins
+// do not.
 func TestProbeWithoutIsNoEvidence(t *testing.T) {
 	file := stateFile(t, nearly())
 	d := open(t, house{decide: always(accept), stateFile: file, clients: []*radiusd.Client{client(auto,
@@ -151,7 +154,7 @@ func TestProbeWithoutIsNoEvidence(t *testing.T) {
 	}
 }
 
-// TestWithoutIsSavedAtOnce: after a crash the client must not seem never to have left it out.
+// TestWithoutIsSavedAtOnce: the first unsigned packet is saved at once, so that it is not forgotten in a crash.
 func TestWithoutIsSavedAtOnce(t *testing.T) {
 	file := stateFile(t, nearly())
 	d := open(t, house{decide: always(accept), stateFile: file, clients: []*radiusd.Client{client(auto)}})
@@ -196,7 +199,7 @@ func TestStateFileIsMissing(t *testing.T) {
 	if d.log.String() != "" {
 		t.Errorf("the log:\n%s", d.log)
 	}
-	// Where it can't be written that is said, and nothing else suffers.
+	// If the file can't be written, the log says so, and nothing else changes.
 	d = open(t, house{decide: always(accept), stateFile: filepath.Join(t.TempDir(), "none", "clients.json")})
 	d.wants(nas.CodeAccessAccept, d.nas(""), login())
 	d.close()
@@ -205,13 +208,13 @@ func TestStateFileIsMissing(t *testing.T) {
 	}
 }
 
-// full is a Store without room.
+// full is a Store that can't write.
 type full struct{ tried chan struct{} }
 
 func (f full) Load() ([]byte, error) { return []byte("{}"), nil }
 func (f full) Save([]byte) error     { f.tried <- struct{}{}; return errors.New("no space left on device") }
 
-// TestStateCanNotBeSaved: it is said once, however often it is tried.
+// TestStateCanNotBeSaved: the log says it once, however often saving is tried.
 func TestStateCanNotBeSaved(t *testing.T) {
 	store := full{make(chan struct{}, 10)}
 	addresses := []string{"127.0.0.2", "127.0.0.3", "127.0.0.4"}
@@ -233,7 +236,7 @@ func TestStateCanNotBeSaved(t *testing.T) {
 	}
 }
 
-// TestRatchetOfTheFuture: a clock that was wrong once holds no ratchet up.
+// TestRatchetOfTheFuture: a time that a wrong clock has written does not stop the ratchet.
 func TestRatchetOfTheFuture(t *testing.T) {
 	ahead := time.Now().AddDate(30, 0, 0)
 	file := stateFile(t, radiusd.Ratchet{With: 19, First: ahead, LastWithout: ahead})
@@ -244,7 +247,7 @@ func TestRatchetOfTheFuture(t *testing.T) {
 	}
 }
 
-// TestLoadStateAfterUse: in either order.
+// TestLoadStateAfterUse: the state may be loaded before or after the first packets.
 func TestLoadStateAfterUse(t *testing.T) {
 	d := open(t, house{decide: always(accept), clients: []*radiusd.Client{client(auto)}})
 	d.State = fileStore(stateFile(t, radiusd.Ratchet{Required: true}))
@@ -252,7 +255,7 @@ func TestLoadStateAfterUse(t *testing.T) {
 	d.drops(d.nas(""), dropUnsignedByRatchet, unsigned().Bytes())
 }
 
-// TestClients: what was seen of them, and what to do about it.
+// TestClients: the list has what was seen of the clients, and advice about it.
 func TestClients(t *testing.T) {
 	named := func(name, prefix string, p radiusd.Presence) *radiusd.Client {
 		return client(from(prefix), func(c *radiusd.Client) { c.Name, c.MessageAuthenticator = name, p })
@@ -287,7 +290,7 @@ func TestClients(t *testing.T) {
 		if !strings.HasPrefix(got.Recommendation, want.Recommendation) {
 			t.Errorf("%s: %q, want %q...", got.Name, got.Recommendation, want.Recommendation)
 		}
-		want.Anonymous = want.Packets // none says who it is
+		want.Anonymous = want.Packets // no request names its user
 		got.LastWithout, got.Ratchets, got.Recommendation = time.Time{}, nil, want.Recommendation
 		if a, b := mustJSON(t, got), mustJSON(t, want); a != b {
 			t.Errorf("got  %s\nwant %s", a, b)

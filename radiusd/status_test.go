@@ -20,7 +20,7 @@ func TestS1_Acceptance18_NeedsMessageAuthenticator(t *testing.T) {
 	}
 }
 
-// TestS2_LegalAttributes: RFC 5997 §5 allows Message-Authenticator and Reply-Message.
+// TestS2_LegalAttributes: the reply holds only Message-Authenticator and Reply-Message, which RFC 5997 §5 allows.
 func TestS2_LegalAttributes(t *testing.T) {
 	d := open(t, house{})
 	p := d.wants(nas.CodeAccessAccept, d.nas(""), nas.StatusServer(secret).ProxyState("p").State([]byte("s")))
@@ -29,7 +29,7 @@ func TestS2_LegalAttributes(t *testing.T) {
 	}
 }
 
-// TestS3_S7_Acceptance18_NoSideEffects: no login, no user, no counter.
+// TestS3_S7_Acceptance18_NoSideEffects: a Status-Server makes no login and no user, and changes no counter of logins.
 func TestS3_S7_Acceptance18_NoSideEffects(t *testing.T) {
 	d := open(t, house{decide: always(accept)})
 	n := d.nas("")
@@ -79,7 +79,8 @@ func TestS6_SilentWhenUnable(t *testing.T) {
 	d.wants(nas.CodeAccessAccept, n, r)
 }
 
-// TestS8_SharedIdentifiers: a Status-Server with the Identifier, even the Authenticator, of a login touches nothing.
+// TestS8_SharedIdentifiers: a Status-Server with the Identifier, or even the Authenticator, of a login changes nothing for
+// that login.
 func TestS8_SharedIdentifiers(t *testing.T) {
 	d := open(t, house{})
 	n := d.nas("")

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestM9_ConstantTime: authenticators are compared in constant time only. The one comparison by == is of Request
-// Authenticators, which are no secret: they stand in the packet.
+// TestM9_ConstantTime: authenticators are compared in constant time only. The only comparison by == is that of Request
+// Authenticators, which are not secret, because they stand in the packet.
 func TestM9_ConstantTime(t *testing.T) {
 	names, err := filepath.Glob("*.go")
 	if err != nil || len(names) == 0 {

@@ -17,7 +17,7 @@ func seen(r *replays, a [16]byte, now time.Time) bool {
 	return replay
 }
 
-// TestD8_ReplayMemory: an hour at least, or the newest 65 536 of a client.
+// TestD8_ReplayMemory: requests are remembered for at least an hour, and at least the newest 65 536 of a client.
 func TestD8_ReplayMemory(t *testing.T) {
 	var r replays
 	for minute := range 300 { // one a minute, for five hours
@@ -83,7 +83,8 @@ func TestLimiter(t *testing.T) {
 	}
 }
 
-// TestDropsAreQuiet: each reason by itself, at once and then at most every ten seconds, with the count since.
+// TestDropsAreQuiet: each reason has its own line, at once and then every ten seconds at most, with the count since the
+// last line.
 func TestDropsAreQuiet(t *testing.T) {
 	var d drops
 	for _, tt := range []struct {
@@ -109,7 +110,7 @@ func TestDropsAreQuiet(t *testing.T) {
 	}
 }
 
-// TestC5_LinkLocalLookup: the zone says where to reply, not who asks.
+// TestC5_LinkLocalLookup: the zone decides where the reply goes, and not which client asks.
 func TestC5_LinkLocalLookup(t *testing.T) {
 	link, wide := testClient(), testClient()
 	link.Addresses = []netip.Prefix{netip.MustParsePrefix("fe80::1/128")}

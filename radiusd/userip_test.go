@@ -96,7 +96,7 @@ func TestUserIP(t *testing.T) {
 	}
 }
 
-// sources are those of names, in their order.
+// sources returns the sources of these names, in their order.
 func sources(names []string) (list []addressSource) {
 	for _, name := range names {
 		list = append(list, addressSources[name])

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestReplaceWildcards: where a reply can't choose its source address, a wildcard is listened on address by address.
+// TestReplaceWildcards: where a reply can't choose its source address, a wildcard is replaced by a listener for each
+// address.
 func TestReplaceWildcards(t *testing.T) {
 	own := []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("fe80::1%eth0")}
 	for _, tt := range []struct {
@@ -27,7 +28,7 @@ func TestReplaceWildcards(t *testing.T) {
 	}
 }
 
-// TestOwnAddresses: this host has its loopback address, and none with the mapped form of IPv4.
+// TestOwnAddresses: the list has this host's loopback address, and no address of IPv4 in its mapped form.
 func TestOwnAddresses(t *testing.T) {
 	own, err := ownAddresses()
 	if err != nil || !slices.Contains(own, netip.MustParseAddr("127.0.0.1")) {
