@@ -333,6 +333,7 @@ func (l *login) reject(why Reason, say string) *Verdict {
 	return &v
 }
 
+// accept returns the Verdict of accepted as a step returns it.
 func (l *login) accept(why acceptance) *Verdict {
 	v := l.accepted(why)
 	return &v

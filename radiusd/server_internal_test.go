@@ -97,3 +97,16 @@ func (s *deaf) reply(r *nas.Request) (p *nas.Response, at time.Time) {
 func signedLogin() *nas.Request {
 	return nas.AccessRequest(testSecret, "jo", "hunter2").Sign(nas.First)
 }
+
+// TestPauseBetweenWrites: encoding State takes a small share of all time, but State is written at least every thirty seconds.
+func TestPauseBetweenWrites(t *testing.T) {
+	for encoding, want := range map[time.Duration]time.Duration{
+		0:                     time.Second,
+		10 * time.Millisecond: 2 * time.Second,
+		time.Second:           30 * time.Second,
+	} {
+		if got := pauseAfter(encoding); got != want {
+			t.Errorf("after %v of encoding the pause is %v, want %v", encoding, got, want)
+		}
+	}
+}

@@ -110,9 +110,15 @@ func (s *Server) saveSoon() {
 		began := time.Now()
 		encoding := s.write()
 		s.mu.Lock()
-		s.saveAgain = began.Add(min(max(saveEvery, saveShare*encoding), longestPause))
+		s.saveAgain = began.Add(pauseAfter(encoding))
 		s.mu.Unlock()
 	})
+}
+
+// pauseAfter returns the time from the start of a write to the start of the next one. encoding is how long the first one took
+// to encode State.
+func pauseAfter(encoding time.Duration) time.Duration {
+	return min(max(saveEvery, saveShare*encoding), longestPause)
 }
 
 func (s *Server) save() {
