@@ -15,7 +15,7 @@ const (
 	admins    = "CN=VPN Admins,OU=Groups,DC=example,DC=com"
 )
 
-// inGroups is a world whose directory says that alice is in groups, and bob in none.
+// inGroups runs f in a world whose directory says that alice is in groups, and bob in none.
 func inGroups(t *testing.T, groups []string, f func(w *world)) {
 	t.Helper()
 	inWorld(t, func(w *world) {
@@ -24,18 +24,18 @@ func inGroups(t *testing.T, groups []string, f func(w *world)) {
 	})
 }
 
-// rules puts rules into force.
+// rules puts rules into effect.
 func (w *world) rules(rules ...Rule) {
 	w.settings.Rules = rules
 	w.load()
 }
 
-// TestGroupNames: a group is its whole DN, or the value of its first RDN, whatever the case and the spaces around the
-// separators; nothing else is.
+// TestGroupNames: a group is named by its whole DN or by the value of its first RDN, whatever the case and the spaces
+// around the separators, and by nothing else.
 func TestGroupNames(t *testing.T) {
-	of := []string{admins, "VPN Admins"} // as a directory gives them: the DN and its first RDN's value
+	of := []string{admins, "VPN Admins"} // as a directory returns them: the DN and the value of its first RDN
 	for _, tt := range []struct {
-		named string // in the rule
+		named string // as the rule names them
 		fits  bool
 	}{
 		{admins, true},
@@ -71,13 +71,13 @@ func TestGroupNames(t *testing.T) {
 					want = deniedNow
 				}
 				w.wants(w.login("pw"), want)
-				w.wants(w.login("pw", as("bob")), "accept exempt") // who is in no group
+				w.wants(w.login("pw", as("bob")), "accept exempt") // a user who is in no group
 			})
 		})
 	}
 }
 
-// TestGroupsAsGiven: the directory's own spelling is folded as the rule's is.
+// TestGroupsAsGiven: the directory's spelling is folded in the same way as the rule's.
 func TestGroupsAsGiven(t *testing.T) {
 	for _, given := range []string{admins, "cn=vpn admins, ou=groups, dc=example, dc=com", "CN = VPN ADMINS,OU= GROUPS ,DC=EXAMPLE,DC=COM"} {
 		inGroups(t, []string{"else", given}, func(w *world) {
@@ -87,7 +87,7 @@ func TestGroupsAsGiven(t *testing.T) {
 	}
 }
 
-// TestGroupRuleOrder: the first rule that fits decides, whether it waits for the first factor or not.
+// TestGroupRuleOrder: the first rule that fits decides, whether or not it needs the first factor.
 func TestGroupRuleOrder(t *testing.T) {
 	byGroup := func(n Need) Rule { return Rule{Groups: []string{"staff"}, Need: n} }
 	byNobody := func(n Need) Rule { return Rule{Groups: []string{"nobody"}, Need: n} }
@@ -130,7 +130,7 @@ func TestGroupRuleOrder(t *testing.T) {
 	}
 }
 
-// TestRuleByGroupSays: mode, factors, remember and failmode of a rule by group count as those of any rule.
+// TestRuleByGroupSays: mode, factors, remember and failmode of a rule by group apply like those of any rule.
 func TestRuleByGroupSays(t *testing.T) {
 	inGroups(t, []string{"contractors"}, func(w *world) {
 		w.client.Remember = time.Hour
@@ -148,19 +148,19 @@ func TestRuleByGroupSays(t *testing.T) {
 	})
 }
 
-// silent is a Verdict as far as the user or the client can feel it.
+// silent returns what the user or the client can notice of a Verdict.
 func silent(v Verdict) Verdict {
 	v.Reason = ""
 	return withoutTrace(v)
 }
 
-// withoutTrace leaves out what the client never sees and what no two logins have alike.
+// withoutTrace leaves out what the client never sees, and what differs in every login.
 func withoutTrace(v Verdict) Verdict {
 	v.Trace = Trace{}
 	return v
 }
 
-// TestDenyByGroupSaysNothing: whoever is denied by a group can't tell a right password from a wrong one: not by the
+// TestDenyByGroupSaysNothing: a user whom a rule by group denies can't tell a right password from a wrong one: not by the
 // Verdict, its delay or its attributes, nor by the time that it took.
 func TestDenyByGroupSaysNothing(t *testing.T) {
 	for name, rules := range map[string][]Rule{
@@ -201,8 +201,8 @@ func TestDenyByGroupSaysNothing(t *testing.T) {
 	}
 }
 
-// TestDenyByGroupIsThrottledAlike: nor by how many tries there are. A right password that is denied counts for nothing,
-// a wrong one does; so ten tries with a guess among them must not show which.
+// TestDenyByGroupIsThrottledAlike: the number of tries does not tell them apart either. A right password that is denied
+// does not count, and a wrong one does. So ten tries that include the right password must look the same.
 func TestDenyByGroupIsThrottledAlike(t *testing.T) {
 	inGroups(t, []string{"staff"}, func(w *world) {
 		w.rules(Rule{Groups: []string{"staff"}, Need: NeedDeny})
@@ -219,7 +219,7 @@ func TestDenyByGroupIsThrottledAlike(t *testing.T) {
 	})
 }
 
-// TestDenyBeforeFirstFactor: what needs no group is settled before the password is looked at.
+// TestDenyBeforeFirstFactor: a rule that needs no groups is applied before the password is checked.
 func TestDenyBeforeFirstFactor(t *testing.T) {
 	for name, rules := range map[string][]Rule{
 		"of all":            {{Need: NeedDeny}},
@@ -254,8 +254,7 @@ func TestGroupsWithoutFirstFactor(t *testing.T) {
 	}
 }
 
-// TestGroupsInChallenge: what the first factor said of the user is not asked again, and not forgotten, as long as the
-// login lasts.
+// TestGroupsInChallenge: what the first factor said about the user is not asked again, and is kept until the login ends.
 func TestGroupsInChallenge(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.ldap.accounts = map[string]Account{"alice": {Groups: []string{"Staff"}}}
@@ -276,7 +275,7 @@ func TestGroupsInChallenge(t *testing.T) {
 	})
 }
 
-// TestGroupsReloadInChallenge: what the configuration says by the time of the answer counts.
+// TestGroupsReloadInChallenge: the configuration at the time of the answer counts.
 func TestGroupsReloadInChallenge(t *testing.T) {
 	for name, tt := range map[string]struct {
 		rules []Rule
@@ -297,7 +296,7 @@ func TestGroupsReloadInChallenge(t *testing.T) {
 					w.answers(allows(time3))
 				}
 				v := w.login("123456", state(s))
-				if v.Outcome == OutcomeChallenge { // without the codes that may not be typed now
+				if v.Outcome == OutcomeChallenge { // without the passcodes that may not be typed now
 					v.Message += "\n"
 					tt.want = "challenge factor-not-allowed: This factor is not allowed here.\n" +
 						menuText[:len(menuText)-len("Passcode or option (1-4):")] + "Option (1-4):\n"
@@ -308,8 +307,8 @@ func TestGroupsReloadInChallenge(t *testing.T) {
 	}
 }
 
-// TestGroupsOfJoined: a retry that is answered by the first one's push gets the attributes of its own groups; a retry of
-// an answer, which no first factor sees, those of the login's.
+// TestGroupsOfJoined: a retry that joins the push of the first login gets the attributes of its own groups. A retry of an
+// answer, for which no first factor is asked, gets those of the first login.
 func TestGroupsOfJoined(t *testing.T) {
 	replies := []Reply{{Groups: []string{"staff"}, Attributes: given(attr(class, "staff"))},
 		{Groups: []string{"night"}, Attributes: given(attr(class, "night"))}}
@@ -326,7 +325,7 @@ func TestGroupsOfJoined(t *testing.T) {
 		w.load()
 		w.answers(allows(10 * time.Second))
 		first := w.start("pw")
-		w.ldap.accounts["alice"] = Account{Groups: []string{"staff", "night"}} // since
+		w.ldap.accounts["alice"] = Account{Groups: []string{"staff", "night"}} // the groups have changed since
 		second := w.start("pw")
 		class(t, first, "25=staff")
 		class(t, second, "25=staff 25=night")
@@ -339,7 +338,7 @@ func TestGroupsOfJoined(t *testing.T) {
 		w.answers(allows(10 * time.Second))
 		first, second := w.start("1", state(s)), w.start("1", state(s))
 		w.rules(Rule{Groups: []string{"staff"}, Need: NeedDeny})
-		w.wants(w.login("1", state(s)), deniedNow) // a reload since
+		w.wants(w.login("1", state(s)), deniedNow) // the configuration has changed since
 		class(t, first, "25=staff")
 		class(t, second, "25=staff")
 		w.asked("push:D1")

@@ -13,7 +13,7 @@ import (
 
 const cooling = "reject cooldown: Too many requests to your phone went without a yes. " + typeIt
 
-// inGuarded is a world with [guard] as it comes: three pushes within ten minutes.
+// inGuarded runs f in a world with the default [guard]: three pushes within ten minutes.
 func inGuarded(t *testing.T, f func(w *world)) {
 	t.Helper()
 	inWorld(t, func(w *world) {
@@ -23,7 +23,7 @@ func inGuarded(t *testing.T, f func(w *world)) {
 	})
 }
 
-// rung logs in once; the phone rings and r comes of it.
+// rung logs in once; the phone rings, and r is the answer.
 func (w *world) rung(r reply, want Reason, but ...func(*Attempt)) {
 	w.Helper()
 	w.answers(r)
@@ -59,14 +59,14 @@ func TestCooldown(t *testing.T) {
 				w.answers(wrong, allows(0))
 				w.wants(w.login("pw,111111"), "reject denied passcode: Incorrect passcode. Please try again.")
 				w.wants(w.login("pw,123456"), "accept approved passcode")
-				w.wants(w.login("pw"), cooling) // a right code is no reason to ring
+				w.wants(w.login("pw"), cooling) // a right passcode does not make the phone ring again
 				w.rung(allows(0), ReasonApproved, as("bob"))
 				time.Sleep(10*time.Minute - 1 - time.Since(begun))
 				w.wants(w.login("pw"), cooling)
 				time.Sleep(time.Nanosecond)
 				w.rung(denied, ReasonDenied)
 				w.rung(denied, ReasonDenied)
-				w.rung(denied, ReasonDenied) // three anew
+				w.rung(denied, ReasonDenied) // three new ones
 				w.wants(w.login("pw"), cooling)
 			})
 		})
@@ -75,12 +75,12 @@ func TestCooldown(t *testing.T) {
 
 func TestWindow(t *testing.T) {
 	inGuarded(t, func(w *world) {
-		for range 8 { // never three in ten minutes
+		for range 8 { // there are never three within ten minutes
 			w.rung(denied, ReasonDenied)
 			time.Sleep(5 * time.Minute)
 		}
 	})
-	inGuarded(t, func(w *world) { // an allow clears
+	inGuarded(t, func(w *world) { // an allow resets the count
 		for range 3 {
 			w.rung(denied, ReasonDenied)
 			w.rung(denied, ReasonDenied)
@@ -95,7 +95,7 @@ func TestWindow(t *testing.T) {
 		w.rung(denied, ReasonDenied)
 		w.wants(w.login("pw"), cooling)
 	})
-	inGuarded(t, func(w *world) { // an outage rings no phone
+	inGuarded(t, func(w *world) { // an outage makes no phone ring
 		for range 8 {
 			w.rung(reply{err: errDown}, ReasonDuoUnavailable)
 			time.Sleep(RingingTime)
@@ -104,14 +104,14 @@ func TestWindow(t *testing.T) {
 			w.rung(reply{err: errNo}, ReasonDuoRefused)
 		}
 	})
-	inGuarded(t, func(w *world) { // nor does a wrong code
+	inGuarded(t, func(w *world) { // nor does a wrong passcode
 		for range 8 {
 			w.answers(wrong)
 			w.login("pw,111111")
 		}
 		w.rung(allows(0), ReasonApproved)
 	})
-	inWorld(t, func(w *world) { // what led to a cooldown leads to no second one
+	inWorld(t, func(w *world) { // the pushes that led to one cooldown do not lead to another
 		w.settings.Guard = guard.PushLimits{Pushes: 3, Window: time.Hour, Cooldown: time.Minute}
 		w.load()
 		for range 3 {
@@ -133,7 +133,7 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// TestGuardFollowsTheDuoUser: two names of ours with one phone have one count.
+// TestGuardFollowsTheDuoUser: two names that belong to one Duo user have one count.
 func TestGuardFollowsTheDuoUser(t *testing.T) {
 	inGuarded(t, func(w *world) {
 		w.settings.Users = []User{{Name: "alice", Duo: Identity{UserID: "DU1"}}, {Name: "bob", Duo: Identity{UserID: "DU1"}}}
@@ -145,7 +145,7 @@ func TestGuardFollowsTheDuoUser(t *testing.T) {
 	})
 }
 
-// TestFraud: one report is enough, and it is told at once, also when nobody waits for the answer.
+// TestFraud: one report is enough, and it is passed on at once, even if no login waits for the answer.
 func TestFraud(t *testing.T) {
 	inGuarded(t, func(w *world) {
 		var told []string
@@ -170,11 +170,11 @@ func TestFraud(t *testing.T) {
 		if got := <-told; got != "alice T1" || time.Since(start) != 30*time.Second {
 			t.Errorf("told %q after %v", got, time.Since(start))
 		}
-		synctest.Wait() // it is told before the push is over
+		synctest.Wait() // it is passed on before the push is over
 		w.wants(w.login("pw", from(cafe)), cooling)
 		w.wants(w.login("pw"), "reject fraud push T1: Login denied.")
 	})
-	inWorld(t, func(w *world) { // without [guard], told all the same
+	inWorld(t, func(w *world) { // without [guard] it is passed on all the same
 		told := 0
 		w.process.OnFraud = func(string, string) { told++ }
 		w.rung(fraud, ReasonFraud)
@@ -185,7 +185,7 @@ func TestFraud(t *testing.T) {
 	})
 }
 
-// TestSMSBothers: codes that are sent count as pushes do, on their own and together with them.
+// TestSMSBothers: passcodes sent by SMS count like pushes, by themselves and together with pushes.
 func TestSMSBothers(t *testing.T) {
 	for _, fields := range [][3]string{{"pw,sms", "pw,sms", "pw,sms"}, {"pw", "pw,sms", "pw,phone"}, {"pw,sms", "pw", "pw,sms"}} {
 		inGuarded(t, func(w *world) {
@@ -202,7 +202,7 @@ func TestSMSBothers(t *testing.T) {
 			w.wants(w.login("pw,sms"), "reject codes-sent sms: New passcodes were sent by SMS. "+typeIt)
 		})
 	}
-	inGuarded(t, func(w *world) { // what was not sent does not
+	inGuarded(t, func(w *world) { // an SMS that was not sent does not count
 		for range 8 {
 			w.answers(reply{err: errDown})
 			w.wants(w.login("pw,sms"), "reject duo-unavailable sms"+later)
@@ -210,11 +210,11 @@ func TestSMSBothers(t *testing.T) {
 	})
 }
 
-// TestCooldownInChallenge: the menu has nothing that reaches the phone then, and says why.
+// TestCooldownInChallenge: during a cooldown the menu has nothing that reaches the phone, and says why.
 func TestCooldownInChallenge(t *testing.T) {
 	const why = "Too many requests to your phone went without a yes."
 	const rest = "\nPasscode:"
-	for _, code := range []string{"", "376"} { // a Verified Push is one, too
+	for _, code := range []string{"", "376"} { // a Verified Push is a push, too
 		inGuarded(t, func(w *world) {
 			for range 3 {
 				w.rung(denied, ReasonDenied)
@@ -234,7 +234,7 @@ func TestCooldownInChallenge(t *testing.T) {
 			w.wants(w.login("pw"), "reject cooldown: Too many requests to your phone went without a yes.")
 		})
 	}
-	inGuarded(t, func(w *world) { // that begins while the menu stands there
+	inGuarded(t, func(w *world) { // the cooldown begins after the menu was shown
 		w.client.Mode = ModeChallenge
 		s := w.login("pw").State
 		w.client.Mode = ModeAuto

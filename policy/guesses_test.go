@@ -31,8 +31,8 @@ func TestGuessesOfSpellings(t *testing.T) {
 	})
 }
 
-// TestWrongPasscodes: whoever has a password guesses passcodes. Their budget is apart from that of passwords, and counts in
-// every mode, behind every first factor, and inside challenges.
+// TestWrongPasscodes: an attacker who has a password may guess passcodes. They have a limit of their own, apart from that
+// of passwords. It applies in every mode, with every first factor, and inside challenges.
 func TestWrongPasscodes(t *testing.T) {
 	const tooMany = "reject throttled: Too many wrong passcodes. Try again in 30 seconds."
 	for name, set := range map[string]func(c *Client){
@@ -65,7 +65,7 @@ func TestWrongPasscodes(t *testing.T) {
 				}
 				w.wantReason(w.login(field+wrongCode, as("bob")).Reason, ReasonDenied)
 				time.Sleep(wrongRefill)
-				w.wantReason(w.login(field+rightCode).Reason, ReasonApproved) // which clears
+				w.wantReason(w.login(field+rightCode).Reason, ReasonApproved) // this resets the count
 				for range wrongPerUser {
 					w.wantReason(w.login(field+wrongCode).Reason, ReasonDenied)
 				}
@@ -89,7 +89,7 @@ func TestWrongPasscodes(t *testing.T) {
 		w.wants(w.login(wrongCode, state(w.login("pw").State)), tooMany)
 		w.wants(w.login("pw,"+wrongCode), tooMany)
 	})
-	inWorld(t, func(w *world) { // an allow of a push clears them, a right password does not
+	inWorld(t, func(w *world) { // an allow of a push resets it, and a right password does not
 		w.answers(wrong, wrong, wrong, wrong, wrong, wrong, wrong, wrong, wrong, wrong, allows(0), wrong)
 		for range wrongPerUser {
 			w.wantReason(w.login("pw,"+wrongCode).Reason, ReasonDenied)
@@ -121,7 +121,7 @@ func TestWrongPasscodes(t *testing.T) {
 	})
 }
 
-// TestGuessLimitsOff: 0 turns a limit off, and a new configuration changes it at once.
+// TestGuessLimitsOff: 0 turns a limit off, and a new configuration takes effect at once.
 func TestGuessLimitsOff(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.duo.scripts = func(r AuthRequest) reply { return denies("deny", "", 0) }
@@ -171,7 +171,7 @@ func TestCredits(t *testing.T) {
 		if n := source(); n != 3 {
 			t.Errorf("of five wrong guesses %d count after two persons have logged in", n)
 		}
-		time.Sleep(24 * time.Hour) // one comes back by itself
+		time.Sleep(24 * time.Hour) // one is allowed again after some time
 		w.wantReason(w.login("pw").Reason, ReasonApproved)
 		if n := source(); n != 1 {
 			t.Errorf("a day later %d count", n)
@@ -188,7 +188,7 @@ func (w *world) counts() []guard.Count {
 	return list
 }
 
-// TestGuardClear: what the administrator sees, and takes away.
+// TestGuardClear: what the administrator sees, and can remove.
 func TestGuardClear(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.duo.scripts = func(r AuthRequest) reply { return denies("deny", "", 0) }

@@ -11,7 +11,7 @@ import (
 	"duoradiusd/policy/memory"
 )
 
-// listOf returns the approvals that a lists.
+// listOf returns the list of approvals of a.
 func listOf(t testing.TB, a Approvals, user string, most int) []Approval {
 	t.Helper()
 	list, err := a.List(context.Background(), user, most)
@@ -41,14 +41,14 @@ func (w *world) cooling(duo Identity) bool {
 	return hold != ""
 }
 
-// lateAnswer is how long the answer of a transaction is kept for the user's next try, and given again once.
+// lateAnswer is how long the answer of a transaction is kept for the user's next try. It is given to one such try.
 const lateAnswer = 30 * time.Second
 
-// process is what outlives a change of configuration, as a daemon has it: the stores in memory, and the Runtime.
+// process holds what a daemon keeps when its configuration changes: the stores in memory, and the Runtime.
 type process struct {
 	*memory.Memory
 	*Runtime
-	repeats bool // an answer is given again; most tests log in again and again, and each is to be a login of its own
+	repeats bool // an answer is given again to a copy of the login; without it each of a test's logins is a login of its own
 }
 
 // newProcess returns a process that remembers at most entries approvals.
@@ -58,7 +58,7 @@ func newProcess(entries int) *process {
 	return p
 }
 
-// use begins a Runtime over these stores.
+// use makes a Runtime with these stores.
 func (p *process) use(stores Stores) {
 	var told func(string, string)
 	if p.Runtime != nil {
@@ -69,7 +69,7 @@ func (p *process) use(stores Stores) {
 	p.OnFraud = told
 }
 
-// restore takes up what was saved, and asks for the answers of what is live.
+// restore reads what was saved, and asks for the answers of transactions that are still live.
 func (p *process) restore(r io.Reader, second func(application string) SecondFactor, limits guard.PushLimits) error {
 	live, err := p.Restore(r, nil, func(t Transaction) bool { return CanResume(t, second(t.Application)) }, limits)
 	p.use(p.Memory.Stores())
@@ -79,7 +79,7 @@ func (p *process) restore(r io.Reader, second func(application string) SecondFac
 	return err
 }
 
-// answersOnce gives no answer to a second login, unless the process repeats them.
+// answersOnce gives an answer to one login only, unless the process repeats answers.
 type answersOnce struct {
 	Transactions
 	process *process

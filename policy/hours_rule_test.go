@@ -21,8 +21,8 @@ func hoursOf(t *testing.T, texts ...string) (list []hours.Hours) {
 	return list
 }
 
-// TestRuleByHours: a rule fits from the minute that its hours begin until the minute that they end, on the clock of
-// their place. A bubble's time begins on Saturday, 1 January 2000, 00:00 UTC.
+// TestRuleByHours: a rule fits from the minute in which its hours begin until the minute in which they end, by the clock of
+// its time zone. The time of a bubble begins on Saturday, 1 January 2000, 00:00 UTC.
 func TestRuleByHours(t *testing.T) {
 	const day, summer = 24 * time.Hour, 85 * 24 * time.Hour // Sunday, 26 March: Vienna goes from 02:00 to 03:00
 	at := func(d time.Duration, hour, minute int) time.Duration {
@@ -31,7 +31,7 @@ func TestRuleByHours(t *testing.T) {
 	type span [2]time.Duration
 	for _, tt := range []struct {
 		hours []string
-		fits  []span // since the beginning
+		fits  []span // counted from the beginning
 	}{
 		{[]string{"00:00-24:00 UTC"}, []span{{0, 3 * day}}},
 		{[]string{"08:00-18:00 UTC"}, []span{{at(0, 8, 0), at(0, 18, 0)}, {at(day, 8, 0), at(day, 18, 0)}}},
@@ -41,13 +41,13 @@ func TestRuleByHours(t *testing.T) {
 		{[]string{"sat 08:00-12:00 UTC", "sat 11:00-11:30 UTC", "sun 09:00-10:00 UTC"},
 			[]span{{at(0, 8, 0), at(0, 12, 0)}, {at(day, 9, 0), at(day, 10, 0)}}},
 
-		// Over midnight, by the day on which they begin.
+		// Hours that pass midnight belong to the day on which they begin.
 		{[]string{"fri 22:00-06:00 UTC"}, []span{{0, at(0, 6, 0)}, {at(6*day, 22, 0), at(7*day, 6, 0)}}},
 		{[]string{"sat 22:00-06:00 UTC"}, []span{{at(0, 22, 0), at(day, 6, 0)}, {at(7*day, 22, 0), at(8*day, 6, 0)}}},
 		{[]string{"sat,sun 22:00-06:00 UTC"}, []span{{at(0, 22, 0), at(day, 6, 0)}, {at(day, 22, 0), at(2*day, 6, 0)}}},
 		{[]string{"22:00-06:00 UTC"}, []span{{0, at(0, 6, 0)}, {at(0, 22, 0), at(day, 6, 0)}}},
 
-		// By another clock.
+		// These hours have another time zone.
 		{[]string{"sat 08:00-18:00 Europe/Vienna"}, []span{{at(0, 7, 0), at(0, 17, 0)}}},
 		{[]string{"sat 08:00-18:00 America/New_York"}, []span{{at(0, 13, 0), at(0, 23, 0)}}},
 		{[]string{"fri 18:00-20:00 America/New_York"}, []span{{at(6*day, 23, 0), at(7*day, 1, 0)}}},
@@ -83,7 +83,7 @@ func TestRuleByHours(t *testing.T) {
 	}
 }
 
-// TestHoursOfTheBeginning: a login is one moment, the one when it came, however long its factors take.
+// TestHoursOfTheBeginning: the moment at which a login came counts, however long its factors take.
 func TestHoursOfTheBeginning(t *testing.T) {
 	for _, tt := range []struct{ begins, want string }{
 		{"in time", "accept exempt"},
@@ -101,7 +101,7 @@ func TestHoursOfTheBeginning(t *testing.T) {
 	}
 }
 
-// TestHoursDecide: a rule of some hours says more than yes and no, as any rule.
+// TestHoursDecide: a rule with hours can decide more than yes and no, like any rule.
 func TestHoursDecide(t *testing.T) {
 	inGroups(t, []string{"contractors"}, func(w *world) {
 		w.rules(Rule{Groups: []string{"contractors"}, Hours: hoursOf(t, "sat 08:00-18:00 UTC"), Mode: ModePasscode},
@@ -115,7 +115,8 @@ func TestHoursDecide(t *testing.T) {
 	})
 }
 
-// TestHoursInChallenge: the answer to a challenge is judged when it comes, like the reload that may have been since.
+// TestHoursInChallenge: the answer to a challenge is judged by the time when it comes, and by the configuration of that
+// time.
 func TestHoursInChallenge(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.rules(Rule{Hours: hoursOf(t, "08:00-18:00 UTC")}, Rule{Need: NeedDeny})
@@ -126,7 +127,7 @@ func TestHoursInChallenge(t *testing.T) {
 	})
 }
 
-// TestNoHours: hours that could not be read never fit, so no rule may be built of them by mistake.
+// TestNoHours: a zero Hours never fits, so that a rule with hours that could not be read never applies.
 func TestNoHours(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.rules(Rule{Hours: []hours.Hours{{}}, Need: NeedExempt}, Rule{Need: NeedDeny})

@@ -10,10 +10,10 @@ import (
 	. "duoradiusd/policy"
 )
 
-// The tests of this file hold what those who come from Janssen's Duo script count on: password first, Duo second, for
-// the members of a group, and nobody gets in because something is down.
+// The tests of this file check what users of Janssen's Duo script rely on: the password is checked first and Duo is asked
+// second, for the members of a group. Nobody gets in because something is down.
 
-// journal notes who is asked, in order.
+// journal records who is asked, in order.
 type journal struct {
 	FirstFactor
 	SecondFactor
@@ -35,7 +35,7 @@ func (j *journal) Auth(ctx context.Context, r *AuthRequest) (AuthResult, error) 
 	return j.SecondFactor.Auth(ctx, r)
 }
 
-// TestJanssenOrder: Duo is asked after a right password only.
+// TestJanssenOrder: Duo is asked only after a right password.
 func TestJanssenOrder(t *testing.T) {
 	for _, tt := range []struct {
 		field, want string
@@ -80,7 +80,7 @@ func TestJanssenOrder(t *testing.T) {
 	}
 }
 
-// TestJanssenMembersOnly: the members of a group are asked, all others let in by their password.
+// TestJanssenMembersOnly: Duo is asked for the members of a group. All other users get in with their password.
 func TestJanssenMembersOnly(t *testing.T) {
 	rules := []Rule{{Name: "members", Groups: []string{"duo-users"}, Need: NeedRequired}, {Name: "others", Need: NeedExempt}}
 	for _, tt := range []struct {
@@ -94,7 +94,7 @@ func TestJanssenMembersOnly(t *testing.T) {
 		{[]string{""}, false},
 		{[]string{"staff"}, false},
 		{[]string{"duo-users-2", "no-duo-users", "duo", "users"}, false},
-		{[]string{"cn=duo-users,dc=y"}, false}, // a whole DN is itself only
+		{[]string{"cn=duo-users,dc=y"}, false}, // a whole DN names only that group
 	} {
 		inGroups(t, tt.groups, func(w *world) {
 			w.rules(rules...)
@@ -119,8 +119,8 @@ func TestJanssenMembersOnly(t *testing.T) {
 	})
 }
 
-// TestJanssenFailsClosed: a directory that can't say yes lets nobody in, whatever failmode and rules say, in time and
-// without Duo.
+// TestJanssenFailsClosed: if the directory can't say yes, nobody gets in, whatever failmode and rules say. The reject is in
+// time, and Duo is not asked.
 func TestJanssenFailsClosed(t *testing.T) {
 	for name, tt := range map[string]struct {
 		fail func(d *directory)
@@ -160,7 +160,7 @@ func TestJanssenFailsClosed(t *testing.T) {
 	}
 }
 
-// TestJanssenRememberedNeedsThePassword: an approval stands for Duo, never for the directory.
+// TestJanssenRememberedNeedsThePassword: an approval replaces Duo, and never the directory.
 func TestJanssenRememberedNeedsThePassword(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.Remember, w.client.Failmode = time.Hour, FailmodeSafe
@@ -181,7 +181,7 @@ func (breaking) Authenticate(context.Context, FirstRequest) (Account, error) {
 	panic("the directory breaks")
 }
 
-// TestJanssenPanic: a panic of the first factor's is no answer, and holds up nobody who comes later.
+// TestJanssenPanic: a panic of the first factor is no yes, and delays no later login.
 func TestJanssenPanic(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.FirstFactor, w.client.Failmode = breaking{}, FailmodeSafe

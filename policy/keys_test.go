@@ -9,14 +9,14 @@ import (
 	. "duoradiusd/policy"
 )
 
-// otherwise makes a login differ from alice's in one field of a key alone. It changes the attempt or, for a user or an
-// identity, what the configuration says when the second login comes.
+// otherwise makes a login differ from alice's in one field of a key only. It changes the attempt or, for a user or an
+// identity, the configuration at the time of the second login.
 type otherwise struct {
 	attempt func(*Attempt)
 	users   []User
 }
 
-// clientWith changes the client that an attempt comes through.
+// clientWith changes the client of an attempt.
 func clientWith(change func(*Client)) otherwise {
 	return otherwise{attempt: func(a *Attempt) {
 		c := *a.Client
@@ -28,7 +28,7 @@ func clientWith(change func(*Client)) otherwise {
 // aliceAtDuo is the [[user]] of the tests of keys: alice, who is DU1 at Duo.
 var aliceAtDuo = User{Name: "alice", Duo: Identity{UserID: "DU1"}}
 
-// keyFields has for each field of JoinKey and ApprovalKey a login that differs in it alone.
+// keyFields has a login for each field of JoinKey and ApprovalKey, which differs in this field only.
 var keyFields = map[string]otherwise{
 	"Client":       clientWith(func(c *Client) { c.Name = "lab" }),
 	"Application":  clientWith(func(c *Client) { c.Application = "DI2" }),
@@ -79,8 +79,8 @@ func (w *enduring) differs(o otherwise) Attempt {
 	return w.attempt("pw", o.attempt)
 }
 
-// everyField runs f for every field of a key, which pick chooses of both. A field that is new has no login here yet that
-// differs in it: the test says so. It holds that the login differs in this field alone.
+// everyField runs f for every field of the key that pick chooses. If a field is new and has no login here, the test fails.
+// It checks that the login differs in this field only.
 func everyField(t *testing.T, pick func(JoinKey, ApprovalKey) any, f func(w *enduring, field string, o otherwise)) {
 	for field := range fieldsOf(pick(JoinKey{}, ApprovalKey{})) {
 		t.Run(field, func(t *testing.T) {
@@ -110,8 +110,8 @@ func everyField(t *testing.T, pick func(JoinKey, ApprovalKey) any, f func(w *end
 	}
 }
 
-// TestEveryFieldOfAJoinKey: of two logins that differ in one field of JoinKey neither is answered by the other's push, before
-// and after a restart, and the field is saved: alice's own try is answered.
+// TestEveryFieldOfAJoinKey: if two logins differ in one field of JoinKey, the push of one does not answer the other, before
+// and after a restart. The field is saved: alice's own next try is answered.
 func TestEveryFieldOfAJoinKey(t *testing.T) {
 	pick := func(key JoinKey, _ ApprovalKey) any { return key }
 	everyField(t, pick, func(w *enduring, field string, o otherwise) {
@@ -133,8 +133,8 @@ func TestEveryFieldOfAJoinKey(t *testing.T) {
 	})
 }
 
-// TestEveryFieldOfAnApprovalKey: an approval answers no login that differs in one field of ApprovalKey, before and after a
-// restart, and the field is saved: alice's own login is remembered.
+// TestEveryFieldOfAnApprovalKey: an approval does not answer a login that differs in one field of ApprovalKey, before and
+// after a restart. The field is saved: alice's own login is remembered.
 func TestEveryFieldOfAnApprovalKey(t *testing.T) {
 	pick := func(_ JoinKey, key ApprovalKey) any { return key }
 	everyField(t, pick, func(w *enduring, field string, o otherwise) {

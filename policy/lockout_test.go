@@ -9,8 +9,8 @@ import (
 	. "duoradiusd/policy"
 )
 
-// TestNobodyLocksOutAPersonElsewhere: who knows only a name guesses from ever new addresses. The owner of the name, who
-// has logged in from home before, gets in from there each time.
+// TestNobodyLocksOutAPersonElsewhere: an attacker who knows only a name guesses from ever new addresses. The owner of the
+// name, who has logged in from home before, gets in from home each time.
 func TestNobodyLocksOutAPersonElsewhere(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.duo.scripts = func(AuthRequest) reply { return allows(0) }
@@ -41,8 +41,8 @@ func TestNobodyLocksOutAPersonElsewhere(t *testing.T) {
 	})
 }
 
-// TestNobodyLocksOutAnAddress: behind one address somebody guesses passwords of names that don't exist, sixty at first and
-// then one each ten seconds. Who has the right password there gets in.
+// TestNobodyLocksOutAnAddress: behind one address an attacker guesses passwords for names that do not exist, first sixty
+// and then one every ten seconds. Users behind that address who have the right password get in.
 func TestNobodyLocksOutAnAddress(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.duo.scripts = func(AuthRequest) reply { return allows(0) }
@@ -67,8 +67,8 @@ func TestNobodyLocksOutAnAddress(t *testing.T) {
 	})
 }
 
-// TestTypingErrorsLockNobodyOut: there is no attacker. A thousand people behind one address log in within ten minutes,
-// and eight in a hundred mistype their password once.
+// TestTypingErrorsLockNobodyOut: there is no attacker. A thousand people behind one address log in within ten minutes, and
+// eight in a hundred mistype their password once.
 func TestTypingErrorsLockNobodyOut(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.duo.scripts = func(AuthRequest) reply { return allows(0) }
@@ -90,8 +90,8 @@ func TestTypingErrorsLockNobodyOut(t *testing.T) {
 	})
 }
 
-// TestPasscodesCannotBeGuessed: who has stolen a password guesses codes, a hundred side by side and a hundred one after
-// the other. Duo is asked about no more than ten, beside one for each half minute.
+// TestPasscodesCannotBeGuessed: an attacker with a stolen password guesses passcodes, a hundred at the same time and a
+// hundred one after the other. Duo is asked about ten at most, and about one more every half minute.
 func TestPasscodesCannotBeGuessed(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.duo.scripts = func(AuthRequest) reply { return denies("deny", "Incorrect passcode. Please try again.", 0) }

@@ -11,7 +11,7 @@ import (
 	"duoradiusd/policy/guard"
 )
 
-// TestFirstFactor is the first factor's three answers. None of them is ever failmode's business.
+// TestFirstFactor: the three answers of the first factor. failmode applies to none of them.
 func TestFirstFactor(t *testing.T) {
 	const (
 		wrong = ": Wrong user name or password."
@@ -59,7 +59,7 @@ func TestFirstFactor(t *testing.T) {
 	}
 }
 
-// TestFirstFactorEnds is a login that ends while the first factor is asked.
+// TestFirstFactorEnds: a login ends while the first factor is asked.
 func TestFirstFactorEnds(t *testing.T) {
 	for _, tt := range []struct {
 		cause error
@@ -84,7 +84,7 @@ func TestFirstFactorEnds(t *testing.T) {
 	}
 }
 
-// TestFacts is what the log learns.
+// TestFacts: what the Verdict tells the log.
 func TestFacts(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.ldap.delay = 2 * time.Second
@@ -100,7 +100,7 @@ func TestFacts(t *testing.T) {
 	})
 }
 
-// TestPushInfo is what the phone shows and what Duo's own policies see.
+// TestPushInfo: what the phone shows, and what Duo's own policies get.
 func TestPushInfo(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.Service = "gateway"
@@ -123,7 +123,7 @@ func TestPushInfo(t *testing.T) {
 	})
 }
 
-// TestPanics: a factor that breaks leaves no lock and no entry behind. It is a reject.
+// TestPanics: after a panic in a factor the login is a reject, no lock is held, and no entry is left.
 func TestPanics(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.answers(reply{panics: true}, allows(time3))
@@ -132,7 +132,7 @@ func TestPanics(t *testing.T) {
 		if v.Err == nil || v.Err.Error() != "panic: the fake breaks" {
 			t.Errorf("Err is %v", v.Err)
 		}
-		w.wants(w.login("pw"), pushPending) // who knows what it had done
+		w.wants(w.login("pw"), pushPending) // nobody knows whether the phone rings after the panic
 		time.Sleep(RingingTime)
 		w.wants(w.login("pw"), "accept approved push T2")
 	})
@@ -146,7 +146,7 @@ func TestPanics(t *testing.T) {
 	})
 }
 
-// TestClose ends what is live, at once and with a reject; nothing begins any more.
+// TestClose: Close ends all live logins at once with a reject, and no login begins afterwards.
 func TestClose(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.settings.Guard = guard.PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}
@@ -172,7 +172,7 @@ func TestClose(t *testing.T) {
 	})
 }
 
-// TestCloseRace has logins begin while Close waits: for the race detector.
+// TestCloseRace is for the race detector: logins begin while Close waits.
 func TestCloseRace(t *testing.T) {
 	for range 50 {
 		inWorld(t, func(w *world) {

@@ -14,13 +14,13 @@ import (
 
 const unanswered = "reject no-answer push T1: No answer came from your phone. Try again."
 
-// TestLostAnswer: a phone that rings, for all that we know, is not rung again for a minute from the start, by whoever
-// asks; a passcode and codes by SMS are as good as ever. What Duo itself did not begin rings no phone.
+// TestLostAnswer: if it is not known whether the phone rings, it is not rung again for a minute from the start, whoever
+// asks. Passcodes and codes by SMS still work. A transaction that Duo certainly did not begin makes no phone ring.
 func TestLostAnswer(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		reply reply
-		quiet time.Duration // from the start, until the phone may be rung again
+		quiet time.Duration // from the start until the phone may ring again
 	}{
 		{"no connection", reply{err: errDown}, RingingTime},
 		{"lost on the way", reply{err: errDown, after: 20 * time.Second}, RingingTime},
@@ -60,7 +60,7 @@ func TestLostAnswer(t *testing.T) {
 			})
 		}
 	}
-	for _, field := range []string{"pw,123456", "pw,sms"} { // what rings no phone keeps none busy
+	for _, field := range []string{"pw,123456", "pw,sms"} { // a transaction that makes no phone ring does not keep one busy
 		inWorld(t, func(w *world) {
 			w.answers(reply{err: errDown}, allows(0))
 			w.wants(w.login(field), "reject duo-unavailable "+map[bool]string{true: "sms", false: "passcode"}[field == "pw,sms"]+later)
@@ -77,7 +77,7 @@ func TestLostAnswer(t *testing.T) {
 	})
 }
 
-// TestLostAnswerLeavesNothing: as soon as the phone is silent, and lateAnswer over, all is forgotten.
+// TestLostAnswerLeavesNothing: when the phone is silent and lateAnswer is over, nothing of the transaction is left.
 func TestLostAnswerLeavesNothing(t *testing.T) {
 	for _, r := range []reply{{err: errDown}, {panics: true}, {err: errOdd, after: 50 * time.Second}, {err: errNo}} {
 		inWorld(t, func(w *world) {
@@ -96,7 +96,7 @@ func TestLostAnswerLeavesNothing(t *testing.T) {
 	}
 }
 
-// keeps compares how many transactions, none of them live, could be joined or keep a phone ringing.
+// keeps compares how many transactions that are over can still be joined, or keep a phone ringing.
 func (w *world) keeps(want int) {
 	w.Helper()
 	synctest.Wait()
@@ -105,8 +105,8 @@ func (w *world) keeps(want int) {
 	}
 }
 
-// TestPushTimeout: a login waits for the user no longer than its client says; the transaction goes on, and what the user
-// says is the next try's.
+// TestPushTimeout: a login does not wait for its user longer than its client says. The transaction goes on, and the user's
+// answer counts for the next try.
 func TestPushTimeout(t *testing.T) {
 	const approved = "accept approved push T1"
 	for _, tt := range []struct {
@@ -168,7 +168,7 @@ func TestPushTimeout(t *testing.T) {
 			})
 		})
 	}
-	inWorld(t, func(w *world) { // who gives up meanwhile is gone, as ever
+	inWorld(t, func(w *world) { // a client that gives up meanwhile gets no answer, as always
 		w.client.PushTimeout = 20 * time.Second
 		w.answers(allows(10 * time.Second))
 		first := w.start("pw")
@@ -176,7 +176,7 @@ func TestPushTimeout(t *testing.T) {
 		first.wants("reject abandoned push T1")
 		w.wants(w.login("pw"), approved)
 	})
-	inChallenge(t, func(w *world) { // Enter too
+	inChallenge(t, func(w *world) { // an empty answer counts, too
 		w.client.PushTimeout, w.duo.pre.Code = 20*time.Second, "376"
 		w.answers(allows(30 * time.Second))
 		w.answer(w.login("pw").State, "", "reject no-answer push V1: No answer came from your phone. Try again.")
@@ -185,11 +185,11 @@ func TestPushTimeout(t *testing.T) {
 	})
 }
 
-// TestMaxTransactions: where no more can be live, a login is rejected, whatever failmode says.
+// TestMaxTransactions: if no more transactions can be live, a login is rejected, whatever failmode says.
 func TestMaxTransactions(t *testing.T) {
 	const most = 1 << 15
 	var live []TransactionID
-	full := func(w *world, n int) { // has so many live
+	full := func(w *world, n int) { // this many are live
 		w.Helper()
 		for len(live) > n {
 			last := len(live) - 1
@@ -227,7 +227,7 @@ func TestMaxTransactions(t *testing.T) {
 		w.wants(w.login("pw"), "reject duo-unavailable push"+later)
 		full(w, 0)
 	})
-	inWorld(t, func(w *world) { // every end is counted
+	inWorld(t, func(w *world) { // each end is counted
 		w.duo.scripts = func(r AuthRequest) reply {
 			return []reply{allows(0), denied, {err: errDown}, {panics: true}, never}[len(w.duo.auths)%5]
 		}
@@ -236,10 +236,10 @@ func TestMaxTransactions(t *testing.T) {
 			w.ldap.passwords[user] = "pw"
 			w.login("pw", as(user))
 		}
-	}) // end looks
+	}) // end checks that nothing is left
 }
 
-// TestForgotten: who reports a push, or is locked out, is remembered nowhere any more; others are.
+// TestForgotten: all approvals of a user who reports a push, or who is locked out, are forgotten. Those of others are kept.
 func TestForgotten(t *testing.T) {
 	for _, status := range []string{"fraud", "locked_out"} {
 		for _, field := range []string{"pw,push", "pw,123456"} {
@@ -262,7 +262,7 @@ func TestForgotten(t *testing.T) {
 			})
 		}
 	}
-	inWorld(t, func(w *world) { // also where nobody waits for the answer
+	inWorld(t, func(w *world) { // also if no login waits for the answer
 		w.client.Remember = time.Hour
 		w.again(ReasonApproved)
 		w.answers(denies("fraud", "", 30*time.Second))
@@ -273,7 +273,7 @@ func TestForgotten(t *testing.T) {
 		time.Sleep(31 * time.Second)
 		w.again(ReasonApproved)
 	})
-	for _, r := range []reply{denied, timedOut, {err: errDown}} { // nothing else forgets
+	for _, r := range []reply{denied, timedOut, {err: errDown}} { // nothing else makes approvals forgotten
 		inWorld(t, func(w *world) {
 			w.client.Remember = time.Hour
 			w.again(ReasonApproved)
@@ -284,7 +284,7 @@ func TestForgotten(t *testing.T) {
 	}
 }
 
-// TestMenuNamesNobody: a forger's packet gets no reply of ours with the forger's words in it.
+// TestMenuNamesNobody: an unsigned packet gets no reply that holds the name that it sent.
 func TestMenuNamesNobody(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		v := w.login("pw", unsigned)

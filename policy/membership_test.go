@@ -9,7 +9,8 @@ import (
 	. "duoradiusd/policy"
 )
 
-// TestNestedGroups: groups that may only restrict count for rules that deny or require, and for nothing that loosens.
+// TestNestedGroups: groups that may only restrict count for rules that deny or require a second factor, and for none that
+// allow more.
 func TestNestedGroups(t *testing.T) {
 	nested := []string{"cn=No-VPN,dc=example", "No-VPN"}
 	for _, tt := range []struct {
@@ -42,8 +43,8 @@ func TestNestedGroups(t *testing.T) {
 	}
 }
 
-// TestGroupsToAsk: the first factor is asked for the groups that rules and replies for this client name, as they spell
-// them; not for those of rules where an earlier rule without groups decides.
+// TestGroupsToAsk: the first factor is asked for the groups that rules and replies for this client name, in their spelling.
+// It is not asked for those of rules that an earlier rule without groups hides.
 func TestGroupsToAsk(t *testing.T) {
 	rules := []Rule{
 		{Users: []string{"bob"}, Need: NeedExempt},
@@ -72,7 +73,7 @@ func TestGroupsToAsk(t *testing.T) {
 	}
 }
 
-// groupsSeen notes the groups that a first factor is asked for.
+// groupsSeen records the groups that a first factor is asked for.
 type groupsSeen struct {
 	FirstFactor
 	groups []string

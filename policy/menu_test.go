@@ -50,7 +50,7 @@ func TestMenu(t *testing.T) {
 	}
 }
 
-// TestMenuShrinks: three devices with everything fit one Reply-Message, for they are written short.
+// TestMenuShrinks: a menu of three devices with all factors fits one Reply-Message, because it is written short.
 func TestMenuShrinks(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.duo.pre.Devices = nil
@@ -78,7 +78,7 @@ func TestMenuFits(t *testing.T) {
 	})
 }
 
-// TestManyDevices: an option is one digit.
+// TestManyDevices: an option has one digit.
 func TestManyDevices(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.duo.pre.Devices = nil

@@ -12,7 +12,7 @@ import (
 	"duoradiusd/policy/messages"
 )
 
-// marked replaces every text by its ID and its variables: "<menu-of-user {user}>".
+// marked replaces each text by its ID and its variables, such as "<menu-of-user {user}>".
 func marked() messages.Texts {
 	texts := messages.Texts{}
 	for _, m := range messages.All() {
@@ -23,7 +23,7 @@ func marked() messages.Texts {
 		texts[m.ID] = text + ">"
 	}
 	for _, id := range []messages.ID{messages.PushService, messages.PushClient, messages.PushUserAddress} {
-		delete(texts, id) // the fake Duo looks for them
+		delete(texts, id) // the fake Duo checks these
 	}
 	return texts
 }
@@ -54,7 +54,7 @@ func TestMessages(t *testing.T) {
 	})
 }
 
-// TestMessagesOfChallenges: the menu too, in which users type the same in every language.
+// TestMessagesOfChallenges: the menu uses the configured texts, too. Users type the same words in every language.
 func TestMessagesOfChallenges(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.settings.Messages = marked()
@@ -82,7 +82,7 @@ func TestMessagesOfChallenges(t *testing.T) {
 	})
 }
 
-// TestLabelsOfPush: they are the configuration's.
+// TestLabelsOfPush: the labels on the phone are those of the configuration.
 func TestLabelsOfPush(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.settings.Messages = messages.Texts{messages.PushUserAddress: "Adresse"}
@@ -95,7 +95,7 @@ func TestLabelsOfPush(t *testing.T) {
 	})
 }
 
-// TestDuosWords: a text without {duo} stands in the place of what Duo says.
+// TestDuosWords: a text without {duo} replaces what Duo says.
 func TestDuosWords(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.settings.Messages = messages.Texts{messages.DuoWrongPasscode: "Der Code ist falsch."}
@@ -107,7 +107,7 @@ func TestDuosWords(t *testing.T) {
 	})
 }
 
-// TestEveryMessageIsUsed: each ID stands in the code, and no sentence stands there instead of an ID.
+// TestEveryMessageIsUsed: the code uses each message, and uses its ID and never a text of its own.
 func TestEveryMessageIsUsed(t *testing.T) {
 	read := func(pattern string) (text string) {
 		names, err := filepath.Glob(pattern)

@@ -9,14 +9,14 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// by is a login by another method than a password.
+// by returns a change that makes a login use another method than a password.
 func by(m Method) func(*Attempt) { return func(a *Attempt) { a.Method = m } }
 
 var noPassword = []Method{MethodCHAP, MethodMSCHAP, MethodEAP}
 
 const success, failure = "\x03\x07\x00\x04", "\x04\x07\x00\x04" // EAP packets
 
-// TestMethodsWithoutFirstFactor: nobody could check them, so they are rejected at once and nobody is asked.
+// TestMethodsWithoutFirstFactor: nobody could check these methods, so they are rejected at once, and nobody is asked.
 func TestMethodsWithoutFirstFactor(t *testing.T) {
 	for _, m := range noPassword {
 		inWorld(t, func(w *world) {
@@ -36,7 +36,7 @@ func TestMethodsWithoutFirstFactor(t *testing.T) {
 	}
 }
 
-// TestUnsupported: a first factor that can't check a method has asked nobody, so the guard counts nothing.
+// TestUnsupported: a first factor that can't check a method has asked nobody, so the guard does not count the login.
 func TestUnsupported(t *testing.T) {
 	for _, m := range append(noPassword, MethodPassword) {
 		inRelay(t, func(w *world, u *upstream) {
@@ -62,7 +62,7 @@ func TestUnsupported(t *testing.T) {
 	}
 }
 
-// TestModes: what is no password has no field for a code and shows no menu; its second factor is a push.
+// TestModes: a method without a password has no field for a passcode and shows no menu. Its second factor is a push.
 func TestModes(t *testing.T) {
 	const push, needs = "accept approved push T1", "reject passcode-needed: " + typeIt
 	for _, tt := range []struct {
@@ -104,8 +104,8 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// TestRenamed: a directory may know the user by another name than the one that was typed, which stays what the client
-// sends: in the answer to a challenge, and in a retry of that.
+// TestRenamed: a directory may know the user by another name than the one that was typed. The client still sends the typed
+// name, in the answer to a challenge and in its retry.
 func TestRenamed(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.ldap.accounts = map[string]Account{"alice": {User: "asmith", Groups: []string{"staff"}}}
@@ -126,8 +126,8 @@ func TestRenamed(t *testing.T) {
 	})
 }
 
-// TestJoinOfMethods: a client that asks again, with a new Identifier, while the phone rings makes no second push: whole
-// logins by CHAP and MS-CHAP, the last packet of an EAP conversation.
+// TestJoinOfMethods: a client asks again with a new Identifier while the phone rings. No second push begins, neither for
+// whole logins by CHAP and MS-CHAP, nor for the last packet of an EAP conversation.
 func TestJoinOfMethods(t *testing.T) {
 	for _, m := range noPassword {
 		t.Run(m.String(), func(t *testing.T) {
@@ -180,7 +180,7 @@ func TestJoinOfMethods(t *testing.T) {
 	}
 }
 
-// TestMethodsDoNotJoin: a login by one method is no repetition of one by another.
+// TestMethodsDoNotJoin: a login by one method is not a retry of a login by another.
 func TestMethodsDoNotJoin(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		u.scripts = func(FirstRequest) said { return yes(Account{}) }

@@ -10,7 +10,7 @@ import (
 	"duoradiusd/policy/guard"
 )
 
-// TestPingGate: an outage is Duo's and not one user's. Where a ping is answered failmode has no say.
+// TestPingGate: an outage concerns all of Duo, and not one user. If a ping is answered, failmode does not apply.
 func TestPingGate(t *testing.T) {
 	for _, mode := range []Failmode{FailmodeSafe, FailmodeSilent} {
 		for _, err := range []error{errDown, ErrOverloaded, ErrCutShort} {
@@ -22,7 +22,7 @@ func TestPingGate(t *testing.T) {
 					t.Errorf("Err is %v", v.Err)
 				}
 				w.duo.pings = false
-				want := "reject duo-unavailable" + later // what happened on our side says nothing of Duo, whatever the ping
+				want := "reject duo-unavailable" + later // a fault of this machine says nothing about Duo, whatever the ping's answer
 				if err == errDown {
 					want = map[Failmode]string{FailmodeSafe: "accept failed-open", FailmodeSilent: "discard duo-unavailable"}[mode]
 				}
@@ -32,8 +32,8 @@ func TestPingGate(t *testing.T) {
 	}
 }
 
-// TestHeldPushes: after a push that Duo refuses by itself, or that was denied before its user can have seen it, the phone of
-// this Duo user is silent for a minute, whatever [guard] says, and the user reads why.
+// TestHeldPushes: Duo refuses a push by itself, or a push is denied before its user can have seen it. Then the phone of
+// this Duo user gets no push for a minute, whatever [guard] says, and the user reads why.
 func TestHeldPushes(t *testing.T) {
 	held := func(say string) string { return "reject cooldown: " + say + " " + typeIt }
 	for _, tt := range []struct {
@@ -76,7 +76,7 @@ func TestHeldPushes(t *testing.T) {
 	}
 }
 
-// TestHoldNeverShortens: what [guard] keeps silent for an hour stays so.
+// TestHoldNeverShortens: a phone that [guard] keeps silent for an hour stays silent for that hour.
 func TestHoldNeverShortens(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.settings.Guard = guard.PushLimits{Pushes: 1, Window: time.Hour, Cooldown: time.Hour}
@@ -87,7 +87,7 @@ func TestHoldNeverShortens(t *testing.T) {
 	})
 }
 
-// TestDuoWords: the Verdict tells whom Duo was asked about and what it said, also where preauth ends the login.
+// TestDuoWords: the Verdict says which user Duo was asked about and what Duo said, also if preauth ends the login.
 func TestDuoWords(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.settings.Users = []User{{Name: "alice", Duo: Identity{UserID: "DU1"}}}

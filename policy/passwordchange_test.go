@@ -34,7 +34,7 @@ func (e *expiring) ChangePassword(_ context.Context, r PasswordChange) error {
 	return e.err
 }
 
-// inExpired runs f where alice's password has expired, at a client that shows challenges.
+// inExpired runs f in a world where alice's password has expired, with a client that shows challenges.
 func inExpired(t *testing.T, f func(w *world, e *expiring)) {
 	t.Helper()
 	inWorld(t, func(w *world) {
@@ -50,7 +50,7 @@ const (
 	askRepeat   = "challenge challenged push T1: New password again:"
 )
 
-// toNewPassword takes alice through the menu and Duo to the question for a new password, and returns its State.
+// toNewPassword takes alice through the menu and Duo to the prompt for a new password, and returns its State.
 func toNewPassword(w *world) string {
 	w.Helper()
 	w.answers(allows(time3))
@@ -74,11 +74,12 @@ func TestPasswordChange(t *testing.T) {
 		if got := fmt.Sprint(e.changed); got != "[pw> new,push ]" {
 			t.Errorf("changed %s", got)
 		}
-		w.wants(w.login("pw"), "accept remembered") // the approval counts, with what is a password now
+		w.wants(w.login("pw"), "accept remembered") // the approval counts with the new password, which is the right one now
 	})
 }
 
-// TestPasswordChangeTries: passwords that differ, that the directory does not take, or that are empty: three in all.
+// TestPasswordChangeTries: passwords that differ, that the directory refuses or that are empty count as tries, and there
+// are three.
 func TestPasswordChangeTries(t *testing.T) {
 	inExpired(t, func(w *world, e *expiring) {
 		s := toNewPassword(w)
@@ -97,7 +98,7 @@ func TestPasswordChangeTries(t *testing.T) {
 	})
 }
 
-// TestPasswordChangeFails: nothing but a change that the directory made, and a new password that it took, is a yes.
+// TestPasswordChangeFails: the login is accepted only if the directory has made the change and accepts the new password.
 func TestPasswordChangeFails(t *testing.T) {
 	for want, err := range map[string]error{
 		"reject bad-password push T1: Wrong user name or password.":                                       ErrRejected,
@@ -112,7 +113,7 @@ func TestPasswordChangeFails(t *testing.T) {
 	}
 }
 
-// TestExpiredNeverAccepted: without Duo's allow in this very login nobody is asked for a new password.
+// TestExpiredNeverAccepted: a user is asked for a new password only after Duo's allow in the same login.
 func TestExpiredNeverAccepted(t *testing.T) {
 	for name, set := range map[string]func(w *world){
 		"exempt by a rule":   func(w *world) { w.rules(Rule{Need: NeedExempt}) },
@@ -154,8 +155,9 @@ func TestExpiredNeverAccepted(t *testing.T) {
 	})
 }
 
-// TestExpiredRejoins: who repeats the answer to the menu while the phone rings shares Duo's answer and is asked for a new
-// password too. Who asks again after a restart, which no password survives, is not let in with the old one.
+// TestExpiredRejoins: a user who repeats the answer to the menu while the phone rings gets the same answer of Duo, and is
+// asked for a new password, too. A user who asks again after a restart, which keeps no passwords, does not get in with the
+// old one.
 func TestExpiredRejoins(t *testing.T) {
 	inExpired(t, func(w *world, e *expiring) {
 		w.answers(allows(time3))
@@ -167,7 +169,7 @@ func TestExpiredRejoins(t *testing.T) {
 	})
 }
 
-// TestExpiredAfterRestart: passwords are not saved, so the question is over.
+// TestExpiredAfterRestart: passwords are not saved, so the prompt for a new one does not survive a restart.
 func TestExpiredAfterRestart(t *testing.T) {
 	inEnduring(t, func(w *enduring) {
 		w.client.FirstFactor, w.client.Mode = &expiring{directory: w.ldap}, ModeChallenge
