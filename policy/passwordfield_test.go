@@ -53,7 +53,7 @@ func TestSplitField(t *testing.T) {
 		{"pw,push ", "pw", factor.Chosen{Factor: factor.Push}},
 		{"pw, phone2   ", "pw", factor.Chosen{Factor: factor.Phone, Device: 2}},
 		{"pw, " + otp + " ", "pw", factor.Chosen{Factor: factor.Passcode, Code: otp}},
-		{"pw ,push", "pw ", factor.Chosen{Factor: factor.Push}}, // a blank before it is the password's
+		{"pw ,push", "pw ", factor.Chosen{Factor: factor.Push}}, // a blank before the comma belongs to the password
 		{" pw,push", " pw", factor.Chosen{Factor: factor.Push}},
 		{"pw,  push", "pw,  push", factor.Chosen{}},
 		{"pw,  123456", "pw,  123456", factor.Chosen{}},
@@ -81,8 +81,8 @@ func TestSplitField(t *testing.T) {
 		{"pw," + otp[:43], "pw," + otp[:43], factor.Chosen{}},
 		{"pw," + otp + "c", "pw," + otp + "c", factor.Chosen{}},
 		{"pw," + otp[:43] + "a", "pw," + otp[:43] + "a", factor.Chosen{}},
-		{"pw,\u212a" + otp[:41], "pw,\u212a" + otp[:41], factor.Chosen{}}, // the Kelvin sign is no k
-		{"pw,١٢٣٤٥٦", "pw,١٢٣٤٥٦", factor.Chosen{}},                       // nor these the digits
+		{"pw,\u212a" + otp[:41], "pw,\u212a" + otp[:41], factor.Chosen{}}, // the Kelvin sign is not a k
+		{"pw,١٢٣٤٥٦", "pw,١٢٣٤٥٦", factor.Chosen{}},                       // and these are not digits
 	} {
 		password, got := factor.SplitField(tt.field, ",")
 		if password != tt.password || got != tt.want {
@@ -145,12 +145,12 @@ func TestParseField(t *testing.T) {
 	}
 }
 
-// TestAppend holds what the directory and Duo see of a password field: each its part and nothing else.
+// TestAppend: which part of a password field the directory gets, and which part Duo gets.
 func TestAppend(t *testing.T) {
 	for _, tt := range []struct{ field, password, asked string }{
 		{"pw", "pw", "push:D1"},
 		{"pw,push", "pw", "push:D1"},
-		{"pw,push2", "pw", "push:D3"}, // the second device that takes pushes
+		{"pw,push2", "pw", "push:D3"}, // the second device that can do pushes
 		{"pw,phone", "pw", "phone:D1"},
 		{"pw,phone2", "pw", "phone:D2"},
 		{"pw,PHONE2", "pw", "phone:D2"},
@@ -176,7 +176,7 @@ func TestAppend(t *testing.T) {
 	}
 }
 
-// TestFieldAlone is the field where the client has checked the first factor.
+// TestFieldAlone: the password field of a client that has checked the first factor.
 func TestFieldAlone(t *testing.T) {
 	for _, tt := range []struct{ field, asked, want string }{
 		{"", "push:D1", "accept approved push T1"},
@@ -204,7 +204,7 @@ func TestFieldAlone(t *testing.T) {
 	}
 }
 
-// TestIgnoredPassword: whatever the field holds, the factor goes out that comes first and that the user's phone can do.
+// TestIgnoredPassword: whatever the field holds, the login uses the first factor of the list that the user's phone can do.
 func TestIgnoredPassword(t *testing.T) {
 	for _, field := range []string{"", "hunter2", "1", "push", "123456", "pw,sms", "deny", "phone"} {
 		inWorld(t, func(w *world) {
@@ -225,13 +225,13 @@ func TestIgnoredPassword(t *testing.T) {
 		w.load()
 		w.answers(denied)
 		w.wants(w.login("pw", from(cafe)), "reject denied phone T2: Login request denied.")
-		w.wants(w.login("pw", from(cafe)), "reject cooldown: Too many requests to your phone went without a yes.") // no word of a passcode
+		w.wants(w.login("pw", from(cafe)), "reject cooldown: Too many requests to your phone went without a yes.") // the message does not mention a passcode
 	})
-	inWorld(t, func(w *world) { // a first factor's password is never ignored
+	inWorld(t, func(w *world) { // the password of a first factor is never ignored
 		w.client.IgnorePassword = true
 		w.wants(w.login("hunter2"), "reject bad-password: Wrong user name or password.")
 	})
-	inWorld(t, func(w *world) { // a rule that wants something typed asks for it in a challenge
+	inWorld(t, func(w *world) { // a rule that needs a typed passcode asks for it in a challenge
 		w.client.FirstFactor, w.client.IgnorePassword = nil, true
 		w.rules(Rule{Mode: ModeChallenge})
 		w.answers(allows(0))
@@ -239,7 +239,7 @@ func TestIgnoredPassword(t *testing.T) {
 	})
 }
 
-// TestTail: the log says what was taken off the field.
+// TestTail: the log says what was taken off the password field.
 func TestTail(t *testing.T) {
 	inWorld(t, func(w *world) {
 		for field, want := range map[string]factor.Factor{"pw": "", "no,123456": factor.Passcode, "no,push": factor.Push, "no,12345": "", "no, 123 456": factor.Passcode} {

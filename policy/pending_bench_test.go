@@ -12,7 +12,7 @@ import (
 	. "duoradiusd/policy"
 )
 
-// silentDuo is a SecondFactor whose users all look for their phones until it is told that they have answered.
+// silentDuo is a SecondFactor whose users do not answer until the benchmark tells it that they have.
 type silentDuo struct {
 	waits    sync.WaitGroup
 	answered chan struct{}
@@ -33,8 +33,8 @@ func (d *silentDuo) Auth(ctx context.Context, r *AuthRequest) (AuthResult, error
 	}
 }
 
-// BenchmarkPending is what a login costs in memory that waits for its user, beside what its caller and the SecondFactor
-// take: the stack of its transaction's goroutine, and the heap. It takes 20 000 logins; with -short 2 000.
+// BenchmarkPending measures the memory of a login that waits for its user, without that of the caller and the SecondFactor:
+// the stack of the transaction's goroutine, and the heap.
 func BenchmarkPending(b *testing.B) {
 	logins := 20_000
 	if testing.Short() {

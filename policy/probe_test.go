@@ -6,8 +6,8 @@ import (
 	. "duoradiusd/policy"
 )
 
-// TestProbeAnswers: what a health check gets. Only a signed request with the probe's own password is accepted, and the
-// State of a challenge is good for nothing.
+// TestProbeAnswers: the answers to a health check. Only a signed request with the probe's own password is accepted, and the
+// State of a challenge is never good.
 func TestProbeAnswers(t *testing.T) {
 	const secret = "the monitor's own word"
 	for _, tt := range []struct {

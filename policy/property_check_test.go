@@ -10,9 +10,9 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// What TestOneLoginOnePush holds of a round.
+// These are the checks that TestOneLoginOnePush makes in a round.
 
-// note holds that an accept has its reasons, and writes the Verdict down.
+// note checks that an accept has its reasons, and records the Verdict.
 func (s *storm) note(a Attempt, v Verdict) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -34,7 +34,7 @@ func (s *storm) note(a Attempt, v Verdict) {
 	case v.Reason == ReasonApproved && v.Factor == factor.Passcode && strings.HasSuffix(a.Password, rightCode):
 	case v.Reason == ReasonApproved && v.Factor.Rings() && s.allowed(a, v.Txid):
 	case v.Reason == ReasonRepeated && v.Factor == factor.Passcode && a.Authenticator != [16]byte{} && strings.HasSuffix(a.Password, rightCode):
-		return // to the same octets
+		return // the Verdict of the same octets
 	case v.Reason == ReasonRepeated && v.Factor.Rings() && s.allowed(a, v.Txid) && s.repeated[v.Txid] == 0:
 		s.repeated[v.Txid]++
 		return
@@ -44,15 +44,15 @@ func (s *storm) note(a Attempt, v Verdict) {
 	s.accepts[approval] = append(s.accepts[approval], time.Now())
 }
 
-// allowed reports, with mu held, whether the user has allowed the push txid, which was a's own.
+// allowed reports whether the user has allowed the push txid, which was that of a. mu is held.
 func (s *storm) allowed(a Attempt, txid string) bool {
 	return slices.ContainsFunc(s.pushes, func(p *push) bool {
 		return p.txid == txid && p.key == joinKeyOf(a) && p.reply.Allowed && p.reply.err == nil && !p.till.After(time.Now())
 	})
 }
 
-// joinKeyOf is the join key of a's login, as the fake Duo can know it too: of a challenge's answer that of its first
-// request.
+// joinKeyOf returns the join key of a's login, as the fake Duo can know it. For a challenge's answer it is that of the
+// first request.
 func joinKeyOf(a Attempt) string {
 	return fmt.Sprintf("%s at %s (%v) from %v", a.User, a.Client.Name, a.ClientAddr, a.UserIP)
 }
@@ -61,7 +61,7 @@ func approvalKeyOf(a Attempt) string {
 	return fmt.Sprintf("%s at %s from %v", a.User, a.Client.Service, a.UserIP)
 }
 
-// check holds what can be said only when all is over.
+// check makes the checks that are possible only when all is over.
 func (s *storm) check() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,8 +86,9 @@ func (s *storm) check() {
 	}
 }
 
-// checkSecond holds that p is not the second push of q's login: who asks again within lateAnswer gets q's answer. Of a client that
-// challenges that can't be said, where a second session may choose a push of its own, nor where no address is known.
+// checkSecond checks that p is not the second push of q's login: a user who asks again within lateAnswer gets q's answer.
+// It can't check that of a client with challenges, where a second session may choose a push of its own, or without a known
+// address.
 func (s *storm) checkSecond(p, q *push) {
 	if strings.Contains(p.key, " gateway ") || strings.HasSuffix(p.key, " invalid IP") || q.lost || p.from.Sub(q.till) >= lateAnswer {
 		return

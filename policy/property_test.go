@@ -19,9 +19,9 @@ import (
 	"duoradiusd/policy/guard"
 )
 
-// TestOneLoginOnePush throws at a policy what clients, users and Duo can do, in any order: copies, retries, failovers,
-// clients that give up, other addresses, wrong passwords, codes, challenges answered twice or late, reloads, restarts,
-// answers that come early, late or never. A seed is one order. Whatever the order,
+// TestOneLoginOnePush does with a policy what clients, users and Duo can do, in any order: copies, retries, failovers,
+// clients that give up, other addresses, wrong passwords, passcodes, challenges answered twice or late, reloads, restarts,
+// and answers that come early, late or never. A seed is one order. In every order,
 //
 //   - no phone rings twice at once;
 //   - a login has at most one push: another one goes out only for a login that began after the answer to the first, when
@@ -41,8 +41,8 @@ func rounds() uint64 {
 	return 400
 }
 
-// TestOneLoginOnePushWithLostReplies: the same where the network loses replies. The client then sends the login again, and
-// it gets the same answer once more.
+// TestOneLoginOnePushWithLostReplies: the same with a network that loses replies. The client then sends the login again,
+// and gets the same answer once more.
 func TestOneLoginOnePushWithLostReplies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { play(t, rounds(), true) })
 }
@@ -56,7 +56,7 @@ func play(t *testing.T, rounds uint64, lossy bool) {
 	}
 }
 
-// TestSeedIsOneOrder: the same seed plays the same round again, so that what it shows can be looked into.
+// TestSeedIsOneOrder: the same seed plays the same round again, so that a failure can be examined.
 func TestSeedIsOneOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for seed := range uint64(20) {
@@ -70,21 +70,21 @@ func TestSeedIsOneOrder(t *testing.T) {
 
 const rightCode, wrongCode = "111111", "222222"
 
-// storm is one round.
+// storm is one round of random events.
 type storm struct {
 	*world
 	seed  uint64
 	lossy bool
-	rand  *rand.Rand // of the round's own goroutine alone
+	rand  *rand.Rand // used by the round's own goroutine only
 	start time.Time
 	wg    sync.WaitGroup
 
-	mu       sync.Mutex // guards all below; taken after fakeDuo's
+	mu       sync.Mutex // guards all fields below; it is locked after the mutex of fakeDuo
 	tries    []try
 	pushes   []*push
 	begun    map[string][]time.Time // by join key: when its tries began
 	repeated map[string]int         // by txid: how often its allow was given again
-	unsigned map[string][]time.Time // of them, those that were not signed: no late answer is theirs
+	unsigned map[string][]time.Time // by join key: when its unsigned tries began, which get no late answer
 	sent     map[string]int         // by txid: how often its answer was sent to a client
 	heard    map[string]time.Time   // by txid: when its answer reached a client
 	states   []Attempt              // challenges to answer
@@ -100,14 +100,14 @@ type try struct {
 	giveUp func(error)
 }
 
-// push is one that the fake sent out.
+// push is a push that the fake Duo has begun.
 type push struct {
 	key        string // join key
 	txid       string
-	from, till time.Time // the phone rings
+	from, till time.Time // the phone rings from one to the other
 	named      time.Time // when Duo tells its txid
 	reply      reply
-	lost       bool // a restart came before its txid, or more than a minute after its start: nobody can learn its answer
+	lost       bool // there was a restart before its txid came, or more than a minute after its start, so nobody can learn its answer
 }
 
 func newStorm(w *world, seed uint64, lossy bool) *storm {
@@ -127,7 +127,7 @@ func newStorm(w *world, seed uint64, lossy bool) *storm {
 	return s
 }
 
-// run plays the round and returns what every login came to.
+// run plays the round and returns the result of every login.
 func (s *storm) run() []string {
 	for range 20 + s.n(30) {
 		s.chance(0.5, func() { s.passes(time.Second) })
@@ -138,17 +138,17 @@ func (s *storm) run() []string {
 	time.Sleep(TransactionLimit)
 	s.check()
 	s.end()
-	slices.Sort(s.verdicts) // what came at one moment has no order
+	slices.Sort(s.verdicts) // events of one moment have no order
 	return s.verdicts
 }
 
-// passes lets up to most pass, to a moment at which nothing else happens.
+// passes lets some time pass, at most as much as this, and stops at a moment at which nothing else happens.
 func (s *storm) passes(most time.Duration) {
 	time.Sleep(time.Duration(1 + s.rand.Int64N(int64(most))))
 	synctest.Wait()
 }
 
-// event is the next thing that a client, or the administrator, does.
+// event does the next thing that a client, or the administrator, does.
 func (s *storm) event() {
 	what, which := s.n(100), s.n(1<<20)
 	s.mu.Lock()
@@ -185,7 +185,7 @@ func (s *storm) event() {
 	default:
 		a := s.fresh(s.request())
 		s.begin(a)
-		s.chance(0.3, func() { // a copy, while the first one is still on its way to Duo
+		s.chance(0.3, func() { // a copy, while the first request is still at Duo
 			s.passes(time.Microsecond)
 			s.begin(a)
 		})
@@ -193,7 +193,7 @@ func (s *storm) event() {
 	synctest.Wait()
 }
 
-// weather is how preauth goes from now on.
+// weather chooses how preauth behaves from now on.
 func (s *storm) weather() {
 	err, code, wait := error(nil), []string{"", "376"}[s.n(2)], time.Duration(s.rand.Int64N(int64(2*time.Second)))
 	s.chance(0.1, func() { err = []error{errDown, errNo, errOdd}[s.n(3)] })
@@ -202,8 +202,8 @@ func (s *storm) weather() {
 	s.duo.preErr, s.duo.pre.Code, s.duo.preWait = err, code, wait
 }
 
-// fields are what users type into the password field. Each has an address of the client of its own, which the user reads
-// on the phone and which is no part of a join key: by it a push tells which login it belongs to.
+// fields are the texts that users type into the password field. Each has its own client address, which the phone shows and
+// which is not a part of a join key: it tells which login a push belongs to.
 var fields = []string{"pw", "pw,push", "pw,push2", "pw,phone", "pw," + rightCode, "pw," + wrongCode, "wrong"}
 
 // request is an Access-Request without State.
@@ -220,7 +220,7 @@ func (s *storm) request() Attempt {
 	return a
 }
 
-// fresh gives a request an Authenticator of its own.
+// fresh gives a request a new Authenticator.
 func (s *storm) fresh(a Attempt) Attempt {
 	binary.LittleEndian.PutUint64(a.Authenticator[:], 1+s.rand.Uint64())
 	return a
@@ -268,7 +268,7 @@ func (s *storm) restart() {
 	for _, p := range s.pushes {
 		if p.till.After(ended) {
 			p.lost = p.lost || p.named.After(ended) || time.Since(p.from) >= RingingTime
-			p.till = latest(p.till, time.Now()) // the daemon learns it now
+			p.till = latest(p.till, time.Now()) // the daemon learns of it now
 		}
 	}
 	s.mu.Unlock()
@@ -290,7 +290,8 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// duoThroughRestarts is the fake Duo, which goes on when the daemon ends: what an earlier run began is asked for again.
+// duoThroughRestarts is a fake Duo that goes on when the daemon ends: the next daemon asks for transactions of an earlier
+// one.
 type duoThroughRestarts struct {
 	*fakeDuo
 	storm *storm
@@ -323,7 +324,7 @@ func (s *storm) pushOf(txid string) *push {
 	return s.pushes[i]
 }
 
-// reply is what the client hears of a Verdict.
+// reply passes on to the client what it gets of a Verdict.
 func (s *storm) reply(a Attempt, v Verdict, lost bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -339,8 +340,8 @@ func (s *storm) reply(a Attempt, v Verdict, lost bool) {
 	}
 }
 
-// answer is Duo's and the user's part. It is called with fakeDuo's lock held. What it draws depends on the seed and on how
-// many pushes there were, not on who comes first.
+// answer chooses the answer of Duo and the user. It is called with fakeDuo's mutex held. Its choice depends on the seed and
+// on the number of pushes, and not on the order of the calls.
 func (s *storm) answer(r AuthRequest) reply {
 	s.mu.Lock()
 	defer s.mu.Unlock()

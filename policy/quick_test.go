@@ -8,7 +8,7 @@ import (
 	. "duoradiusd/policy"
 )
 
-// TestDecideAtOnceAt: what counts is the time when the packet came.
+// TestDecideAtOnceAt: the time when the packet came counts.
 func TestDecideAtOnceAt(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.FirstFactor, w.client.Remember = nil, time.Hour
@@ -27,7 +27,7 @@ func TestDecideAtOnceAt(t *testing.T) {
 	})
 }
 
-// TestDecideAtOnce: it settles what Decide would settle without asking anybody, and leaves the rest untouched.
+// TestDecideAtOnce: it decides what Decide would decide without asking anybody, and leaves the rest unchanged.
 func TestDecideAtOnce(t *testing.T) {
 	remembered := func(w *world) { w.answers(allows(0)); w.wants(w.login(""), "accept approved push T1") }
 	for _, tt := range []struct {
@@ -35,7 +35,7 @@ func TestDecideAtOnce(t *testing.T) {
 		prepare  func(w *world)
 		password string
 		change   func(*Attempt)
-		want     string // of DecideAtOnce; "" when it leaves it to Decide
+		want     string // the result of DecideAtOnce; "" means that it leaves the login to Decide
 	}{
 		{"nothing remembered", func(*world) {}, "", nil, ""},
 		{"remembered", remembered, "", nil, "accept remembered"},

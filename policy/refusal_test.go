@@ -9,7 +9,7 @@ import (
 	. "duoradiusd/policy"
 )
 
-// TestRefusals is what the user learns of a no, and the client.
+// TestRefusals: what the user and the client learn when the first factor refuses.
 func TestRefusals(t *testing.T) {
 	mschap := []Attribute{vsa(311, 2, "\x01E=691 R=0")}
 	for _, tt := range []struct {
@@ -57,7 +57,7 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// TestRefusalIsAWrongPassword: the guard counts it, proven or not said.
+// TestRefusalIsAWrongPassword: the guard counts a refusal as a wrong password, whether or not the password was proven.
 func TestRefusalIsAWrongPassword(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		u.scripts = func(FirstRequest) said { return no(Refusal{Relayed: true}) }
@@ -71,9 +71,9 @@ func TestRefusalIsAWrongPassword(t *testing.T) {
 	})
 }
 
-// TestDenyBehindUpstream: whoever is denied can't tell a right password from a wrong one by how the upstream refuses, in
-// its own words and at once: it is not asked. A rule by group in front of the deny is nothing to wait for, because an
-// upstream tells no groups.
+// TestDenyBehindUpstream: a user whom a rule denies can't tell a right password from a wrong one by how the upstream
+// refuses, with its own text and without delay, because it is not asked. A rule by group before the deny does not matter,
+// because an upstream tells no groups.
 func TestDenyBehindUpstream(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		w.client.Groupless = true
@@ -87,8 +87,8 @@ func TestDenyBehindUpstream(t *testing.T) {
 	})
 }
 
-// TestDenyInsideTunnel: the name inside an EAP tunnel is known only behind the upstream's yes; its reject looks and
-// comes like the upstream's own.
+// TestDenyInsideTunnel: the name inside an EAP tunnel is known only after the upstream's yes. The reject that follows looks
+// like the upstream's own and is not delayed either.
 func TestDenyInsideTunnel(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		w.client.Groupless = true

@@ -8,7 +8,8 @@ import (
 	. "duoradiusd/policy"
 )
 
-// TestAskBackReload: what denies by now denies before the upstream is asked again, or when its groups are known.
+// TestAskBackReload: a rule that denies since the reload rejects the answer before the upstream is asked again, or when the
+// groups are known.
 func TestAskBackReload(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		u.says(back(AskBack{State: "S1"}))
@@ -24,7 +25,7 @@ func TestAskBackReload(t *testing.T) {
 		w.wants(w.login("code", state(s)), deniedNow)
 		w.upstreamWasAsked(u, "alice:pw alice:code@S1")
 	})
-	inRelay(t, func(w *world, u *upstream) { // another Duo user by now
+	inRelay(t, func(w *world, u *upstream) { // another Duo user since the reload
 		u.says(back(AskBack{State: "S1"}))
 		s := w.login("pw").State
 		w.settings.Users = []User{{Name: "alice", Duo: Identity{UserID: "DU9"}}}
@@ -33,7 +34,7 @@ func TestAskBackReload(t *testing.T) {
 	})
 }
 
-// TestAskBackOutage: an upstream that is gone by the second round rejects, whatever failmode says.
+// TestAskBackOutage: if the upstream can't be asked in the second round, the login is rejected, whatever failmode says.
 func TestAskBackOutage(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		w.client.Failmode = FailmodeSafe
@@ -44,7 +45,7 @@ func TestAskBackOutage(t *testing.T) {
 		if v.Err != errNoBind {
 			t.Errorf("Err %v", v.Err)
 		}
-		u.says(back(AskBack{State: "S2"}), said{err: errNoBind, after: time.Hour}) // or hangs
+		u.says(back(AskBack{State: "S2"}), said{err: errNoBind, after: time.Hour}) // or does not answer
 		s = w.login("pw").State
 		begun := time.Now()
 		w.wants(w.login("code", state(s)), "reject first-factor-unavailable"+later)
@@ -57,8 +58,8 @@ func TestAskBackOutage(t *testing.T) {
 	})
 }
 
-// TestAskBackRace: two answers to one State race for it, and one gets it. The same answer twice is one: the upstream is asked
-// once, and the phone rings once.
+// TestAskBackRace: two answers come for one State, and one of them goes on. If both are the same, they are one answer: the
+// upstream is asked once, and the phone rings once.
 func TestAskBackRace(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		u.says(back(AskBack{State: "S1"}), said{after: time.Second})

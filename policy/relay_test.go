@@ -13,13 +13,13 @@ import (
 	. "duoradiusd/policy"
 )
 
-// upstream is a strict FirstFactor that speaks RADIUS: it answers by what a test has scripted, in this order, and
-// remembers what it was asked.
+// upstream is a strict FirstFactor that speaks RADIUS. It answers with the script of a test, in order, and records what it
+// was asked.
 type upstream struct {
 	t       *testing.T
-	scripts func(FirstRequest) said // instead of script
+	scripts func(FirstRequest) said // used instead of the script
 
-	mu     sync.Mutex // guards the rest
+	mu     sync.Mutex // guards the fields below
 	script []said
 	asked  []FirstRequest
 	states map[string]bool // of its questions; true: answered
@@ -35,7 +35,7 @@ type said struct {
 func yes(a Account) said { return said{account: a} }
 func no(r Refusal) said  { return said{err: fmt.Errorf("upstream: nps1: %w", &r)} }
 
-// back asks for more, by the words of the upstream's server.
+// back returns an answer that asks for more, with this text of the upstream's server.
 func back(a AskBack) said {
 	if a.Wait == 0 {
 		a.Wait = 30 * time.Second
@@ -89,7 +89,7 @@ func (u *upstream) says(script ...said) {
 	u.script = script
 }
 
-// asks returns what the upstream was asked, in a word each: "alice:pw", "alice:code@S1", "alice[ms-chap]".
+// asks returns what the upstream was asked, one word for each request: "alice:pw", "alice:code@S1", "alice[ms-chap]".
 func (u *upstream) asks() string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -107,7 +107,7 @@ func (u *upstream) asks() string {
 	return strings.Join(words, " ")
 }
 
-// inRelay is a world whose first factor is an upstream RADIUS server.
+// inRelay runs f in a world whose first factor is an upstream RADIUS server.
 func inRelay(t *testing.T, f func(w *world, u *upstream)) {
 	t.Helper()
 	inWorld(t, func(w *world) {
@@ -127,8 +127,8 @@ func (w *world) upstreamWasAsked(u *upstream, want string) {
 	}
 }
 
-// TestAskBack: the upstream's question reaches the client with all that belongs to it, the answer the upstream, with the
-// State that it gave; then Duo is asked.
+// TestAskBack: the client gets the upstream's prompt with all that belongs to it. The upstream gets the answer with its own
+// State. Then Duo is asked.
 func TestAskBack(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		w.client.PassAll = true
@@ -159,7 +159,7 @@ func TestAskBack(t *testing.T) {
 	})
 }
 
-// TestAskBackRequest is what the upstream gets to see of the client's request, in each round that round's own.
+// TestAskBackRequest: in each round the upstream gets the attributes of that round's request.
 func TestAskBackRequest(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		u.says(back(AskBack{State: "S1"}), no(Refusal{}))
@@ -181,7 +181,7 @@ func TestAskBackRequest(t *testing.T) {
 	})
 }
 
-// TestAskBackWait: the client is told how long the answer is good, never longer than it is.
+// TestAskBackWait: the client is told how long the answer is good, and never longer than that.
 func TestAskBackWait(t *testing.T) {
 	for _, tt := range []struct {
 		method Method
@@ -210,12 +210,12 @@ func TestAskBackWait(t *testing.T) {
 	}
 }
 
-// TestAskBackState: the State of a question is good once, for the client, user and method that got it, and not for long.
+// TestAskBackState: the State of a prompt is good once, for a short time, and for the client, user and method that got it.
 func TestAskBackState(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		but  func(w *world) func(*Attempt)
-		kept bool // for the right one afterwards
+		kept bool // and for the right one afterwards
 	}{
 		{"another client", func(w *world) func(*Attempt) { return through(w.at("lab", "vpn")) }, true},
 		{"another user", func(*world) func(*Attempt) { return as("bob") }, true},
@@ -240,7 +240,7 @@ func TestAskBackState(t *testing.T) {
 			})
 		})
 	}
-	inRelay(t, func(w *world, u *upstream) { // the address may be left out, and is still known
+	inRelay(t, func(w *world, u *upstream) { // the address may be left out, and the first one still counts
 		u.says(back(AskBack{State: "S1"}), yes(Account{}))
 		s := w.login("pw").State
 		w.answers(allows(0))
@@ -251,8 +251,8 @@ func TestAskBackState(t *testing.T) {
 	})
 }
 
-// TestFactorThroughAskBack: the second factor that stood beside the password is not lost while the upstream asks; the
-// answer to its question is its own, whatever it looks like.
+// TestFactorThroughAskBack: a factor that was typed beside the password is used after the upstream's prompts. The answer to
+// a prompt is for the upstream, even if it looks like a factor.
 func TestFactorThroughAskBack(t *testing.T) {
 	for field, want := range map[string]string{
 		"pw,123456": "accept approved passcode",
@@ -271,7 +271,7 @@ func TestFactorThroughAskBack(t *testing.T) {
 	}
 }
 
-// TestAskBackThenMenu: the upstream asks first, then we do.
+// TestAskBackThenMenu: the upstream's prompts come first, and then the menu of the policy.
 func TestAskBackThenMenu(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		w.client.Mode = ModeChallenge
@@ -286,7 +286,7 @@ func TestAskBackThenMenu(t *testing.T) {
 	})
 }
 
-// TestAskBackRounds: an upstream that asks without end ends.
+// TestAskBackRounds: an upstream that prompts without end is stopped.
 func TestAskBackRounds(t *testing.T) {
 	for method, limit := range map[Method]int{MethodPassword: 8, MethodCHAP: 8, MethodMSCHAP: 8, MethodEAP: 64} {
 		t.Run(method.String(), func(t *testing.T) {
@@ -310,7 +310,7 @@ func TestAskBackRounds(t *testing.T) {
 	}
 }
 
-// TestAskBackRoundsAreALogins: the next login has as many again.
+// TestAskBackRoundsAreALogins: the next login may have as many rounds again.
 func TestAskBackRoundsAreALogins(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		n := 0
@@ -327,19 +327,19 @@ func TestAskBackRoundsAreALogins(t *testing.T) {
 	})
 }
 
-// TestAskBackIsCountedOnce: a question is not yet a right password, and its answer no new try.
+// TestAskBackIsCountedOnce: a prompt does not mean that the password was right, and its answer is not a new try.
 func TestAskBackIsCountedOnce(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		n := 0
 		u.scripts = func(FirstRequest) said { n++; return back(AskBack{State: fmt.Sprint("S", n)}) }
-		for range wrongPerUser { // begun and left
+		for range wrongPerUser { // begun and not continued
 			if v := w.login("pw"); v.Outcome != OutcomeChallenge {
 				w.Fatal(line(v))
 			}
 		}
 		w.wants(w.login("pw"), "reject throttled: Too many wrong passwords. Try again in 30 seconds.")
 	})
-	inRelay(t, func(w *world, u *upstream) { // the whole way, each time: the yes clears
+	inRelay(t, func(w *world, u *upstream) { // the whole login, each time: the yes resets the count
 		w.rules(Rule{Need: NeedExempt})
 		for n := range 3 * wrongPerUser {
 			u.says(back(AskBack{State: fmt.Sprint("S", n)}), yes(Account{}))

@@ -8,8 +8,8 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// TestLostReplyRingsOnce: UDP loses the Access-Accept, and the client sends the login again as a new request. The user has
-// approved this login already: it gets the same answer once more, and a third one is asked afresh.
+// TestLostReplyRingsOnce: the Access-Accept is lost, and the client sends the login again as a new request. The user has
+// approved this login already, so it gets the same answer once more. A third request is asked again.
 func TestLostReplyRingsOnce(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.process.repeats = true
@@ -27,7 +27,7 @@ func TestLostReplyRingsOnce(t *testing.T) {
 	})
 }
 
-// repeating is a world in which answers are given again, and alice has been given one.
+// repeating runs f in a world in which answers are given again, after alice has been given one.
 func repeating(t *testing.T, first reply, but func(*Attempt), want string, f func(w *world)) {
 	inWorld(t, func(w *world) {
 		w.process.repeats = true
@@ -38,8 +38,8 @@ func repeating(t *testing.T, first reply, but func(*Attempt), want string, f fun
 	})
 }
 
-// TestRepeatedOnlyWhere: the same answer is given again only to the same request, for half a minute, and only where it
-// would be allowed today.
+// TestRepeatedOnlyWhere: the answer is given again only to the same request, for half a minute, and only if it would be
+// allowed now.
 func TestRepeatedOnlyWhere(t *testing.T) {
 	const approved, again, anew = "accept approved push T1", "accept repeated push T1", "accept approved push T2"
 	same := func(*Attempt) {}
@@ -73,7 +73,7 @@ func TestRepeatedOnlyWhere(t *testing.T) {
 	}
 }
 
-// TestDeclinedIsDeclined: who has just declined a login is not rung again by its copies.
+// TestDeclinedIsDeclined: copies of a login that the user has just declined make no phone ring.
 func TestDeclinedIsDeclined(t *testing.T) {
 	for status, reason := range map[string]string{"deny": "denied", "fraud": "fraud"} {
 		declined := "reject " + reason + " push T1: "
@@ -89,7 +89,7 @@ func TestDeclinedIsDeclined(t *testing.T) {
 	}
 }
 
-// TestForgottenIsNotRepeated: what is forgotten, by the administrator or because of fraud, is not given again either.
+// TestForgottenIsNotRepeated: an answer that was forgotten, by the administrator or because of fraud, is not given again.
 func TestForgottenIsNotRepeated(t *testing.T) {
 	phone := Phone{Duo: Identity{Username: "someone-else"}, Person: "alice"}
 	for name, forget := range map[string]func(w *world){
@@ -107,8 +107,8 @@ func TestForgottenIsNotRepeated(t *testing.T) {
 	}
 }
 
-// TestLateYesOfWhoGaveUp: a yes that comes after the client was seen to give up is the next try's, although the client was
-// answered. That it may be given again, because of a lost reply, comes on top.
+// TestLateYesOfWhoGaveUp: the client was seen to give up, and got an answer. A yes that comes afterwards counts for the
+// next try. In addition, it may be given again because of a lost reply.
 func TestLateYesOfWhoGaveUp(t *testing.T) {
 	gaveUp := func(a *Attempt) { a.GivenUp = func() bool { return true } }
 	waits := func(a *Attempt) { a.GivenUp = func() bool { return false } }
@@ -140,7 +140,7 @@ func TestLateYesOfWhoGaveUp(t *testing.T) {
 
 func nowhere(*Attempt) {}
 
-// TestRepeatsOfADialogue: what answered a challenge is not given again to who begins anew, nor to the State.
+// TestRepeatsOfADialogue: the answer to a challenge is given again neither to a login that begins anew nor to the State.
 func TestRepeatsOfADialogue(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.process.repeats = true
@@ -153,7 +153,7 @@ func TestRepeatsOfADialogue(t *testing.T) {
 	})
 }
 
-// TestRepeatsWhateverIsTyped: where the password field is ignored, what it holds makes no other login.
+// TestRepeatsWhateverIsTyped: where the password field is ignored, its content does not make another login.
 func TestRepeatsWhateverIsTyped(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.process.repeats = true
@@ -164,7 +164,7 @@ func TestRepeatsWhateverIsTyped(t *testing.T) {
 	})
 }
 
-// TestPasscodeIsNotRepeated: a passcode is good once, and so is its answer.
+// TestPasscodeIsNotRepeated: a passcode is good once, so its answer is not given again.
 func TestPasscodeIsNotRepeated(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.process.repeats = true
@@ -176,8 +176,9 @@ func TestPasscodeIsNotRepeated(t *testing.T) {
 	})
 }
 
-// TestSameOctetsAreAnswered: a copy with the same octets, which the door does not know after a failover say, gets the answer
-// to a passcode as well, signed or not as the first was; not after the approvals were forgotten, and never another one's.
+// TestSameOctetsAreAnswered: after a failover, the door may not know a copy with the same octets. Such a copy gets the
+// answer to a passcode as well, if both are signed or both are not. It gets none after the approvals were forgotten, and
+// never the answer of another login.
 func TestSameOctetsAreAnswered(t *testing.T) {
 	octets := func(a *Attempt) { a.Authenticator, a.Attributes = [16]byte{1}, []byte("octets") }
 	for _, tt := range []struct {
@@ -212,8 +213,8 @@ func TestSameOctetsAreAnswered(t *testing.T) {
 	}
 }
 
-// TestSameOctetsAfterARestart: the same datagram joins the push that it began, whether it tells the user's address or not. It
-// is silent when the push is long over.
+// TestSameOctetsAfterARestart: the same datagram joins the push that it began, whether or not it tells the user's address.
+// It gets no reply when the push is long over.
 func TestSameOctetsAfterARestart(t *testing.T) {
 	octets := func(a *Attempt) { a.Authenticator, a.Attributes = [16]byte{1}, []byte("octets") }
 	for name, ip := range map[string]func(*Attempt){"with an address": from(home), "without": from(nowIP)} {

@@ -17,7 +17,7 @@ func vsa(vendor uint32, kind byte, value string) Attribute {
 	return Attribute{AttributeID{vendor, kind}, value}
 }
 
-// given are attributes as a configuration gives them.
+// given returns attributes as a configuration gives them.
 func given(list ...Attribute) (out []ReplyAttribute) {
 	for _, a := range list {
 		out = append(out, ReplyAttribute{Attribute: a})
@@ -25,7 +25,7 @@ func given(list ...Attribute) (out []ReplyAttribute) {
 	return out
 }
 
-// attributes is a Verdict's as the tests write them: "25=admins 9/1=shell".
+// attributes returns a Verdict's attributes in the form of the tests: "25=admins 9/1=shell".
 func attributes(v Verdict) string {
 	var words []string
 	for _, a := range v.Attributes {
@@ -38,7 +38,7 @@ func attributes(v Verdict) string {
 	return strings.Join(words, " ")
 }
 
-// wantsAttributes checks an Access-Accept and what it holds.
+// wantsAttributes checks an Access-Accept and its attributes.
 func (w *world) wantsAttributes(v Verdict, want string) {
 	w.Helper()
 	if got := attributes(v); v.Outcome != OutcomeAccept || got != want {
@@ -51,7 +51,7 @@ const (
 	cisco                  = 9
 )
 
-// TestReplies: of all [[reply]] that fit, the attributes add up, in the order of the configuration.
+// TestReplies: the attributes of all [[reply]] that fit are added up, in the order of the configuration.
 func TestReplies(t *testing.T) {
 	one, two, three := attr(class, "one"), attr(class, "two"), vsa(cisco, 1, "three")
 	list := given
@@ -89,7 +89,7 @@ func TestReplies(t *testing.T) {
 	}
 }
 
-// TestRepliesWithoutGroups: where nobody knows the groups, those of everybody are all there is.
+// TestRepliesWithoutGroups: if nobody knows the groups, only the [[reply]] without groups apply.
 func TestRepliesWithoutGroups(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.client.FirstFactor = nil
@@ -100,7 +100,7 @@ func TestRepliesWithoutGroups(t *testing.T) {
 	})
 }
 
-// TestPass is what a client gets of what an upstream server says.
+// TestPass: which attributes of an upstream server's reply a client gets.
 func TestPass(t *testing.T) {
 	const administrative, nasPrompt, framed = "\x00\x00\x00\x06", "\x00\x00\x00\x07", "\x00\x00\x00\x02"
 	id := func(vendor uint32, kind byte) AttributeID { return AttributeID{vendor, kind} }
@@ -145,8 +145,8 @@ func TestPass(t *testing.T) {
 	}
 }
 
-// TestProof: what the method itself needs reaches the client whatever else is passed, and stands first; our word on an
-// attribute takes nothing away from it.
+// TestProof: the attributes that the method needs always reach the client, and come first. A configured value of another
+// attribute does not remove them.
 func TestProof(t *testing.T) {
 	for _, tt := range []struct {
 		pass []AttributeID
@@ -170,7 +170,7 @@ func TestProof(t *testing.T) {
 	}
 }
 
-// inReplies is a world where everything that could go into an Access-Accept is there.
+// inReplies runs f in a world where everything that could add to an Access-Accept is configured.
 func inReplies(t *testing.T, f func(w *world)) {
 	t.Helper()
 	inWorld(t, func(w *world) {
@@ -243,7 +243,7 @@ func TestAttributesOfEveryAccept(t *testing.T) {
 	})
 }
 
-// TestAttributesOfNothingElse: a reject and a challenge have none of them.
+// TestAttributesOfNothingElse: a reject and a challenge have none of these attributes.
 func TestAttributesOfNothingElse(t *testing.T) {
 	for name, way := range map[string]struct {
 		before func(w *world)
@@ -281,7 +281,7 @@ func TestAttributesOfNothingElse(t *testing.T) {
 	}
 }
 
-// TestRepliesUnchanged: New may not change what it was given, nor one login what the next one gets.
+// TestRepliesUnchanged: New does not change its arguments, and no login changes the attributes of the next one.
 func TestRepliesUnchanged(t *testing.T) {
 	inReplies(t, func(w *world) {
 		own := make([]Attribute, 1, 8)
@@ -299,7 +299,8 @@ func TestRepliesUnchanged(t *testing.T) {
 	})
 }
 
-// TestPersonalReplies: what a [[user]] has, what [[reply]] says of users, and values made from groups and from the directory.
+// TestPersonalReplies: attributes of a [[user]], attributes of a [[reply]] for users, and values made from groups and from
+// the directory.
 func TestPersonalReplies(t *testing.T) {
 	text := func(s string) (string, error) {
 		if s == "unusable" {
@@ -316,7 +317,7 @@ func TestPersonalReplies(t *testing.T) {
 		replies []Reply
 		account Account
 		want    string
-		problem string // of the log
+		problem string // the error in the log
 	}{
 		{"the user's own", given(attr(class, "own")), []Reply{{Attributes: given(attr(class, "all"))}}, Account{}, "25=own 25=all", ""},
 		{"once: the user's own wins", []ReplyAttribute{once(attr(8, "own"))}, []Reply{{Attributes: []ReplyAttribute{once(attr(8, "all"))}}}, Account{}, "8=own", ""},

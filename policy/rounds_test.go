@@ -8,7 +8,7 @@ import (
 	. "duoradiusd/policy"
 )
 
-// conversation plays rounds of what the first factor asks back, then its yes, and leaves the login waiting for Duo.
+// conversation plays the rounds of a first factor that prompts, and then its yes. The login then waits for Duo.
 func conversation(w *world, u *upstream, n *int, rounds int, a Account, first, later string, but ...func(*Attempt)) *pending {
 	var script []said
 	for range rounds {
@@ -23,8 +23,8 @@ func conversation(w *world, u *upstream, n *int, rounds int, a Account, first, l
 	return w.start(later, append(but, state(v.State))...)
 }
 
-// TestConversationBegunAnew joins the push that rings, however many rounds it had: a supplicant starts again after half a
-// minute, a user types password and token once more.
+// TestConversationBegunAnew: a conversation that begins again joins the push that rings, however many rounds it had. A
+// supplicant begins again after half a minute, and a user types password and token once more.
 func TestConversationBegunAnew(t *testing.T) {
 	for rounds := 1; rounds <= 3; rounds++ {
 		t.Run(fmt.Sprint("EAP/", rounds), func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestConversationBegunAnew(t *testing.T) {
 	}
 }
 
-// TestConversationOfAnother begun with another password does not join.
+// TestConversationOfAnother: a conversation that begins with another password does not join.
 func TestConversationOfAnother(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		w.answers(allows(20 * time.Second))
@@ -64,8 +64,8 @@ func TestConversationOfAnother(t *testing.T) {
 	})
 }
 
-// TestCopyOfAPromptsAnswer, which a menu has followed, gets no Accept: it would be one without the attributes and the rule
-// of the user's groups.
+// TestCopyOfAPromptsAnswer: a menu followed the answer to a prompt. A copy of that answer is not accepted, because such an
+// accept would lack the attributes and the rule of the user's groups.
 func TestCopyOfAPromptsAnswer(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		w.client.Mode, w.client.Remember = ModeChallenge, time.Hour
@@ -85,8 +85,8 @@ func TestCopyOfAPromptsAnswer(t *testing.T) {
 	})
 }
 
-// TestUnprovenName: where only the outside of a tunnel says who it is, nobody is let in without being asked: whoever knows
-// one password could name an exempt user there.
+// TestUnprovenName: if only the name outside of a tunnel is known, nobody gets in without being asked. Anybody who knows
+// one password could write the name of an exempt user there.
 func TestUnprovenName(t *testing.T) {
 	outside := Account{EAP: success, Unproven: true}
 	for name, prepare := range map[string]func(w *world){
@@ -109,7 +109,7 @@ func TestUnprovenName(t *testing.T) {
 				if v := w.login("", by(MethodEAP)); v.Reason != ReasonApproved {
 					t.Errorf("%s", line(v))
 				}
-				if v := w.login("", by(MethodEAP)); v.Reason != ReasonDenied { // nor is that approval remembered
+				if v := w.login("", by(MethodEAP)); v.Reason != ReasonDenied { // and that approval is not remembered
 					t.Errorf("%s", line(v))
 				}
 				if _, got := w.duo.counts(); got-before != 2 {
@@ -120,8 +120,8 @@ func TestUnprovenName(t *testing.T) {
 	}
 }
 
-// TestExpiredPasswordBehindADeny: where a rule denies by group, nobody whose groups are not known is told that the
-// password was right.
+// TestExpiredPasswordBehindADeny: if a rule denies by group, a user whose groups are unknown is not told that the password
+// was right.
 func TestExpiredPasswordBehindADeny(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		u.says(no(Refusal{Why: "password expired", Proven: true}), no(Refusal{Why: "password expired", Proven: true}))
@@ -131,7 +131,7 @@ func TestExpiredPasswordBehindADeny(t *testing.T) {
 	})
 }
 
-// TestVendorAttributesOfAPrompt go to the client that is to get them.
+// TestVendorAttributesOfAPrompt: vendor attributes of a prompt go to the clients that are to get them.
 func TestVendorAttributesOfAPrompt(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		prompt := Attribute{AttributeID{Type: 76}, "\x00\x00\x00\x01"}
@@ -151,7 +151,8 @@ func TestVendorAttributesOfAPrompt(t *testing.T) {
 	})
 }
 
-// TestFloodOfFirstRounds: whoever begins conversations without end, having proved nothing, takes nobody's menu away.
+// TestFloodOfFirstRounds: an attacker who begins conversations without end, and has proved nothing, does not remove the
+// menu of another user.
 func TestFloodOfFirstRounds(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		menu := w.offered()
@@ -160,7 +161,7 @@ func TestFloodOfFirstRounds(t *testing.T) {
 		wifi := w.at("wifi", "wifi")
 		wifi.FirstFactor = u
 		var newest string
-		for i := range 1 << 14 { // as many as are kept of all kinds
+		for i := range 1 << 14 { // as many as the daemon keeps in all
 			newest = w.policy.Decide(w.Context(), w.attempt("", by(MethodEAP), as(fmt.Sprint("nobody", i)), through(wifi))).State
 		}
 		if newest == "" {

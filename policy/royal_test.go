@@ -7,11 +7,11 @@ import (
 	. "duoradiusd/policy"
 )
 
-// The tests of this file hold what those who come from Royal Server count on: users in a list, each with its services
-// and the time that an approval lasts.
+// The tests of this file check what users of Royal Server rely on: a list of users, each with services and with the time
+// that an approval lasts.
 
-// TestRoyalServices: a user listed for one service and not for another is asked at the one; at the other the first
-// factor is enough, or nothing is.
+// TestRoyalServices: a user is listed for one service and not for another. The user is asked at the first service. At the
+// other, the first factor is enough, or the login is rejected.
 func TestRoyalServices(t *testing.T) {
 	for _, tt := range []struct {
 		elsewhere ElsewhereMode
@@ -44,7 +44,7 @@ func TestRoyalServices(t *testing.T) {
 	}
 }
 
-// TestRoyalApprovalOfAService: an approval for one service is none for another, and does not make another ask.
+// TestRoyalApprovalOfAService: an approval for one service does not count for another, and does not make the other ask.
 func TestRoyalApprovalOfAService(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.settings.Users = []User{{Name: "alice", Services: []string{"vpn", "gateway"}, Remember: ptr(time.Hour)}}
@@ -59,7 +59,7 @@ func TestRoyalApprovalOfAService(t *testing.T) {
 	})
 }
 
-// TestRoyalAskAlways: remember = "0s" of a user asks every time, whatever client and rules grant.
+// TestRoyalAskAlways: a user with remember = "0s" is asked every time, whatever client and rules allow.
 func TestRoyalAskAlways(t *testing.T) {
 	for _, rule := range []*time.Duration{nil, ptr(8 * time.Hour)} {
 		inWorld(t, func(w *world) {
@@ -81,7 +81,7 @@ func TestRoyalAskAlways(t *testing.T) {
 	}
 }
 
-// TestRoyalUnknownUsers: those whom no list names are rejected, passed, or asked.
+// TestRoyalUnknownUsers: users whom no list names are rejected, let in, or asked.
 func TestRoyalUnknownUsers(t *testing.T) {
 	for mode, want := range map[UnlistedMode]string{
 		UnlistedReject:      "reject unlisted: Wrong user name or password.",
@@ -104,7 +104,7 @@ func TestRoyalUnknownUsers(t *testing.T) {
 				if v := w.login("no", as("bob")); v.Outcome != OutcomeReject || v.Message != "Wrong user name or password." {
 					t.Errorf("a wrong password of bob's: %s", line(v))
 				}
-				if v := w.login("pw"); v.Reason != ReasonApproved { // who is listed is asked in any case
+				if v := w.login("pw"); v.Reason != ReasonApproved { // a listed user is asked in any case
 					t.Error(line(v))
 				}
 			})
@@ -112,8 +112,8 @@ func TestRoyalUnknownUsers(t *testing.T) {
 	}
 }
 
-// TestRoyalReload: a change of the users takes effect with the next login, over the same Memory, and touches nothing
-// that is none of its business: approvals of others, live pushes, challenges.
+// TestRoyalReload: a change of the users takes effect with the next login, with the same stores. It changes nothing else:
+// approvals of others, live pushes, challenges.
 func TestRoyalReload(t *testing.T) {
 	for name, change := range map[string]struct {
 		user User
@@ -166,7 +166,8 @@ func TestRoyalReload(t *testing.T) {
 	}
 }
 
-// TestRoyalReloadTakesAway: who is off the list is unlisted with the next login, and who is added is listed.
+// TestRoyalReloadTakesAway: a user who was removed from the list is unlisted at the next login, and one who was added is
+// listed.
 func TestRoyalReloadTakesAway(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.settings.Unlisted = UnlistedReject
@@ -181,6 +182,6 @@ func TestRoyalReloadTakesAway(t *testing.T) {
 		w.wants(w.login("pw", as("bob")), "accept approved push T2")
 		w.settings.Users = []User{{Name: "alice", Remember: ptr(time.Hour)}}
 		w.load()
-		w.wants(w.login("pw"), "accept remembered") // nobody took the approval away
+		w.wants(w.login("pw"), "accept remembered") // nothing has removed the approval
 	})
 }

@@ -12,7 +12,8 @@ import (
 
 func ptr[T any](v T) *T { return &v }
 
-// TestNeed is who needs a second factor where: lists of services, what becomes of others, rules above both.
+// TestNeed: who needs a second factor at which service, by the lists of services, what happens elsewhere, and the rules
+// before both.
 func TestNeed(t *testing.T) {
 	const (
 		asked  = "accept approved push T1"
@@ -79,7 +80,8 @@ func TestNeed(t *testing.T) {
 	}
 }
 
-// TestDenySaysNothing holds that a deny, a user elsewhere and an unlisted one read as a wrong password does.
+// TestDenySaysNothing: the user reads the same for a deny, for a login elsewhere and for an unlisted name as for a wrong
+// password.
 func TestDenySaysNothing(t *testing.T) {
 	for _, s := range []Settings{
 		{Rules: []Rule{{Need: NeedDeny}}},
@@ -138,7 +140,7 @@ func TestRuleFits(t *testing.T) {
 	}
 }
 
-// TestNetworksWithoutAddress: a login whose address is not known fits no network, not even all of them.
+// TestNetworksWithoutAddress: a login whose address is not known fits no network, not even one that holds all addresses.
 func TestNetworksWithoutAddress(t *testing.T) {
 	for _, tt := range []struct {
 		ip   netip.Addr
@@ -157,7 +159,7 @@ func TestNetworksWithoutAddress(t *testing.T) {
 	}
 }
 
-// TestNetworksUnsigned: anybody may have sent such a packet, and so put an address into it that exempts.
+// TestNetworksUnsigned: anybody may have sent an unsigned packet, with an address in it that would exempt the login.
 func TestNetworksUnsigned(t *testing.T) {
 	nets := []netip.Prefix{netip.PrefixFrom(home, 24)}
 	for _, tt := range []struct {
@@ -166,7 +168,7 @@ func TestNetworksUnsigned(t *testing.T) {
 	}{
 		{Rule{Networks: nets, Need: NeedExempt}, ReasonExempt, ReasonApproved},
 		{Rule{Networks: nets, Need: NeedExempt, Users: []string{"alice"}}, ReasonExempt, ReasonApproved},
-		{Rule{Need: NeedExempt}, ReasonExempt, ReasonExempt}, // no address is asked about
+		{Rule{Need: NeedExempt}, ReasonExempt, ReasonExempt}, // the rule does not need an address
 		{Rule{Networks: nets, Need: NeedDeny}, ReasonDeniedByRule, ReasonDeniedByRule},
 		{Rule{Networks: nets, Need: NeedRequired}, ReasonApproved, ReasonApproved},
 		{Rule{Networks: nets, Mode: ModePasscode}, ReasonNeedsPasscode, ReasonNeedsPasscode},
@@ -188,7 +190,7 @@ func TestNetworksUnsigned(t *testing.T) {
 	}
 }
 
-// TestRuleOverrides holds what a rule says above its client.
+// TestRuleOverrides: the settings of a rule take the place of its client's.
 func TestRuleOverrides(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -223,7 +225,7 @@ func TestRuleOverrides(t *testing.T) {
 	}
 }
 
-// TestLifetimes is how long an approval counts: the shorter of what rule and user say, else the client's word.
+// TestLifetimes: an approval counts for the shorter of the times of rule and user, or else for the client's time.
 func TestLifetimes(t *testing.T) {
 	none, short, long := ptr(0*time.Second), ptr(10*time.Minute), ptr(time.Hour)
 	for _, tt := range []struct {
@@ -265,7 +267,7 @@ func TestLifetimes(t *testing.T) {
 	}
 }
 
-// TestRulesUnchanged: New may not change what it was given; the daemon builds the next Policy of it.
+// TestRulesUnchanged: New does not change its arguments, because the daemon builds the next Policy from them.
 func TestRulesUnchanged(t *testing.T) {
 	m := newProcess(1)
 	defer m.Close()
@@ -276,7 +278,7 @@ func TestRulesUnchanged(t *testing.T) {
 	}
 }
 
-// TestFirstUserCounts is what New says of two users with one name.
+// TestFirstUserCounts: of two users with one name, the first counts.
 func TestFirstUserCounts(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.settings.Users = []User{

@@ -9,8 +9,8 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// TestAnswerOfAFactorNotAllowedNow: the answer to a push counts only where a push is allowed by the rules of the login that
-// hears of it, whichever login began the push.
+// TestAnswerOfAFactorNotAllowedNow: a login accepts the answer to a push only if its own rules allow a push, whichever
+// login began the push.
 func TestAnswerOfAFactorNotAllowedNow(t *testing.T) {
 	callsOnly := Rule{Name: "calls only", Factors: []factor.Factor{factor.Phone}}
 	t.Run("a live push, joined", func(t *testing.T) {
@@ -72,8 +72,8 @@ func TestUnsignedAnswerToAMenu(t *testing.T) {
 	})
 }
 
-// TestDialogueWithoutItsFirstFactor: a login that a first factor has asked back is not taken for one that the client has
-// checked, when a reload has taken the first factor away meanwhile.
+// TestDialogueWithoutItsFirstFactor: a first factor sends a prompt, and then a reload removes this first factor. The login
+// does not count as one that the client has checked.
 func TestDialogueWithoutItsFirstFactor(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		u.says(back(AskBack{State: "S1", Message: "Code:"}))

@@ -12,7 +12,7 @@ import (
 	"duoradiusd/policy/hours"
 )
 
-// TestIndexIsAScan: whatever the rules, the index finds the one that a look at all of them in order would find first.
+// TestIndexIsAScan: for random rules, the index finds the same rule as a search through all of them in order.
 func TestIndexIsAScan(t *testing.T) {
 	sets := 400
 	if testing.Short() {
@@ -53,7 +53,7 @@ func TestIndexIsAScan(t *testing.T) {
 	}
 }
 
-// scan is what the index must agree with.
+// scan finds the first rule that fits by looking at all of them. The index must agree with it.
 func scan(rules []Rule, f *ruleFacts) (*Rule, int) {
 	for i := range rules {
 		if rules[i].fits(f) {
@@ -63,7 +63,7 @@ func scan(rules []Rule, f *ruleFacts) (*Rule, int) {
 	return nil, len(rules)
 }
 
-// ruleGenerator makes rules and logins of few enough words that many of them meet.
+// ruleGenerator makes rules and logins from a few words, so that many logins fit a rule.
 type ruleGenerator struct{ *rand.Rand }
 
 func (g ruleGenerator) rules(t *testing.T) []Rule {
@@ -93,20 +93,20 @@ func (g ruleGenerator) rules(t *testing.T) []Rule {
 			}
 		}
 		if g.IntN(4) > 0 && len(r.Users)+len(r.Groups)+len(r.Networks) == 0 {
-			r.Users = g.words("user", words) // or nearly every set would hold a rule that fits all
+			r.Users = g.words("user", words) // otherwise nearly every set would hold a rule that fits every login
 		}
 	}
 	return rules
 }
 
 func (g ruleGenerator) words(kind string, among int) (list []string) {
-	for range 1 + g.IntN(4) { // doubles too
+	for range 1 + g.IntN(4) { // a value may be listed twice
 		list = append(list, fmt.Sprint(kind, g.IntN(among)))
 	}
 	return list
 }
 
-// networks have host bits too, as a file may write them; one in some is none at all.
+// networks returns networks, which may have host bits, as in a file. A few are the zero Prefix, which fits no address.
 func (g ruleGenerator) networks() (list []netip.Prefix) {
 	for range 1 + g.IntN(3) {
 		ip := g.addr()
@@ -129,7 +129,7 @@ func (g ruleGenerator) addr() netip.Addr {
 	case 0:
 		return netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 14: byte(g.IntN(2)), 15: low})
 	case 1:
-		return netip.AddrFrom16([16]byte{10: 0xff, 11: 0xff, 12: 10, 15: low}) // IPv4-mapped, which matches no IPv4
+		return netip.AddrFrom16([16]byte{10: 0xff, 11: 0xff, 12: 10, 15: low}) // mapped to IPv6, which matches no address of IPv4
 	}
 	return netip.AddrFrom4([4]byte{10, 0, byte(g.IntN(2)), low})
 }

@@ -16,7 +16,7 @@ const (
 	typeIt = "Type your password, then a comma and a passcode."
 )
 
-// TestPreauth is each answer of preauth.
+// TestPreauth: each answer of preauth.
 func TestPreauth(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -49,7 +49,7 @@ func TestPreauth(t *testing.T) {
 	}
 }
 
-// TestAuth is each answer of auth, and what is remembered of it.
+// TestAuth: each answer of auth, and what is remembered afterwards.
 func TestAuth(t *testing.T) {
 	for _, tt := range []struct {
 		name, field string
@@ -89,7 +89,8 @@ func TestAuth(t *testing.T) {
 	}
 }
 
-// TestFailmode is what becomes of an error, by where it came up. Only what can't be asked opens, and only at preauth.
+// TestFailmode: what each error leads to, at preauth and at auth. A login is let in only for an outage, and only at
+// preauth.
 func TestFailmode(t *testing.T) {
 	safe, silent, secure := FailmodeSafe, FailmodeSilent, FailmodeSecure
 	for _, tt := range []struct {
@@ -135,12 +136,12 @@ func TestFailmode(t *testing.T) {
 	}
 }
 
-// TestEnds is a login that ends while Duo is asked: at preauth, and at auth for each factor.
+// TestEnds: a login ends while Duo is asked, at preauth, and at auth for each factor.
 func TestEnds(t *testing.T) {
 	const stop = "reject shutting-down"
 	for _, tt := range []struct {
 		name    string
-		cause   error // nil: the deadline
+		cause   error // nil means the deadline
 		field   string
 		preWait time.Duration
 		want    string
@@ -183,14 +184,14 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// TestFailmodeAtTheEnd: a login whose time is up never opens, nor one that left Duo no time to answer: that says nothing
-// of Duo.
+// TestFailmodeAtTheEnd: failmode never applies to a login whose time is up, nor to one that left Duo no time to answer,
+// because that says nothing about Duo.
 func TestFailmodeAtTheEnd(t *testing.T) {
 	const life = 10 * time.Second
 	for _, tt := range []struct {
 		name          string
-		cause         error         // nil: the deadline
-		first         time.Duration // deaf
+		cause         error         // nil means the deadline
+		first         time.Duration // deafDuo
 		preauth       time.Duration
 		err           error
 		want          string
@@ -233,7 +234,7 @@ func TestFailmodeAtTheEnd(t *testing.T) {
 	}
 }
 
-// deafDuo heeds no context at preauth.
+// deafDuo does not end with its context at preauth.
 type deafDuo struct{ *fakeDuo }
 
 func (d deafDuo) Preauth(_ context.Context, r PreauthRequest) (Preauth, error) {
@@ -252,7 +253,7 @@ func TestNoLatePush(t *testing.T) {
 	})
 }
 
-// TestFactors is restriction and order.
+// TestFactors: which factors are allowed, and in which order they are chosen.
 func TestFactors(t *testing.T) {
 	all := []Device{smartphone, landline, tablet, token}
 	const notAllowed = "reject factor-not-allowed: This factor is not allowed here."
@@ -264,8 +265,8 @@ func TestFactors(t *testing.T) {
 		devices []Device
 		mode    Mode
 		field   string
-		asked   string // "" where the login ends before
-		want    string // where it does
+		asked   string // "" if the login ends before that
+		want    string // if it does
 	}{
 		{"the first in order", []factor.Factor{factor.Push, factor.Phone}, all, "", "pw", "push:D1", ""},
 		{"the other order", []factor.Factor{factor.Phone, factor.Push}, all, "", "pw", "phone:D1", ""},
@@ -326,7 +327,7 @@ func TestFactors(t *testing.T) {
 
 var allFactors = []factor.Factor{factor.Push, factor.Phone, factor.Passcode, factor.SMS}
 
-// TestPasscodeSentences is how a user learns to type a code, by what the client's field can hold.
+// TestPasscodeSentences: the texts that tell a user how to type a passcode, by what the client's field can hold.
 func TestPasscodeSentences(t *testing.T) {
 	for _, tt := range []struct {
 		first     bool
@@ -352,7 +353,7 @@ func TestPasscodeSentences(t *testing.T) {
 	}
 }
 
-// TestVerifiedPushInAuto: without a place to show the code such a user types one.
+// TestVerifiedPushInAuto: if the client has no place to show the code, the user types a passcode.
 func TestVerifiedPushInAuto(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.duo.pre.Code = "376"

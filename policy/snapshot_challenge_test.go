@@ -12,7 +12,7 @@ import (
 	"duoradiusd/policy/guard"
 )
 
-// TestChallengeSurvives, once, for its own client, user and address.
+// TestChallengeSurvives: a challenge can be answered after a restart, once, by its own client, user and address.
 func TestChallengeSurvives(t *testing.T) {
 	menu := func(t *testing.T, f func(w *enduring, s string)) {
 		inEnduring(t, func(w *enduring) {
@@ -41,7 +41,7 @@ func TestChallengeSurvives(t *testing.T) {
 			}
 		})
 	}
-	menu(t, func(w *enduring, s string) { // three wrong codes in all
+	menu(t, func(w *enduring, s string) { // three wrong passcodes before and after the restart
 		w.answers(wrong, wrong, wrong)
 		for range 2 {
 			s = w.answer(s, "111111", wrongAgain)
@@ -57,7 +57,7 @@ func TestChallengeSurvives(t *testing.T) {
 	})
 }
 
-// TestVerifiedPushSurvives: Enter still waits for the push whose code the user has seen.
+// TestVerifiedPushSurvives: an empty answer still waits for the push whose code the user has seen.
 func TestVerifiedPushSurvives(t *testing.T) {
 	inEnduring(t, func(w *enduring) {
 		w.client.Mode, w.duo.pre.Code = ModeChallenge, "376"
@@ -72,7 +72,7 @@ func TestVerifiedPushSurvives(t *testing.T) {
 			w.wants(v, "challenge challenged push "+txid+": "+verify)
 			w.duo.then(txid, allows(time3))
 			w.restart()
-			if i == 0 { // who begins again sees the code again
+			if i == 0 { // a user who begins again sees the code again
 				w.wants(w.login("pw", ip), "challenge challenged push "+txid+": "+verify)
 			}
 			w.wants(w.login("", ip, state(v.State)), "accept approved push "+txid)
@@ -80,7 +80,7 @@ func TestVerifiedPushSurvives(t *testing.T) {
 	})
 }
 
-// TestAskBackSurvives, with the factor that was typed beside the password.
+// TestAskBackSurvives: the State of an upstream's prompt survives, with the factor that was typed beside the password.
 func TestAskBackSurvives(t *testing.T) {
 	for field, want := range map[string]string{"pw,123456": "accept approved passcode", "pw,phone2": "accept approved phone T1",
 		"pw": "accept approved push T1"} {
@@ -102,8 +102,8 @@ func TestAskBackSurvives(t *testing.T) {
 	}
 }
 
-// TestAnswerLostInRestart: who has typed the answer to a challenge, and whose client asks again after the restart, with the
-// State that is used up, is answered by the push that the answer began, and is who the first factor said.
+// TestAnswerLostInRestart: a user has answered a challenge, and the client asks again after the restart with the same, used
+// State. The push that the answer began answers this login, and the first factor's facts about the user are kept.
 func TestAnswerLostInRestart(t *testing.T) {
 	inEnduring(t, func(w *enduring) {
 		w.client.Mode, w.client.PassAll = ModeChallenge, true
@@ -120,7 +120,7 @@ func TestAnswerLostInRestart(t *testing.T) {
 	})
 }
 
-// TestWholeChallenge: each field is kept but passwords, which are in fields that are not exported.
+// TestWholeChallenge: each field is saved but passwords, which are in fields that are not exported.
 func TestWholeChallenge(t *testing.T) {
 	ends := time.Now().Add(time.Minute).Round(0)
 	want := &OpenChallenge{LoginID: "L1", Client: "vpn", User: "al", Duo: Identity{"DU1", "alice"}, UserIP: home, Authentic: true,

@@ -10,7 +10,7 @@ import (
 	"duoradiusd/policy/memory"
 )
 
-// TestClockSetBack: what was remembered under a clock that was ahead counts for nobody, but against whom it did.
+// TestClockSetBack: what was saved while the clock was ahead is not used in anybody's favour, but still restricts.
 func TestClockSetBack(t *testing.T) {
 	inEnduring(t, func(w *enduring) {
 		w.settings.Guard.Pushes = 1
@@ -24,7 +24,7 @@ func TestClockSetBack(t *testing.T) {
 			w.wrongs(1, as(fmt.Sprint("u", i)), from(cafe))
 		}
 		b := w.end()
-		back := edit(t, b, func(s *memory.Snapshot) { // the same as if it had been written a day later
+		back := edit(t, b, func(s *memory.Snapshot) { // this is the same as if the state had been written a day later
 			s.Written = s.Written.Add(time.Minute + time.Second)
 			for i := range s.Pushes {
 				s.Pushes[i].Until = s.Pushes[i].Until.AddDate(30, 0, 0)
@@ -50,7 +50,7 @@ func TestClockSetBack(t *testing.T) {
 		if w.wrongs(2, as("dave"), from(cafe)); time.Since(begun) != time.Second {
 			t.Errorf("two strangers waited %v", time.Since(begun))
 		}
-		w.passes(10 * time.Minute) // never longer than from now
+		w.passes(10 * time.Minute) // never longer than from the time of the restart
 		w.again(ReasonApproved, as("bob"))
 		w.wantReason(w.wrongs(10, as("carol")), ReasonBadPassword)
 		w.passes(50 * wrongRefill)
@@ -61,8 +61,8 @@ func TestClockSetBack(t *testing.T) {
 	})
 }
 
-// TestTimesAhead: a clock that was wrong for a while, and right when all was saved, locks nobody out, keeps no phone
-// ringing, and grants nothing.
+// TestTimesAhead: the clock was wrong for a while, and right when the state was saved. The times from that while lock out
+// no user, keep no phone busy, and allow nothing.
 func TestTimesAhead(t *testing.T) {
 	inEnduring(t, func(w *enduring) {
 		w.again(ReasonApproved)
@@ -105,7 +105,7 @@ func TestTimesAhead(t *testing.T) {
 			s.Pushes[i].Failed[0] = s.Pushes[i].Failed[0].AddDate(30, 0, 0)
 		}
 	}
-	inEnduring(t, func(w *enduring) { // an answer that nobody was given is kept for its lateAnswer, not for years
+	inEnduring(t, func(w *enduring) { // an answer that nobody got is kept for its lateAnswer, and not for years
 		w.answers(allows(time3))
 		w.wants(w.pending("pw")(), shuttingDown)
 		w.passes(time3)
@@ -114,7 +114,7 @@ func TestTimesAhead(t *testing.T) {
 		w.answers(denied)
 		w.wants(w.login("pw"), "reject denied push T2: Login request denied.")
 	})
-	inEnduring(t, func(w *enduring) { // a push whose answer was lost rings for its minute
+	inEnduring(t, func(w *enduring) { // a push whose answer was lost keeps the phone busy for a minute
 		w.answers(reply{err: errDown, after: time3})
 		w.login("pw")
 		w.begin(edit(t, w.end(), ahead))
@@ -122,7 +122,7 @@ func TestTimesAhead(t *testing.T) {
 		w.passes(time.Minute)
 		w.again(ReasonApproved)
 	})
-	inEnduring(t, func(w *enduring) { // a denied push counts for its window
+	inEnduring(t, func(w *enduring) { // a denied push counts for the time of the window
 		w.settings.Guard.Pushes = 2
 		w.load()
 		w.answers(denied)

@@ -15,7 +15,7 @@ import (
 	"duoradiusd/policy/memory"
 )
 
-// TestApprovalSurvives: with its lifetime, its uses and its idle time, and for nobody else.
+// TestApprovalSurvives: an approval survives with its lifetime, its uses and its idle time, and for nobody else.
 func TestApprovalSurvives(t *testing.T) {
 	inEnduring(t, func(w *enduring) {
 		w.settings.Uses, w.settings.Idle = 4, 40*time.Minute
@@ -32,13 +32,13 @@ func TestApprovalSurvives(t *testing.T) {
 		w.again(ReasonRemembered)
 		w.restart()
 		w.again(ReasonRemembered)
-		w.again(ReasonApproved) // all its uses
+		w.again(ReasonApproved) // all its uses are used up
 		b = w.end()
 		w.passes(40 * time.Minute)
 		w.begin(b)
-		w.again(ReasonApproved) // idle
+		w.again(ReasonApproved) // it was idle too long
 	})
-	inEnduring(t, func(w *enduring) { // its hour goes on while nobody runs
+	inEnduring(t, func(w *enduring) { // its hour goes on while the daemon does not run
 		w.again(ReasonApproved)
 		w.passes(30 * time.Minute)
 		b := w.end()
@@ -58,7 +58,7 @@ func TestApprovalSurvives(t *testing.T) {
 			t.Errorf("what has passed is saved: %+v, %v", s, err)
 		}
 	})
-	inEnduring(t, func(w *enduring) { // what is forgotten is
+	inEnduring(t, func(w *enduring) { // a forgotten approval stays forgotten
 		w.again(ReasonApproved)
 		forgotten(w, w.process.Approvals, "alice")
 		w.restart()
@@ -66,13 +66,13 @@ func TestApprovalSurvives(t *testing.T) {
 	})
 }
 
-// TestConfigurationChanged: what counted for one Duo user, application or client counts for no other.
+// TestConfigurationChanged: what was saved for one Duo user, application or client does not count for another.
 func TestConfigurationChanged(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		change func(w *enduring)
-		want   Reason // of a login with an approval of before
-		other  bool   // user or application: what was under way is over
+		want   Reason // for a login with an approval from before the restart
+		other  bool   // another user or application: what was under way has ended
 	}{
 		{"nothing", func(*enduring) {}, ReasonRemembered, false},
 		{"another Duo application", func(w *enduring) { w.client.Application = "DI2" }, ReasonApproved, true},
@@ -90,7 +90,7 @@ func TestConfigurationChanged(t *testing.T) {
 				w.begin(b)
 				w.again(tt.want)
 			})
-			inEnduring(t, func(w *enduring) { // a push on a phone
+			inEnduring(t, func(w *enduring) { // while a push rings
 				w.answers(never)
 				w.wants(w.pending("pw")(), shuttingDown)
 				b := w.end()
@@ -104,7 +104,7 @@ func TestConfigurationChanged(t *testing.T) {
 					t.Errorf("the push: %s", line(v))
 				}
 			})
-			inEnduring(t, func(w *enduring) { // a challenge
+			inEnduring(t, func(w *enduring) { // while a challenge waits
 				w.client.Mode = ModeChallenge
 				s := w.login("pw").State
 				b := w.end()
@@ -119,7 +119,7 @@ func TestConfigurationChanged(t *testing.T) {
 			})
 		})
 	}
-	inEnduring(t, func(w *enduring) { // the application is no more: nobody can be asked, the phone still rings
+	inEnduring(t, func(w *enduring) { // the application was removed, so nobody can be asked, but the phone still rings
 		w.answers(never)
 		w.wants(w.pending("pw")(), shuttingDown)
 		b := w.end()
@@ -131,7 +131,7 @@ func TestConfigurationChanged(t *testing.T) {
 	})
 }
 
-// TestGuardSurvives: a restart is no way around the guard.
+// TestGuardSurvives: the guard's counts are the same after a restart.
 func TestGuardSurvives(t *testing.T) {
 	inEnduring(t, func(w *enduring) {
 		for range 3 {
@@ -171,7 +171,7 @@ func TestGuardSurvives(t *testing.T) {
 	})
 }
 
-// TestUpgrade: fields that come or go between two versions do no harm; one of another kind is an error.
+// TestUpgrade: a field that one version has and another has not does no harm. A field of another type is an error.
 func TestUpgrade(t *testing.T) {
 	type approval struct {
 		ApprovalKey
@@ -219,7 +219,7 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// TestChanges: it says when there is something to save, and is silent when there is nothing.
+// TestChanges: it reports once when there is something to save, and does not report when there is nothing.
 func TestChanges(t *testing.T) {
 	inEnduring(t, func(w *enduring) {
 		w.client.ProbeUsers = []string{"test01"}
@@ -252,7 +252,7 @@ func TestChanges(t *testing.T) {
 	})
 }
 
-// TestSaveWhileLogins: under -race.
+// TestSaveWhileLogins saves while logins run, for the race detector.
 func TestSaveWhileLogins(t *testing.T) {
 	w := newWorld(t)
 	w.client.Remember, w.client.FirstFactor = time.Hour, nil

@@ -10,12 +10,12 @@ import (
 	"duoradiusd/policy/memory"
 )
 
-// TestPushSurvives: a push that is on the phone when the daemon ends answers the user's next try, whenever the tap comes;
-// the phone rings once.
+// TestPushSurvives: a push that is on the phone when the daemon ends answers the user's next try, whenever the user
+// approves. The phone rings once.
 func TestPushSurvives(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		away  time.Duration // the daemon
+		away  time.Duration // how long the daemon is down
 		reply reply         // of the push, counted from the restart
 		want  string
 	}{
@@ -42,7 +42,7 @@ func TestPushSurvives(t *testing.T) {
 			})
 		})
 	}
-	inEnduring(t, func(w *enduring) { // again and again, and remembered in the end
+	inEnduring(t, func(w *enduring) { // for each later try, and it is remembered in the end
 		w.answers(never)
 		w.wants(w.pending("pw")(), shuttingDown)
 		w.duo.then("T1", reply{after: time.Hour})
@@ -57,7 +57,7 @@ func TestPushSurvives(t *testing.T) {
 		w.again(ReasonRemembered)
 		w.duo.wantPolls("[T1 T1 T1 T1]")
 	})
-	inEnduring(t, func(w *enduring) { // approved before the daemon ends, when its login was rejected already
+	inEnduring(t, func(w *enduring) { // approved before the daemon ends, after its login was rejected
 		w.answers(allows(time3))
 		w.wants(w.pending("pw")(), shuttingDown)
 		w.passes(time3)
@@ -65,7 +65,7 @@ func TestPushSurvives(t *testing.T) {
 		w.wants(w.login("pw"), "accept approved push T1")
 		w.duo.wantPolls("[]")
 	})
-	inEnduring(t, func(w *enduring) { // the same, but its lateAnswer is over
+	inEnduring(t, func(w *enduring) { // the same, but after its lateAnswer is over
 		w.answers(allows(time3))
 		w.wants(w.pending("pw")(), shuttingDown)
 		w.passes(time3)
@@ -77,7 +77,7 @@ func TestPushSurvives(t *testing.T) {
 	})
 }
 
-// TestNoOtherLoginJoins: the key of a restored push is as narrow as it was.
+// TestNoOtherLoginJoins: a restored push answers the same logins as before the restart, and no others.
 func TestNoOtherLoginJoins(t *testing.T) {
 	inEnduring(t, func(w *enduring) {
 		w.client.FirstFactor = nil
@@ -95,7 +95,7 @@ func TestNoOtherLoginJoins(t *testing.T) {
 	})
 }
 
-// TestOneTakesTheAnswer: that of a transaction which somebody was given is no second login's after a restart either.
+// TestOneTakesTheAnswer: an answer that one login got is not given to a second one, also after a restart.
 func TestOneTakesTheAnswer(t *testing.T) {
 	inEnduring(t, func(w *enduring) {
 		w.client.Remember = 0
@@ -107,7 +107,8 @@ func TestOneTakesTheAnswer(t *testing.T) {
 	})
 }
 
-// TestUnnamedPush: what Duo may have begun without a word to us rings for its minute.
+// TestUnnamedPush: a push that Duo may have begun, but whose txid the daemon does not know, keeps the phone busy for a
+// minute.
 func TestUnnamedPush(t *testing.T) {
 	for _, field := range []string{"pw", "pw,phone"} {
 		inEnduring(t, func(w *enduring) {
@@ -130,7 +131,7 @@ func TestUnnamedPush(t *testing.T) {
 			w.duo.wantPolls("[]")
 		})
 	}
-	inEnduring(t, func(w *enduring) { // a Verified Push has a name, but Duo may not have begun it
+	inEnduring(t, func(w *enduring) { // a Verified Push has a txid, but Duo may not have begun it
 		w.client.Mode, w.duo.pre.Code = ModeChallenge, "376"
 		w.answers(reply{begins: time.Hour, after: time.Hour})
 		w.login("pw")
@@ -141,7 +142,8 @@ func TestUnnamedPush(t *testing.T) {
 	})
 }
 
-// TestUnnamedCode: a passcode that was on its way to Duo, or codes to the phone, hold up nobody: the next try asks anew.
+// TestUnnamedCode: a passcode that was on its way to Duo, or codes sent to the phone, delay nobody. The next try asks
+// again.
 func TestUnnamedCode(t *testing.T) {
 	for _, field := range []string{"pw,123456", "pw,sms"} {
 		inEnduring(t, func(w *enduring) {
@@ -157,10 +159,11 @@ func TestUnnamedCode(t *testing.T) {
 	}
 }
 
-// TestFraudWhileAway: a report is honoured, and told, however late: approvals go, the phone rings no more.
+// TestFraudWhileAway: a report of fraud takes effect and is passed on, however late it is read: the approvals are removed,
+// and the phone gets no more pushes.
 func TestFraudWhileAway(t *testing.T) {
 	for _, away := range []time.Duration{0, time.Second, 10 * time.Minute, AskedLate - time3} {
-		for _, ip := range []func(*Attempt){from(home), from(nowIP)} { // without an address nobody joins it
+		for _, ip := range []func(*Attempt){from(home), from(nowIP)} { // without an address no login joins the push
 			t.Run(away.String(), func(t *testing.T) {
 				inEnduring(t, func(w *enduring) {
 					var told []string
@@ -178,7 +181,7 @@ func TestFraudWhileAway(t *testing.T) {
 					w.duo.then("T2", denies("fraud", "", time.Second))
 					w.passes(away)
 					w.begin(b)
-					w.again(ReasonRemembered, from(cafe)) // Duo has not said so yet
+					w.again(ReasonRemembered, from(cafe)) // Duo has not reported it yet
 					w.passes(time.Second)
 					if fmt.Sprint(told) != "[alice T2]" || w.process.Counts().Approvals != 0 {
 						t.Errorf("told %q, %d approvals", told, w.process.Counts().Approvals)
@@ -188,7 +191,7 @@ func TestFraudWhileAway(t *testing.T) {
 			})
 		}
 	}
-	inEnduring(t, func(w *enduring) { // nobody asks for ever
+	inEnduring(t, func(w *enduring) { // the daemon does not ask for ever
 		w.answers(never)
 		w.pending("pw")()
 		b := w.end()
@@ -199,7 +202,7 @@ func TestFraudWhileAway(t *testing.T) {
 	})
 }
 
-// TestLateAllow: an answer that is older than its lateAnswer is no login's.
+// TestLateAllow: an answer that is older than lateAnswer is given to no login.
 func TestLateAllow(t *testing.T) {
 	inEnduring(t, func(w *enduring) {
 		w.answers(never)
@@ -212,7 +215,7 @@ func TestLateAllow(t *testing.T) {
 		w.answers(denied)
 		w.wants(w.login("pw"), "reject denied push T2: Login request denied.")
 	})
-	inEnduring(t, func(w *enduring) { // Duo does not know it any more: it is asked for a few seconds
+	inEnduring(t, func(w *enduring) { // Duo no longer knows the transaction, which is asked for during a few seconds
 		w.answers(never)
 		w.wants(w.pending("pw")(), shuttingDown)
 		b := w.end()
@@ -226,8 +229,8 @@ func TestLateAllow(t *testing.T) {
 	})
 }
 
-// TestRingingIsTheLast: of two transactions of one user, the one that ended before does not silence the phone of the
-// other, nor take over its logins, in whatever order they are saved.
+// TestRingingIsTheLast: one user has two transactions, and one has ended. It neither stops the ringing of the other nor
+// takes over its logins, in whatever order they are saved.
 func TestRingingIsTheLast(t *testing.T) {
 	for range 20 {
 		inEnduring(t, func(w *enduring) {
@@ -235,7 +238,7 @@ func TestRingingIsTheLast(t *testing.T) {
 			w.client.FirstFactor = nil
 			w.answers(timedOut)
 			p := w.start("")
-			// A second login of the first push, as one that resumes a challenge has it.
+			// This is a second login of the first push, such as one that resumes a challenge.
 			key, _ := w.policy.KeysOf(w.attempt("", from(cafe)))
 			w.process.Transactions.AddKey(w.Context(), w.joined(w.attempt("")).ID, key, Account{})
 			w.passes(55 * time.Second)

@@ -11,7 +11,7 @@ import (
 // TestSpellingsShareTheGuard: Duo takes the name with and without a domain for the same user, and so does the client that
 // has checked the password. The guard must count all their pushes together.
 func TestSpellingsShareTheGuard(t *testing.T) {
-	inGuarded(t, func(w *world) { // three pushes without a yes
+	inGuarded(t, func(w *world) { // three pushes that were not approved
 		w.settings.Names.StripDomain = nil
 		w.client.FirstFactor = nil
 		w.load()
@@ -51,11 +51,8 @@ func TestSpellingsRingOnePhone(t *testing.T) {
 	})
 }
 
-// TestListedUserInAnotherSpelling: unlisted = "first-factor" lets those in without a second factor whom no [[user]]
-// names. Behind an upstream that ignores domain, marks and case, a listed user must not become unlisted by another
-// spelling.
-//
-// Issue 17 mends it.
+// TestListedUserInAnotherSpelling: unlisted = "first-factor" lets those in without a second factor whom no [[user]] names.
+// Behind an upstream that ignores domain, marks and case, a listed user must not become unlisted by another spelling.
 func TestListedUserInAnotherSpelling(t *testing.T) {
 	inRelay(t, func(w *world, u *upstream) {
 		u.scripts = func(FirstRequest) said { return yes(Account{}) }

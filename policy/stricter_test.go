@@ -10,10 +10,8 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// TestApprovalOfAnotherFactor: an approval counts only where the factor that earned it is allowed. An approval by push
-// must not open a gateway at which a rule asks for a code.
-//
-// Issue 17 mends it.
+// TestApprovalOfAnotherFactor: an approval counts only where the factor that earned it is allowed. An approval by push must
+// not open a gateway at which a rule requires a passcode.
 func TestApprovalOfAnotherFactor(t *testing.T) {
 	for name, rule := range map[string]Rule{
 		"by mode":    {Mode: ModePasscode},
@@ -30,16 +28,14 @@ func TestApprovalOfAnotherFactor(t *testing.T) {
 				w.wants(w.login("pw"), "accept remembered")
 				w.notAccepted(w.login("pw", strict))
 				w.wants(w.login("pw,123456", strict), "accept approved passcode")
-				w.wants(w.login("pw", strict), "accept remembered") // a code has earned it now
+				w.wants(w.login("pw", strict), "accept remembered") // now a passcode has earned it
 			})
 		})
 	}
 }
 
-// TestUnsignedAddressBeforeADeny: anybody on the way can change the address in a packet without Message-Authenticator. It
-// must not choose the rule that lets a login past a deny.
-//
-// Issue 17 mends it.
+// TestUnsignedAddressBeforeADeny: anybody on the network path can change the address in a packet without
+// Message-Authenticator. That address must not choose the rule that lets a login past a deny.
 func TestUnsignedAddressBeforeADeny(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.rules(
@@ -57,8 +53,6 @@ func TestUnsignedAddressBeforeADeny(t *testing.T) {
 }
 
 // TestPendingWarnsOfAStranger: the user whose phone rings for somebody else's login must be told not to approve it.
-//
-// Issue 17 mends it.
 func TestPendingWarnsOfAStranger(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.answers(denies("deny", "Login request denied.", 20*time.Second))

@@ -8,15 +8,15 @@ import (
 	. "duoradiusd/policy"
 )
 
-// lostTransactions are those of a process that has ended before it could say whether Duo had begun them.
+// lostTransactions is a store of a process that ended before it could say whether Duo had begun the transactions.
 type lostTransactions struct{ Transactions }
 
 func (lostTransactions) Wait(context.Context, TransactionID, func() bool) (AuthResult, error) {
 	return AuthResult{}, ErrPushLost
 }
 
-// TestK25_PushLost: nobody gets in by failmode when it is not known whether the phone rings; with "silent" the client
-// gets no answer.
+// TestK25_PushLost: failmode does not apply while it is not known whether the phone rings. With "silent" the client gets no
+// reply.
 func TestK25_PushLost(t *testing.T) {
 	for mode, want := range map[Failmode]string{
 		FailmodeSecure: "reject duo-unavailable push: " + sayLater,
@@ -35,7 +35,7 @@ func TestK25_PushLost(t *testing.T) {
 	}
 }
 
-// takenOver are transactions that another process takes over as soon as this one asks Duo.
+// takenOver is a store in which another process takes over each transaction as soon as this one asks Duo.
 type takenOver struct {
 	Transactions
 	taken chan struct{}
@@ -50,8 +50,8 @@ func (ts takenOver) Own(ctx context.Context, _ TransactionID) context.Context {
 	return ctx
 }
 
-// TestK24_Fenced: whoever has lost a transaction to another process says no more about it. Its logins get the new owner's
-// answer.
+// TestK24_Fenced: a process that has lost a transaction to another one does not end it any more. Its logins get the new
+// owner's answer.
 func TestK24_Fenced(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.answers(never)

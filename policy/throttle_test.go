@@ -12,7 +12,7 @@ import (
 	"duoradiusd/policy/guard"
 )
 
-// wrongs logs in n times with a wrong password and returns what the last one said.
+// wrongs logs in n times with a wrong password and returns the last Verdict.
 func (w *world) wrongs(n int, but ...func(*Attempt)) (last Reason) {
 	for range n {
 		v := w.login("no", but...)
@@ -31,7 +31,8 @@ func (w *world) wantReason(got, want Reason) {
 	}
 }
 
-// TestThrottledUser: ten wrong passwords, then one more each half minute; the directory is not asked about the others.
+// TestThrottledUser: ten wrong passwords reach the directory, and then one more every half minute. The directory is not
+// asked about the others.
 func TestThrottledUser(t *testing.T) {
 	inWorld(t, func(w *world) {
 		for range 10 {
@@ -39,7 +40,7 @@ func TestThrottledUser(t *testing.T) {
 			time.Sleep(time.Millisecond)
 		}
 		w.wantReason(w.wrongs(1), ReasonThrottled)
-		w.wants(w.login("pw"), "reject throttled: Too many wrong passwords. Try again in 30 seconds.") // nor a right one, or it could be found out
+		w.wants(w.login("pw"), "reject throttled: Too many wrong passwords. Try again in 30 seconds.") // nor about a right one, because the difference would show that it is right
 		w.wantReason(w.wrongs(1, from(cafe)), ReasonThrottled)
 		w.wantReason(w.wrongs(1, from(nowIP)), ReasonThrottled)
 		w.wantReason(w.wrongs(1, as(`EXAMPLE\ALICE`)), ReasonThrottled)
@@ -57,7 +58,7 @@ func TestThrottledUser(t *testing.T) {
 		w.wantReason(w.wrongs(1), ReasonThrottled)
 		time.Sleep(wrongRefill)
 		w.answers(allows(0))
-		w.wants(w.login("pw"), "accept approved push T1") // and a right one clears
+		w.wants(w.login("pw"), "accept approved push T1") // and a right one resets the count
 		w.wantReason(w.wrongs(10), ReasonBadPassword)
 		w.wantReason(w.wrongs(1), ReasonThrottled)
 		time.Sleep(time.Hour) // never more than ten
@@ -66,8 +67,8 @@ func TestThrottledUser(t *testing.T) {
 	})
 }
 
-// TestThrottledSource: more than fifty wrong passwords of whatever users. Who is not known there waits for a turn, and those
-// with the right password get in.
+// TestThrottledSource: more than fifty wrong passwords come from one source, for any users. A user who is not known there
+// waits for a turn, and users with the right password get in.
 func TestThrottledSource(t *testing.T) {
 	user := func(n int) func(*Attempt) { return as(fmt.Sprint("user", n)) }
 	inWorld(t, func(w *world) {
@@ -102,14 +103,14 @@ func TestThrottledSource(t *testing.T) {
 	})
 }
 
-// TestThrottledSourceQueue: the longest waiting is next, and only those whose reply is due are rejected.
+// TestThrottledSourceQueue: the login that waited longest is next, and only those whose time is up are rejected.
 func TestThrottledSourceQueue(t *testing.T) {
 	inWorld(t, func(w *world) {
 		for n := range 50 {
 			w.wrongs(1, as(fmt.Sprint("user", n)))
 		}
 		w.ldap.asked = nil
-		time.Sleep((time.Second) / 2) // no turn is at the moment when a reply is due
+		time.Sleep((time.Second) / 2) // no turn comes at the moment when a reply must be sent
 		var list []*pending
 		for n := range 100 {
 			list = append(list, w.start("guess", as(fmt.Sprintf("queue%02d", n))))
@@ -131,7 +132,7 @@ func TestThrottledSourceQueue(t *testing.T) {
 	})
 }
 
-// TestThrottledSourceQueueIsBounded: a flood from one source does not take the room of all logins.
+// TestThrottledSourceQueueIsBounded: many logins from one source do not use up the room of all others.
 func TestThrottledSourceQueueIsBounded(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.settings.Guesses.WrongPerSource = 1
@@ -154,8 +155,8 @@ func TestThrottledSourceQueueIsBounded(t *testing.T) {
 	})
 }
 
-// TestCrowd: nobody guesses. A thousand people come from one address within a minute, all at a slow directory; eight in a
-// hundred mistype their password at first. Nobody is refused who types it right.
+// TestCrowd: there is no attacker. A thousand people log in from one address within a minute, with a slow directory; eight
+// in a hundred mistype their password at first. Everybody with the right password gets in.
 func TestCrowd(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.duo.scripts = func(AuthRequest) reply { return allows(time3) }
@@ -184,7 +185,8 @@ func TestCrowd(t *testing.T) {
 	})
 }
 
-// TestKnownSources: what somebody else guesses from elsewhere holds nobody back where they log in, and the other way round.
+// TestKnownSources: guesses from another source do not hold back users where they have logged in before, and the other way
+// round.
 func TestKnownSources(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.duo.scripts = func(AuthRequest) reply { return allows(0) }
@@ -204,17 +206,17 @@ func TestKnownSources(t *testing.T) {
 			t.Errorf("%s (%v)", line(v), v.Err)
 		}
 		time.Sleep(wrongRefill)
-		w.wantReason(w.login("pw", from(cafe)).Reason, ReasonApproved) // which clears both cafe's and what strangers guessed
+		w.wantReason(w.login("pw", from(cafe)).Reason, ReasonApproved) // this resets the counts of cafe and of the strangers
 		w.wantReason(w.login("pw", from(home)).Reason, ReasonApproved)
 
 		w.wantReason(w.wrongs(10, from(cafe)), ReasonBadPassword)
 		time.Sleep(30*24*time.Hour - time.Second)
 		w.wrongs(10, from(nowIP))
 		w.wantReason(w.wrongs(1, from(cafe)), ReasonBadPassword)
-		time.Sleep(time.Second) // neither is known any more
+		time.Sleep(time.Second) // neither source is known any more
 		w.wantReason(w.wrongs(1, from(cafe)), ReasonThrottled)
 	})
-	inWorld(t, func(w *world) { // seventeen sources: the first is forgotten
+	inWorld(t, func(w *world) { // there are seventeen sources, so the first is forgotten
 		w.duo.scripts = func(AuthRequest) reply { return allows(0) }
 		for i := range 17 {
 			w.wantReason(w.login("pw", from(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}))).Reason, ReasonApproved)
@@ -224,14 +226,14 @@ func TestKnownSources(t *testing.T) {
 		w.wantReason(w.login("pw", from(netip.AddrFrom4([4]byte{10, 0, 0, 0}))).Reason, ReasonThrottled)
 		w.wantReason(w.login("pw", from(netip.AddrFrom4([4]byte{10, 0, 0, 1}))).Reason, ReasonApproved)
 	})
-	inWorld(t, func(w *world) { // where the client tells no address, it is the source itself
+	inWorld(t, func(w *world) { // if the client tells no address, the client is the source
 		w.duo.scripts = func(AuthRequest) reply { return allows(0) }
 		w.wantReason(w.login("pw", from(nowIP)).Reason, ReasonApproved)
 		w.wrongs(10, from(cafe))
 		w.wantReason(w.wrongs(1, from(nowIP)), ReasonBadPassword)
 		w.wantReason(w.wrongs(1, from(nowIP), through(w.at("other", "other"))), ReasonThrottled)
 	})
-	inWorld(t, func(w *world) { // what Duo has not allowed makes nothing known
+	inWorld(t, func(w *world) { // a login that Duo has not allowed makes no source known
 		w.rules(Rule{Need: NeedExempt})
 		w.wantReason(w.login("pw").Reason, ReasonExempt)
 		w.wrongs(10, from(cafe))
@@ -239,7 +241,7 @@ func TestKnownSources(t *testing.T) {
 	})
 }
 
-// together logs in n times at one moment and counts what became of it.
+// together logs in n times at one moment and counts the results.
 func (w *world) together(n int, password string) map[Reason]int {
 	verdicts, got := make(chan Verdict), map[Reason]int{}
 	for range n {
@@ -251,8 +253,8 @@ func (w *world) together(n int, password string) map[Reason]int {
 	return got
 }
 
-// TestThrottledTogether: of many at one moment no more reach the directory than of many in a row, and they lock nobody
-// out for long.
+// TestThrottledTogether: of many logins at one moment, no more reach the directory than of as many one after the other, and
+// they lock nobody out for long.
 func TestThrottledTogether(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.ldap.delay = time.Second
@@ -266,7 +268,7 @@ func TestThrottledTogether(t *testing.T) {
 		w.wantReason(w.wrongs(wrongPerUser), ReasonBadPassword)
 		w.wantReason(w.wrongs(1), ReasonThrottled)
 	})
-	inWorld(t, func(w *world) { // nobody could say: all are given back
+	inWorld(t, func(w *world) { // the directory could not answer, so all guesses are given back
 		w.ldap.delay, w.ldap.err = time.Second, errNoBind
 		if got := w.together(100, "pw"); got[ReasonNoFirstFactor] != 100 {
 			t.Errorf("%v", got)
@@ -275,7 +277,7 @@ func TestThrottledTogether(t *testing.T) {
 		w.wantReason(w.wrongs(wrongPerUser), ReasonBadPassword)
 		w.wantReason(w.wrongs(1), ReasonThrottled)
 	})
-	inWorld(t, func(w *world) { // right ones: they wait for each other, and none is refused
+	inWorld(t, func(w *world) { // right passwords: they wait for each other, and none is refused
 		w.ldap.delay = time.Second
 		w.answers(allows(time3))
 		if got := w.together(10*wrongPerUser, "pw"); got[ReasonApproved] != 10*wrongPerUser {
@@ -285,7 +287,7 @@ func TestThrottledTogether(t *testing.T) {
 	})
 }
 
-// TestNotThrottled: what says nothing about a password does not count.
+// TestNotThrottled: a login that says nothing about a password does not count.
 func TestNotThrottled(t *testing.T) {
 	inWorld(t, func(w *world) {
 		for range 80 {
@@ -299,7 +301,7 @@ func TestNotThrottled(t *testing.T) {
 	})
 }
 
-// TestSourceOf: an IPv6 guesser has a /64 to guess from.
+// TestSourceOf: a /64 of IPv6 counts as one source, because one attacker may use all its addresses.
 func TestSourceOf(t *testing.T) {
 	for address, want := range map[string]string{
 		"192.0.2.1":           "192.0.2.1",
@@ -316,7 +318,7 @@ func TestSourceOf(t *testing.T) {
 	}
 }
 
-// TestSMSTogether: of many at one moment one batch of codes is sent, wherever they come from.
+// TestSMSTogether: of many logins at one moment only one sends passcodes by SMS, wherever they come from.
 func TestSMSTogether(t *testing.T) {
 	inGuarded(t, func(w *world) {
 		w.preauthTakes(time.Second)

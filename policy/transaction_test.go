@@ -48,7 +48,7 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-// TestNeverJoins: what differs gets no ride on another's approval, and no second push while the first one rings.
+// TestNeverJoins: a login that differs is not answered by another's push, and begins no second push while the first rings.
 func TestNeverJoins(t *testing.T) {
 	for _, tt := range []struct {
 		name, field string
@@ -78,7 +78,7 @@ func TestNeverJoins(t *testing.T) {
 	}
 }
 
-// TestWrongPasswordNeverJoins: it does not get that far.
+// TestWrongPasswordNeverJoins: a login with a wrong password ends before it could join.
 func TestWrongPasswordNeverJoins(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.answers(allows(10 * time.Second))
@@ -88,7 +88,7 @@ func TestWrongPasswordNeverJoins(t *testing.T) {
 	})
 }
 
-// TestOtherPasswordNeverJoins: two passwords may both be right, during a change.
+// TestOtherPasswordNeverJoins: during a password change, two passwords may both be right.
 func TestOtherPasswordNeverJoins(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.answers(allows(10 * time.Second))
@@ -99,7 +99,7 @@ func TestOtherPasswordNeverJoins(t *testing.T) {
 	})
 }
 
-// TestPasscodeBesideAPush: it needs no phone.
+// TestPasscodeBesideAPush: a passcode works while a push rings, because it needs no phone.
 func TestPasscodeBesideAPush(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.answers(allows(10*time.Second), allows(time.Second), sent)
@@ -110,7 +110,7 @@ func TestPasscodeBesideAPush(t *testing.T) {
 	})
 }
 
-// TestSamePhone: one Duo user under two names of ours has one phone.
+// TestSamePhone: two names that belong to one Duo user share one phone.
 func TestSamePhone(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.settings.Users = []User{{Name: "alice", Duo: Identity{UserID: "DU1"}}, {Name: "bob", Duo: Identity{UserID: "DU1"}}}
@@ -122,7 +122,7 @@ func TestSamePhone(t *testing.T) {
 	})
 }
 
-// TestWithoutAddress: nothing is joined, nothing is kept, but the phone rings once at a time.
+// TestWithoutAddress: without an address no login joins and no answer is kept, but the phone never rings twice at once.
 func TestWithoutAddress(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.answers(allows(58*time.Second), allows(0))
@@ -134,14 +134,14 @@ func TestWithoutAddress(t *testing.T) {
 	})
 }
 
-// TestLateAnswer: an answer that came when nobody waited any more is the next try's, once, within 30 s.
+// TestLateAnswer: an answer that came when no login waited any more is given to the next try, once, within 30 s.
 func TestLateAnswer(t *testing.T) {
 	const approved = "accept approved push T1"
 	for _, tt := range []struct {
 		name  string
 		reply reply
 		after time.Duration // from the answer until the next try
-		next  string        // the next try's; "" for a new push
+		next  string        // the Verdict of the next try; "" means a new push
 	}{
 		{"at once", allows(57 * time.Second), 0, approved},
 		{"within 30 s", allows(57 * time.Second), lateAnswer - 1, approved},
@@ -154,13 +154,13 @@ func TestLateAnswer(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				w.client.Remember = time.Nanosecond // so that it is seen that a late approval is remembered too
+				w.client.Remember = time.Nanosecond // this shows that a late approval is remembered, too
 				w.answers(tt.reply)
 				w.wants(w.login("pw"), "reject no-answer push T1: No answer came from your phone. Try again.")
 				time.Sleep(tt.reply.after - patience)
 				synctest.Wait()
 				w.answers(allows(0))
-				w.wants(w.login("pw", from(cafe)), "accept approved push T2") // not another's
+				w.wants(w.login("pw", from(cafe)), "accept approved push T2") // it is not given to another user
 				time.Sleep(tt.after)
 				if tt.next != "" {
 					w.wants(w.login("pw"), tt.next)
@@ -173,7 +173,7 @@ func TestLateAnswer(t *testing.T) {
 	}
 }
 
-// TestLateApprovalIsOne: of two next tries at one moment, one gets the late approval.
+// TestLateApprovalIsOne: two next tries come at one moment, and one of them gets the late approval.
 func TestLateApprovalIsOne(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.answers(allows(57*time.Second), denies("deny", "", time.Second))
@@ -185,7 +185,7 @@ func TestLateApprovalIsOne(t *testing.T) {
 	})
 }
 
-// TestAbandoned: who is not listened to any more takes no answer away from who is.
+// TestAbandoned: an abandoned login does not take the answer from a login whose client still waits.
 func TestAbandoned(t *testing.T) {
 	t.Run("before the answer", func(t *testing.T) {
 		inWorld(t, func(w *world) {
@@ -236,7 +236,8 @@ func TestAbandoned(t *testing.T) {
 	})
 }
 
-// TestRaceThroughPreauth: logins that pass the look for a live push together make one all the same.
+// TestRaceThroughPreauth: several logins look for a live push before any of them has begun one. They begin one push all the
+// same.
 func TestRaceThroughPreauth(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.preauthTakes(time.Second)
@@ -252,7 +253,7 @@ func TestRaceThroughPreauth(t *testing.T) {
 			t.Errorf("%d preauths, %d auths", preauths, auths)
 		}
 	})
-	inWorld(t, func(w *world) { // the slow one finds the answer already there
+	inWorld(t, func(w *world) { // when the slow one looks, the answer is already there
 		w.preauthTakes(time.Second)
 		w.answers(allows(0))
 		one := w.start("pw")
@@ -263,11 +264,11 @@ func TestRaceThroughPreauth(t *testing.T) {
 		w.preauthTakes(time.Second)
 		three := w.start("pw")
 		three.wants("accept approved push T1")
-		two.wants("accept approved push T1") // it began before the answer came: one login, one push
+		two.wants("accept approved push T1") // it began before the answer came, so it is the same login and needs no second push
 	})
 }
 
-// TestSlowPreauth: whatever has begun before an approval came rings no phone after it, from wherever it is.
+// TestSlowPreauth: a login that began before an approval came makes no phone ring after it, from whichever address it came.
 func TestSlowPreauth(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -292,7 +293,7 @@ func TestSlowPreauth(t *testing.T) {
 	}
 }
 
-// TestTransactionLimit: a push that Duo never ends, ends.
+// TestTransactionLimit: a push that Duo never ends is ended by the daemon.
 func TestTransactionLimit(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.answers(never, allows(0))
@@ -302,7 +303,7 @@ func TestTransactionLimit(t *testing.T) {
 	})
 }
 
-// TestReloadWhilePushing: the new Policy knows the old one's pushes.
+// TestReloadWhilePushing: the new Policy knows the pushes of the old one.
 func TestReloadWhilePushing(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.answers(allows(10 * time.Second))
@@ -313,7 +314,7 @@ func TestReloadWhilePushing(t *testing.T) {
 		first.wants("accept approved push T1")
 		second.wants("accept approved push T1")
 	})
-	inWorld(t, func(w *world) { // another Duo user by now: not joined, and one person's phones ring once at a time
+	inWorld(t, func(w *world) { // another Duo user now: the login does not join, and one person's phones do not ring twice at once
 		w.answers(allows(10*time.Second), allows(time.Second))
 		first := w.start("pw")
 		w.settings.Users = []User{{Name: "alice", Duo: Identity{UserID: "DU9"}}}

@@ -25,9 +25,8 @@ func inTunnel(t *testing.T, f func(w *world, proven, outerOnly func(*Attempt))) 
 	})
 }
 
-// TestUnprovenNameIsNotBypassed: Duo's answer "allow" is about a person. Nobody has proved to be the person whom the
-// outer name of an EAP tunnel calls, so Duo's bypass of that person must not count.
-//
+// TestUnprovenNameIsNotBypassed: Duo's answer "allow" is about a person. Nobody has proved to be the person whom the outer
+// name of an EAP tunnel names, so Duo's bypass of that person must not count.
 // Issue 17 mends it.
 func TestUnprovenNameIsNotBypassed(t *testing.T) {
 	inTunnel(t, func(w *world, _, outerOnly func(*Attempt)) {
@@ -41,24 +40,20 @@ func TestUnprovenNameIsNotBypassed(t *testing.T) {
 	})
 }
 
-// TestUnprovenNameNeverFailsOpen: failmode is the failmode of a rule, and the rule is found by the name. A name that
-// nobody has proved must not choose "safe".
-//
-// Issue 17 mends it.
+// TestUnprovenNameNeverFailsOpen: failmode is the failmode of a rule, and the rule is found by the name. A name that nobody
+// has proved must not choose "safe".
 func TestUnprovenNameNeverFailsOpen(t *testing.T) {
 	inTunnel(t, func(w *world, _, outerOnly func(*Attempt)) {
 		w.client.Failmode = FailmodeSafe
 		w.rules(Rule{Name: "strict", Users: []string{"bob"}, Failmode: FailmodeSecure})
 		w.duo.preErr = errDown
 		w.notAccepted(w.login("", outerOnly, as("bob")))
-		w.notAccepted(w.login("", outerOnly, as("carol"))) // who may be bob
+		w.notAccepted(w.login("", outerOnly, as("carol"))) // a user who may be bob
 	})
 }
 
-// TestUnprovenNameNeverJoins: alice has begun a push from the address that many share. Another user there, who wrote
+// TestUnprovenNameNeverJoins: alice has begun a push from an address that many users share. Another user there, who wrote
 // "alice" outside of the tunnel, must not be let in by alice's answer.
-//
-// Issue 17 mends it.
 func TestUnprovenNameNeverJoins(t *testing.T) {
 	inTunnel(t, func(w *world, proven, outerOnly func(*Attempt)) {
 		w.answersOnce(allows(12 * time.Second))
@@ -70,10 +65,8 @@ func TestUnprovenNameNeverJoins(t *testing.T) {
 	})
 }
 
-// TestUnprovenNameGetsNoLateAnswer: the same where alice's client has given up before alice approved. Only alice may
-// use the approval.
-//
-// Issue 17 mends it.
+// TestUnprovenNameGetsNoLateAnswer: the same where alice's client has given up before alice approved. Only alice may use
+// the approval.
 func TestUnprovenNameGetsNoLateAnswer(t *testing.T) {
 	inTunnel(t, func(w *world, proven, outerOnly func(*Attempt)) {
 		w.answersOnce(allows(12 * time.Second))
@@ -86,8 +79,8 @@ func TestUnprovenNameGetsNoLateAnswer(t *testing.T) {
 	})
 }
 
-// answersOnce scripts the answer to the first question that Duo is asked. Every later one is denied, so that an accept
-// comes of the first.
+// answersOnce scripts the answer to the first question that Duo is asked. All later ones are denied, so an accept comes
+// from the first.
 func (w *world) answersOnce(first reply) {
 	asked := false
 	w.duo.scripts = func(AuthRequest) reply {

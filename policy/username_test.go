@@ -8,7 +8,7 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// TestOneName holds that the first factor, the rules and Duo see the same one.
+// TestOneName: the first factor, the rules and Duo get the same name.
 func TestOneName(t *testing.T) {
 	for _, typed := range []string{"alice", "ALICE", `example\Alice`, "asmith", "ASmith@example.com", "ann-sophie"} {
 		t.Run(typed, func(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 const verify = "Enter 376 in Duo Mobile, then press Enter here (or type a passcode):"
 
-// inVerified is a challenge world where Duo demands a Verified Push.
+// inVerified runs f in a challenge world where Duo demands a Verified Push.
 func inVerified(t *testing.T, f func(w *world)) {
 	t.Helper()
 	inChallenge(t, func(w *world) {
@@ -19,7 +19,7 @@ func inVerified(t *testing.T, f func(w *world)) {
 	})
 }
 
-// TestVerifiedPush: the code is shown while the phone rings already; Enter waits for it.
+// TestVerifiedPush: the code is shown while the phone rings, and an empty answer waits for the push.
 func TestVerifiedPush(t *testing.T) {
 	inVerified(t, func(w *world) {
 		w.client.Remember = time.Hour
@@ -64,7 +64,7 @@ func TestVerifiedPush(t *testing.T) {
 
 // TestVerifiedPushRetries: whatever is sent again while the phone rings, there is one push.
 func TestVerifiedPushRetries(t *testing.T) {
-	inVerified(t, func(w *world) { // Enter, with a new Identifier
+	inVerified(t, func(w *world) { // an empty answer, with a new Identifier
 		w.answers(allows(20 * time.Second))
 		s := w.login("pw").State
 		first := w.start("", state(s))
@@ -73,7 +73,7 @@ func TestVerifiedPushRetries(t *testing.T) {
 		first.wants("accept approved push V1")
 		second.wants("accept approved push V1")
 	})
-	inVerified(t, func(w *world) { // the first request: its challenge was lost, the code is shown again
+	inVerified(t, func(w *world) { // the first request again: its challenge was lost, and the code is shown again
 		w.answers(allows(20 * time.Second))
 		lost := w.login("pw").State
 		time.Sleep(5 * time.Second)
@@ -93,13 +93,13 @@ func TestVerifiedPushRetries(t *testing.T) {
 		}
 		w.answer(v1.State, "", "accept approved push "+v1.Txid)
 	})
-	inVerified(t, func(w *world) { // who approves after the client has given up
+	inVerified(t, func(w *world) { // the user approves after the client has given up
 		w.answers(allows(58 * time.Second))
 		w.answer(w.login("pw").State, "", "reject no-answer push V1: No answer came from your phone. Try again.")
 		time.Sleep(10 * time.Second)
 		w.wants(w.login("pw"), "accept approved push V1")
 	})
-	inVerified(t, func(w *world) { // from elsewhere
+	inVerified(t, func(w *world) { // from another address
 		w.answers(allows(20 * time.Second))
 		s := w.login("pw").State
 		w.wants(w.login("pw", from(cafe)), "challenge challenged: Another login with your name is asking for approval on your phone. Do not approve what you did not start: deny it and report it in Duo Mobile.\n"+
@@ -114,19 +114,19 @@ func TestVerifiedPushRetries(t *testing.T) {
 	})
 }
 
-// TestVerifiedPushOrCode: a passcode is as good.
+// TestVerifiedPushOrCode: a passcode works as well as the push.
 func TestVerifiedPushOrCode(t *testing.T) {
 	inVerified(t, func(w *world) {
 		w.answers(denies("timeout", "Login timed out.", time.Minute), allows(time.Second))
 		w.answer(w.login("pw").State, "123456", "accept approved passcode")
 	})
-	inVerified(t, func(w *world) { // a wrong one leaves the push
+	inVerified(t, func(w *world) { // after a wrong passcode the push goes on
 		w.answers(allows(20*time.Second), wrong, wrong)
 		s := w.answer(w.login("pw").State, "111111", "challenge denied passcode: Incorrect passcode. Please try again.\nPasscode:")
 		s = w.answer(s, "222222", "challenge denied passcode: Incorrect passcode. Please try again.\nPasscode:")
 		w.answer(s, "", "accept approved push V1")
 	})
-	inVerified(t, func(w *world) { // where codes are not allowed, none is asked for
+	inVerified(t, func(w *world) { // where passcodes are not allowed, the text asks for none
 		w.client.Factors = []factor.Factor{factor.Push}
 		w.answers(allows(20 * time.Second))
 		v := w.login("pw")
@@ -134,7 +134,7 @@ func TestVerifiedPushOrCode(t *testing.T) {
 		w.answer(v.State, "", "accept approved push V1")
 	})
 	for _, factors := range [][]factor.Factor{{factor.Phone, factor.Passcode}, {factor.Passcode}} {
-		inVerified(t, func(w *world) { // where pushes are not, none is sent
+		inVerified(t, func(w *world) { // where pushes are not allowed, none is sent
 			w.client.Factors = factors
 			if v := w.login("pw"); v.Outcome != OutcomeChallenge || v.Txid != "" {
 				t.Error(line(v))
@@ -144,7 +144,7 @@ func TestVerifiedPushOrCode(t *testing.T) {
 	}
 }
 
-// TestEnroll: the portal's address goes to who has typed the right password and nobody else.
+// TestEnroll: only a user who has typed the right password gets the portal's address.
 func TestEnroll(t *testing.T) {
 	const portal = "You are not enrolled in Duo yet: https://api-x.duosecurity.com/portal?code=48bac5d9393fb2c2"
 	for _, mode := range []Mode{ModeAuto, ModeChallenge} {
@@ -167,7 +167,7 @@ func TestEnroll(t *testing.T) {
 	}
 }
 
-// TestChallengeWhenDuoIsDown: failmode at preauth, as without a challenge; never at auth.
+// TestChallengeWhenDuoIsDown: failmode applies at preauth, as without a challenge, and never at auth.
 func TestChallengeWhenDuoIsDown(t *testing.T) {
 	inChallenge(t, func(w *world) {
 		w.duo.preErr = errDown
@@ -180,7 +180,7 @@ func TestChallengeWhenDuoIsDown(t *testing.T) {
 	})
 }
 
-// TestReloadWhileAsking: a State outlives a reload; what the new configuration says of its login holds.
+// TestReloadWhileAsking: a State stays good after a reload, and the new configuration applies to its login.
 func TestReloadWhileAsking(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -212,7 +212,7 @@ func TestReloadWhileAsking(t *testing.T) {
 			})
 		})
 	}
-	inChallenge(t, func(w *world) { // while its push rings: the retry of another Duo user's login is none
+	inChallenge(t, func(w *world) { // while its push rings: a retry by another Duo user does not join
 		w.answers(allows(20 * time.Second))
 		s := w.offered()
 		first := w.start("1", state(s))

@@ -16,16 +16,16 @@ import (
 
 const patience = 55 * time.Second // of every client
 
-// The budgets of [guard] as they come.
+// These are the default limits of [guard].
 const (
 	wrongPerUser    = 10
 	wrongPerAddress = 50
 	wrongRefill     = 30 * time.Second
 )
 
-const time3 = 3 * time.Second // to find the phone
+const time3 = 3 * time.Second // how long it takes to find the phone
 
-// world is a daemon's policy with all that it asks, inside a bubble of fake time. Its tests change the parts before
+// world is a daemon's policy with everything that it asks, inside a bubble of fake time. Its tests change the parts before
 // they log in.
 type world struct {
 	*testing.T
@@ -37,7 +37,7 @@ type world struct {
 	policy   *Policy
 }
 
-// inWorld runs f in a new world, then lets everything in it run out and looks for what is left behind.
+// inWorld runs f in a new world. It then lets time pass until everything has ended, and checks that nothing is left.
 func inWorld(t *testing.T, f func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -49,7 +49,7 @@ func inWorld(t *testing.T, f func(w *world)) {
 
 func newWorld(t *testing.T) *world {
 	w := &world{T: t, process: newProcess(100)}
-	// most tests log in again and again: each is to be a login of its own
+	// Most tests log in again and again, and each login is a login of its own.
 	w.ldap = &directory{t: t, passwords: map[string]string{"alice": "pw", "bob": "pw"}}
 	w.duo = &fakeDuo{t: t, rings: map[Identity]int{}}
 	w.duo.pre = Preauth{Result: PreauthAuth, Message: "Account is active", Devices: []Device{smartphone, landline, tablet, token}}
@@ -62,7 +62,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// load puts the settings into force, over the same Runtime.
+// load puts the settings into effect, with the same Runtime.
 func (w *world) load() { w.policy = New(w.settings, w.process.Runtime) }
 
 // end waits until no transaction can be live and no answer can be kept any more.
@@ -100,7 +100,7 @@ func (w *world) at(name, service string) Client {
 	return c
 }
 
-// decide settles an attempt and checks what holds for every one.
+// decide decides an attempt and makes the checks that apply to every attempt.
 func (w *world) decide(ctx context.Context, a Attempt) Verdict {
 	w.Helper()
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -119,7 +119,7 @@ func (w *world) decide(ctx context.Context, a Attempt) Verdict {
 	return v
 }
 
-// joined returns the transaction that answers an attempt now.
+// joined returns the transaction that would answer an attempt now.
 func (w *world) joined(a Attempt) Join {
 	w.Helper()
 	key, _ := w.policy.KeysOf(a)
@@ -130,21 +130,21 @@ func (w *world) joined(a Attempt) Join {
 	return j
 }
 
-// login is an attempt of alice from home, but for the changes. What it set off has begun when it returns.
+// login decides an attempt of alice from home, with the changes. When it returns, what it started has begun.
 func (w *world) login(password string, but ...func(*Attempt)) Verdict {
 	w.Helper()
 	defer synctest.Wait()
 	return w.decide(w.Context(), w.attempt(password, but...))
 }
 
-// pending is a login that runs beside the test.
+// pending is a login that runs in a goroutine of its own.
 type pending struct {
 	world   *world
 	abandon func()
 	verdict chan Verdict
 }
 
-// start begins a login and returns when it waits for something.
+// start begins a login and returns when the login waits for something.
 func (w *world) start(password string, but ...func(*Attempt)) *pending {
 	ctx, cancel := context.WithCancelCause(w.Context())
 	p := &pending{world: w, abandon: func() { cancel(ErrAbandoned) }, verdict: make(chan Verdict, 1)}
@@ -166,7 +166,7 @@ func (w *world) wants(v Verdict, want string) {
 	}
 }
 
-// answers scripts what Duo says from now on.
+// answers scripts the next answers of Duo.
 func (w *world) answers(script ...reply) {
 	w.duo.mu.Lock()
 	defer w.duo.mu.Unlock()
@@ -179,7 +179,7 @@ func (w *world) preauthTakes(d time.Duration) {
 	w.duo.preWait = d
 }
 
-// asked compares what Duo was asked to do.
+// asked compares the calls to Duo with want.
 func (w *world) asked(want string) {
 	w.Helper()
 	if got := w.duo.asks(); got != want {
@@ -194,7 +194,7 @@ func (w *world) told(want string) {
 	}
 }
 
-// line is a Verdict as the tests write it.
+// line returns a Verdict in the form of the tests.
 func line(v Verdict) string {
 	words := []string{[...]string{"reject", "accept", "challenge", "discard"}[v.Outcome], string(v.Reason)}
 	if v.Factor != "" {
@@ -210,7 +210,7 @@ func line(v Verdict) string {
 	return s
 }
 
-// TestZeroVerdict holds the package's one rule.
+// TestZeroVerdict: the zero Verdict is a reject.
 func TestZeroVerdict(t *testing.T) {
 	if got := fmt.Sprint(line(Verdict{})); got != "reject " {
 		t.Errorf("the zero Verdict is %q", got)

@@ -28,8 +28,6 @@ func (p peer) mustFail(t *testing.T, d *daemon, u *upstream) {
 
 // TestOuterNameOfABypassedUser: FreeRADIUS as it comes names who is outside of the tunnel. Dora must not pass by the name
 // of a user whom Duo lets pass unasked.
-//
-// Issue 17 mends it.
 func TestOuterNameOfABypassedUser(t *testing.T) {
 	t.Parallel()
 	realClient(t, "eapol_test")
@@ -42,8 +40,6 @@ func TestOuterNameOfABypassedUser(t *testing.T) {
 
 // TestOuterNameOfAnAccomplice: who has stolen a password must not have an accomplice approve the login by writing the
 // accomplice's name outside of the tunnel.
-//
-// Issue 17 mends it.
 func TestOuterNameOfAnAccomplice(t *testing.T) {
 	t.Parallel()
 	realClient(t, "eapol_test")
@@ -55,8 +51,6 @@ func TestOuterNameOfAnAccomplice(t *testing.T) {
 
 // TestOuterNameWithoutItsRealm: an upstream that strips the realm off the outer name has not told who is inside. Dora must
 // not be taken for alice, whom the configuration or an earlier approval lets in unasked.
-//
-// Issue 17 mends it.
 func TestOuterNameWithoutItsRealm(t *testing.T) {
 	t.Parallel()
 	realClient(t, "eapol_test")

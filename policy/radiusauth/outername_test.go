@@ -7,8 +7,6 @@ import (
 // TestOuterNameInAnotherSpelling: an upstream that names the same person as the outside of a tunnel does, in another
 // spelling, has not said who is inside: it may have normalized the outer name, as FreeRADIUS does with a realm. The name
 // is not proven.
-//
-// Issue 17 mends it.
 func TestOuterNameInAnotherSpelling(t *testing.T) {
 	for _, tt := range []struct{ outer, named string }{
 		{"Jo", "jo"},
