@@ -53,7 +53,7 @@ func (l *login) openChallenge() *OpenChallenge {
 }
 
 // challenge sends the user a challenge: the text say, then what the user can type.
-func (l *login) challenge(ctx context.Context, c *OpenChallenge, say string) *Verdict {
+func (l *login) challenge(ctx context.Context, c *OpenChallenge, say string) ended {
 	c.Rounds++
 	if c.Rounds > challengeRounds {
 		return l.reject(ReasonDenied, l.say(messages.Denied))
@@ -65,20 +65,20 @@ func (l *login) challenge(ctx context.Context, c *OpenChallenge, say string) *Ve
 }
 
 // send keeps c under a new State and puts this State into the challenge v.
-func (l *login) send(ctx context.Context, c *OpenChallenge, v *Verdict) *Verdict {
+func (l *login) send(ctx context.Context, c *OpenChallenge, v *Verdict) ended {
 	c.Ends = challengeEnds()
 	state, err := l.runtime.Challenges.Put(ctx, c)
 	if err != nil {
 		return l.storeFailed(err)
 	}
 	v.State = state
-	return v
+	return ended{v}
 }
 
 func challengeEnds() time.Time { return time.Now().Add(ChallengeLife) }
 
 // resume continues with the challenge of the request's State. A login with a State never starts from the beginning.
-func (l *login) resume(ctx context.Context) *Verdict {
+func (l *login) resume(ctx context.Context) ended {
 	if !l.setName(l.User) {
 		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	}
@@ -98,12 +98,12 @@ func (l *login) resume(ctx context.Context) *Verdict {
 		return l.rejoin(ctx)
 	}
 	v := l.goOn(ctx, c)
-	working.end(ctx, l, v)
+	working.end(ctx, l, end(v))
 	return v
 }
 
 // goOn continues with c. c is nil if the answer to the challenge has a reply already.
-func (l *login) goOn(ctx context.Context, c *OpenChallenge) *Verdict {
+func (l *login) goOn(ctx context.Context, c *OpenChallenge) ended {
 	switch {
 	case c == nil && ctx.Err() != nil:
 		return l.unanswered(ctx, context.Cause(ctx))
@@ -115,7 +115,7 @@ func (l *login) goOn(ctx context.Context, c *OpenChallenge) *Verdict {
 		return l.continueDialogue(ctx, c)
 	}
 	if v := l.applyRules(); v != nil { // the configuration may have changed since
-		return v
+		return ended{v}
 	}
 	if c.NewPassword != nil {
 		return l.continuePasswordChange(ctx, c)
@@ -140,7 +140,7 @@ func (l *login) takeUp(c *OpenChallenge) bool {
 }
 
 // continueDialogue passes the user's answer to the first factor that asked for it.
-func (l *login) continueDialogue(ctx context.Context, c *OpenChallenge) *Verdict {
+func (l *login) continueDialogue(ctx context.Context, c *OpenChallenge) ended {
 	if l.Method != c.Dialogue.Method || l.Client.FirstFactor == nil { // the configuration changed: nobody checked a password
 		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	}
@@ -158,7 +158,7 @@ func (l *login) continueDialogue(ctx context.Context, c *OpenChallenge) *Verdict
 
 // rejoin answers a client that repeats an answer to a challenge, with a new Identifier, while that answer is being worked on.
 // The State is used, but the transaction that the answer began is still live.
-func (l *login) rejoin(ctx context.Context) *Verdict {
+func (l *login) rejoin(ctx context.Context) ended {
 	t, ok, err := l.runtime.Transactions.Find(ctx, l.joinKey(), l.began)
 	if err == nil && !ok && l.signed { // the first request with this answer was perhaps not signed
 		l.signed = false
@@ -171,7 +171,7 @@ func (l *login) rejoin(ctx context.Context) *Verdict {
 		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	}
 	if v := l.applyRules(); v != nil { // the configuration may have changed since
-		return v
+		return ended{v}
 	}
 	if !l.mayJoin(t) {
 		return l.reject(ReasonBadState, l.say(messages.StartAgain))
@@ -182,7 +182,7 @@ func (l *login) rejoin(ctx context.Context) *Verdict {
 
 // answerChallenge reads the user's answer to a challenge of the second factor. If Duo's answer allows another try, it asks the
 // user again.
-func (l *login) answerChallenge(ctx context.Context, c *OpenChallenge) *Verdict {
+func (l *login) answerChallenge(ctx context.Context, c *OpenChallenge) ended {
 	answer := strings.TrimSpace(l.Password)
 	if answer == "" && c.Pushed != "" {
 		return l.awaitPushed(ctx, c)
@@ -210,7 +210,7 @@ func (l *login) answerChallenge(ctx context.Context, c *OpenChallenge) *Verdict 
 }
 
 // awaitPushed waits for the push that was begun together with the challenge.
-func (l *login) awaitPushed(ctx context.Context, c *OpenChallenge) *Verdict {
+func (l *login) awaitPushed(ctx context.Context, c *OpenChallenge) ended {
 	t, ok, err := l.runtime.Transactions.Get(ctx, c.Pushed)
 	if err == nil && ok {
 		err = l.runtime.Transactions.AddKey(ctx, t.ID, l.joinKey(), l.account)
@@ -226,7 +226,7 @@ func (l *login) awaitPushed(ctx context.Context, c *OpenChallenge) *Verdict {
 
 // askAgain asks the user again after a wrong answer; the user has three tries in all. The log says each time what was wrong,
 // also after the last try, which rejects the login.
-func (l *login) askAgain(ctx context.Context, c *OpenChallenge, why Reason, say string) *Verdict {
+func (l *login) askAgain(ctx context.Context, c *OpenChallenge, why Reason, say string) ended {
 	if c.Wrong++; c.Wrong >= challengeTries {
 		return l.reject(why, say)
 	}

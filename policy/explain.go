@@ -43,7 +43,7 @@ type RuleFit struct {
 func (p *Policy) Explain(a Attempt, account Account, at time.Time) (e Explanation) {
 	l := login{Policy: p, Attempt: a, began: at}
 	if !l.setName(a.User) {
-		return Explanation{Verdict: *l.reject(ReasonBadName, l.say(messages.WrongPassword)), Early: true}
+		return Explanation{Verdict: *end(l.reject(ReasonBadName, l.say(messages.WrongPassword))), Early: true}
 	}
 	e.Name, e.User = l.name, l.user
 	if v := l.answerProbe(); v != nil {

@@ -31,12 +31,12 @@ func (l *login) checkFirstFactor(ctx context.Context) *Verdict {
 	factor := l.Client.FirstFactor
 	switch {
 	case factor == nil && l.Method != MethodPassword:
-		return l.unsupported()
+		return end(l.unsupported())
 	case factor == nil:
 		l.proof = ProofClient
 		return nil
 	case l.dialogue == nil && l.Method == MethodPassword && l.password == "": // many directories answer yes (RFC 4513 §5.1.2)
-		return l.reject(ReasonBadPassword, l.say(messages.WrongPassword))
+		return end(l.reject(ReasonBadPassword, l.say(messages.WrongPassword)))
 	}
 	admission, v := l.admitPassword(ctx)
 	if v != nil {
@@ -51,35 +51,35 @@ func (l *login) checkFirstFactor(ctx context.Context) *Verdict {
 	case err == nil:
 		l.settle(ctx, admission, guard.GuessRight)
 		if !l.setAccount(account) {
-			return l.reject(ReasonBadName, l.say(messages.WrongPassword))
+			return end(l.reject(ReasonBadName, l.say(messages.WrongPassword)))
 		}
 		return nil
 	case errors.As(err, &back):
 		l.settle(ctx, admission, guard.GuessAskedBack)
-		return l.relay(ctx, back)
+		return end(l.relay(ctx, back))
 	case expiredAccount(err) != nil:
 		l.settle(ctx, admission, guard.GuessRight)
 		l.oldPassword = l.password
 		if !l.setAccount(*expiredAccount(err)) {
-			return l.reject(ReasonBadName, l.say(messages.WrongPassword))
+			return end(l.reject(ReasonBadName, l.say(messages.WrongPassword)))
 		}
 		return nil
 	case errors.Is(err, ErrRejected):
 		l.settle(ctx, admission, guard.GuessWrong)
-		return l.refuse(err)
+		return end(l.refuse(err))
 	}
 	l.settle(ctx, admission, guard.GuessNotAsked)
 	if errors.Is(err, ErrUnsupported) {
-		return l.unsupported()
+		return end(l.unsupported())
 	}
 	if v := l.noLongerWaited(ctx); v != nil {
 		return v
 	}
 	l.facts.Err = err
 	if errors.As(err, &panicError{}) {
-		return l.reject(ReasonPanicked, l.say(messages.TryLater))
+		return end(l.reject(ReasonPanicked, l.say(messages.TryLater)))
 	}
-	return l.reject(ReasonNoFirstFactor, l.say(messages.TryLater))
+	return end(l.reject(ReasonNoFirstFactor, l.say(messages.TryLater)))
 }
 
 // authenticateOrPanicError returns a FirstFactor's panic as an error, because the guard must be told that the attempt is over.
@@ -114,7 +114,7 @@ func (l *login) admitPassword(ctx context.Context) (guard.Admission, *Verdict) {
 }
 
 // unsupported rejects without a delay, because appliances try several methods in turn (RFC 2865 §2.2, RFC 3579 §2.1).
-func (l *login) unsupported() *Verdict {
+func (l *login) unsupported() ended {
 	v := l.reject(ReasonUnsupported, "")
 	v.Immediate = true
 	return v
@@ -122,7 +122,7 @@ func (l *login) unsupported() *Verdict {
 
 // refuse rejects after a first factor's no. The user reads more than "wrong password" in two cases only: the first factor is a
 // RADIUS server that sent a text, or the password was right.
-func (l *login) refuse(err error) *Verdict {
+func (l *login) refuse(err error) ended {
 	var no *Refusal
 	if !errors.As(err, &no) {
 		return l.reject(ReasonBadPassword, l.say(messages.WrongPassword))
@@ -142,7 +142,7 @@ func (l *login) refuse(err error) *Verdict {
 }
 
 // relay sends the client what the first factor asks.
-func (l *login) relay(ctx context.Context, back *AskBack) *Verdict {
+func (l *login) relay(ctx context.Context, back *AskBack) ended {
 	limit := maxPrompts
 	if l.Method == MethodEAP {
 		limit = maxEAPRounds

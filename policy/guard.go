@@ -51,7 +51,7 @@ func (l *login) admit(ctx context.Context, g guard.Guess) (guard.Admission, *Ver
 	a, err := l.runtime.Guard.Admit(ctx, g)
 	switch {
 	case err != nil:
-		return a, l.storeFailed(err)
+		return a, end(l.storeFailed(err))
 	case a.Admitted:
 		return a, nil
 	}
@@ -59,7 +59,7 @@ func (l *login) admit(ctx context.Context, g guard.Guess) (guard.Admission, *Ver
 		return a, v
 	}
 	l.facts.Err = &guard.HeldBack{Admission: a}
-	return a, l.reject(ReasonThrottled, l.sayHeldBack(a.Limit, time.Until(a.Until)))
+	return a, end(l.reject(ReasonThrottled, l.sayHeldBack(a.Limit, time.Until(a.Until))))
 }
 
 // settle tells the guard the result of a guess. The login goes on even if the guard fails: a guess that can't be settled stays

@@ -148,7 +148,7 @@ func (l *login) joinKeyOf(digest [sha256.Size]byte) JoinKey {
 // joinTransaction waits for the transaction that answers this login too, if there is one.
 func (l *login) joinTransaction(ctx context.Context) *Verdict {
 	if ctx.Err() != nil { // the first factor took long: leave a late approval to a login that still waits
-		return l.unanswered(ctx, context.Cause(ctx))
+		return end(l.unanswered(ctx, context.Cause(ctx)))
 	}
 	l.key = l.joinKey()
 	if l.answersDialogue && l.UserIP.IsValid() { // the next try has no such State, but the key of the dialogue's first request
@@ -162,7 +162,7 @@ func (l *login) joinTransaction(ctx context.Context) *Verdict {
 	}
 	var err error
 	if l.phoneRings, err = l.runtime.Transactions.Rings(ctx, l.phone(), l.began); err != nil {
-		return l.storeFailed(err)
+		return end(l.storeFailed(err))
 	}
 	if l.phoneRings { // perhaps for a copy of this login that has begun the transaction since
 		return l.join(ctx)
@@ -175,20 +175,20 @@ func (l *login) join(ctx context.Context) *Verdict {
 	joined, ok, err := l.runtime.Transactions.Find(ctx, l.key, l.began)
 	switch {
 	case err != nil:
-		return l.storeFailed(err)
+		return end(l.storeFailed(err))
 	case !ok, !l.mayJoin(joined):
 		return nil
 	}
 	l.repeats = joined.Repeated
 	if l.answersDialogue {
 		if err := l.runtime.Transactions.AddKey(ctx, joined.ID, l.joinKey(), l.account); err != nil {
-			return l.storeFailed(err)
+			return end(l.storeFailed(err))
 		}
 	}
 	if l.showsMenu() {
-		return l.askAbout(ctx, joined.Transaction)
+		return end(l.askAbout(ctx, joined.Transaction))
 	}
-	return l.await(ctx, joined.Transaction)
+	return end(l.await(ctx, joined.Transaction))
 }
 
 // mayJoin reports whether this login may get the answer of a transaction that is over. An allow that was given before is given
@@ -214,16 +214,16 @@ func (l *login) joinByCopy(ctx context.Context) *Verdict {
 	}
 	t, ok, err2 := l.runtime.Transactions.Get(ctx, id)
 	if err := errors.Join(err, err2); err != nil {
-		return l.storeFailed(err)
+		return end(l.storeFailed(err))
 	}
 	late := ok && t.late(l.began) && t.Result.Allowed
 	if !ok || late && (t.Forgotten || !mayAccept(acceptRepeated, l.proof, l.Authentic || !t.Signed)) {
 		v := l.reject(ReasonReplayed, "")
 		v.Outcome = OutcomeDiscard
-		return v
+		return end(v)
 	}
 	l.repeats = late
-	return l.await(ctx, t)
+	return end(l.await(ctx, t))
 }
 
 // requestDigest returns the digest of the Access-Request. It is zero if the octets of the request are not known.
@@ -235,7 +235,7 @@ func (l *login) requestDigest() (d RequestDigest) {
 }
 
 // await waits for a transaction's answer, but not longer than the client's PushTimeout.
-func (l *login) await(ctx context.Context, t Transaction) *Verdict {
+func (l *login) await(ctx context.Context, t Transaction) ended {
 	within := ctx
 	if limit := l.Client.PushTimeout; limit > 0 && t.Factor.Rings() {
 		var cancel context.CancelFunc

@@ -21,13 +21,13 @@ func (p *Policy) Decide(ctx context.Context, a Attempt) (v Verdict) {
 	l := &login{Policy: p, Attempt: a, id: newLoginID(), began: a.began()}
 	defer func() {
 		if value := recover(); value != nil {
-			v = *l.panicked(value)
+			v = *end(l.panicked(value))
 		}
 	}()
 	if l.State != "" {
-		v = *l.resume(ctx)
+		v = *end(l.resume(ctx))
 	} else {
-		v = *l.run(ctx, freshSteps)
+		v = *end(l.run(ctx, freshSteps))
 	}
 	if !l.askedDuo.IsZero() {
 		v.Duo = time.Since(l.askedDuo)
@@ -108,9 +108,15 @@ type login struct {
 	oldPassword string        // of a user whose password has expired
 }
 
-// step is one step of a login. It returns a Verdict to end the login, and nil to go on. Verdicts are passed on as pointers: as
-// values they made the stacks of waiting logins twice as large (DESIGN section 7, pending pushes).
+// step is one step of a login. It returns a Verdict to end the login, and nil to go on.
 type step func(*login, context.Context) *Verdict
+
+// ended is what a function returns that always ends the login. Its Verdict is never nil. It is a pointer because Verdicts that
+// were passed as values made the stacks of waiting logins twice as large (DESIGN section 7, pending pushes).
+type ended struct{ *Verdict }
+
+// end ends a login in a step.
+func end(e ended) *Verdict { return e.Verdict }
 
 // The steps of a login, in the order in which they happen.
 var (
@@ -143,10 +149,10 @@ var (
 )
 
 // run takes the steps in order until one ends the login.
-func (l *login) run(ctx context.Context, steps []step) *Verdict {
+func (l *login) run(ctx context.Context, steps []step) ended {
 	for _, next := range steps {
 		if v := next(l, ctx); v != nil {
-			return v
+			return ended{v}
 		}
 	}
 	return l.reject(ReasonPanicked, l.say(messages.TryLater)) // no step has ended it
@@ -159,7 +165,7 @@ func ignoringContext(f func(*login) *Verdict) step {
 // identify finds out who the user is by the name that was typed.
 func (l *login) identify() *Verdict {
 	if !l.setName(l.User) && !l.isProbe() {
-		return l.reject(ReasonBadName, l.say(messages.WrongPassword))
+		return end(l.reject(ReasonBadName, l.say(messages.WrongPassword)))
 	}
 	return nil
 }
@@ -245,7 +251,7 @@ func (l *login) answerProbe() *Verdict {
 		subtle.ConstantTimeCompare([]byte(l.Password), []byte(l.Client.ProbeSecret)) == 1:
 		v.Outcome = OutcomeAccept
 	}
-	return v
+	return end(v)
 }
 
 func (l *login) isProbe() bool {
@@ -277,14 +283,14 @@ func (l *login) acceptExempt() *Verdict {
 	if !l.exempt() {
 		return nil
 	}
-	return l.accept(acceptExempt)
+	return end(l.accept(acceptExempt))
 }
 
 func (l *login) refuseUnreadableField() *Verdict {
 	if !l.chosen.Bad {
 		return nil
 	}
-	return l.reject(ReasonBadField, l.say(messages.WhatToType))
+	return end(l.reject(ReasonBadField, l.say(messages.WhatToType)))
 }
 
 // useApproval accepts a user whom Duo allowed before, if that approval still counts.
@@ -301,7 +307,7 @@ func (l *login) useApproval(ctx context.Context) *Verdict {
 	if !ok {
 		return nil
 	}
-	return l.accept(acceptRemembered)
+	return end(l.accept(acceptRemembered))
 }
 
 func (l *login) remember(ctx context.Context, factor factor.Factor) {
@@ -319,34 +325,34 @@ func (l *login) checkChosenFactor() *Verdict {
 	switch {
 	case l.mode() == ModePasscode && f != factor.Passcode && f != factor.SMS,
 		f == "" && l.mode() != ModeChallenge && !slices.ContainsFunc(l.factors(), factor.Factor.Rings):
-		return l.reject(ReasonNeedsPasscode, l.sayAppend())
+		return end(l.reject(ReasonNeedsPasscode, l.sayAppend()))
 	case f != "" && !l.allowed(f):
-		return l.reject(ReasonNotAllowed, l.say(messages.NotAllowed))
+		return end(l.reject(ReasonNotAllowed, l.say(messages.NotAllowed)))
 	}
 	l.askedDuo = time.Now()
 	return nil
 }
 
-func (l *login) reject(why Reason, say string) *Verdict {
+func (l *login) reject(why Reason, say string) ended {
 	v := l.facts
 	v.Outcome, v.Reason, v.Message, v.User = OutcomeReject, why, say, l.name
-	return &v
+	return ended{&v}
 }
 
 // accept returns the Verdict of accepted as a step returns it.
-func (l *login) accept(why acceptance) *Verdict {
+func (l *login) accept(why acceptance) ended {
 	v := l.accepted(why)
-	return &v
+	return ended{&v}
 }
 
 // accepted returns a Verdict that accepts, unless the one gate or an expired password forbids it. Only a health check gets its
 // Access-Accept elsewhere (answerProbe). DecideAtOnce calls it instead of accept, because its Verdict needs no memory of its own.
 func (l *login) accepted(why acceptance) Verdict {
 	if !mayAccept(why, l.proof, l.Authentic || why == acceptRepeated && l.repeats) { // mayJoin has compared the signatures
-		return *l.reject(ReasonUnproven, l.say(messages.WrongPassword))
+		return *end(l.reject(ReasonUnproven, l.say(messages.WrongPassword)))
 	}
 	if l.account.Expired != nil {
-		return *l.expired()
+		return *end(l.expired())
 	}
 	v := l.facts
 	v.Outcome, v.Reason, v.User = OutcomeAccept, acceptReason[why], l.name
@@ -368,17 +374,17 @@ func (l *login) requireProof() *Verdict {
 	l.facts.Err = errUnproven
 	v := l.reject(ReasonUnproven, l.say(messages.WrongPassword))
 	v.Immediate = l.Method == MethodEAP // an upstream server's own reject is immediate too
-	return v
+	return end(v)
 }
 
 // panicked turns a panic into a reject.
-func (l *login) panicked(value any) *Verdict {
+func (l *login) panicked(value any) ended {
 	l.facts.Err = panicError{value}
 	return l.reject(ReasonPanicked, l.say(messages.TryLater))
 }
 
 // storeFailed rejects a login for which a store can't be asked.
-func (l *login) storeFailed(err error) *Verdict {
+func (l *login) storeFailed(err error) ended {
 	l.facts.Err = err
 	return l.reject(ReasonStoreUnavailable, l.say(messages.TryLater))
 }
@@ -390,7 +396,7 @@ func (l *login) noLongerWaited(ctx context.Context) *Verdict {
 	case cause == nil || errors.Is(cause, context.DeadlineExceeded):
 		return nil
 	case errors.Is(cause, ErrAbandoned):
-		return l.reject(ReasonAbandoned, "")
+		return end(l.reject(ReasonAbandoned, ""))
 	}
-	return l.reject(ReasonShuttingDown, l.say(messages.TryLater))
+	return end(l.reject(ReasonShuttingDown, l.say(messages.TryLater)))
 }

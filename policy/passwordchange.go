@@ -63,17 +63,17 @@ func (l *login) refuseExpired() *Verdict {
 	if l.account.Expired == nil || l.mode() == ModeChallenge && !l.exempt() {
 		return nil
 	}
-	return l.expired()
+	return end(l.expired())
 }
 
 // expired rejects a login whose password has expired.
-func (l *login) expired() *Verdict {
+func (l *login) expired() ended {
 	return l.refuse(&Refusal{Why: l.account.Expired.Why, Proven: true})
 }
 
 // askNewPassword asks for a new password after Duo has allowed this very login. Somebody who knows only the old password must
 // not be able to change it. The old password is missing if another process, or this one before a restart, has checked it.
-func (l *login) askNewPassword(ctx context.Context) *Verdict {
+func (l *login) askNewPassword(ctx context.Context) ended {
 	if l.oldPassword == "" {
 		return l.reject(ReasonBadState, l.say(messages.StartAgain))
 	}
@@ -83,7 +83,7 @@ func (l *login) askNewPassword(ctx context.Context) *Verdict {
 }
 
 // continuePasswordChange reads the user's answer to the question for a new password. The whole field is the password.
-func (l *login) continuePasswordChange(ctx context.Context, c *OpenChallenge) *Verdict {
+func (l *login) continuePasswordChange(ctx context.Context, c *OpenChallenge) ended {
 	n := c.NewPassword
 	l.facts.Factor, l.facts.Txid = n.Factor, n.Txid
 	switch {
@@ -104,14 +104,14 @@ func (l *login) continuePasswordChange(ctx context.Context, c *OpenChallenge) *V
 
 // changePassword asks the first factor to change the password. The login is accepted only if the directory accepts the new
 // password afterwards.
-func (l *login) changePassword(ctx context.Context, c *OpenChallenge) *Verdict {
+func (l *login) changePassword(ctx context.Context, c *OpenChallenge) ended {
 	changer, ok := l.Client.FirstFactor.(PasswordChanger)
 	if !ok {
 		return l.expired() // the configuration has changed
 	}
 	admission, v := l.admit(ctx, l.guessOfPassword())
 	if v != nil {
-		return v
+		return ended{v}
 	}
 	err := changer.ChangePassword(ctx, PasswordChange{State: l.account.Expired.State, Old: l.oldPassword, New: l.Password})
 	var no *Refusal
@@ -130,14 +130,14 @@ func (l *login) changePassword(ctx context.Context, c *OpenChallenge) *Verdict {
 	}
 	l.settle(ctx, admission, guard.GuessNotAsked)
 	if v := l.noLongerWaited(ctx); v != nil {
-		return v
+		return ended{v}
 	}
 	l.facts.Err = err
 	return l.reject(ReasonNoFirstFactor, l.say(messages.TryLater))
 }
 
 // askNewPasswordAgain asks the first of the two questions again; the user has three tries in all.
-func (l *login) askNewPasswordAgain(ctx context.Context, c *OpenChallenge, why string) *Verdict {
+func (l *login) askNewPasswordAgain(ctx context.Context, c *OpenChallenge, why string) ended {
 	n := c.NewPassword
 	n.Again, n.typed = false, ""
 	if n.Wrong++; n.Wrong >= newPasswordTries {

@@ -17,25 +17,25 @@ import (
 func (l *login) preauth(ctx context.Context) *Verdict {
 	f, menu := l.chosen.Factor, l.showsMenu()
 	if l.phoneRings && !menu && f != factor.Passcode && f != factor.SMS {
-		return l.reject(ReasonPending, l.say(messages.PushPending))
+		return end(l.reject(ReasonPending, l.say(messages.PushPending)))
 	}
 	pre, err := l.askPreauth(ctx, PreauthRequest{User: l.duo, IP: l.UserIP, VerifiedPush: menu})
 	if err != nil {
-		return l.applyFailmode(ctx, err)
+		return end(l.applyFailmode(ctx, err))
 	}
 	switch pre.Result {
 	case PreauthAllow:
-		return l.accept(acceptBypass)
+		return end(l.accept(acceptBypass))
 	case PreauthDeny:
-		return l.reject(ReasonDeniedByDuo, l.sayDuo(messages.DuoDenies, pre.Message, messages.Denied))
+		return end(l.reject(ReasonDeniedByDuo, l.sayDuo(messages.DuoDenies, pre.Message, messages.Denied)))
 	case PreauthEnroll:
-		return l.enroll(ctx, pre, menu)
+		return end(l.enroll(ctx, pre, menu))
 	case PreauthAuth:
 	default:
-		return l.reject(ReasonDuoUnknown, l.say(messages.TryLater))
+		return end(l.reject(ReasonDuoUnknown, l.say(messages.TryLater)))
 	}
 	if menu {
-		return l.offer(ctx, pre)
+		return end(l.offer(ctx, pre))
 	}
 	l.devices = pre.Devices
 	return nil
@@ -45,22 +45,22 @@ func (l *login) preauth(ctx context.Context) *Verdict {
 func (l *login) auth(ctx context.Context) *Verdict {
 	r, ok := l.request(l.devices)
 	if !ok {
-		return l.reject(ReasonNoDevice, l.sayNoDevice(l.devices))
+		return end(l.reject(ReasonNoDevice, l.sayNoDevice(l.devices)))
 	}
 	if r.Factor.ReachesPhone() {
 		hold, err := l.runtime.Guard.CoolingDown(ctx, l.phone())
 		if err != nil {
-			return l.storeFailed(err)
+			return end(l.storeFailed(err))
 		}
 		if hold != "" {
-			return l.reject(ReasonCooldown, l.orPasscode(l.say(holdMessage(hold))))
+			return end(l.reject(ReasonCooldown, l.orPasscode(l.say(holdMessage(hold)))))
 		}
 	}
 	if v := l.useApproval(ctx); v != nil { // a retry's push was approved while preauth was asked
 		return v
 	}
 	if ctx.Err() != nil { // the client has its answer already, so no phone must ring
-		return l.unanswered(ctx, context.Cause(ctx))
+		return end(l.unanswered(ctx, context.Cause(ctx)))
 	}
 	if v := l.admitPasscode(ctx, r); v != nil {
 		return v
@@ -68,14 +68,14 @@ func (l *login) auth(ctx context.Context) *Verdict {
 	t, claim, err := l.begin(ctx, r)
 	switch {
 	case err != nil:
-		return l.unanswered(ctx, err)
+		return end(l.unanswered(ctx, err))
 	case claim == ClaimPhoneRings:
-		return l.reject(ReasonPending, l.say(messages.PushPending))
+		return end(l.reject(ReasonPending, l.say(messages.PushPending)))
 	}
 	if err := l.letRetriesJoin(ctx, t); err != nil {
 		l.facts.Err = err // the next try may ring the phone again
 	}
-	return l.await(ctx, t)
+	return end(l.await(ctx, t))
 }
 
 // letRetriesJoin lets retries join t that have another key than the one under which t began.
@@ -91,7 +91,7 @@ func (l *login) letRetriesJoin(ctx context.Context, t Transaction) error {
 
 // offer shows the user the menu. It leaves out push and call if no phone may ring. If Duo demands a Verified Push, offer sends
 // this push and shows the code that the user must type on the phone.
-func (l *login) offer(ctx context.Context, pre Preauth) *Verdict {
+func (l *login) offer(ctx context.Context, pre Preauth) ended {
 	c, factors, why, say := l.openChallenge(), l.factors(), ReasonNoDevice, l.sayWho()
 	hold, err := l.runtime.Guard.CoolingDown(ctx, l.phone())
 	if err != nil {
@@ -132,7 +132,7 @@ func (l *login) offer(ctx context.Context, pre Preauth) *Verdict {
 
 // askAbout tells the user about a live push. The user answers the push and then presses Enter. It is a Verified Push with its
 // code, or the push of an earlier try whose client gave up. If there is an answer already, that answer counts.
-func (l *login) askAbout(ctx context.Context, t Transaction) *Verdict {
+func (l *login) askAbout(ctx context.Context, t Transaction) ended {
 	if !t.Ended.IsZero() {
 		return l.await(ctx, t)
 	}
@@ -143,7 +143,7 @@ func (l *login) askAbout(ctx context.Context, t Transaction) *Verdict {
 }
 
 // enroll tells an unknown user where to enrol. If the client shows a challenge, it uses one, so that the login can go on.
-func (l *login) enroll(ctx context.Context, pre Preauth, menu bool) *Verdict {
+func (l *login) enroll(ctx context.Context, pre Preauth, menu bool) ended {
 	if !menu {
 		return l.reject(ReasonNotEnrolled, l.sayEnroll(pre.EnrollURL))
 	}
@@ -171,9 +171,9 @@ func (l *login) askPreauth(ctx context.Context, r PreauthRequest) (Preauth, erro
 // applyFailmode decides a login whose preauth got no answer. It is the only place where failmode lets anybody in. An outage
 // must be Duo's and not one user's, so a ping has to fail as well. Otherwise a name that upsets Duo's front end would let its
 // user in.
-func (l *login) applyFailmode(ctx context.Context, err error) *Verdict {
+func (l *login) applyFailmode(ctx context.Context, err error) ended {
 	if v := l.noLongerWaited(ctx); v != nil {
-		return v
+		return ended{v}
 	}
 	l.facts.Err = err
 	switch {
@@ -222,7 +222,7 @@ func orAnswered(outage error) error {
 var deniedStatuses = []string{"deny", "fraud", "timeout", "locked_out", "sent", guard.StatusFrequent, guard.StatusAnomalous}
 
 // conclude turns a transaction's answer into a Verdict.
-func (l *login) conclude(ctx context.Context, t Transaction, result AuthResult) *Verdict {
+func (l *login) conclude(ctx context.Context, t Transaction, result AuthResult) ended {
 	if result.Allowed && slices.Contains(deniedStatuses, result.Status) {
 		return l.reject(ReasonDuoUnknown, l.say(messages.TryLater))
 	}
@@ -264,7 +264,7 @@ func (l *login) conclude(ctx context.Context, t Transaction, result AuthResult) 
 }
 
 // acceptAllowed accepts a login that Duo has allowed after this factor, and remembers that.
-func (l *login) acceptAllowed(ctx context.Context, why acceptance, factor factor.Factor) *Verdict {
+func (l *login) acceptAllowed(ctx context.Context, why acceptance, factor factor.Factor) ended {
 	v := l.accept(why)
 	if v.Outcome == OutcomeAccept {
 		l.remember(ctx, factor)
@@ -274,9 +274,9 @@ func (l *login) acceptAllowed(ctx context.Context, why acceptance, factor factor
 }
 
 // unanswered ends a login for which auth got no answer. Failmode lets nobody in here, because the phone may have rung.
-func (l *login) unanswered(ctx context.Context, err error) *Verdict {
+func (l *login) unanswered(ctx context.Context, err error) ended {
 	if v := l.noLongerWaited(ctx); v != nil {
-		return v
+		return ended{v}
 	}
 	l.facts.Err = err
 	switch {

@@ -158,11 +158,11 @@ func stricter(a, b terms) terms {
 func (l *login) denied() *Verdict {
 	switch {
 	case l.terms.need == NeedDeny:
-		return l.reject(ReasonDeniedByRule, orElse(l.terms.rule.Message, l.say(messages.WrongPassword)))
+		return end(l.reject(ReasonDeniedByRule, orElse(l.terms.rule.Message, l.say(messages.WrongPassword))))
 	case l.rejectedElsewhere():
-		return l.reject(ReasonElsewhere, l.say(messages.WrongPassword))
+		return end(l.reject(ReasonElsewhere, l.say(messages.WrongPassword)))
 	case l.user == nil && l.settings.Unlisted == UnlistedReject:
-		return l.reject(ReasonUnlisted, l.say(messages.WrongPassword))
+		return end(l.reject(ReasonUnlisted, l.say(messages.WrongPassword)))
 	}
 	return nil
 }
