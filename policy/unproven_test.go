@@ -27,7 +27,6 @@ func inTunnel(t *testing.T, f func(w *world, proven, outerOnly func(*Attempt))) 
 
 // TestUnprovenNameIsNotBypassed: Duo's answer "allow" is about a person. Nobody has proved to be the person whom the outer
 // name of an EAP tunnel names, so Duo's bypass of that person must not count.
-// Issue 17 mends it.
 func TestUnprovenNameIsNotBypassed(t *testing.T) {
 	inTunnel(t, func(w *world, _, outerOnly func(*Attempt)) {
 		w.duo.pre = Preauth{Result: PreauthAllow}

@@ -13,7 +13,7 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// onSite are the clients at the other end of the wire.
+// onSite is the configuration of the clients at the other end of the wire.
 const onSite = `
 [[client]]
 name = "v4"
@@ -36,8 +36,8 @@ func listenOn(addresses ...string) string {
 	return b.String()
 }
 
-// TestC4_C5_C6_Wildcard: a host with several addresses and one socket. Each reply leaves from the address that was
-// asked, whatever routing prefers, and IPv4 clients are known on a socket of IPv6.
+// TestC4_C5_C6_Wildcard: a host has several addresses and one socket. Each reply leaves from the address that was asked,
+// whatever the routes prefer, and IPv4 clients are known on an IPv6 socket.
 func TestC4_C5_C6_Wildcard(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, listenOn("[::]:1812")+onSite, fakeduo.User{Username: "alice"}, fakeduo.User{Username: "mallory", Preauth: "deny"})
@@ -55,7 +55,7 @@ func TestC4_C5_C6_Wildcard(t *testing.T) {
 		t.Run(client+" asks "+server, func(t *testing.T) {
 			s.duo.Forget()
 			n := s.dial(t, server)
-			logins++ // each from an address of its own, so that none is a repetition
+			logins++ // each login comes from an address of its own, so that none is a retry
 			r := newAttempt([]option{withUserIP(fmt.Sprintf("203.0.113.%d", logins))}).request("alice", "push")
 			first := s.ask(t, n, r, nas.CodeAccessAccept)
 			if again := s.ask(t, n, r, nas.CodeAccessAccept); !bytes.Equal(again, first) {
@@ -81,7 +81,7 @@ func TestC4_C5_C6_Wildcard(t *testing.T) {
 	}
 }
 
-// TestC6_SeveralListeners: each [[listen]] is a socket of its own.
+// TestC6_SeveralListeners: each [[listen]] has a socket of its own.
 func TestC6_SeveralListeners(t *testing.T) {
 	t.Parallel()
 	listens := []string{"0.0.0.0:1645", "10.77.0.1:1812", "10.77.0.2:1812", "[fd77::1]:1812", "[fd77::2]:1813"}
@@ -92,7 +92,7 @@ func TestC6_SeveralListeners(t *testing.T) {
 		}
 	}
 	for i, a := range append(listens[1:], "10.77.0.1:1645", "10.77.0.2:1645") {
-		login := newAttempt([]option{withUserIP(fmt.Sprintf("203.0.113.%d", i+1))}) // another login is no repetition
+		login := newAttempt([]option{withUserIP(fmt.Sprintf("203.0.113.%d", i+1))}) // this is another login, and not a retry
 		s.ask(t, s.dial(t, a), login.request("alice", "push"), nas.CodeAccessAccept)
 	}
 	if got := s.duo.Pushes(); got != 6 {
@@ -100,7 +100,8 @@ func TestC6_SeveralListeners(t *testing.T) {
 	}
 }
 
-// TestReloadListeners: listeners come and go while a phone rings; the login is answered from where it was asked.
+// TestReloadListeners: listeners are added and removed while a phone rings. The login is answered from the address that it
+// asked.
 func TestReloadListeners(t *testing.T) {
 	t.Parallel()
 	const one, two, v6 = "10.77.0.1:1812", "10.77.0.2:1812", "[fd77::1]:1812"
@@ -111,7 +112,7 @@ func TestReloadListeners(t *testing.T) {
 	s.mustReload(t, listenOn(two, v6)+onSite)
 	s.ask(t, s.dial(t, two), pushRequest("alice"), nas.CodeAccessAccept)
 
-	// A copy is no new login where the listener stayed, and finds nobody where it went.
+	// Where the listener stayed, a copy is not a new login. Where it was removed, nobody reads the copy.
 	for _, r := range []*waiting{leaving, staying} {
 		if err := r.nas.Send(r.request.Bytes()); err != nil {
 			t.Fatal(err)
@@ -133,11 +134,11 @@ func TestReloadListeners(t *testing.T) {
 		t.Errorf("%d pushes for three logins", got)
 	}
 
-	// And back: the address is free again.
+	// The listener is added again: its address is free.
 	s.mustReload(t, listenOn(one, v6)+onSite)
 	s.ask(t, s.dial(t, one), pushRequest("alice"), nas.CodeAccessAccept)
 	s.Stop()
-	if err := leaving.nas.Silence(time.Millisecond); err != nil { // what would come has come
+	if err := leaving.nas.Silence(time.Millisecond); err != nil { // all that could come has come
 		t.Error(err)
 	}
 	if got := s.loginLines(); len(got) != 4 {
@@ -145,7 +146,7 @@ func TestReloadListeners(t *testing.T) {
 	}
 }
 
-// waiting is a login whose user has not answered.
+// waiting is a login whose user has not answered yet.
 type waiting struct {
 	nas     *nas.NAS
 	request *nas.Request

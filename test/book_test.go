@@ -12,12 +12,12 @@ import (
 // patience is how long a test waits for something that must happen.
 const patience = 30 * time.Second
 
-// book keeps the lines that a program prints, and wakes those who wait for one.
+// book keeps the lines that a program prints, and wakes the callers that wait for a line.
 type book struct {
-	mu      sync.Mutex // guards all
+	mu      sync.Mutex // guards all fields
 	lines   []string
 	ended   bool
-	changed chan struct{} // closed when a line comes, or the end
+	changed chan struct{} // closed at the next line, or at the end
 }
 
 func newBook() *book { return &book{changed: make(chan struct{})} }
@@ -41,15 +41,15 @@ func (b *book) fill(r io.Reader) {
 	}
 }
 
-// all returns the lines so far.
+// all returns the lines that were read so far.
 func (b *book) all() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.lines)
 }
 
-// wait returns the first line, from the start, that fits; ok is false when there is none and none can come, or patience
-// is at an end.
+// wait returns the first line, from the start, that fits. ok is false if there is none and none can come, or if patience is
+// over.
 func (b *book) wait(fits func(line string) bool) (line string, ok bool) {
 	late := time.NewTimer(patience)
 	defer late.Stop()

@@ -21,10 +21,10 @@ type browser struct {
 	to      *os.File
 	session string
 
-	mu       sync.Mutex // guards all below
+	mu       sync.Mutex // guards all fields below
 	last     int
 	waiting  map[int]chan cdpMessage
-	problems []string // that the page's console shows: what the Content-Security-Policy refused, say
+	problems []string // what the page's console shows, such as what the Content-Security-Policy refused
 	loaded   chan struct{}
 }
 
@@ -50,7 +50,7 @@ func openBrowser(t *testing.T) *browser {
 	c := exec.Command(program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions",
 		"--user-data-dir="+t.TempDir(), "--remote-debugging-pipe", "about:blank")
-	c.ExtraFiles = []*os.File{in, out} // 3 and 4
+	c.ExtraFiles = []*os.File{in, out} // file descriptors 3 and 4
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
@@ -80,7 +80,7 @@ func openBrowser(t *testing.T) *browser {
 	return b
 }
 
-// read takes in what the browser says, until it is gone.
+// read handles the messages of the browser until it ends.
 func (b *browser) read(from *bufio.Reader) {
 	for {
 		line, err := from.ReadBytes(0)
@@ -145,7 +145,7 @@ func (b *browser) call(method string, params, result any) {
 	}
 }
 
-// screen is what the page is looked at on.
+// screen is a size and a colour scheme in which the page is shown.
 func (b *browser) screen(width, height int, dark bool) {
 	b.t.Helper()
 	b.call("Emulation.setDeviceMetricsOverride", map[string]any{
@@ -163,7 +163,7 @@ func (b *browser) open(url string) {
 	b.leads(func() { b.call("Page.navigate", map[string]any{"url": url}, nil) })
 }
 
-// leads does what makes another page load, and waits for it.
+// leads does something that makes another page load, and waits for that page.
 func (b *browser) leads(do func()) {
 	b.t.Helper()
 	select {
@@ -178,7 +178,7 @@ func (b *browser) leads(do func()) {
 	}
 }
 
-// ask has the browser work out an expression about the page. The page itself runs no script.
+// ask has the browser evaluate an expression about the page. The page itself runs no script.
 func (b *browser) ask(expression string, value any) {
 	b.t.Helper()
 	var answer struct {
@@ -194,14 +194,14 @@ func (b *browser) ask(expression string, value any) {
 	}
 }
 
-// text is what a person reads of an element.
+// text returns the text of an element as a person reads it.
 func (b *browser) text(selector string) (text string) {
 	b.t.Helper()
 	b.ask(fmt.Sprintf("document.querySelector(%q).innerText", selector), &text)
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// click presses the mouse on an element.
+// click clicks on an element with the mouse.
 func (b *browser) click(selector string) {
 	b.t.Helper()
 	var at struct{ X, Y float64 }

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// binaries is where the commands are built, each once and on demand.
+// binaries is the folder in which the commands are built, each once, when a test needs it.
 var binaries string
 
 func TestMain(m *testing.M) {
@@ -26,15 +26,15 @@ func TestMain(m *testing.M) {
 	}
 	binaries = dir
 	waitSideBySide()
-	// A program with the race detector waits a second at its end, unless told not to.
+	// A program with the race detector waits a second at its end, unless atexit_sleep_ms says otherwise.
 	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=0")
 	status := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(status)
 }
 
-// waitSideBySide lets more tests run at a time with -short, unless the command line says how many: they mostly wait. Without
-// -short some of them measure how soon an answer comes, so there are as many as the machine has processors.
+// waitSideBySide lets more tests run at a time with -short, unless the command line sets the number, because they mostly
+// wait. Without -short some tests measure times, so as many run as the machine has processors.
 func waitSideBySide() {
 	flag.Parse()
 	given := false
@@ -49,7 +49,7 @@ var (
 	buildDemo   = sync.OnceValues(func() (string, error) { return build("duodemo") })
 )
 
-// build makes a command of ours as the tests themselves were made: with the race detector or without.
+// build builds a command as the tests themselves were built: with the race detector or without.
 func build(command string) (program string, err error) {
 	seen()
 	program = filepath.Join(binaries, command)
@@ -73,7 +73,7 @@ func daemonProgram(t testing.TB) string {
 	return program
 }
 
-// run runs a program to its end, feeding it stdin, and returns what it printed and its exit status.
+// run runs a program to its end with stdin as its input, and returns what it printed and its exit status.
 func run(t testing.TB, stdin, program string, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
 	var out, errs bytes.Buffer

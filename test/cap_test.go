@@ -20,8 +20,8 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// What a server whose cap is 64 takes: of logins that begin the last sixteenth is not for them, and one client has three
-// quarters at most.
+// A server with a cap of 64 keeps the last sixteenth for challenges that go on, and gives one client three quarters at
+// most.
 const (
 	allAtOnce    = 64
 	newAtOnce    = allAtOnce - allAtOnce/16
@@ -31,9 +31,9 @@ const (
 	overloaded = "too many logins in progress"
 )
 
-// TestTwiceTheCap is a morning on which twice as many log in as there is room for, each of whom has a push on the phone.
-// What is beyond is dropped and counted, and costs no push; who is half-way through gets in; no client shuts another
-// out; and the first answer makes room at once.
+// TestTwiceTheCap: twice as many users log in as there is room for, each with a push on the phone. Logins beyond the cap
+// are dropped and counted, and cost no push. A user who answers a challenge gets in. No client takes all the room from
+// another. The first answer makes room at once.
 func TestTwiceTheCap(t *testing.T) {
 	slow(t, "it has twice as many logins as there is room for")
 	t.Parallel()
@@ -43,7 +43,7 @@ func TestTwiceTheCap(t *testing.T) {
 	// Dave is asked before the rush begins.
 	challenge := asking.await(asking.send("dave", "", nil), nas.CodeAccessChallenge)
 
-	// One client has more logins than all the room that there is. The other finds what is left.
+	// One client has more logins than there is room for in all. The other client gets what is left.
 	first := greedy.rush("early", newOfClient)
 	h.settled(newOfClient, 0)
 	first = append(first, greedy.rush("beyond", allAtOnce-newOfClient)...)
@@ -52,14 +52,14 @@ func TestTwiceTheCap(t *testing.T) {
 	h.settled(newAtOnce, allAtOnce-newOfClient)
 	pending := append(first[:newOfClient:newOfClient], second...)
 
-	// The same number again, from both.
+	// Both clients send the same number again.
 	dropped := uint64(allAtOnce - newOfClient)
 	late := append(first[newOfClient:], greedy.rush("late", newAtOnce/2)...)
 	late = append(late, other.rush("late-other", newAtOnce/2)...)
 	dropped += newAtOnce
 	h.settled(newAtOnce, dropped)
 
-	// Copies of what is pending are that, and not beyond the cap.
+	// Copies of pending logins count as copies, and not as logins beyond the cap.
 	for _, l := range pending {
 		l.again()
 	}
@@ -68,7 +68,7 @@ func TestTwiceTheCap(t *testing.T) {
 	// Dave answers: there is room for that.
 	asking.await(asking.send("dave", h.duo.Passcode("dave"), challenge.State()), nas.CodeAccessAccept)
 
-	// The first answer of all makes room for the very next login, with the octets that were dropped.
+	// The first answer makes room for the next login, which has the same octets as one that was dropped.
 	h.approve(pending[0])
 	pending[0].accepted()
 	late[0].again()
@@ -76,7 +76,7 @@ func TestTwiceTheCap(t *testing.T) {
 	pending = append(pending[1:], late[0])
 	late = late[1:]
 
-	// All are answered.
+	// All logins are answered.
 	for _, l := range pending {
 		h.approve(l)
 	}
@@ -88,7 +88,7 @@ func TestTwiceTheCap(t *testing.T) {
 		t.Errorf("%d pushes, want %d", got, newAtOnce+1)
 	}
 
-	// Nobody beyond the cap heard anything, nor was asked for; and now they all get in.
+	// No login beyond the cap was answered, and Duo was not asked about it. Now they all get in.
 	for _, g := range []*gateway{greedy, other, asking} {
 		if err := g.Silence(50 * time.Millisecond); err != nil {
 			t.Error(err)
@@ -107,7 +107,7 @@ func TestTwiceTheCap(t *testing.T) {
 	}
 }
 
-// capped is the door, the policy and Duo's client as the daemon puts them together, with a small cap.
+// capped holds the door, the policy and Duo's client, connected as the daemon connects them, with a small cap.
 type capped struct {
 	t       *testing.T
 	duo     *fakeduo.Server
@@ -162,7 +162,7 @@ func (h *capped) eventually(what string, f func() bool) {
 	}
 }
 
-// settled waits until so many logins are in progress, each with a push, and so many were dropped.
+// settled waits until this many logins are in progress, each with a push, and this many were dropped.
 func (h *capped) settled(inFlight int, dropped uint64) {
 	h.t.Helper()
 	h.eventually(fmt.Sprintf("%d in flight with a push, %d dropped", inFlight, dropped), func() bool {
@@ -177,7 +177,7 @@ func (h *capped) empty() {
 	h.settled(0, h.server.Drops()[overloaded])
 }
 
-// approve is the user's tap, as soon as the phone rings.
+// approve makes each user approve as soon as the phone rings.
 func (h *capped) approve(l *rushed) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
@@ -191,7 +191,7 @@ func (h *capped) approve(l *rushed) {
 	}
 }
 
-// gateway is a client's one socket, on which many logins wait.
+// gateway is the one socket of a client, on which many logins wait.
 type gateway struct {
 	*nas.NAS
 	house   *capped
@@ -240,7 +240,7 @@ func (g *gateway) send(user, password string, state []byte) *nas.Request {
 	return r
 }
 
-// await returns the reply to r, which must have this code. Replies to others that come meanwhile are kept for them.
+// await returns the reply to r, which must have this code. It keeps replies to other requests for later calls.
 func (g *gateway) await(r *nas.Request, code byte) *nas.Response {
 	g.house.t.Helper()
 	for g.replies[r.Identifier] == nil {

@@ -15,7 +15,7 @@ import (
 
 const clientPages = "../conf/clients"
 
-// headings are what every page has, in this order.
+// headings are the headings that every page has, in this order.
 var headings = []string{"## What to set there", "## The client here", "## What the user sees", "## What goes wrong"}
 
 var (
@@ -26,7 +26,7 @@ var (
 	reasonKnown = regexp.MustCompile(`(?m)^\t\w+\s+Reason = "([\w-]+)"`)
 )
 
-// directory is the first factor that the pages leave to the reader.
+// directory is the first factor that the pages leave out, because the reader has it.
 const directory = `
 [[first_factor]]
 name = "directory"
@@ -37,8 +37,8 @@ bind_dn = "cn=duoradiusd,dc=example,dc=com"
 bind_password = "of-no-directory"
 `
 
-// TestClientPages: every page has its parts, is in the index, and names only reasons that we log; and what it gives to
-// copy is taken without a word, and does what the page says.
+// TestClientPages: every page has its parts, is in the index, and names only reasons that exist. The configuration that it
+// gives loads without a warning, and does what the page says.
 func TestClientPages(t *testing.T) {
 	t.Parallel()
 	index := read(t, "README.md")
@@ -104,7 +104,7 @@ func mustBePage(t *testing.T, name, text, index string) {
 			t.Errorf("the page says %q, and the client answers within %s", said, short(client))
 		}
 		row := fmt.Sprintf("(%s) | %s | %s | %s |", name, client.Profile, yes(tried), short(client))
-		if client.Profile != "generic" { // which is no make of its own
+		if client.Profile != "generic" { // this page is not about one make
 			row += " " + yes(client.Preset().Challenge) + " |"
 		}
 		if !strings.Contains(index, row) {
@@ -120,10 +120,10 @@ func yes(b bool) string {
 	return "no"
 }
 
-// short is a client's timeout as a page writes it.
+// short returns a client's timeout as a page writes it.
 func short(c conf.Client) string { return c.Timeout.String() }
 
-// loadBlock loads what a page gives to copy, with as much around it as it needs, and returns the client.
+// loadBlock loads the configuration of a page, with the tables that it needs, and returns the client.
 func loadBlock(t *testing.T, block string) conf.Client {
 	t.Helper()
 	dir := t.TempDir()
@@ -138,7 +138,7 @@ func loadBlock(t *testing.T, block string) conf.Client {
 	if err != nil {
 		t.Fatalf("what is to be copied is refused: %v", err)
 	}
-	// What these clients can't do without is warned about all the same.
+	// A warning about a setting that these clients can't do without is allowed.
 	deliberate := regexp.MustCompile(`client "[^"]*" (timeout|omit_reply_message_authenticator): `)
 	if w := slices.DeleteFunc(slices.Clone(c.Warnings), deliberate.MatchString); len(w) > 0 {
 		t.Errorf("what is to be copied is warned about: %v", w)
@@ -152,7 +152,7 @@ func loadBlock(t *testing.T, block string) conf.Client {
 	return c.Clients[0]
 }
 
-// knownReasons are all words that can stand behind reason= in the log.
+// knownReasons returns all words that can follow reason= in the log.
 func knownReasons(t *testing.T) []string {
 	t.Helper()
 	list := radiusd.DropReasons()

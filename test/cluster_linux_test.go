@@ -15,7 +15,7 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// redis is Debian's redis-server on loopback.
+// redis is Debian's redis-server on the loopback address.
 type redis struct {
 	t    testing.TB
 	port int
@@ -73,7 +73,7 @@ func startCluster(t testing.TB, duo *fakeduo.Server, r *redis, daemons int, conf
 		t.Fatalf("cluster key: %s%s", out, stderr)
 	}
 	for range daemons {
-		list = append(list, startDaemon(t, duo, config+fmt.Sprintf("\n[cluster]\nurl = \"redis://127.0.0.1:%d\"\nkey_file = %q\ntimeout = \"2s\"\n", r.port, key))) // a machine that is busy is no outage
+		list = append(list, startDaemon(t, duo, config+fmt.Sprintf("\n[cluster]\nurl = \"redis://127.0.0.1:%d\"\nkey_file = %q\ntimeout = \"2s\"\n", r.port, key))) // a busy machine must not look like an outage
 	}
 	for _, d := range list {
 		d.WaitLog("cluster: the store answers")
@@ -81,13 +81,13 @@ func startCluster(t testing.TB, duo *fakeduo.Server, r *redis, daemons int, conf
 	return list
 }
 
-// answer is what becomes of a login that runs beside the test.
+// answer is the reply to a login that runs beside the test.
 type answer struct {
 	*nas.Response
 	error
 }
 
-// begin sends a login, as a client that then waits.
+// begin sends a login in the way of a client that then waits.
 func begin(t *testing.T, d *daemon, user string) <-chan answer {
 	out := make(chan answer, 1)
 	go func() {
@@ -106,7 +106,8 @@ func (a answer) wants(t *testing.T, who string, code byte) {
 
 const clusterClient = "[[client]]\ntimeout = \"60s\"\n"
 
-// TestK81_DaemonKilled: the daemon that began a push is killed. The other one answers its own client when the user approves.
+// TestK81_DaemonKilled: the daemon that began a push is killed. The other daemon answers its own client when the user
+// approves.
 func TestK81_DaemonKilled(t *testing.T) {
 	slow(t, "it waits until a lease ends")
 	t.Parallel()
@@ -130,8 +131,8 @@ func TestK81_DaemonKilled(t *testing.T) {
 	}
 }
 
-// TestK25_DaemonKilledBeforeItKnew: the daemon is killed while Duo's answer to auth is on its way: the phone rings, and nobody
-// knows the txid. The other daemon lets nobody in, also with failmode = "safe", and rings no second time.
+// TestK25_DaemonKilledBeforeItKnew: the daemon is killed before Duo's answer to auth arrives. The phone rings, and nobody
+// knows the txid. The other daemon lets nobody in, also with failmode = "safe", and begins no second push.
 func TestK25_DaemonKilledBeforeItKnew(t *testing.T) {
 	slow(t, "it waits until a lease ends")
 	t.Parallel()
@@ -165,8 +166,8 @@ func TestK25_DaemonKilledBeforeItKnew(t *testing.T) {
 	}
 }
 
-// TestK82_DaemonStopped: the daemon that began a push is stopped for longer than its lease, and goes on. Its push has been
-// taken over: it says no more of it, and both clients get the answer.
+// TestK82_DaemonStopped: the daemon that began a push is stopped for longer than its lease, and then goes on. The other
+// daemon has taken its push over. The stopped daemon does not end the push, and both clients get the answer.
 func TestK82_DaemonStopped(t *testing.T) {
 	slow(t, "it waits until a lease ends")
 	t.Parallel()
@@ -193,8 +194,8 @@ func TestK82_DaemonStopped(t *testing.T) {
 	}
 }
 
-// TestK83_StoreSeen: what an administrator sees of the store: one line for each change, cluster status, the metric and the
-// status page.
+// TestK83_StoreSeen: what an administrator sees of a store that is down: one line in the log for each change, cluster
+// status, the metric and the status page.
 func TestK83_StoreSeen(t *testing.T) {
 	t.Parallel()
 	duo := startDuo(t, fakeduo.User{Username: "alice"})

@@ -13,14 +13,14 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// fleet is some daemons of which one is killed, or ended, and started again all the time.
+// fleet is a group of daemons. One of them is always being killed or ended, and started again.
 type fleet struct {
 	t   *testing.T
 	duo *fakeduo.Server
 
-	inOrder bool // they are ended, and never killed
+	inOrder bool // they are ended by SIGTERM, and never killed
 
-	mu      sync.RWMutex // guards what follows
+	mu      sync.RWMutex // guards the fields below
 	daemons []*daemon
 	kills   int
 	killed  []time.Time
@@ -33,7 +33,7 @@ func (f *fleet) at(i int) *daemon {
 	return f.daemons[i%len(f.daemons)]
 }
 
-// disturb takes the daemons away, one after the other, until ctx ends.
+// disturb ends and restarts one daemon after the other until ctx ends.
 func (f *fleet) disturb(ctx context.Context, every time.Duration) {
 	for i := 0; ; i++ {
 		select {
@@ -43,7 +43,7 @@ func (f *fleet) disturb(ctx context.Context, every time.Duration) {
 		}
 		gone := f.at(i)
 		if f.inOrder || i%4 == 3 {
-			gone.Signal(syscall.SIGTERM) // in good order
+			gone.Signal(syscall.SIGTERM) // by SIGTERM
 			f.ends++
 		} else {
 			gone.Signal(syscall.SIGKILL)
@@ -58,20 +58,20 @@ func (f *fleet) disturb(ctx context.Context, every time.Duration) {
 	}
 }
 
-// soaked is what became of the logins.
+// soaked holds the results of the logins.
 type soaked struct {
-	mu                                            sync.Mutex // guards all
+	mu                                            sync.Mutex // guards all fields
 	logins, tries, accepts, rejects, gaveUp, lost int
 }
 
 // ending is how one login ended.
 type ending struct {
 	accepted bool
-	lost     int // replies, on their way or with a daemon that was killed, after Duo had allowed the login
+	lost     int // lost replies, on the network or with a daemon that was killed, after Duo had allowed the login
 }
 
-// failOver is one login of a client that asks the daemons in turn, a new request each time, until one answers. One reply may
-// get lost on its way.
+// failOver is one login of a client that asks the daemons in turn, with a new request each time, until one answers. One
+// reply may get lost on the network.
 func (f *fleet) failOver(dice *rand.Rand, user string, got *soaked) (end ending, err error) {
 	patient, cancel := context.WithTimeout(f.t.Context(), 25*time.Second)
 	defer cancel()
@@ -118,7 +118,7 @@ func (f *fleet) failOver(dice *rand.Rand, user string, got *soaked) (end ending,
 }
 
 // TestSoakCluster: two daemons are killed and started again, replies are lost, and clients fail over. No login rings twice,
-// and only those get in whom Duo allowed. SOAK says for how long.
+// and only users whom Duo allowed get in. SOAK sets the duration.
 func TestSoakCluster(t *testing.T) {
 	slow(t, "it kills daemons for seconds")
 	duo := startDuoWith(t, fakeduo.Config{Memory: 1_000_000})
@@ -133,7 +133,7 @@ func TestSoakCluster(t *testing.T) {
 	disturbing.Wait()
 	pushes, allowed := f.asked()
 	for user, end := range endings {
-		if pushes[user] > 1 && end.lost <= 1 { // an allow bears one lost reply
+		if pushes[user] > 1 && end.lost <= 1 { // after an allow one reply may be lost
 			t.Errorf("the phone of %s rang %d times", user, pushes[user])
 		}
 		if end.accepted && !allowed[user] {
@@ -147,7 +147,7 @@ func TestSoakCluster(t *testing.T) {
 		took, got.logins, got.tries, got.lost, f.kills, f.ends, total(pushes), got.accepts, len(allowed), got.rejects, got.gaveUp)
 }
 
-// crowd has users log in, each once, of whom one in five declines, and says who got in.
+// crowd logs users in, each once. One in five declines. It records who got in.
 func (f *fleet) crowd(took time.Duration) (got *soaked, endings map[string]ending) {
 	got, endings = new(soaked), make(map[string]ending)
 	var mu sync.Mutex // guards endings
@@ -166,7 +166,7 @@ func (f *fleet) crowd(took time.Duration) (got *soaked, endings map[string]endin
 	return got, endings
 }
 
-// rangBefore returns how long before a daemon was killed the phone of a user had rung for the first time.
+// rangBefore returns how long before the end of a daemon the phone of a user had rung for the first time.
 func (f *fleet) rangBefore(user string) (before time.Duration) {
 	for _, q := range f.duo.Requests() {
 		if q.Path != "/auth/v2/auth" || q.Params == nil || q.Params.Get("username") != user {
@@ -202,9 +202,9 @@ func total(counts map[string]int) (n int) {
 	return n
 }
 
-// TestSoakRestarts: one daemon without a cluster is ended and started again all the time, or killed, replies are lost, and
-// clients ask anew. An end in good order costs nothing: no login rings twice. A crash may cost a second push for what came in
-// the second before it. Only those get in whom Duo allowed.
+// TestSoakRestarts: one daemon without a cluster is ended or killed, and started again, all the time. Replies are lost, and
+// clients ask again. If it was ended by SIGTERM, no login rings twice. After a kill, a login of the second before it may
+// ring twice. Only users whom Duo allowed get in.
 func TestSoakRestarts(t *testing.T) {
 	slow(t, "it ends daemons for seconds")
 	for name, inOrder := range map[string]bool{"ended": true, "killed": false} {
@@ -229,7 +229,7 @@ func TestSoakRestarts(t *testing.T) {
 					t.Errorf("%s was let in, whom Duo did not allow", user)
 				}
 			}
-			if inOrder && total(pushes) > got.logins || inOrder && twice > 0 || longest > 5*time.Second { // State is a second old at most; this machine may be slow
+			if inOrder && total(pushes) > got.logins || inOrder && twice > 0 || longest > 5*time.Second { // the saved state is a second old at most, but this machine may be slow
 				t.Errorf("%d pushes for %d logins; %d phones rang twice", total(pushes), got.logins, twice)
 			}
 			if got.accepts == 0 || f.kills+f.ends == 0 {

@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// compose is what these tests read of a compose file.
+// compose holds the parts of a compose file that these tests read.
 type compose struct {
 	Services map[string]struct {
 		Image     string
@@ -33,7 +33,8 @@ type compose struct {
 	Secrets map[string]struct{ File string }
 }
 
-// readCompose reads a compose file, and looks at what holds for each: what a service names is there, in the file or beside it.
+// readCompose reads a compose file and checks what must hold for each: what a service names exists, in the file or beside
+// it.
 func readCompose(t *testing.T, path string) compose {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -68,7 +69,7 @@ func readCompose(t *testing.T, path string) compose {
 	return c
 }
 
-// TestCompose_Cluster reads the compose file of two daemons, which can't be run where these tests run, and says so itself.
+// TestCompose_Cluster checks the compose file of two daemons. It can't be run where these tests run.
 func TestCompose_Cluster(t *testing.T) {
 	const path = "../conf/container/cluster/compose.yaml"
 	text, err := os.ReadFile(path)
@@ -101,7 +102,7 @@ func TestCompose_Cluster(t *testing.T) {
 	if !slices.Contains(client.Profiles, "try") || !strings.Contains(client.Build.DockerfileInline, "radclient") {
 		t.Errorf("radclient: %+v", client)
 	}
-	// Its first lines say what to add to the configuration: that is one.
+	// Its first lines say what to add to the configuration. That must be valid.
 	for _, want := range []string{`[cluster] url = "redis://valkey:6379"`, `key_file = "/run/secrets/cluster.key"`, "duoradiusd cluster key"} {
 		if !strings.Contains(strings.ReplaceAll(string(text), "\n#      ", " "), want) {
 			t.Errorf("it does not say %s", want)
@@ -109,7 +110,7 @@ func TestCompose_Cluster(t *testing.T) {
 	}
 }
 
-// TestCompose reads the compose file of one daemon.
+// TestCompose checks the compose file of one daemon.
 func TestCompose(t *testing.T) {
 	c := readCompose(t, "../conf/container/compose.yaml")
 	if s := c.Services["duoradiusd"]; !s.ReadOnly || !slices.Contains(s.CapDrop, "ALL") || len(s.Ports) != 1 {

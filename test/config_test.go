@@ -13,20 +13,20 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// vpnSecret is shared with clients that name no secret of their own.
+// vpnSecret is the secret of clients that name none.
 const vpnSecret = "vpn-secret-of-the-tests"
 
-// Where the daemon's own files are, beside its configuration.
+// These are the places of the daemon's own files, beside its configuration.
 const (
 	configFile = "duoradiusd.toml"
 	socketFile = "control.sock"
 )
 
-// filling is what the tests put into tables that do not say it themselves; the tables that are always are marked.
+// filling holds the lines that the tests add to tables that lack them. Some tables are always added.
 var filling = []struct {
 	table  string
 	always bool
-	keys   []string // each a line; what counts as given is the key, or another that begins like it
+	keys   []string // one line for each; a key counts as given if it, or a key that begins with it, is there
 }{
 	{"[duo]", true, []string{`api_host = "DUO"`, `integration_key = "IKEY"`, `secret_key_file = "duo.skey"`, `ca = "CA"`}},
 	{"[[application]]", false, []string{`api_host = "DUO"`, `integration_key = "IKEY"`, `secret_key_file = "duo.skey"`, `ca = "CA"`}},
@@ -37,8 +37,8 @@ var filling = []struct {
 	{"[state]", true, []string{`directory = "state"`}},
 }
 
-// complete returns text with all that a daemon needs to run against duo: a test says only what it is about. What is
-// complete stays as it is.
+// complete returns text with everything that a daemon needs to run against duo, so that a test writes only what it is
+// about. A complete text is not changed.
 func complete(text string, duo *fakeduo.Server) string {
 	host, key, ca := "api-00000000.duosecurity.com", "DIXXXXXXXXXXXXXXXXXX", "pinned"
 	if duo != nil {
@@ -69,8 +69,8 @@ func complete(text string, duo *fakeduo.Server) string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// missingKeys returns those of keys that a table, which ends at the next one, does not have in any form: for a secret
-// in a file that is the secret itself, or the name of a variable, too.
+// missingKeys returns the keys that a table lacks in every form. A secret in a file may also be given as the secret itself,
+// or by the name of a variable.
 func missingKeys(keys, table []string) (missing []string) {
 	if end := slices.IndexFunc(table, func(line string) bool { return strings.HasPrefix(line, "[") }); end >= 0 {
 		table = table[:end]
@@ -90,7 +90,7 @@ func missingKeys(keys, table []string) (missing []string) {
 	return missing
 }
 
-// furnish writes a configuration and the files that it names into dir. text may hold further files, as txtar.
+// furnish writes a configuration and the files that it names into dir. text may hold more files, as in a txtar archive.
 func furnish(t testing.TB, dir string, duo *fakeduo.Server, text string) {
 	t.Helper()
 	archive := txtar.Parse([]byte(text))
@@ -110,7 +110,7 @@ func furnish(t testing.TB, dir string, duo *fakeduo.Server, text string) {
 	}
 }
 
-// write replaces a file as a careful administrator does: readers see the old or the new one.
+// write replaces a file at once: readers see the old content or the new one.
 func write(t testing.TB, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(name+".new", []byte(text), 0o600); err != nil {
@@ -123,7 +123,7 @@ func write(t testing.TB, name, text string) {
 
 var inlineSecret = regexp.MustCompile(`(?m)^\s*(?:secret|secret_key)\s*=\s*"([^"]+)"`)
 
-// secretsIn returns the secrets that stand in a configuration itself.
+// secretsIn returns the secrets that a configuration itself holds.
 func secretsIn(text string) (list []string) {
 	for _, m := range inlineSecret.FindAllStringSubmatch(text, -1) {
 		list = append(list, m[1])

@@ -19,16 +19,16 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// image is what the last stage of the Dockerfile makes.
+// image describes what the last stage of the Dockerfile makes.
 type image struct {
 	root   string
-	copied map[string]string // by the path in the build stage, where it comes from here; an empty folder for ""
+	copied map[string]string // by the path in the build stage: where the file comes from in this test; "" means an empty folder
 	user   string
 	health []string
 	args   []string // ENTRYPOINT and CMD
 }
 
-// readImage does what the last stage says. What it does not know fails the test.
+// readImage reads the last stage. A line that it does not know fails the test.
 func readImage(t *testing.T, dockerfile string, copied map[string]string) *image {
 	t.Helper()
 	b, err := os.ReadFile(dockerfile)
@@ -106,8 +106,9 @@ func (img *image) copy(t *testing.T, args []string) {
 	}
 }
 
-// containerScript has the root folder $1 as a container has it: read-only, but for what is mounted on it, which is the
-// configuration $2 and the state $3 from outside, and memory for sockets. The rest is the command, of user $4.
+// containerScript makes $1 a root folder as a container has it. It is read-only, except for the mounts: the configuration
+// $2 and the state $3 from outside, and a file system in memory for sockets. The other arguments are the user $4 and the
+// command.
 const containerScript = `
 set -e
 mount --make-rprivate /
@@ -121,7 +122,7 @@ mount -o remount,bind,ro "$root/etc/duoradiusd"
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot --userspec="$user" "$root" "$@"
 `
 
-// start runs it as compose.yaml does, with the configuration and the state from these folders.
+// start runs the container in the way of compose.yaml, with the configuration and the state from these folders.
 func (img *image) start(t *testing.T, duo *fakeduo.Server, config, state string) (d *daemon, pid int) {
 	t.Helper()
 	d = &daemon{t: t, duo: duo, dir: config, log: newBook(), ended: make(chan struct{})}
@@ -161,8 +162,8 @@ func (img *image) start(t *testing.T, duo *fakeduo.Server, config, state string)
 	return d, pid
 }
 
-// TestContainer runs what the Dockerfile makes as compose.yaml has it run: as a user without a name, on a root folder
-// that is read-only and holds nothing else, with a health check.
+// TestContainer runs what the Dockerfile makes, in the way of compose.yaml: as a user without a name, with a read-only root
+// folder that holds nothing else, and with a health check.
 func TestContainer(t *testing.T) {
 	slow(t, "it builds an image")
 	t.Parallel()
@@ -184,7 +185,7 @@ func TestContainer(t *testing.T) {
 		t.Fatalf("USER %s, which Kubernetes and others can't tell from root", img.user)
 	}
 
-	// ca = "system" and a zone: the certificates and the zones are in the image.
+	// ca = "system" and a time zone need the certificates and the time zones, which are in the image.
 	config, state := t.TempDir(), t.TempDir()
 	furnish(t, config, duo, "[duo]\nca = \"system\"\n[[rule]]\nhours = [\"00:00-24:00 Pacific/Auckland\"]\nsecond_factor = \"required\"\n"+
 		"[admin]\nsocket = \"/run/duoradiusd/control.sock\"\n[state]\ndirectory = \"/var/lib/duoradiusd\"\n")
@@ -207,7 +208,7 @@ func TestContainer(t *testing.T) {
 	if err := check.Run(); err != nil || !strings.Contains(health.String(), "login: approved") {
 		t.Errorf("health check: %v\n%s", err, health.String())
 	}
-	// Nothing was written but to the mounts: the image has no folder for temporary files.
+	// Nothing was written except to the mounts: the image has no folder for temporary files.
 	var names []string
 	if err := filepath.WalkDir(img.root, func(path string, e fs.DirEntry, err error) error {
 		if !e.IsDir() {
@@ -223,7 +224,8 @@ func TestContainer(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(state, "state.key")); err != nil {
 		t.Error(err)
 	}
-	// As `docker stop` does. The first process of a container dies of no signal that it does not handle.
+	// This is what `docker stop` does. The first process of a container dies only of a signal that it handles, or of
+	// SIGKILL.
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestDemo: go run ./cmd/duodemo --once, the first thing that a newcomer tries.
+// TestDemo runs go run ./cmd/duodemo --once, the first command that a newcomer tries.
 func TestDemo(t *testing.T) {
 	t.Parallel()
 	slow(t, "it builds the demo, whose phones answer after a while")

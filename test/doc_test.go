@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// TestDocumentation: each package says what it is for, once, and each of its exported names has a sentence that begins
+// TestDocumentation: each package says once what it is for, and each of its exported names has a sentence that begins with
+// that name.
 // with it.
 func TestDocumentation(t *testing.T) {
 	about := make(map[string][]string) // the files of a folder that document its package

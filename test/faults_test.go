@@ -14,7 +14,7 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// troubles are what goes wrong with Duo at random. The phone may ring although the daemon hears nothing of it.
+// troubles are the faults of Duo, in random order. The phone may ring although the daemon gets no answer.
 var troubles = []fakeduo.Fault{
 	{Status: 500}, {Status: 503}, {Status: 429, RetryAfter: "1"}, {Status: 429},
 	{Status: 502, Body: "<html><body><h1>502 Bad Gateway</h1></body></html>"},
@@ -26,11 +26,11 @@ var troubles = []fakeduo.Fault{
 	{Hang: true},
 }
 
-// cutEvery is how often a whole connection breaks. Where the daemon's probe breaks with it, everything is rejected for
-// five seconds; oftener, and nothing else would be seen.
+// cutEvery is how often a whole connection breaks. When the daemon's ping breaks with it, all logins are rejected for five
+// seconds, so if it broke more often, the test would see nothing else.
 const cutEvery = 15 * time.Second
 
-// breakConnections ends with the test.
+// breakConnections breaks connections until the test ends.
 func breakConnections(t *testing.T, duo *fakeduo.Server, first time.Duration) {
 	for after := first; ; after = cutEvery {
 		select {
@@ -42,29 +42,29 @@ func breakConnections(t *testing.T, duo *fakeduo.Server, first time.Duration) {
 	}
 }
 
-// faultTally is what the logins of TestSoakFaults came to.
+// faultTally counts the results of the logins of TestSoakFaults.
 type faultTally struct {
 	accepts, rejects atomic.Int64
 
-	mu       sync.Mutex // guards all below
+	mu       sync.Mutex // guards all fields below
 	accepted []string
-	twins    int // logins whose client asked twice at once
+	twins    int // logins whose client sent two requests at once
 }
 
-// TestSoakFaults: Duo is as bad as it can be. No login rings a phone twice, none is let in whom Duo did not allow, and
-// each request has one answer, in time.
+// TestSoakFaults: Duo has all faults. No login rings a phone twice, nobody gets in whom Duo did not allow, and each request
+// has one answer, in time.
 func TestSoakFaults(t *testing.T) {
 	slow(t, "it breaks connections for seconds")
 	t.Parallel()
 	duo := startDuo(t)
 	d := startDaemon(t, duo, "[duo]\napi_timeout = \"1s\"\n[[client]]\ntimeout = \"10s\"\n[guard]\nreject_delay = \"100ms\"\n")
-	d.WaitLog("Duo accepts this application") // before it becomes so bad
+	d.WaitLog("Duo accepts this application") // before the faults begin
 	const seed = 2026
-	// The ping is spared: while it fails no login asks Duo for anything.
+	// The ping has no faults, because while it fails no login asks Duo for anything.
 	duo.Inject("/auth/v2/ping", fakeduo.Fault{Times: -1})
 	duo.Chaos(seed, 0.08, troubles...)
 	length := soakFor(t, 4*time.Second)
-	time.AfterFunc(length, duo.Heal) // so that the last ones need not wait for what hangs
+	time.AfterFunc(length, duo.Heal) // so that the last logins need not wait for calls that hang
 	go breakConnections(t, duo, min(length*3/4, cutEvery))
 	l := &line{daemon: d, every: 200 * time.Millisecond, limit: 10 * time.Second}
 	go l.watch(t)
@@ -79,8 +79,8 @@ func TestSoakFaults(t *testing.T) {
 	mustDropNothing(t, d)
 }
 
-// login is one user's only login. Its copies are the same login, and so is its twin, a second request from another port
-// at the same time.
+// login is the only login of one user. Its copies belong to it, and so does a second request from another port at the same
+// time.
 func (f *faultTally) login(l *line, duo *fakeduo.Server, dice *rand.Rand, name string) error {
 	user := fakeduo.User{Username: name, Delay: time.Duration(dice.IntN(400)) * time.Millisecond}
 	if dice.IntN(8) == 0 {
@@ -123,7 +123,7 @@ func (f *faultTally) login(l *line, duo *fakeduo.Server, dice *rand.Rand, name s
 	return nil
 }
 
-// judge compares what the clients were told with what Duo did.
+// judge compares the clients' replies with what Duo did.
 func (f *faultTally) judge(t *testing.T, duo *fakeduo.Server, logins int) {
 	if logins < 2*soakUsers || f.accepts.Load() == 0 || f.rejects.Load() == 0 {
 		t.Errorf("%d logins, %d accepted, %d rejected: that shows nothing", logins, f.accepts.Load(), f.rejects.Load())

@@ -12,15 +12,16 @@ import (
 
 const (
 	floodRate   = 20_000 // packets a second
-	floodMemory = 24_000 // KiB that a daemon may grow by in a flood; the logins' own replies are among it
+	floodMemory = 24_000 // by how many KiB a daemon may grow in a flood; the logins' own replies are included
 )
 
-// floodFor is how long a flood takes. SOAK makes it longer, but no longer than a client waits for its user.
+// floodFor is how long a flood lasts. SOAK makes it longer, but no longer than a client waits for its user.
 func floodFor(t testing.TB) time.Duration { return min(soakFor(t, 3*time.Second), 45*time.Second) }
 
-// These tests are not parallel: they measure.
+// These tests are not parallel, because they measure.
 
-// TestC2_UnknownSources: 20 000 packets a second that are nobody's cost no login, no memory and no lines in the log.
+// TestC2_UnknownSources: 20 000 packets a second from unknown sources do not disturb logins, add no memory and few lines to
+// the log.
 func TestC2_UnknownSources(t *testing.T) {
 	duo := startDuo(t)
 	d := startFlooded(t, duo)
@@ -36,8 +37,8 @@ func TestC2_UnknownSources(t *testing.T) {
 	}
 }
 
-// TestD6_ForgedOnTheSamePort: the same from the very addresses and ports that two users' logins came from, with their
-// Identifiers: with a wrong Message-Authenticator, and without any where it is required. Both logins get their answers.
+// TestD6_ForgedOnTheSamePort: the flood comes from the addresses and ports of two users' logins, with their Identifiers.
+// Its packets have a wrong Message-Authenticator, or none where one is required. Both logins get their answers.
 func TestD6_ForgedOnTheSamePort(t *testing.T) {
 	duo := startDuo(t, fakeduo.User{Username: "alice", Tap: fakeduo.Ask}, fakeduo.User{Username: "bob", Tap: fakeduo.Ask})
 	d := startFlooded(t, duo)
@@ -67,7 +68,7 @@ func TestD6_ForgedOnTheSamePort(t *testing.T) {
 	}
 }
 
-// startFlooded starts a daemon with two clients, of which one must sign.
+// startFlooded starts a daemon with two clients. One of them must sign.
 func startFlooded(t *testing.T, duo *fakeduo.Server) *daemon {
 	t.Helper()
 	slow(t, "it sends a flood")
@@ -85,7 +86,7 @@ message_authenticator = "require"
 `)
 }
 
-// manyOf builds packets that differ in Authenticator.
+// manyOf builds packets that differ in their Authenticators.
 func manyOf(request func() *nas.Request) (packets [][]byte) {
 	for range 64 {
 		packets = append(packets, request().Bytes())
@@ -93,8 +94,8 @@ func manyOf(request func() *nas.Request) (packets [][]byte) {
 	return packets
 }
 
-// flood lets the guns fire, looks how users fare before and meanwhile, and wants memory flat and each of reasons in the
-// log no more than once in ten seconds.
+// flood lets the guns fire and measures the logins of users before and meanwhile. The memory must not grow, and the log may
+// have each of the reasons once in ten seconds at most.
 func flood(t *testing.T, d *daemon, guns []*gun, packets [][][]byte, reasons ...string) {
 	t.Helper()
 	calm := during(t, d, func() { time.Sleep(time.Second) })
@@ -124,7 +125,7 @@ func flood(t *testing.T, d *daemon, guns []*gun, packets [][][]byte, reasons ...
 	}
 }
 
-// forgery is a login that waits for its user, and the port that it came from, where others send too.
+// forgery is a login that waits for its user, with the port that it came from, from which others send, too.
 type forgery struct {
 	gun     *gun
 	request *nas.Request

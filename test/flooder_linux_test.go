@@ -37,7 +37,7 @@ func openGun(t testing.TB, from string, to netip.AddrPort) *gun {
 	return &gun{conn: conn, batch: ipv4.NewPacketConn(conn), to: net.UDPAddrFromAddrPort(to)}
 }
 
-// fire sends packets in turn, perSecond of them, for as long as ctx allows, and returns how many it was.
+// fire sends the packets in turn, perSecond of them, until ctx ends, and returns how many it sent.
 func (g *gun) fire(ctx context.Context, perSecond int, packets [][]byte) (sent int, err error) {
 	messages := make([]ipv4.Message, len(packets))
 	for i, p := range packets {
@@ -51,7 +51,7 @@ func (g *gun) fire(ctx context.Context, perSecond int, packets [][]byte) (sent i
 			return sent, nil
 		case <-tick.C:
 		}
-		// What the machine had no time for is not made up for at once: that would be another test.
+		// Packets for which the machine had no time are not sent later, because a burst would be another test.
 		due := min(int(time.Since(start).Seconds()*float64(perSecond))-sent, perSecond/50)
 		for due > 0 {
 			n, err := g.batch.WriteBatch(messages[:min(due, len(messages))], 0)
@@ -64,7 +64,7 @@ func (g *gun) fire(ctx context.Context, perSecond int, packets [][]byte) (sent i
 	}
 }
 
-// volley has every gun fire its packets for d. It returns how many were sent a second.
+// volley has every gun fire its packets for d. It returns how many were sent per second.
 func volley(t *testing.T, guns []*gun, packets [][][]byte, perSecond int, d time.Duration) (rate float64) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
@@ -89,7 +89,7 @@ func volley(t *testing.T, guns []*gun, packets [][][]byte, perSecond int, d time
 	return float64(total) / time.Since(start).Seconds()
 }
 
-// residents reads the memory that the daemon holds now, in KiB.
+// residents returns the memory that the daemon uses now, in KiB.
 func (d *daemon) residents() int { return d.procStatus("VmRSS:") }
 
 func (d *daemon) procStatus(key string) int {
@@ -112,7 +112,7 @@ func (d *daemon) procStatus(key string) int {
 	return 0
 }
 
-// overrun is how many datagrams the kernel has thrown away because the daemon's socket was full.
+// overrun returns how many datagrams the kernel has dropped because the daemon's socket was full.
 func (d *daemon) overrun() int {
 	d.t.Helper()
 	b, err := os.ReadFile("/proc/net/udp")
@@ -133,19 +133,19 @@ func (d *daemon) overrun() int {
 	return 0
 }
 
-// traffic is what ordinary users do meanwhile, and how they fare.
+// traffic is the logins of ordinary users meanwhile, and their results.
 type traffic struct {
 	daemon *daemon
 
-	mu      sync.Mutex // guards all below
+	mu      sync.Mutex // guards all fields below
 	took    []time.Duration
 	copies  int
-	highest int // KiB of memory that the daemon held
+	highest int // KiB of memory that the daemon used
 }
 
 const trafficUsers = 4
 
-// during has users log in, each again and again, while f runs. All must be let in.
+// during logs users in, each again and again, while f runs. All must get in.
 func during(t *testing.T, d *daemon, f func()) *traffic {
 	t.Helper()
 	tr := &traffic{daemon: d}
@@ -170,7 +170,7 @@ func during(t *testing.T, d *daemon, f func()) *traffic {
 	return tr
 }
 
-// login repeats itself twice a second, as long as it takes.
+// login is repeated twice a second until it has its reply.
 func (tr *traffic) login(t *testing.T, user string) error {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -199,7 +199,7 @@ func (tr *traffic) watch() {
 	tr.highest = max(tr.highest, now)
 }
 
-// quantile returns the time that so many of 100 logins took at most.
+// quantile returns the time in which this many of 100 logins were done.
 func (tr *traffic) quantile(of100 int) time.Duration {
 	if len(tr.took) == 0 {
 		return 0

@@ -21,19 +21,19 @@ const (
 	proxySecret = "between-freeradius-and-duoradiusd"
 )
 
-// proxy is a FreeRADIUS in front of the daemon, in the foreground and with all its debugging messages.
+// proxy is a FreeRADIUS in front of the daemon, in the foreground and with all its debug messages.
 type proxy struct {
 	*companion
 	addr  netip.AddrPort
-	users atomic.Int32 // addresses of users so far
+	users atomic.Int32 // how many addresses of users were given so far
 }
 
-// startProxy starts FreeRADIUS with d as its home server, which it takes for dead when it says nothing for window.
+// startProxy starts FreeRADIUS with d as its home server. FreeRADIUS takes d for dead if it does not answer for window.
 func startProxy(t testing.TB, d *daemon, window time.Duration) *proxy {
 	t.Helper()
 	program := realClient(t, "freeradius")
 	d.forbid(proxySecret)
-	for range 5 { // somebody else may take the port before it does
+	for range 5 { // another program may take the port first
 		dir, port := t.TempDir(), freePort(t)
 		config, err := os.ReadFile("testdata/freeradius/radiusd.conf")
 		if err != nil {
@@ -60,14 +60,14 @@ func startProxy(t testing.TB, d *daemon, window time.Duration) *proxy {
 func (p *proxy) ask(t testing.TB, user, field string, more []string, flags ...string) (got, printed string) {
 	t.Helper()
 	request := append([]string{fmt.Sprintf("User-Name = %q", user), fmt.Sprintf("User-Password = %q", field),
-		fmt.Sprintf("Calling-Station-Id = 203.0.113.%d", p.users.Add(1))}, more...) // another login is no repetition
+		fmt.Sprintf("Calling-Station-Id = 203.0.113.%d", p.users.Add(1))}, more...) // this is another login, and not a retry
 	args := append([]string{"-x", "-t", "20", "-r", "1"}, flags...)
 	out, errs, _ := run(t, strings.Join(request, "\n")+"\n", realClient(t, "radclient"), append(args, p.addr.String(), "auth", nasSecret)...)
 	return received(out), out + errs
 }
 
-// took returns the attributes of the replies of one code that came from the daemon, as FreeRADIUS took them: those that it
-// has printed to the end.
+// took returns the attributes of the daemon's replies of one code, as FreeRADIUS read them. It leaves out replies that are
+// not printed to the end yet.
 func (p *proxy) took(code string) (replies [][]string) {
 	lines := p.log.all()
 	begins := regexp.MustCompile(`^\(\d+\) Received ` + code + ` Id \d+ from 127\.0\.0\.1:\d+ to `)
@@ -89,10 +89,11 @@ func (p *proxy) took(code string) (replies [][]string) {
 	return replies
 }
 
-// complaint is what FreeRADIUS says of a packet that it does not take, or of a server that it does not trust.
+// complaint matches what FreeRADIUS prints about a packet that it refuses, or about a server that it does not trust.
 var complaint = regexp.MustCompile(`(?i)invalid|dropping|discard|malformed|secret|unknown|no response|zombie|\b(error|warning)\b`)
 
-// mustBeContent wants none. But a copy that meets its reply halfway is answered again, as RFC 5080 §2.2.2 has it.
+// mustBeContent allows no complaint. A reply to a copy that crossed the first reply is not one: RFC 5080 §2.2.2 requires
+// it.
 func (p *proxy) mustBeContent(t testing.TB) {
 	t.Helper()
 	lines := p.log.all()
@@ -104,7 +105,7 @@ func (p *proxy) mustBeContent(t testing.TB) {
 	}
 }
 
-// proxied is the configuration that lets FreeRADIUS in.
+// proxied is the configuration with FreeRADIUS as a client.
 const proxied = `
 [[client]]
 name = "freeradius"
@@ -134,7 +135,7 @@ func TestFreeRADIUSAsProxy(t *testing.T) {
 		{"reject", "mallory", "push", []string{signed, ourMark}, "Access-Reject", " Login request denied.", 1},
 		{"passcode", "carol", "12345678", []string{signed, ourMark}, "Access-Accept", "", 0},
 		{"wrong passcode", "carol", "87654321", []string{signed, ourMark}, "Access-Reject", " Incorrect passcode. Please try again.", 0},
-		// What a NAS did not sign FreeRADIUS does, so that "require" can stay.
+		// FreeRADIUS signs what a NAS did not sign, so "require" works.
 		{"unsigned", "alice", "push", []string{ourMark}, "Access-Accept", "", 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -155,7 +156,7 @@ func TestFreeRADIUSAsProxy(t *testing.T) {
 	p.mustBeContent(t)
 }
 
-// mustEcho wants one reply, with Message-Authenticator first and both Proxy-States last: the client's, then the proxy's.
+// mustEcho requires one reply, with Message-Authenticator first and both Proxy-States last: the client's, then the proxy's.
 func mustEcho(t *testing.T, replies [][]string) {
 	t.Helper()
 	if len(replies) != 1 {
@@ -171,7 +172,7 @@ func mustEcho(t *testing.T, replies [][]string) {
 	}
 }
 
-// retransmitThrough has radclient repeat itself while the phone rings; FreeRADIUS passes a copy a second on.
+// retransmitThrough has radclient repeat its request while the phone rings. FreeRADIUS passes on one copy a second.
 func retransmitThrough(t *testing.T, p *proxy, duo *fakeduo.Server) {
 	duo.Forget()
 	go func() {
@@ -194,7 +195,7 @@ func retransmitThrough(t *testing.T, p *proxy, duo *fakeduo.Server) {
 	}
 }
 
-// afterCopies fits the line that FreeRADIUS prints when n copies have left.
+// afterCopies matches the line that FreeRADIUS prints when n copies have been sent.
 func (p *proxy) afterCopies(n int) func(line string) bool {
 	sent := 0
 	return func(line string) bool {
@@ -205,8 +206,8 @@ func (p *proxy) afterCopies(n int) func(line string) bool {
 	}
 }
 
-// TestFreeRADIUSStatusCheck: while a phone rings longer than FreeRADIUS likes to wait it asks whether the daemon is
-// alive, and is told so.
+// TestFreeRADIUSStatusCheck: a phone rings longer than FreeRADIUS waits for a reply. FreeRADIUS then asks whether the
+// daemon is alive, and gets an answer.
 func TestFreeRADIUSStatusCheck(t *testing.T) {
 	t.Parallel()
 	duo := startDuo(t, fakeduo.User{Username: "bob", Tap: fakeduo.Ask}, fakeduo.User{Username: "alice"})

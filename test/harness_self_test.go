@@ -24,7 +24,7 @@ func TestComplete(t *testing.T) {
 	}
 }
 
-// TestSecretsShown: a harness that overlooks a secret in the log would let every leak pass.
+// TestSecretsShown: the harness finds each secret in the log. If it overlooked one, every leak would pass.
 func TestSecretsShown(t *testing.T) {
 	t.Parallel()
 	d := &daemon{}

@@ -23,7 +23,7 @@ import (
 type daemon struct {
 	t     testing.TB
 	duo   *fakeduo.Server
-	dir   string // holds its configuration and all its files
+	dir   string // the folder of its configuration and all its files
 	cmd   *exec.Cmd
 	start string // its start line
 	addr  netip.AddrPort
@@ -31,7 +31,7 @@ type daemon struct {
 	ended chan struct{} // closed when the process is gone
 
 	mu      sync.Mutex // guards secrets
-	secrets []string   // that no line of the log may hold
+	secrets []string   // texts that no line of the log may hold
 }
 
 // startDuo starts a fake Duo with users; it ends with the test.
@@ -48,9 +48,9 @@ func startDuo(t testing.TB, users ...fakeduo.User) *fakeduo.Server {
 	return duo
 }
 
-// startDaemon starts the daemon against duo and returns when it listens. config is TOML that says what the test is
-// about; complete adds the rest. Files that it names follow it, as in a txtar archive. The daemon ends with the test,
-// which fails if the log holds a secret, a panic or a data race.
+// startDaemon starts the daemon against duo and returns when it listens. config is the TOML that the test is about, and
+// complete adds the rest. Files that it names follow it, as in a txtar archive. The daemon ends with the test, which fails
+// if the log holds a secret, a panic or a data race.
 func startDaemon(t testing.TB, duo *fakeduo.Server, config string) *daemon {
 	t.Helper()
 	dir := t.TempDir()
@@ -75,8 +75,8 @@ func launch(t testing.TB, duo *fakeduo.Server, dir string) *daemon {
 	d.forbid(secretsIn(string(text))...)
 
 	d.cmd = exec.Command(daemonProgram(t), "serve", "--config", d.config())
-	d.cmd.Env = append(os.Environ(), "GOGC=100") // what is garbage must not look like growth
-	// So that no daemon outlives a test that is killed.
+	d.cmd.Env = append(os.Environ(), "GOGC=100") // memory that is free for reuse must not look like growth
+	// If a test is killed, its daemon ends, too.
 	tie(d.cmd)
 	stdout, err := d.cmd.StdoutPipe()
 	if err != nil {
@@ -116,7 +116,7 @@ func launch(t testing.TB, duo *fakeduo.Server, dir string) *daemon {
 	return d
 }
 
-// cleanup ends the process if it still runs, and looks for what must not be in its log.
+// cleanup ends the process if it still runs, and checks the log for what must not be in it.
 func (d *daemon) cleanup() {
 	d.cmd.Process.Kill()
 	<-d.ended
@@ -159,8 +159,8 @@ func (d *daemon) forbid(secrets ...string) {
 	}
 }
 
-// forbidTyped does the same for a password field, whole and in its parts. Words that are short or no secret are not
-// looked for: they would be found.
+// forbidTyped does the same for a password field, whole and in its parts. It leaves out words that are short or not secret,
+// because the log may hold them.
 func (d *daemon) forbidTyped(field string) {
 	for _, part := range append(strings.Split(field, ","), field) {
 		if len(part) >= 6 {
@@ -169,19 +169,19 @@ func (d *daemon) forbidTyped(field string) {
 	}
 }
 
-// config is the path of the configuration.
+// config returns the path of the configuration.
 func (d *daemon) config() string { return filepath.Join(d.dir, configFile) }
 
-// Socket is the path of the control socket.
+// Socket returns the path of the control socket.
 func (d *daemon) Socket() string { return filepath.Join(d.dir, socketFile) }
 
-// Addr is where it listens: 127.0.0.1 and a port.
+// Addr returns the address at which the daemon listens: 127.0.0.1 and a port.
 func (d *daemon) Addr() netip.AddrPort { return d.addr }
 
-// StartLine is what it printed when it listened.
+// StartLine returns the line that the daemon printed when it listened.
 func (d *daemon) StartLine() string { return d.start }
 
-// Log returns the lines logged so far.
+// Log returns the lines that were logged so far.
 func (d *daemon) Log() []string { return d.log.all() }
 
 // WaitLog waits for a line, from the start of the log, that holds all of parts, and returns it.
@@ -204,7 +204,7 @@ func (d *daemon) Signal(s os.Signal) {
 	}
 }
 
-// Wait waits for the process to end and returns its exit status; -1 for the end by a signal.
+// Wait waits for the process to end and returns its exit status, or -1 if a signal ended it.
 func (d *daemon) Wait() int {
 	d.t.Helper()
 	select {
@@ -215,7 +215,7 @@ func (d *daemon) Wait() int {
 	return d.cmd.ProcessState.ExitCode()
 }
 
-// Stop ends the daemon in good order.
+// Stop ends the daemon by SIGTERM.
 func (d *daemon) Stop() {
 	d.t.Helper()
 	d.Signal(syscall.SIGTERM)
@@ -224,7 +224,7 @@ func (d *daemon) Stop() {
 	}
 }
 
-// Rewrite replaces the configuration, which the daemon does not notice by itself.
+// Rewrite replaces the configuration. The daemon does not notice this by itself.
 func (d *daemon) Rewrite(config string) {
 	d.t.Helper()
 	furnish(d.t, d.dir, d.duo, config)
@@ -235,7 +235,7 @@ func (d *daemon) Rewrite(config string) {
 	d.forbid(secretsIn(string(text))...)
 }
 
-// Reload replaces the configuration, sends SIGHUP and waits until it is in force or refused; taken says which.
+// Reload replaces the configuration, sends SIGHUP and waits until the new one is in effect or refused; taken says which.
 func (d *daemon) Reload(config string) (taken bool) {
 	d.t.Helper()
 	d.Rewrite(config)
@@ -258,7 +258,7 @@ func (d *daemon) Do(command string, args ...string) (stdout, stderr string, stat
 	return run(d.t, "", daemonProgram(d.t), append([]string{command, "--socket", d.Socket()}, args...)...)
 }
 
-// String is for messages.
+// String returns a text for messages.
 func (d *daemon) String() string {
 	return fmt.Sprintf("duoradiusd at %v, process %d", d.addr, d.cmd.Process.Pid)
 }

@@ -12,7 +12,7 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// shoot writes what the browser shows into the folder that SCREENSHOTS names, for a person to look at.
+// shoot writes a picture of the browser into the folder that SCREENSHOTS names, for a person to look at.
 func (b *browser) shoot(name string) {
 	b.t.Helper()
 	folder := os.Getenv("SCREENSHOTS")
@@ -126,7 +126,7 @@ first_factor = "staff"
 		t.Error("bob is refused although he was cleared")
 	}
 	d.WaitLog("[guard] cleared by the page", "by=helen", "user=bob")
-	if c := b.complaints(); len(c) > 1 { // the answer 403 to the wrong password is one
+	if c := b.complaints(); len(c) > 1 { // one is the answer 403 to the wrong password
 		t.Errorf("the console shows %s", c)
 	}
 }

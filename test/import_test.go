@@ -13,9 +13,9 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// importFile makes the daemon's configuration in dir of an authproxy.cfg, in which DUO stands for the application's
-// options, PORT for one that is free and SECRET for a client's secret, and returns what import said. What a daemon of the
-// tests needs beside it is added; what import wrote stays as it is.
+// importFile runs duoradiusd import on an authproxy.cfg and writes the configuration into dir. In the file, DUO stands for
+// the application's options, PORT for a free port and SECRET for a client's secret. It returns what import printed. It adds
+// what a daemon of the tests needs, and does not change what import wrote.
 func importFile(t *testing.T, dir string, duo *fakeduo.Server, cfg string) (summary string, status int) {
 	t.Helper()
 	host, port, err := net.SplitHostPort(duo.Addr())
@@ -38,7 +38,7 @@ func importFile(t *testing.T, dir string, duo *fakeduo.Server, cfg string) (summ
 	return summary, status
 }
 
-// TestImportLogin: users log in through what was made of an authproxy.cfg as they did through Duo's proxy.
+// TestImportLogin: users log in with a configuration made from an authproxy.cfg as they did through Duo's proxy.
 func TestImportLogin(t *testing.T) {
 	t.Parallel()
 	realClient(t, "radclient")
@@ -68,7 +68,7 @@ port=PORT
 		pushes             int
 	}{
 		{"push", `User-Name = alice, User-Password = "push"` + from, "Access-Accept", 1},
-		{"whatever it holds", `User-Name = alice, User-Password = "12345678", Calling-Station-Id = 203.0.113.8` + "\n", "Access-Accept", 1}, // from the same address it would be a repetition
+		{"whatever it holds", `User-Name = alice, User-Password = "12345678", Calling-Station-Id = 203.0.113.8` + "\n", "Access-Accept", 1}, // from the same address it would be a retry
 		{"denied", `User-Name = bob, User-Password = "push"` + from, "Access-Reject Login request denied.", 1},
 		{"exempt", `User-Name = monitor, User-Password = "push"` + from, "Access-Accept", 0},
 	} {
@@ -81,8 +81,8 @@ port=PORT
 	d.Stop()
 }
 
-// TestImportLoginUpstream: the same with a RADIUS server that checks the passwords, and a challenge. That server is
-// another duoradiusd, which asks no second factor of anybody.
+// TestImportLoginUpstream: the same with a RADIUS server that checks the passwords, and a challenge. That server is another
+// duoradiusd, which asks nobody for a second factor.
 func TestImportLoginUpstream(t *testing.T) {
 	t.Parallel()
 	realClient(t, "radclient")
@@ -143,7 +143,7 @@ port=PORT
 	d.Stop()
 }
 
-// TestImportLoginDirectory: the same with a directory, a group that may log in, and a challenge.
+// TestImportLoginDirectory: the same with a directory, a group whose members may log in, and a challenge.
 func TestImportLoginDirectory(t *testing.T) {
 	t.Parallel()
 	duo := startDuo(t, fakeduo.User{Username: "alice", Passcodes: []string{"12345678"}}, fakeduo.User{Username: "bob"})

@@ -15,8 +15,8 @@ import (
 
 const module = "duoradiusd"
 
-// tree is section 1 of the design: which of our packages may import which of ours, tests apart. A name that ends in /
-// stands for everything below. The first row that fits a package counts.
+// tree is section 1 of the design: which packages of the module may import which others, tests excepted. A name that ends
+// in / means everything below it. The first row that fits a package counts.
 var tree = []struct {
 	who     string
 	imports []string
@@ -30,7 +30,7 @@ var tree = []struct {
 	{"policy/reasons", []string{"policy"}},
 	{"policy/failover", nil},
 	{"policy/messages", nil},
-	{"policy/radiusauth", []string{"internal/", "policy", "policy/canonical", "policy/failover", "radiusd/wire"}}, // one codec, of both sides
+	{"policy/radiusauth", []string{"internal/", "policy", "policy/canonical", "policy/failover", "radiusd/wire"}}, // one codec for both sides
 	{"policy/shared", []string{"internal/", "policy", "policy/canonical", "policy/factor", "policy/guard", "policy/memory"}},
 	{"policy/", []string{"internal/", "policy", "policy/canonical", "policy/factor", "policy/failover", "policy/guard"}},
 	{"radiusd", []string{"internal/", "policy", "policy/factor", "policy/reasons", "radiusd/"}},
@@ -44,10 +44,10 @@ var tree = []struct {
 	{"test", nil},
 }
 
-// noRandom are the packages that make States, tokens and salts: crypto/rand only.
+// noRandom lists the packages that make States, tokens and salts. They may use crypto/rand only.
 var noRandom = []string{"policy", "policy/", "radiusd", "radiusd/"}
 
-// fits reports whether a package is the one of that name, or below it where the name ends in /.
+// fits reports whether a package has this name, or is below it if the name ends in /.
 func fits(name, pkg string) bool {
 	return pkg == name || strings.HasSuffix(name, "/") && strings.HasPrefix(pkg, name)
 }
@@ -56,8 +56,8 @@ func fitsAny(names []string, pkg string) bool {
 	return slices.ContainsFunc(names, func(name string) bool { return fits(name, pkg) })
 }
 
-// objection says what is wrong with package who importing what; "" for nothing. Both are import paths; who's is
-// relative to the module.
+// objection says why package who may not import what, or "" if it may. Both are import paths; who's is relative to the
+// module.
 func objection(who, what string) string {
 	if (what == "math/rand" || what == "math/rand/v2") && fitsAny(noRandom, who) {
 		return who + " imports " + what + "; it is to use crypto/rand"
@@ -92,10 +92,10 @@ func TestImports(t *testing.T) {
 
 type listed struct {
 	ImportPath string
-	Imports    []string // without those of tests
+	Imports    []string // without the imports of tests
 }
 
-// packages lists those of the module; -e, so that one that does not build yet is listed too.
+// packages lists the packages of the module. It uses -e, so that a package that does not build yet is listed, too.
 func packages(t *testing.T) []listed {
 	t.Helper()
 	seen()
@@ -120,8 +120,8 @@ func packages(t *testing.T) []listed {
 	}
 }
 
-// seen opens every folder of the module itself: go test counts a result as cached until one of them changes, and does
-// not see what go list opens.
+// seen opens every folder of the module. go test uses a cached result until one of the files that the test opened changes,
+// and it does not see what go list opens.
 func seen() {
 	filepath.WalkDir("..", func(_ string, d fs.DirEntry, _ error) error {
 		if d.Name() == ".git" {
@@ -131,7 +131,7 @@ func seen() {
 	})
 }
 
-// TestObjection: the tree refuses what it should.
+// TestObjection: objection refuses the imports that it should refuse.
 func TestObjection(t *testing.T) {
 	for _, tt := range []struct{ who, what, want string }{
 		{"policy", "net/netip", ""},

@@ -29,7 +29,7 @@ var people = []person{
 		"\npwdChangedTime: 20010101000000Z\n"},
 }
 
-// directoryOf is the first factor that asks these servers, by ldaps:// or StartTLS.
+// directoryOf returns the first factor that asks these servers, by ldaps:// or StartTLS.
 func directoryOf(t testing.TB, scheme string, servers ...*slapd) *ldapauth.Directory {
 	t.Helper()
 	c := ldapauth.Config{StartTLS: scheme == "ldap", Roots: x509.NewCertPool(), BindDN: slapdService, BindPassword: slapdServicePassword,
@@ -47,7 +47,7 @@ func directoryOf(t testing.TB, scheme string, servers ...*slapd) *ldapauth.Direc
 	return d
 }
 
-// firstFactor says what d answers: yes, no, why not, or the error.
+// firstFactor returns what d answers: yes, no with its reason, or the error.
 func firstFactor(ctx context.Context, d policy.FirstFactor, user, password string) string {
 	_, err := d.Authenticate(ctx, policy.FirstRequest{User: user, Password: password})
 	refusal, refused := errors.AsType[*policy.Refusal](err)
@@ -78,7 +78,7 @@ func TestSlapd(t *testing.T) {
 			{`a*(b\c)`, "odd", "yes"},
 			{"zoë müller", "pässwört", "yes"},
 			{"ann  lee", "spaced", "yes"},
-			// slapd finds these, and the policy would not.
+			// slapd finds these names, but the policy must not accept them.
 			{"JO", "right", "no: the entry that was found has another name false"},
 			{"ann lee", "spaced", "no: the entry that was found has another name false"},
 			{"tom", "one", "no: two entries match user_filter false"},
@@ -105,7 +105,7 @@ func TestSlapd(t *testing.T) {
 		}
 		d.Close()
 	}
-	// The password is sent by StartTLS or not at all.
+	// The password is sent after StartTLS, or not at all.
 	for _, line := range s.log.all() {
 		if strings.Contains(line, "confidentiality required") {
 			t.Errorf("in clear: %s", line)
@@ -113,7 +113,7 @@ func TestSlapd(t *testing.T) {
 	}
 }
 
-// TestSlapdLocks: two wrong passwords lock this account, so that no login may cost two.
+// TestSlapdLocks: slapd locks this account after two wrong passwords, so no login may send two.
 func TestSlapdLocks(t *testing.T) {
 	t.Parallel()
 	s := startSlapd(t, people, "")
@@ -132,7 +132,7 @@ func TestSlapdLocks(t *testing.T) {
 	}
 }
 
-// TestSlapdIdle: slapd closes what is idle for a second. That costs no login.
+// TestSlapdIdle: slapd closes a connection that is idle for a second. That fails no login.
 func TestSlapdIdle(t *testing.T) {
 	t.Parallel()
 	s := startSlapd(t, people, "idletimeout 1")
@@ -149,7 +149,7 @@ func TestSlapdIdle(t *testing.T) {
 	}
 }
 
-// TestSlapdFailover: the first of two stops; then it is back and the second stops.
+// TestSlapdFailover: the first of two servers stops. Then it starts again, and the second stops.
 func TestSlapdFailover(t *testing.T) {
 	t.Parallel()
 	a, b := startSlapd(t, people, ""), startSlapd(t, people, "")
@@ -177,7 +177,7 @@ func TestSlapdFailover(t *testing.T) {
 		t.Skip("somebody took the port meanwhile")
 	}
 	b.end()
-	want("jo", "right", "yes") // the first is marked still, but all are
+	want("jo", "right", "yes") // the first server is still marked as down, but all are
 	want("jo", "wrong", "no")
 	a.end()
 	if got := firstFactor(ctx, d, "jo", "right"); !strings.Contains(got, a.url("ldaps")) || !strings.Contains(got, b.url("ldaps")) {
@@ -185,7 +185,8 @@ func TestSlapdFailover(t *testing.T) {
 	}
 }
 
-// TestSlapdNestedGroups: OpenLDAP has memberOf of the user's own groups alone, so the others are searched for, level by level.
+// TestSlapdNestedGroups: OpenLDAP's memberOf has only the user's own groups, so their groups are searched for, level by
+// level.
 func TestSlapdNestedGroups(t *testing.T) {
 	t.Parallel()
 	s := startSlapd(t, people, "")
@@ -231,7 +232,7 @@ func TestSlapdNestedGroups(t *testing.T) {
 	}
 }
 
-// TestSlapdPasswordChange: a user who must choose a password changes it, by the operation of RFC 3062.
+// TestSlapdPasswordChange: a user who must choose a new password changes it, with the operation of RFC 3062.
 func TestSlapdPasswordChange(t *testing.T) {
 	t.Parallel()
 	s := startSlapd(t, people, "")
