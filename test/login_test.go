@@ -11,9 +11,9 @@ import (
 // attempt is one login as a NAS sends it.
 type attempt struct {
 	secret string
-	userIP string // Calling-Station-Id; "" for none
+	userIP string // Calling-Station-Id; "" means none
 	place  nas.Placement
-	local  netip.Addr // the NAS's own address; zero for 127.0.0.1
+	local  netip.Addr // the NAS's own address; the zero Addr means 127.0.0.1
 	change []func(*nas.Request)
 }
 
@@ -61,8 +61,8 @@ func (a *attempt) dial(d *daemon) (*nas.NAS, error) {
 	return nas.Dial(d.Addr(), netip.AddrPortFrom(a.local, 0))
 }
 
-// login sends one datagram from a fresh socket and returns the reply, which is right in every way. By default the
-// user is at 203.0.113.7 and the Message-Authenticator comes first.
+// login sends one datagram from a new socket and returns the reply, which must be right in every way. By default the user
+// is at 203.0.113.7 and the Message-Authenticator comes first.
 func login(t testing.TB, d *daemon, user, password string, opts ...option) *nas.Response {
 	t.Helper()
 	r, err := try(t, d, user, password, opts...)
@@ -72,7 +72,7 @@ func login(t testing.TB, d *daemon, user, password string, opts ...option) *nas.
 	return r
 }
 
-// try is login for those that may get no reply, or who do not run on the test's own goroutine.
+// try is like login, for requests that may get no reply, and for other goroutines than the test's own.
 func try(t testing.TB, d *daemon, user, password string, opts ...option) (*nas.Response, error) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -90,7 +90,7 @@ func try(t testing.TB, d *daemon, user, password string, opts ...option) (*nas.R
 	return r, err
 }
 
-// forbidState keeps the State of a challenge out of the log: whoever reads it could go on with the login.
+// forbidState checks that the State of a challenge is not in the log: a reader of the log could continue the login with it.
 func (d *daemon) forbidState(r *nas.Response) {
 	if state := r.State(); state != nil {
 		d.forbid(string(state))

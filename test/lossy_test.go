@@ -14,17 +14,17 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// line is a bad line between a daemon and its clients: every second reply gets lost. It counts what goes over it.
+// line is a lossy connection between a daemon and its clients: every second reply is lost. It counts the packets.
 type line struct {
 	daemon *daemon
-	every  time.Duration // after which a client repeats itself
-	limit  time.Duration // within which the daemon has to answer
+	every  time.Duration // after which a client repeats its request
+	limit  time.Duration // within which the daemon must answer
 
 	replies, lost, copies, requests, answered atomic.Int64
 
-	mu      sync.Mutex // guards all below
+	mu      sync.Mutex // guards all fields below
 	slowest time.Duration
-	stall   time.Duration // the longest that this machine did not let us run
+	stall   time.Duration // the longest time for which this machine did not let the test run
 }
 
 func (l *line) String() string {
@@ -34,7 +34,7 @@ func (l *line) String() string {
 		l.requests.Load(), l.copies.Load(), l.replies.Load(), l.lost.Load(), l.slowest.Round(time.Millisecond), l.stall.Round(time.Millisecond))
 }
 
-// watch notices when the machine is so busy with others that nobody could be in time. It ends with the test.
+// watch notices if the machine is so busy that no answer could be in time. It ends with the test.
 func (l *line) watch(t testing.TB) {
 	const beat = 10 * time.Millisecond
 	last := time.Now()
@@ -48,7 +48,7 @@ func (l *line) watch(t testing.TB) {
 	}
 }
 
-// lose says whether the reply that just came is lost.
+// lose reports whether the reply that just came is lost.
 func (l *line) lose() bool {
 	if l.replies.Add(1)%2 == 0 {
 		return false
@@ -57,21 +57,21 @@ func (l *line) lose() bool {
 	return true
 }
 
-// port is one port of a client at the bad line.
+// port is one port of a client of the lossy line.
 type port struct {
 	line *line
 	nas  *nas.NAS
 	asks []*ask
 }
 
-// ask is one request, its repetitions and its reply.
+// ask is one request, with its copies and its reply.
 type ask struct {
 	request   *nas.Request
 	sent      time.Time
-	abandoned bool          // given up by the client: nothing must come any more
+	abandoned bool          // the client has given up, so no reply may come
 	first     []byte        // the first reply, whether it was lost or not
 	answered  time.Time     // when it came
-	reply     *nas.Response // the one that was not lost
+	reply     *nas.Response // the reply that was not lost
 }
 
 func (l *line) open() (*port, error) {
@@ -92,7 +92,8 @@ func (p *port) again(a *ask) error {
 	return p.nas.Send(a.request.Bytes())
 }
 
-// barrier returns when all that was sent before has been read: a request that is rejected at once comes behind it.
+// barrier returns when everything that was sent before has been read. It sends a request that is rejected at once, and
+// waits for the reject.
 func (p *port) barrier(name string) error {
 	r := newAttempt(nil).request(name, "").CHAP("no such method here")
 	r.Identifier = p.asks[0].request.Identifier + 128
@@ -110,7 +111,8 @@ func (p *port) barrier(name string) error {
 	return err
 }
 
-// settle repeats what has no answer until everything has. It returns what must not happen as an error.
+// settle repeats the requests that have no answer until all have one. It returns an error if something happens that must
+// not happen.
 func (p *port) settle() error {
 	for p.waits() {
 		b, err := p.nas.Receive(p.line.every)
@@ -172,7 +174,7 @@ func (p *port) take(b []byte) error {
 			return fmt.Errorf("two replies to one request:\n% x\n% x", a.first, b)
 		}
 		if a.reply != nil {
-			return nil // a copy met the reply halfway
+			return nil // a copy and the reply have crossed
 		}
 		if p.line.lose() {
 			return p.again(a)
@@ -194,7 +196,7 @@ func (l *line) timed(took time.Duration) error {
 	return nil
 }
 
-// settleAll waits for all ports at once.
+// settleAll waits for all ports at the same time.
 func settleAll(ports []*port) error {
 	problems := make([]error, len(ports))
 	var wg sync.WaitGroup
@@ -205,7 +207,7 @@ func settleAll(ports []*port) error {
 	return errors.Join(problems...)
 }
 
-// crowd has so many users at work until the time is over, each with dice of its own. What one returns as an error ends
+// crowd runs this many users until the time is over, each with random numbers of its own. The first error ends all.
 // all.
 func crowd(t *testing.T, users int, d time.Duration, one func(dice *rand.Rand, name string) error) (logins int) {
 	t.Helper()

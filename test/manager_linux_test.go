@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// manager stands in for systemd in a sandbox, where none can run: it answers systemctl, and runs the service as the
-// unit's file says. What it does not know fails the test.
+// manager takes the place of systemd in a sandbox, where systemd can't run. It answers systemctl and runs the service as
+// the unit's file says. If it does not know a command, the test fails.
 type manager struct {
 	t   testing.TB
 	box *sandbox
@@ -23,10 +23,10 @@ type manager struct {
 	*notified
 	log *book
 
-	mu     sync.Mutex // guards all below; held while systemctl is answered
+	mu     sync.Mutex // guards all fields below; it is held while systemctl is answered
 	asked  []string
 	daemon *exec.Cmd // nsenter
-	pid    int       // of the daemon; 0: it does not run
+	pid    int       // of the daemon; 0 means that it does not run
 	ended  chan struct{}
 	starts int
 	addr   netip.AddrPort
@@ -34,7 +34,7 @@ type manager struct {
 
 const unitFile = "/usr/lib/systemd/system/duoradiusd.service"
 
-// newManager installs a systemctl in the sandbox that asks it.
+// newManager installs a systemctl in the sandbox that asks the manager.
 func newManager(t testing.TB, box *sandbox) *manager {
 	t.Helper()
 	m := &manager{t: t, box: box, notified: newNotified(t), log: newBook()}
@@ -73,7 +73,7 @@ exit "$status"
 	return m
 }
 
-// systemctl does what is asked and returns its exit status.
+// systemctl does what it is told and returns its exit status.
 func (m *manager) systemctl(args []string) int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -97,7 +97,7 @@ func (m *manager) systemctl(args []string) int {
 	return 0
 }
 
-// took returns what systemctl was asked since the last time.
+// took returns the commands that systemctl was given since the last call.
 func (m *manager) took() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -115,7 +115,7 @@ func (m *manager) stop() {
 	m.pid = 0
 }
 
-// unit reads the values that a unit gives a key, the last first.
+// unit returns the values that a unit gives a key, the last first.
 func unit(text, key string) (values []string) {
 	for line := range strings.Lines(text) {
 		if v, ok := strings.CutPrefix(strings.TrimSpace(line), key+"="); ok {
@@ -125,8 +125,8 @@ func unit(text, key string) (values []string) {
 	return values
 }
 
-// start runs the unit's command line as the unit's user, with the environment that systemd gives (systemd.exec(5)). It
-// is called with mu held.
+// start runs the unit's command line as the unit's user, with the environment that systemd gives (systemd.exec(5)). mu is
+// held.
 func (m *manager) start() int {
 	text := m.box.read(unitFile)
 	one := func(key string) string {

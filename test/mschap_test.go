@@ -8,13 +8,13 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// msCHAPv2 is a proof of a password by MS-CHAPv2: what goes over the wire of it (RFC 2759 §4).
+// msCHAPv2 is the proof of a password by MS-CHAPv2, as it is sent (RFC 2759 §4).
 type msCHAPv2 struct {
 	challenge, peerChallenge, ntResponse []byte
 	ident                                byte
 }
 
-// readMSCHAPv2 takes the proof from the values of MS-CHAP-Challenge and MS-CHAP2-Response (RFC 2548 §2.3.2).
+// readMSCHAPv2 reads the proof from the values of MS-CHAP-Challenge and MS-CHAP2-Response (RFC 2548 §2.3.2).
 func readMSCHAPv2(challenges, responses [][]byte) (p msCHAPv2, ok bool) {
 	if len(challenges) != 1 || len(responses) != 1 || len(challenges[0]) != 16 || len(responses[0]) != 50 {
 		return p, false
@@ -29,16 +29,16 @@ func (p msCHAPv2) proves(user, password string) bool {
 	return err == nil && string(nt) == string(p.ntResponse)
 }
 
-// success is the value of MS-CHAP2-Success (RFC 2548 §2.3.3): the server's proof that it knows the password too.
+// success returns the value of MS-CHAP2-Success (RFC 2548 §2.3.3): the server's proof that it knows the password, too.
 func (p msCHAPv2) success(user, password string) string {
 	text, err := rfc2759.GenerateAuthenticatorResponse(p.challenge, p.peerChallenge, p.ntResponse, []byte(user), []byte(password))
 	if err != nil {
-		panic(err) // a password that is no UTF-8
+		panic(err) // the password is not UTF-8
 	}
 	return string(p.ident) + text
 }
 
-// proveByMSCHAPv2 puts the proof in place of the password of a request.
+// proveByMSCHAPv2 replaces the password of a request by the proof.
 func proveByMSCHAPv2(r *nas.Request) {
 	challenge, peerChallenge := make([]byte, 16), make([]byte, 16)
 	rand.Read(challenge)
@@ -50,7 +50,7 @@ func proveByMSCHAPv2(r *nas.Request) {
 	r.MSCHAPv2Proof(challenge, peerChallenge, nt)
 }
 
-// successOf is the MS-CHAP2-Success that has to answer what was sent; "" where nothing that it could answer was.
+// successOf returns the MS-CHAP2-Success that must answer a request, or "" if the request has no proof.
 func successOf(out *sent) string {
 	p, ok := readMSCHAPv2(out.request.VSA(vendorMicrosoft, msCHAPChallenge), out.request.VSA(vendorMicrosoft, msCHAP2Response))
 	if !ok {

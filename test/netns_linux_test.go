@@ -19,7 +19,7 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// netns is a network namespace of this test's own; it goes with the test.
+// netns is a network namespace of this test, which is removed at its end.
 type netns struct {
 	t    testing.TB
 	name string
@@ -28,7 +28,7 @@ type netns struct {
 
 var netnsNumber atomic.Int32
 
-// sweep removes what a test left that was killed.
+// sweep removes the namespaces of tests that were killed.
 var sweep = sync.OnceFunc(func() {
 	left, _ := filepath.Glob("/run/netns/duoradiusd-test-*-*")
 	for _, path := range left {
@@ -64,7 +64,7 @@ func newNetns(t testing.TB, what string) *netns {
 	return n
 }
 
-// noNetns skips a test, or fails it where nothing may be skipped.
+// noNetns skips a test, or fails it if no test may be skipped.
 func noNetns(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("REQUIRE_REAL_CLIENTS") == "1" {
@@ -73,7 +73,7 @@ func noNetns(t testing.TB, why string) {
 	t.Skip("no network namespaces: " + why)
 }
 
-// ip runs ip in the namespace.
+// ip runs the program ip in the namespace.
 func (n *netns) ip(args string) {
 	n.t.Helper()
 	c := exec.Command("ip", append([]string{"-n", n.name}, strings.Fields(args)...)...)
@@ -82,7 +82,7 @@ func (n *netns) ip(args string) {
 	}
 }
 
-// do has f run in the namespace: sockets that it opens and programs that it starts stay there.
+// do runs f in the namespace: sockets that f opens and programs that it starts stay there.
 func (n *netns) do(f func()) {
 	n.t.Helper()
 	home, err := os.Open("/proc/thread-self/ns/net")
@@ -91,7 +91,7 @@ func (n *netns) do(f func()) {
 	}
 	defer home.Close()
 	runtime.LockOSThread()
-	// A thread that can't come home is not to be used for anything else: it stays locked and ends with its goroutine.
+	// A thread that can't return to its own namespace must not be used again. It stays locked and ends with its goroutine.
 	if err := unix.Setns(int(n.file.Fd()), unix.CLONE_NEWNET); err != nil {
 		n.t.Fatal(err)
 	}
@@ -105,15 +105,15 @@ func (n *netns) do(f func()) {
 	f()
 }
 
-// site is a host with a daemon, and a wire to another host with a NAS.
+// site is a host with a daemon, and a cable to another host with a NAS.
 type site struct {
 	server, client *netns
-	wire           string // the name of the client's end
+	wire           string // the name of the client's end of the cable
 	duo            *fakeduo.Server
 	*daemon
 }
 
-// Addresses of both ends of the wire.
+// These are the addresses of both ends of the cable.
 var (
 	serverAddrs = []string{"10.77.0.1", "10.77.0.2", "fd77::1", "fd77::2"}
 	clientAddrs = []string{"10.77.0.10", "fd77::10"}
@@ -124,14 +124,14 @@ const (
 	clientLocal = "fe80::77:10"
 )
 
-// newSite makes both hosts, a wire between them, and a daemon on one.
+// newSite makes both hosts, a cable between them, and a daemon on one of them.
 func newSite(t *testing.T, config string, users ...fakeduo.User) *site {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		noNetns(t, "not root")
 	}
 	realClient(t, "ip")
-	daemonProgram(t) // is built at home
+	daemonProgram(t) // the daemon is built outside of the namespace
 	s := &site{server: newNetns(t, "server"), client: newNetns(t, "client")}
 	near := fmt.Sprintf("s%d", netnsNumber.Load())
 	s.wire = fmt.Sprintf("c%d", netnsNumber.Load())
@@ -145,7 +145,7 @@ func newSite(t *testing.T, config string, users ...fakeduo.User) *site {
 	return s
 }
 
-// raise gives an interface its addresses. None is made up, and none is tried out for a second first.
+// raise gives an interface its addresses. The kernel adds none, and does not check for a second whether others have them.
 func (n *netns) raise(link string, addresses []string) {
 	n.t.Helper()
 	n.ip("link set " + link + " addrgenmode none up")
@@ -158,7 +158,7 @@ func (n *netns) raise(link string, addresses []string) {
 	}
 }
 
-// dial opens a NAS on the client's host. Its replies must come from the very address that it asks.
+// dial opens a NAS on the client's host. Its replies must come from the address that it asks.
 func (s *site) dial(t testing.TB, server string) (n *nas.NAS) {
 	t.Helper()
 	s.client.do(func() {
@@ -171,7 +171,7 @@ func (s *site) dial(t testing.TB, server string) (n *nas.NAS) {
 	return n
 }
 
-// ask sends one request and wants a reply of this code. It runs on the client's host, where a zone has its meaning.
+// ask sends one request and requires a reply of this code. It runs on the client's host, where the zone is defined.
 func (s *site) ask(t testing.TB, n *nas.NAS, r *nas.Request, code byte) (b []byte) {
 	t.Helper()
 	s.client.do(func() {

@@ -15,7 +15,7 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// checkout copies the module's files, as somebody else's checkout would have them, without what git says of them.
+// checkout copies the module's files, as another person's checkout would have them, without git's own files.
 func checkout(t testing.TB) string {
 	t.Helper()
 	seen()
@@ -29,7 +29,7 @@ func checkout(t testing.TB) string {
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
 		b, err := os.ReadFile(filepath.Join("..", name))
 		if os.IsNotExist(err) {
-			continue // removed, and not yet committed
+			continue // the file was removed, and that is not committed yet
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -48,7 +48,7 @@ func checkout(t testing.TB) string {
 	return dir
 }
 
-// makePackages runs .ci/package of a checkout and returns the folder of what it made, for this machine.
+// makePackages runs .ci/package of a checkout and returns the folder of the packages for this machine.
 func makePackages(t testing.TB, checkout, version string) string {
 	t.Helper()
 	dist := t.TempDir()
@@ -60,7 +60,7 @@ func makePackages(t testing.TB, checkout, version string) string {
 	return dist
 }
 
-// needPackages skips where no package can be installed.
+// needPackages skips a test where no package can be installed.
 func needPackages(t testing.TB) {
 	t.Helper()
 	if os.Getenv("REQUIRE_REAL_CLIENTS") != "1" {
@@ -71,7 +71,7 @@ func needPackages(t testing.TB) {
 	}
 }
 
-// packages are those of two versions, made once for all tests. The second has another example configuration.
+// packages are the packages of two versions, made once for all tests. The second version has another example configuration.
 var packages12 = sync.OnceValue(func() func(t testing.TB) (one, two string) {
 	var one, two string
 	return func(t testing.TB) (string, string) {
@@ -90,7 +90,7 @@ var packages12 = sync.OnceValue(func() func(t testing.TB) (one, two string) {
 	}
 })
 
-// keep moves a folder to where it stays until the last test.
+// keep moves a folder to a place where it stays until the last test ends.
 func keep(t testing.TB, dir, name string) string {
 	t.Helper()
 	kept := filepath.Join(binaries, name)
@@ -100,7 +100,7 @@ func keep(t testing.TB, dir, name string) string {
 	return kept
 }
 
-// etc is a configuration that an administrator has made, as duoradiusd.toml and the files beside it.
+// etc is a configuration that an administrator has made: duoradiusd.toml and the files beside it.
 func etc(t testing.TB, box *sandbox, duo *fakeduo.Server) {
 	t.Helper()
 	box.write("/etc/duoradiusd/duoradiusd.toml", fmt.Sprintf(`
@@ -138,7 +138,7 @@ func (m *manager) login(t testing.TB, user, password string) string {
 	return out + errs
 }
 
-// modes are what `stat` says of the package's files that have owners of their own.
+// modes returns what `stat` says about those files of the package that have owners of their own.
 func modes(box *sandbox) string {
 	return box.run("stat", "-c", "%n %A %U:%G", "/etc/duoradiusd", "/etc/duoradiusd/duoradiusd.toml", "/var/lib/duoradiusd")
 }
@@ -155,7 +155,7 @@ func wantAsked(t testing.TB, m *manager, want ...string) {
 	}
 }
 
-// life is a deb's on one machine.
+// life is the life of a deb on one machine.
 type life struct {
 	t        *testing.T
 	one, two string // the debs
@@ -210,7 +210,7 @@ func (l *life) install() {
 	}
 }
 
-// serve runs the unit's command line, as the unit's user.
+// serve runs the unit's command line as the unit's user.
 func (l *life) serve() {
 	l.t.Helper()
 	etc(l.t, l.box, l.duo)
@@ -286,7 +286,7 @@ func (l *life) upgrade() {
 	}
 }
 
-// remove: it runs no more, and the configuration and what the daemon remembers stay.
+// Removing: the service does not run any more, and the configuration and the saved state stay.
 func (l *life) remove() {
 	l.t.Helper()
 	l.box.run("dpkg", "--remove", "duoradiusd")
@@ -339,7 +339,7 @@ func TestPackageWithoutSystemd(t *testing.T) {
 			t.Errorf("dpkg %q:\n%s", args, printed)
 		}
 	}
-	// The example was not edited, so it is the new one.
+	// The example was not edited, so it is replaced by the new one.
 	if !strings.Contains(box.read("/etc/duoradiusd/duoradiusd.toml"), "version 1.1.0") {
 		t.Error("the example is the old one still")
 	}
@@ -353,7 +353,7 @@ func TestPackageWithoutSystemd(t *testing.T) {
 	}
 }
 
-// TestPackageRPM does the same with the rpm, as far as it differs: it is never purged.
+// TestPackageRPM does the same with the rpm, where it differs. An rpm is never purged.
 func TestPackageRPM(t *testing.T) {
 	needPackages(t)
 	realClient(t, "rpm")
@@ -362,7 +362,7 @@ func TestPackageRPM(t *testing.T) {
 	box := newSandbox(t)
 	m := newManager(t, box)
 	duo := startDuo(t, fakeduo.User{Username: "alice"})
-	box.run("rpm", "--install", "--nodeps", rpm(one, "1.0.0")) // this machine's packages are none that rpm knows
+	box.run("rpm", "--install", "--nodeps", rpm(one, "1.0.0")) // rpm does not know this machine's packages
 	wantAsked(t, m, "daemon-reload")
 	if got := modes(box); got != wantModes {
 		t.Errorf("got\n%swant\n%s", got, wantModes)

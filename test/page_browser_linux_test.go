@@ -11,7 +11,7 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// TestPageInBrowser: what a person sees, on a desk and on a phone, by day and by night.
+// TestPageInBrowser: the page on a desktop and on a phone, in the light and the dark scheme.
 func TestPageInBrowser(t *testing.T) {
 	t.Parallel()
 	b := openBrowser(t)
@@ -78,7 +78,7 @@ func TestPageInBrowser(t *testing.T) {
 	}
 }
 
-// contrast lists the texts that stand out less than WCAG 2.1 §1.4.3 wants: 4.5 to 1.
+// contrast lists the texts that have less contrast than WCAG 2.1 §1.4.3 requires: 4.5 to 1.
 const contrast = `(() => {
 	const light = c => c.map(v => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
 		.reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
@@ -90,7 +90,7 @@ const contrast = `(() => {
 		return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5; }).map(e => e.outerHTML.slice(0, 80));
 })()`
 
-// TestForgetInBrowser: the button forgets, and another site's button does not.
+// TestForgetInBrowser: the page's button forgets an approval, and a button of another site does not.
 func TestForgetInBrowser(t *testing.T) {
 	t.Parallel()
 	b := openBrowser(t)
@@ -106,7 +106,7 @@ func TestForgetInBrowser(t *testing.T) {
 	b.ask(`document.querySelector("input[name=token]").value`, &token)
 	d.forbid(token)
 
-	// To whom 127.0.0.1 is another site than localhost. That it knows the token is more than it ever will.
+	// For the browser, 127.0.0.1 is another site than localhost. This site even knows the token, which no real one does.
 	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprintf(w, `<form method="post" action="%sforget"><input name="user" value="bob"><input name="token" value="%s"><button>win</button></form>`,

@@ -17,13 +17,13 @@ const withPage = "[admin]\naddress = \"127.0.0.1:0\"\n[[client]]\nremember = \"1
 
 var pageInLog = regexp.MustCompile(`page=(https?://\S+)`)
 
-// page is the address of the status page; it ends in a slash.
+// page returns the address of the status page; it ends in a slash.
 func (d *daemon) page() string {
 	d.t.Helper()
 	return pageInLog.FindStringSubmatch(d.WaitLog("admin: listens"))[1]
 }
 
-// fetch returns what a program reads at a path of the page.
+// fetch returns what a program gets from a path of the page.
 func (d *daemon) fetch(path string) (status int, body string) {
 	d.t.Helper()
 	r, err := http.Get(d.page() + path)
@@ -50,7 +50,7 @@ func (d *daemon) waitMetric(series, value string) {
 	d.t.Fatalf("%s never is %s:\n%s", series, value, got)
 }
 
-// TestMetricsOfLogins: a login can be followed to its numbers, on the daemon as it is built.
+// TestMetricsOfLogins: each kind of login changes its metrics, with the real daemon.
 func TestMetricsOfLogins(t *testing.T) {
 	t.Parallel()
 	duo := startDuo(t, fakeduo.User{Username: "alice"}, fakeduo.User{Username: "bob", Tap: fakeduo.Fraud})
@@ -80,12 +80,12 @@ func TestMetricsOfLogins(t *testing.T) {
 	}
 }
 
-// TestReadyz: who balances load learns when no login can end well, and why.
+// TestReadyz: a load balancer learns when no login can succeed, and why.
 func TestReadyz(t *testing.T) {
 	t.Parallel()
 	for failmode, ready := range map[string]bool{"secure": false, "safe": true} {
 		d := startDaemon(t, nil, withPage+fmt.Sprintf("[duo]\napi_host = \"127.0.0.1:9\"\nca = \"system\"\nfailmode = %q\n", failmode))
-		login(t, d, "alice", "push") // the first that can't be asked
+		login(t, d, "alice", "push") // the first server that can't be asked
 		d.waitMetric(`duoradiusd_duo_state{application="[duo]",state="down"}`, "1")
 		d.waitMetric("duoradiusd_ready", fmt.Sprint(btoi(ready)))
 		status, body := d.fetch("readyz")
@@ -142,7 +142,7 @@ func TestForgetByProgram(t *testing.T) {
 		}
 	}
 	d.waitMetric("duoradiusd_approvals", "1")
-	if status := post(right); status != 200 { // of the page that it leads to
+	if status := post(right); status != 200 { // of the page to which it redirects
 		t.Errorf("right: %d", status)
 	}
 	d.waitMetric("duoradiusd_approvals", "0")

@@ -16,7 +16,7 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// companion is a program of somebody else's that runs beside the daemon until the test ends.
+// companion is another program that runs beside the daemon until the test ends.
 type companion struct {
 	t     testing.TB
 	name  string
@@ -25,7 +25,7 @@ type companion struct {
 	ended chan struct{}
 }
 
-// accompany starts c, which ends with the test.
+// accompany starts c, and ends it with the test.
 func accompany(t testing.TB, name string, c *exec.Cmd) *companion {
 	t.Helper()
 	p := &companion{t: t, name: name, cmd: c, log: newBook(), ended: make(chan struct{})}
@@ -61,7 +61,7 @@ func (p *companion) end() {
 	<-p.ended
 }
 
-// wait returns the first line that holds all of parts; ok is false when there will be none.
+// wait returns the first line that holds all of parts; ok is false if there can be none.
 func (p *companion) wait(parts ...string) (line string, ok bool) {
 	return p.log.wait(func(line string) bool { return holdsAll(line, parts) })
 }
@@ -75,7 +75,7 @@ func (p *companion) mustSay(parts ...string) string {
 	return line
 }
 
-// said returns how many lines hold all of parts so far.
+// said returns how many lines so far hold all of parts.
 func (p *companion) said(parts ...string) (n int) {
 	for _, line := range p.log.all() {
 		if holdsAll(line, parts) {
@@ -89,7 +89,7 @@ func holdsAll(line string, parts []string) bool {
 	return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) })
 }
 
-// freePort returns a UDP port of 127.0.0.1 that nobody has at the moment.
+// freePort returns a UDP port of 127.0.0.1 that no program has at the moment.
 func freePort(t testing.TB) int {
 	t.Helper()
 	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.1:0")))
@@ -100,7 +100,7 @@ func freePort(t testing.TB) int {
 	return conn.LocalAddr().(*net.UDPAddr).Port
 }
 
-// eventually waits until so holds, and fails the test and returns false when it does not within patience.
+// eventually waits until so holds. If it does not hold within patience, the test fails and eventually returns false.
 func eventually(t testing.TB, what string, so func() bool) bool {
 	t.Helper()
 	for end := time.Now().Add(patience); !so(); time.Sleep(5 * time.Millisecond) {
@@ -119,7 +119,7 @@ func ringing(t testing.TB, duo *fakeduo.Server, user string) (fakeduo.Transactio
 	return duo.AwaitPending(ctx, user)
 }
 
-// loginLines returns the lines of the log that tell of logins.
+// loginLines returns the lines of the log about logins.
 func (d *daemon) loginLines() (lines []string) {
 	for _, line := range d.Log() {
 		if strings.Contains(line, "msg=login ") {
@@ -129,7 +129,7 @@ func (d *daemon) loginLines() (lines []string) {
 	return lines
 }
 
-// seenOf is what the daemon tells of one client on its control socket.
+// seenOf holds what the daemon tells about one client on its control socket.
 type seenOf struct {
 	Name            string `json:"name"`
 	Packets         uint64 `json:"packets"`
@@ -137,7 +137,7 @@ type seenOf struct {
 	Wrong           uint64 `json:"wrong"`
 }
 
-// seen asks the daemon what it has read of a client so far: as duoradiusd clients does, but often.
+// seen asks the daemon what it has read of a client so far. It asks often what duoradiusd clients asks once.
 func (d *daemon) seen(client string) (s seenOf) {
 	d.t.Helper()
 	c := http.Client{Timeout: patience, Transport: &http.Transport{

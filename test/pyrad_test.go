@@ -12,10 +12,10 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// debianPython is the interpreter that Debian's python3-pyrad belongs to, whatever else is first in PATH.
+// debianPython is the interpreter of Debian's python3-pyrad, whichever python3 is first in PATH.
 const debianPython = "/usr/bin/python3"
 
-// pyradAnswer is what testdata/pyrad/login.py prints.
+// pyradAnswer holds what testdata/pyrad/login.py prints.
 type pyradAnswer struct {
 	Code        int      `json:"code"` // 0: none came
 	Text        string   `json:"text"`
@@ -24,7 +24,7 @@ type pyradAnswer struct {
 	SignedRight bool     `json:"signed_right"`
 }
 
-// needPyrad skips a test where there is no pyrad.
+// needPyrad skips a test where pyrad is not installed.
 func needPyrad(t testing.TB) {
 	t.Helper()
 	slow(t, "it runs Python")
@@ -39,7 +39,7 @@ func needPyrad(t testing.TB) {
 	t.Skip("pyrad is not installed")
 }
 
-// pyradLogin logs in with pyrad, which sends three copies, timeout apart.
+// pyradLogin logs in with pyrad, which sends three copies, with timeout between them.
 func pyradLogin(t testing.TB, d *daemon, user, password string, timeout time.Duration, more ...string) (a pyradAnswer) {
 	t.Helper()
 	d.forbidTyped(password)
@@ -55,7 +55,7 @@ func pyradLogin(t testing.TB, d *daemon, user, password string, timeout time.Dur
 	return a
 }
 
-// pyradClients are one that signs when it likes and one that must.
+// pyradClients is a configuration with a client that may sign and one that must.
 const pyradClients = `
 [[client]]
 message_authenticator = "accept"
@@ -110,7 +110,7 @@ func TestPyrad(t *testing.T) {
 	}
 }
 
-// TestPyradCopies: its third copy comes while the phone still rings.
+// TestPyradCopies: pyrad's third copy comes while the phone still rings.
 func TestPyradCopies(t *testing.T) {
 	t.Parallel()
 	needPyrad(t)

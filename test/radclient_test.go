@@ -13,8 +13,8 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// realClient returns the path of a program that others wrote. Where it is not installed the test is skipped, or fails
-// when REQUIRE_REAL_CLIENTS=1.
+// realClient returns the path of another project's program. If it is not installed, the test is skipped, or fails with
+// REQUIRE_REAL_CLIENTS=1.
 func realClient(t testing.TB, name string) string {
 	t.Helper()
 	slow(t, "it runs "+name)
@@ -30,8 +30,8 @@ func realClient(t testing.TB, name string) string {
 	return ""
 }
 
-// feedRadclient hands packets, lines of attributes with blank lines between, to FreeRADIUS's client and returns what it
-// printed. kind is auth or status.
+// feedRadclient gives packets, which are lines of attributes with blank lines between, to FreeRADIUS's radclient and
+// returns what it printed. kind is auth or status.
 func feedRadclient(t testing.TB, d *daemon, kind, packets string, flags ...string) (printed string, status int) {
 	t.Helper()
 	args := append([]string{"-x", "-t", "20", "-r", "1"}, flags...)
@@ -45,7 +45,7 @@ var (
 	replyMessage = regexp.MustCompile(`(?m)^\s+Reply-Message = "(.*)"$`)
 )
 
-// received is what radclient says it got: the code and the text, or "nothing".
+// received returns what radclient got: the code and the text, or "nothing".
 func received(printed string) string {
 	code := receivedCode.FindStringSubmatch(printed)
 	if code == nil {
@@ -93,12 +93,12 @@ func TestRadclient(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			duo.Forget()
-			packet := strings.Replace(tt.packet, "203.0.113.7", fmt.Sprintf("203.0.113.%d", i+1), 1) // another login is no repetition
+			packet := strings.Replace(tt.packet, "203.0.113.7", fmt.Sprintf("203.0.113.%d", i+1), 1) // this is another login, and not a retry
 			printed, status := feedRadclient(t, d, tt.kind, packet)
 			if got := received(printed); got != tt.want {
 				t.Errorf("got %q, want %q; radclient said:\n%s", got, tt.want, printed)
 			}
-			// radclient itself checks both authenticators of a reply, and says with its exit status what it got.
+			// radclient itself checks both authenticators of a reply. Its exit status says what it got.
 			if wantStatus := btoi(tt.want != "Access-Accept"); status != wantStatus {
 				t.Errorf("radclient's exit status is %d, want %d:\n%s", status, wantStatus, printed)
 			}
@@ -120,7 +120,7 @@ func btoi(b bool) int {
 	return 0
 }
 
-// TestRadclientRetransmits: the client asks again each second until the user has found the phone. One login, one push.
+// TestRadclientRetransmits: the client sends its request each second until the user has approved. One login is one push.
 func TestRadclientRetransmits(t *testing.T) {
 	t.Parallel()
 	realClient(t, "radclient")
@@ -145,7 +145,7 @@ func TestRadclientRetransmits(t *testing.T) {
 	}
 }
 
-// TestRadclientParallel: many users at once from one port, three times each; each phone rings as often as its user
+// TestRadclientParallel: many users log in at once from one port, three times each. Each phone rings as often as its user
 // was asked.
 func TestRadclientParallel(t *testing.T) {
 	t.Parallel()
@@ -164,7 +164,7 @@ func TestRadclientParallel(t *testing.T) {
 	if n := strings.Count(printed, "Received Access-Accept"); n != 3*users || status != 0 {
 		t.Errorf("%d accepted, exit status %d, want %d and 0:\n%s", n, status, 3*users, printed)
 	}
-	// Three at once share a push; the later ones are remembered.
+	// Three at once share a push, and the later ones are remembered.
 	if duo.Pushes() != users {
 		t.Errorf("%d pushes, want %d", duo.Pushes(), users)
 	}

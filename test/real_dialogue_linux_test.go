@@ -16,15 +16,15 @@ type dialogue struct {
 	name  string
 	cmd   *exec.Cmd
 	in    io.WriteCloser
-	ended chan struct{} // closed when the program is gone and all that it said is in said
+	ended chan struct{} // closed when the program has ended and said holds all its output
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	said    string
-	heard   int // of said: up to the last question
+	heard   int // how much of said was read, up to the last question
 	changed chan struct{}
 }
 
-// converse starts c, which ends with the test.
+// converse starts c, and ends it with the test.
 func converse(t testing.TB, name string, c *exec.Cmd) *dialogue {
 	t.Helper()
 	p := &dialogue{t: t, name: name, cmd: c, ended: make(chan struct{}), changed: make(chan struct{})}
@@ -77,7 +77,8 @@ func (p *dialogue) all() string {
 	return p.said
 }
 
-// await waits until the program says one of what, after what was awaited before, and returns which; -1 when it never does.
+// await waits until the program prints one of what, after the text of the last await. It returns which, or -1 if it prints
+// none.
 func (p *dialogue) await(what ...string) (which int) {
 	late := time.NewTimer(patience)
 	defer late.Stop()

@@ -39,14 +39,14 @@ network={
 }
 `
 
-// wired is a port that hostapd guards, and the user's machine at the other end of the wire.
+// wired is a port that hostapd guards, with the user's machine at the other end of the cable.
 type wired struct {
 	*site
 	port uint16 // of the RADIUS server that hostapd asks
-	ca   string // whom the users trust
+	ca   string // the authority that the users trust
 }
 
-// login plugs the user's machine in and reports whether the port opened.
+// login connects the user's machine and reports whether the port opened.
 func (w wired) login(t *testing.T, eap, phase2, user, password string) (in bool) {
 	t.Helper()
 	dir := t.TempDir()
@@ -56,13 +56,13 @@ func (w wired) login(t *testing.T, eap, phase2, user, password string) (in bool)
 	w.server.do(func() {
 		guard = accompany(t, "hostapd", exec.Command("hostapd", filepath.Join(dir, "hostapd.conf")))
 	})
-	defer guard.end() // it lets nobody try again for a minute
+	defer guard.end() // hostapd lets nobody try again for a minute
 	guard.mustSay("AP-ENABLED")
 	w.client.do(func() {
 		machine = accompany(t, "wpa_supplicant", exec.Command("wpa_supplicant", "-Dwired", "-i"+w.wire, "-c"+filepath.Join(dir, "supplicant.conf")))
 	})
 	defer machine.end()
-	// The port is what counts: inside PEAP, a user who says no on the phone has been told of success before.
+	// Only the port counts: inside PEAP, a user who declines on the phone has been told of success before.
 	line, ok := guard.log.wait(func(line string) bool {
 		return strings.Contains(line, ": authorizing port") || strings.Contains(line, ": authentication failed")
 	})
@@ -82,8 +82,8 @@ func needHostapd(t *testing.T) {
 	realClient(t, "freeradius")
 }
 
-// TestHostapd: EAP goes through the daemon to a RADIUS server that knows passwords; the phone is asked between its yes
-// and ours. There is nowhere to type a passcode.
+// TestHostapd: EAP goes through the daemon to a RADIUS server that checks the passwords. Duo is asked after that server's
+// yes and before the daemon's. There is no field for a passcode.
 func TestHostapd(t *testing.T) {
 	t.Parallel()
 	needHostapd(t)
@@ -94,7 +94,7 @@ func TestHostapd(t *testing.T) {
 	})
 }
 
-// TestHostapdFreeRADIUS: FreeRADIUS in front of the daemon opens the tunnel, so that users can type a passcode too.
+// TestHostapdFreeRADIUS: a FreeRADIUS in front of the daemon ends the tunnel, so users can type a passcode, too.
 func TestHostapdFreeRADIUS(t *testing.T) {
 	t.Parallel()
 	needHostapd(t)

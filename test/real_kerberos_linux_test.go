@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// kerberos is a realm of a test's own: its key distribution centre, and a ticket that protects what others send to it.
+// kerberos is a test's own realm: its key distribution centre, and a ticket that protects the requests of others.
 type kerberos struct{ dir string }
 
-// as runs one of the realm's programs, which reads input.
+// as runs one of the realm's programs with input as its standard input.
 func (k kerberos) as(program, input string, args ...string) (printed string, err error) {
 	c := exec.Command(program, args...)
 	c.Env, c.Stdin = k.env(), strings.NewReader(input)
@@ -43,7 +43,7 @@ func startKerberos(t *testing.T, d *daemon) kerberos {
 		fmt.Fprintf(&principals, "addprinc +requires_preauth -nokey %[1]s\nsetstr %[1]s otp [{}]\n", u.Username)
 	}
 	program := realClient(t, "krb5kdc")
-	for i := range 5 { // somebody else may take the port before it does
+	for i := range 5 { // another program may take the port first
 		port := freePort(t)
 		write(t, filepath.Join(k.dir, "krb5.conf"), fmt.Sprintf("[libdefaults]\ndefault_realm = EXAMPLE.COM\ndns_lookup_kdc = false\nrdns = false\n"+
 			"[realms]\nEXAMPLE.COM = {\nkdc = 127.0.0.1:%d\n}\n[logging]\nkdc = STDERR\n", port))
@@ -67,7 +67,7 @@ func startKerberos(t *testing.T, d *daemon) kerberos {
 	return k
 }
 
-// TestKerberos has users get their tickets by what the KDC asks the daemon about.
+// TestKerberos: users get their tickets, and the KDC asks the daemon about them.
 func TestKerberos(t *testing.T) {
 	t.Parallel()
 	slow(t, "it runs a KDC")

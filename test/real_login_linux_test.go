@@ -12,7 +12,7 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// The users of the real clients. All have the same password; what they do with their phones differs.
+// These are the users of the real clients. All have the same password, and they do different things with their phones.
 const (
 	realPassword = "correct horse battery"
 
@@ -20,7 +20,7 @@ const (
 	passcodeUser = "bob"
 	denyUser     = "mallory"
 	askedUser    = "carol" // a rule has her choose by a challenge
-	lateUser     = "dora"  // answers when a test has her
+	lateUser     = "dora"  // answers when a test makes her answer
 	wrongUser    = "eve"   // does not know the password
 )
 
@@ -32,15 +32,15 @@ func realUsers() []fakeduo.User {
 	}
 }
 
-// More tables for realConfig.
+// These are more tables for realConfig.
 const (
-	// standardPort is for hosts of a test's own. openvpn-auth-radius can't reach a port above 32767.
+	// standardPort is the port on hosts that a test makes. openvpn-auth-radius can't reach a port above 32767.
 	standardPort = "[[listen]]\naddress = \"127.0.0.1:1812\"\n"
-	// askCarol has one user choose.
+	// askCarol lets one user choose a factor.
 	askCarol = "[[rule]]\nname = \"asked\"\nusers = [\"" + askedUser + "\"]\nmode = \"challenge\"\n"
 )
 
-// realConfig is a configuration with one client, of these keys, whose users have passwords.
+// realConfig returns a configuration with one client, which has these keys, and with users who have passwords.
 func realConfig(t testing.TB, client string, tables ...string) string {
 	t.Helper()
 	hash, err := bcrypt.GenerateFromPassword([]byte(realPassword), bcrypt.MinCost)
@@ -67,7 +67,7 @@ path = "staff.htpasswd"
 	return b.String()
 }
 
-// realLogin is what one user types, and what comes of it.
+// realLogin is what one user types, and the result.
 type realLogin struct {
 	name, user, password string // CODE stands for a passcode
 	in                   bool
@@ -82,14 +82,14 @@ var realLogins = []realLogin{
 	{"wrong password", wrongUser, "incorrect horse", false, "bad-password", "", 0},
 }
 
-// relayedLogins are for upstreamUsers, whose passwords only the upstream knows.
+// relayedLogins are the logins of upstreamUsers, whose passwords only the upstream knows.
 var relayedLogins = []realLogin{
 	{"push", "alice", "wonderland", true, "approved", "push", 1},
 	{"denied", "dora", "explorer", false, "denied", "push", 1},
 }
 
-// let has a client log users in; userIP is what it tells of them. login hands it a user name and what the user types as
-// password, and reports whether the client let the user in; it returns when the session is over.
+// let has a client log users in. userIP is the address that the client tells. login gets a user name and the text that the
+// user types as the password. It reports whether the client let the user in, and returns when the session is over.
 func (d *daemon) let(t *testing.T, userIP string, logins []realLogin, login func(t *testing.T, user, password string) (in bool)) {
 	t.Helper()
 	for _, tt := range logins {
@@ -109,8 +109,8 @@ func (d *daemon) let(t *testing.T, userIP string, logins []realLogin, login func
 	}
 }
 
-// newRelaySite makes two hosts and a wire. On the server's are the daemon and, behind it, a FreeRADIUS that offers an EAP
-// method first.
+// newRelaySite makes two hosts and a cable. On the server's host are the daemon and, behind it, a FreeRADIUS that offers an
+// EAP method first.
 func newRelaySite(t *testing.T, eap string) (s *site, u *upstream) {
 	t.Helper()
 	realClient(t, "freeradius")
@@ -122,7 +122,7 @@ func newRelaySite(t *testing.T, eap string) (s *site, u *upstream) {
 	return s, u
 }
 
-// mustTell wants exactly one line about the end of a user's logins.
+// mustTell requires exactly one line of the log about the end of a user's login.
 func (d *daemon) mustTell(t *testing.T, user, reason, factor string, more ...string) {
 	t.Helper()
 	about := func(line string) bool {
@@ -142,7 +142,7 @@ func (d *daemon) mustTell(t *testing.T, user, reason, factor string, more ...str
 	}
 }
 
-// approve has a user find the phone that rings.
+// approve makes a user approve as soon as the phone rings.
 func (d *daemon) approve(t *testing.T, user string) {
 	t.Helper()
 	pushed, err := ringing(t, d.duo, user)
@@ -154,7 +154,7 @@ func (d *daemon) approve(t *testing.T, user string) {
 	}
 }
 
-// family runs a program that starts others, so that none of them outlives it, and with mounts of its own.
+// family runs a program that starts others, with mounts of its own, so that all of them end with the test.
 func family(program string, args ...string) *exec.Cmd {
 	return exec.Command("unshare", append([]string{"--pid", "--fork", "--kill-child", "--mount", "--", program}, args...)...)
 }

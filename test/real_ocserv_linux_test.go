@@ -40,7 +40,7 @@ radius_retries 1
 bindaddr *
 `
 
-// ocservScript is what openconnect runs to set its end of the tunnel up.
+// ocservScript is the script with which openconnect sets up its end of the tunnel.
 const ocservScript = `#!/bin/sh
 [ "$reason" = connect ] || exit 0
 ip link set dev "$TUNDEV" up
@@ -48,13 +48,13 @@ ip addr add "$INTERNAL_IP4_ADDRESS/24" dev "$TUNDEV"
 echo "the tunnel is up"
 `
 
-// ocserv is a VPN server on one host, whose users come from the other with openconnect.
+// ocserv is a VPN server on one host. Its users connect from the other host with openconnect.
 type ocserv struct {
 	*site
 	dir string
 }
 
-// newOcserv starts a server that asks the daemon each time for so many seconds.
+// newOcserv starts a server that waits this many seconds for the daemon each time.
 func newOcserv(t *testing.T, s *site, seconds int) ocserv {
 	t.Helper()
 	v := ocserv{s, t.TempDir()}
@@ -71,7 +71,7 @@ func newOcserv(t *testing.T, s *site, seconds int) ocserv {
 	return v
 }
 
-// begin has a user connect; the questions are still to be answered.
+// begin has a user connect; the test must then answer the questions.
 func (v ocserv) begin(t *testing.T, user string) (c *dialogue) {
 	t.Helper()
 	v.client.do(func() {
@@ -81,7 +81,7 @@ func (v ocserv) begin(t *testing.T, user string) (c *dialogue) {
 	return c
 }
 
-// end waits until the user is in, tries the tunnel and leaves; or until the user is refused.
+// end waits until the user is in, tries the tunnel and disconnects, or until the user is refused.
 func (v ocserv) end(t *testing.T, c *dialogue) (in bool) {
 	t.Helper()
 	switch c.await("the tunnel is up", "Password:") {

@@ -47,7 +47,7 @@ connect-retry-max 1
 verb 3
 `
 
-// radiusPlugin configures openvpn-auth-radius. It accounts for every session, and lets nobody in when it can't.
+// radiusPlugin configures openvpn-auth-radius. It sends accounting for every session, and refuses users if it can't.
 const radiusPlugin = `
 NAS-Identifier=OpenVpn
 Service-Type=5
@@ -69,14 +69,14 @@ server
 }
 `
 
-// openvpn is a VPN server on one host, whose users come from the other.
+// openvpn is a VPN server on one host. Its users connect from the other host.
 type openvpn struct {
 	*site
 	dir    string
 	server *companion
 }
 
-// newOpenVPN starts a server that asks the daemon by a plugin; the plugin's files are in dir.
+// newOpenVPN starts a server that asks the daemon with a plugin; the plugin's files are in dir.
 func newOpenVPN(t *testing.T, s *site, dir, plugin string) *openvpn {
 	t.Helper()
 	v := &openvpn{site: s, dir: dir}
@@ -95,7 +95,7 @@ func (v *openvpn) write(t *testing.T, name, text string) {
 	write(t, filepath.Join(v.dir, name), fmt.Sprintf(text, v.dir, serverAddrs[0]))
 }
 
-// login connects, and reports whether the user came through to the other end of the tunnel.
+// login connects, and reports whether the user reached the other end of the tunnel.
 func (v *openvpn) login(t *testing.T, user, password string) bool {
 	t.Helper()
 	c, in := v.connect(t, user, password)
@@ -107,7 +107,7 @@ func (v *openvpn) login(t *testing.T, user, password string) bool {
 	return in
 }
 
-// connect starts a client, which stays where the user is let in.
+// connect starts a client. It keeps running if the user gets in.
 func (v *openvpn) connect(t *testing.T, user, password string) (c *companion, in bool) {
 	t.Helper()
 	write(t, filepath.Join(v.dir, user), user+"\n"+password+"\n")
@@ -120,7 +120,7 @@ func (v *openvpn) connect(t *testing.T, user, password string) (c *companion, in
 	return c, in
 }
 
-// mustReach wants an address to answer: with a refusal, for nobody listens there.
+// mustReach requires that an address answers, with a refusal, because nothing listens there.
 func mustReach(t *testing.T, n *netns, addr string) {
 	t.Helper()
 	n.do(func() {
@@ -174,7 +174,7 @@ func openVPNSite(t *testing.T) *site {
 	return newSite(t, realConfig(t, `profile = "openvpn"`, standardPort), realUsers()...)
 }
 
-// withRadiusPlugin starts an OpenVPN that waits for RADIUS so many seconds.
+// withRadiusPlugin starts an OpenVPN that waits this many seconds for RADIUS.
 func withRadiusPlugin(t *testing.T, s *site, wait int) *openvpn {
 	t.Helper()
 	const plugin = "/usr/lib/openvpn/radiusplugin.so"
@@ -192,8 +192,8 @@ func TestOpenVPN(t *testing.T) {
 	s.let(t, clientAddrs[0], realLogins, v.login)
 }
 
-// TestOpenVPNImpatient: the plugin's second copy comes from a new port with a new authenticator, and nobody reads its
-// answer: the user is refused. The next try joins the request that is still on the phone.
+// TestOpenVPNImpatient: the plugin's second copy comes from a new port with a new authenticator, and the plugin does not
+// read its answer, so the user is refused. The next try joins the push that is still on the phone.
 func TestOpenVPNImpatient(t *testing.T) {
 	t.Parallel()
 	s := openVPNSite(t)
@@ -239,7 +239,7 @@ func TestOpenVPNWithPAM(t *testing.T) {
 	s.mustTell(t, lateUser, "approved", "push")
 }
 
-// realFile wants a part of a program that others wrote, as realClient does.
+// realFile requires a file of another project's program, as realClient requires a program.
 func realFile(t testing.TB, path string) {
 	t.Helper()
 	if _, err := os.Stat(path); err != nil {
@@ -247,7 +247,7 @@ func realFile(t testing.TB, path string) {
 	}
 }
 
-// needTun skips a test where the kernel makes no tunnels.
+// needTun skips a test where the kernel can't make tunnels.
 func needTun(t testing.TB) {
 	t.Helper()
 	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)

@@ -12,7 +12,7 @@ const pamRadius = `auth required pam_radius_auth.so conf=%s retry=1 prompt=Passw
 account required pam_permit.so
 `
 
-// pam is a PAM service of this test's own that asks the daemon by pam_radius.
+// pam is a PAM service of this test that asks the daemon with pam_radius.
 type pam struct {
 	dir string
 	*daemon
@@ -27,7 +27,8 @@ func newPAM(t *testing.T, d *daemon, seconds int) pam {
 	return p
 }
 
-// begin starts a login. PAM reads its services from /etc/pam.d only, so in pamtester's eyes that is our folder.
+// begin starts a login. PAM reads its services from /etc/pam.d only, so pamtester runs with the test's folder mounted
+// there.
 func (p pam) begin(t *testing.T, user string) *dialogue {
 	t.Helper()
 	return converse(t, "pamtester", exec.Command("unshare", "--mount", "sh", "-c",

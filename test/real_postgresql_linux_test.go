@@ -10,26 +10,26 @@ import (
 	"testing"
 )
 
-// portOf is the port that a daemon listens at.
+// portOf returns the port at which a daemon listens.
 func portOf(d *daemon) string { return strconv.Itoa(int(d.Addr().Port())) }
 
-// postgres is a PostgreSQL server of a test's own, which runs as the user postgres.
+// postgres is a test's own PostgreSQL server, which runs as the user postgres.
 type postgres struct {
 	bin, dir string
 	port     int
 }
 
-// ownNull gives a program a /dev/null that its user may write to: not every container has one.
+// ownNull gives a program a /dev/null that its user may write to, because some containers have none.
 const ownNull = `null=$(mktemp -u) && mknod -m 666 "$null" c 1 3 && mount --bind "$null" /dev/null && rm -f "$null" && exec runuser -u postgres -- "$@"`
 
-// as runs one of its programs as the server's user.
+// as runs one of PostgreSQL's programs as the server's user.
 func (p postgres) as(program string, args ...string) *exec.Cmd {
 	cmd := exec.Command("unshare", append([]string{"--mount", "sh", "-c", ownNull, "sh", filepath.Join(p.bin, program)}, args...)...)
 	cmd.Dir = p.dir
 	return cmd
 }
 
-// startPostgres starts a server that asks d about everybody who comes over the network.
+// startPostgres starts a server that asks d about everybody who connects over the network.
 func startPostgres(t *testing.T, d *daemon) postgres {
 	t.Helper()
 	realClient(t, "runuser")
@@ -41,7 +41,7 @@ func startPostgres(t *testing.T, d *daemon) postgres {
 	if os.Geteuid() != 0 {
 		noNetns(t, "not root")
 	}
-	dir, err := os.MkdirTemp("", "postgres") // that of the test is closed to the server's user
+	dir, err := os.MkdirTemp("", "postgres") // the server's user may not read the test's own folder
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func startPostgres(t *testing.T, d *daemon) postgres {
 	return p
 }
 
-// TestPostgreSQL has a server ask for the passwords of its users.
+// TestPostgreSQL: the server asks the daemon for the passwords of its users.
 func TestPostgreSQL(t *testing.T) {
 	t.Parallel()
 	realClient(t, "psql")

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// startProFTPD starts ProFTPD in the foreground, whose users only d knows.
+// startProFTPD starts ProFTPD in the foreground. Only d knows its users.
 func startProFTPD(t *testing.T, d *daemon) (addr string) {
 	t.Helper()
 	program, dir := realClient(t, "proftpd"), t.TempDir()
 	if os.Geteuid() != 0 {
 		noNetns(t, "not root")
 	}
-	for range 5 { // somebody else may take the port before it does
+	for range 5 { // another program may take the port first
 		port, config := freeTCPPort(t), filepath.Join(dir, "proftpd.conf")
 		write(t, config, fmt.Sprintf(`ServerType standalone
 DefaultAddress 127.0.0.1
@@ -49,7 +49,7 @@ RadiusUserInfo 65534 65534 / /bin/false
 	return ""
 }
 
-// listensAt waits until p, which prints nothing about it, takes connections; false when it ends instead.
+// listensAt waits until p, which prints nothing about it, accepts connections. It returns false if p ends instead.
 func (p *companion) listensAt(addr string) (listens bool) {
 	eventually(p.t, p.name+" listens or ends", func() bool {
 		select {
@@ -67,7 +67,7 @@ func (p *companion) listensAt(addr string) (listens bool) {
 	return listens
 }
 
-// TestProFTPD logs users in by FTP.
+// TestProFTPD: users log in by FTP.
 func TestProFTPD(t *testing.T) {
 	t.Parallel()
 	d := startDaemon(t, startDuo(t, realUsers()...), realConfig(t, "timeout = \"4500ms\"\nomit_reply_message_authenticator = true"))

@@ -17,13 +17,13 @@ const (
 	radsecproxyBack  = "between-radsecproxy-and-duoradiusd"
 )
 
-// startRadsecproxy starts radsecproxy with d as its server, in the foreground. A copy that its client sends later than after
-// duplicates is a new request to it.
+// startRadsecproxy starts radsecproxy in the foreground, with d as its server. It takes a copy that its client sends later
+// than after duplicates for a new request.
 func startRadsecproxy(t testing.TB, d *daemon, duplicates int) netip.AddrPort {
 	t.Helper()
 	program := realClient(t, "radsecproxy")
 	d.forbid(radsecproxyBack)
-	for range 5 { // somebody else may take the port before it does
+	for range 5 { // another program may take the port first
 		port, config := freePort(t), filepath.Join(t.TempDir(), "radsecproxy.conf")
 		write(t, config, fmt.Sprintf(`ListenUDP 127.0.0.1:%d
 LogLevel 3
@@ -55,7 +55,7 @@ realm * {
 	return netip.AddrPort{}
 }
 
-// TestRadsecproxy: logins through radsecproxy, which signs nothing by itself and passes on what its client has signed.
+// TestRadsecproxy: radsecproxy signs nothing by itself, and passes on what its client has signed.
 func TestRadsecproxy(t *testing.T) {
 	t.Parallel()
 	duo := startDuo(t, fakeduo.User{Username: "alice"}, fakeduo.User{Username: "mallory", Tap: fakeduo.Deny},
@@ -76,7 +76,7 @@ timeout = "55s"
 		{"push", "alice", "203.0.113.1", "push", "Access-Accept", 1, []string{"-t", "20", "-r", "1"}},
 		{"denied", "mallory", "203.0.113.2", "push", "Access-Reject Login request denied.", 1, []string{"-t", "20", "-r", "1"}},
 		{"passcode", "carol", "203.0.113.4", "12345678", "Access-Accept", 0, []string{"-t", "20", "-r", "1"}},
-		// A copy past DuplicateInterval is a new request for the daemon: it joins the push.
+		// A copy after DuplicateInterval is a new request for the daemon, and joins the push.
 		{"a copy", "bob", "203.0.113.3", "push", "Access-Accept", 1, []string{"-t", "2", "-r", "5"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -11,18 +11,18 @@ import (
 	"time"
 )
 
-// softEtherFolders gives a program folders of its own where SoftEther keeps its files, and starts it.
+// softEtherFolders gives a program folders of its own in the places where SoftEther keeps its files, and starts it.
 const softEtherFolders = `for d in /run /var/lib /var/log; do mount -t tmpfs tmpfs $d && mkdir $d/softether || exit 1; done; exec "$@"`
 
-// softEtherInside is an address of the server's host that the client reaches only through the tunnel, and softEtherService a
-// TCP port there. SoftEther's router refuses no connection, so somebody has to listen.
+// softEtherInside is an address of the server's host that the client reaches only through the tunnel, and softEtherService
+// is a TCP port there. SoftEther's router refuses no connection, so a program must listen there.
 const (
 	softEtherInside  = "10.78.0.1"
 	softEtherService = ":7777"
 )
 
-// softEtherHub makes a hub that asks the daemon about every user. Its users reach other networks through 192.168.30.1, where
-// SoftEther's virtual router is.
+// softEtherHub makes a hub that asks the daemon about every user. Its users reach other networks through SoftEther's
+// virtual router at 192.168.30.1.
 const softEtherHub = `HubCreate vpn /PASSWORD:hub
 Hub vpn
 RadiusServerSet 127.0.0.1:1812 /SECRET:%s /RETRY_INTERVAL:1000
@@ -37,7 +37,7 @@ AccountRetrySet vpn /NUM:0 /INTERVAL:5
 AccountConnect vpn
 `
 
-// softEther is SoftEther's VPN server on one host, whose users come from the other with SoftEther's client.
+// softEther is SoftEther's VPN server on one host. Its users connect from the other with SoftEther's client.
 type softEther struct {
 	*site
 	dir string
@@ -75,12 +75,12 @@ func newSoftEther(t *testing.T, s *site) softEther {
 	return v
 }
 
-// command runs commands in SoftEther's language, one a line, and returns what is printed about them.
+// command runs commands in SoftEther's language, one per line, and returns what is printed about them.
 func (v softEther) command(t *testing.T, where, mode, commands string) string {
 	t.Helper()
 	file := filepath.Join(v.dir, "commands")
 	write(t, file, commands)
-	out, _ := exec.Command("vpncmd", where, mode, "/IN:"+file).CombinedOutput() // what failed stands in the output
+	out, _ := exec.Command("vpncmd", where, mode, "/IN:"+file).CombinedOutput() // the output names the commands that failed
 	return string(out)
 }
 
@@ -114,7 +114,7 @@ func (v softEther) login(t *testing.T, user, password string, meanwhile func()) 
 	return in
 }
 
-// mustPass makes a connection through the tunnel. SoftEther takes the addresses away with each session.
+// mustPass makes a connection through the tunnel. SoftEther removes the addresses with each session.
 func (v softEther) mustPass(t *testing.T) {
 	t.Helper()
 	v.client.ip("link set vpn_se0 up")
@@ -141,7 +141,7 @@ func (v softEther) copies(t *testing.T) int {
 	return status.Dropped["repeated while in progress"]
 }
 
-// TestSoftEther: it sends a Proxy-State without Message-Authenticator, and repeats its request each second.
+// TestSoftEther: it sends a Proxy-State without Message-Authenticator, and sends its request again each second.
 func TestSoftEther(t *testing.T) {
 	t.Parallel()
 	for _, program := range []string{"vpnserver", "vpnclient", "vpncmd"} {

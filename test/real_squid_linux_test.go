@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// squidHelper is what Squid has ask for its users.
+// squidHelper is the program that Squid asks about its users.
 const squidHelper = "/usr/lib/squid/basic_radius_auth"
 
-// TestSquid speaks to Squid's helper as Squid does: a line with a user and a password, both escaped, and a line back.
+// TestSquid writes to Squid's helper what Squid writes, a line with a user and a password, both escaped, and reads a line.
 func TestSquid(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat(squidHelper); err != nil {
@@ -54,5 +54,5 @@ func TestSquid(t *testing.T) {
 	})
 }
 
-// escaped is a word as Squid hands it to a helper (RFC 1738).
+// escaped returns a word in the form in which Squid gives it to a helper (RFC 1738).
 func escaped(word string) string { return strings.ReplaceAll(url.QueryEscape(word), "+", "%20") }

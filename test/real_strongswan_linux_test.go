@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// charonConf is for both ends. ESP is charon's own business, over a tun device: the kernel need not know it.
+// charonConf is the configuration of both ends. charon handles ESP itself, over a tun device, so the kernel need not know
+// it.
 const charonConf = `
 charon {
 	load = random nonce aes openssl sha1 sha2 hmac kdf x509 pubkey pkcs1 pkcs8 pem constraints kernel-libipsec kernel-netlink socket-default vici updown eap-identity eap-radius eap-mschapv2 xauth-generic
@@ -41,7 +42,7 @@ swanctl {
 }
 `
 
-// strongswanServer authenticates itself with a secret, its users by XAuth (IKEv1), which it asks the daemon about.
+// strongswanServer authenticates itself with a secret, and its users by XAuth (IKEv1), for which it asks the daemon.
 const strongswanServer = `
 connections {
 	vpn {
@@ -89,7 +90,7 @@ secrets {
 }
 `
 
-// charon is strongSwan at one end.
+// charon is the strongSwan of one end.
 type charon struct {
 	*netns
 	dir string
@@ -110,7 +111,7 @@ func newCharon(t *testing.T, n *netns, name string) charon {
 	return c
 }
 
-// ctl runs swanctl and reports whether it did what it should.
+// ctl runs swanctl and reports whether it succeeded.
 func (c charon) ctl(t *testing.T, args ...string) (ok bool) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "swanctl", append(args, "--uri", "unix://"+c.dir+"/vici")...)
@@ -122,7 +123,7 @@ func (c charon) ctl(t *testing.T, args ...string) (ok bool) {
 	return err == nil
 }
 
-// load puts a configuration in force.
+// load puts a configuration into effect.
 func (c charon) load(t *testing.T, config string, args ...any) {
 	t.Helper()
 	write(t, filepath.Join(c.dir, "swanctl.conf"), fmt.Sprintf(config, args...))
@@ -179,7 +180,7 @@ secrets {
 }
 `
 
-// login sets a tunnel up by the client's configuration, and reports whether the other end can be reached through it.
+// login sets up a tunnel with the client's configuration, and reports whether the other end can be reached through it.
 func (c charon) login(t *testing.T, config, user, password string) (in bool) {
 	t.Helper()
 	c.load(t, config, serverAddrs[0], user, password)
@@ -193,7 +194,7 @@ func (c charon) login(t *testing.T, config, user, password string) (in bool) {
 	return true
 }
 
-// newCharons starts a gateway in front of 10.80.0.1, and strongSwan at a user's.
+// newCharons starts a gateway in front of 10.80.0.1, and the strongSwan of a user.
 func newCharons(t *testing.T, s *site) (gateway, user charon) {
 	t.Helper()
 	s.server.ip("addr add 10.80.0.1/32 dev lo")
@@ -228,7 +229,7 @@ func needStrongSwan(t *testing.T) {
 	needTun(t)
 }
 
-// TestStrongSwan: XAuth, where the gateway has the password and asks by PAP.
+// TestStrongSwan: with XAuth the gateway gets the password, and asks by PAP.
 func TestStrongSwan(t *testing.T) {
 	t.Parallel()
 	needStrongSwan(t)
@@ -240,7 +241,7 @@ func TestStrongSwan(t *testing.T) {
 	})
 }
 
-// TestStrongSwanEAP: EAP-MSCHAPv2 goes through the gateway and the daemon to a RADIUS server that knows passwords.
+// TestStrongSwanEAP: EAP-MSCHAPv2 goes through the gateway and the daemon to a RADIUS server that checks the passwords.
 func TestStrongSwanEAP(t *testing.T) {
 	t.Parallel()
 	needStrongSwan(t)

@@ -19,7 +19,7 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// release returns the daemon of this checkout, built as the packages and the container are. All tests share it.
+// release returns the daemon of this checkout, built like that of the packages and the container. All tests share it.
 func release(t testing.TB) (program string) {
 	t.Helper()
 	slow(t, "it builds the daemon anew")
@@ -35,7 +35,8 @@ var buildRelease = sync.OnceValues(func() (string, error) {
 	return program, releaseOf("..", "", program)
 })
 
-// releaseOf builds the daemon of a checkout as the packages and the container are. cache is Go's; "" is the usual one.
+// releaseOf builds the daemon of a checkout like that of the packages and the container. cache is Go's build cache; ""
+// means the usual one.
 func releaseOf(checkout, cache, program string) error {
 	c := exec.Command("go", "build", "-buildvcs=false", "-trimpath", "-ldflags", "-s -w", "-o", program, "./cmd/duoradiusd")
 	c.Dir = checkout
@@ -49,7 +50,7 @@ func releaseOf(checkout, cache, program string) error {
 	return nil
 }
 
-// TestReproducible: whoever builds the same source gets the same program, wherever it lies, from a cache or not.
+// TestReproducible: everybody who builds the same source gets the same program, in any folder, with or without a cache.
 func TestReproducible(t *testing.T) {
 	if os.Getenv("REQUIRE_REAL_CLIENTS") != "1" {
 		t.Skip("building everything anew takes a minute; REQUIRE_REAL_CLIENTS=1 has it done")
@@ -90,7 +91,8 @@ func digest(t testing.TB, name string) [sha256.Size]byte {
 	return sha256.Sum256(b)
 }
 
-// TestRelease: the program needs no library, tells no folder of whoever built it, and is what its papers say.
+// TestRelease: the program needs no library, names no folder of the machine that built it, and agrees with its licences and
+// its bill of materials.
 func TestRelease(t *testing.T) {
 	t.Parallel()
 	program := release(t)
@@ -141,7 +143,7 @@ func TestRelease(t *testing.T) {
 	if bill.BOMFormat != "CycloneDX" || bill.SpecVersion != "1.6" || bill.Metadata.Component.Name != "duoradiusd" || bill.Metadata.Component.Version != "v1.2.3" {
 		t.Errorf("head of the bill: %+v", bill)
 	}
-	if len(bill.Components) != len(modules)+1 { // the standard library too
+	if len(bill.Components) != len(modules)+1 { // including the standard library
 		t.Errorf("%d components of %d modules", len(bill.Components), len(modules))
 	}
 	for i, m := range modules {
@@ -160,7 +162,7 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-// inventory returns the papers that the packages carry beside a program: the licences, and the bill of materials.
+// inventory returns the documents that the packages carry beside a program: the licences and the bill of materials.
 func inventory(t *testing.T, program string) (licences, sbom string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -178,7 +180,7 @@ func inventory(t *testing.T, program string) (licences, sbom string) {
 	return string(l), string(s)
 }
 
-// TestUnitExposure holds the unit to what systemd itself thinks of it: at most 2.0 of 10.
+// TestUnitExposure: systemd's own rating of the unit's exposure is at most 2.0 of 10.
 func TestUnitExposure(t *testing.T) {
 	t.Parallel()
 	out, errs, status := run(t, "", realClient(t, "systemd-analyze"), "security", "--offline=true", "--threshold=20", "../conf/systemd/duoradiusd.service")
@@ -192,8 +194,8 @@ func TestUnitExposure(t *testing.T) {
 	t.Logf("exposure %s", found[1])
 }
 
-// TestUnitSystemCalls: the daemon makes no system call that the unit forbids, from its start over logins and a reload to
-// its end.
+// TestUnitSystemCalls: from its start over logins and a reload to its end, the daemon makes no system call that the unit
+// forbids.
 func TestUnitSystemCalls(t *testing.T) {
 	t.Parallel()
 	strace := realClient(t, "strace")
@@ -234,7 +236,7 @@ func TestUnitSystemCalls(t *testing.T) {
 	}
 }
 
-// unitSystemCalls returns those that SystemCallFilter of the unit lets through, by systemd's own sets.
+// unitSystemCalls returns the system calls that SystemCallFilter of the unit allows, by systemd's own sets.
 func unitSystemCalls(t *testing.T) map[string]bool {
 	t.Helper()
 	analyze := realClient(t, "systemd-analyze")

@@ -14,7 +14,7 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// slowSecret has the daemon read a secret from a pipe: whoever reloads waits for the writer.
+// slowSecret makes the daemon read a secret from a pipe, so that a reload waits for the writer.
 func slowSecret(t *testing.T, d *daemon) (pipe string) {
 	t.Helper()
 	pipe = filepath.Join(d.dir, "slow.secret")
@@ -25,7 +25,7 @@ func slowSecret(t *testing.T, d *daemon) (pipe string) {
 	return pipe
 }
 
-// openWriter opens the pipe once the daemon has opened it for reading.
+// openWriter opens the pipe for writing when the daemon has opened it for reading.
 func openWriter(t *testing.T, pipe string) *os.File {
 	t.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
@@ -37,8 +37,8 @@ func openWriter(t *testing.T, pipe string) *os.File {
 	return nil
 }
 
-// TestTwoReloads: two reloads side by side. The first has read the old file and waits for a slow secret; the second puts
-// the new file into force. What the first ends with changes nothing, and says so.
+// TestTwoReloads: two reloads run at the same time. The first has read the old file and waits for a slow secret. The second
+// puts the new file into effect. The first then changes nothing, and says so.
 func TestTwoReloads(t *testing.T) {
 	duo := startDuo(t, fakeduo.User{Username: "alice"})
 	d := startDaemon(t, duo, "")
@@ -63,7 +63,7 @@ func TestTwoReloads(t *testing.T) {
 	}
 }
 
-// TestSlowReloadEnds: a reload that waits for a file holds up no SIGTERM.
+// TestSlowReloadEnds: a reload that waits for a file does not delay the end after SIGTERM.
 func TestSlowReloadEnds(t *testing.T) {
 	duo := startDuo(t, fakeduo.User{Username: "alice"})
 	d := startDaemon(t, duo, "")

@@ -8,8 +8,8 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// TestReplayAfterARestart: who has captured an Access-Request sends it again after the daemon was restarted. Alice's phone
-// must not ring once more. Another user logs in as ever.
+// TestReplayAfterARestart: an attacker sends a recorded Access-Request again after the daemon was restarted. Alice's phone
+// must not ring once more. Another user logs in as usual.
 func TestReplayAfterARestart(t *testing.T) {
 	t.Parallel()
 	duo := startDuo(t, fakeduo.User{Username: "alice"}, fakeduo.User{Username: "bob"})
@@ -21,7 +21,7 @@ func TestReplayAfterARestart(t *testing.T) {
 	}
 	d.Stop()
 	d = launch(t, duo, d.dir)
-	b, err := sendFresh(t, d, captured, 2*time.Second) // silence is right, and so is the reply that alice has had
+	b, err := sendFresh(t, d, captured, 2*time.Second) // no reply is right, and so is the reply that alice had
 	if pushes := duo.Pushes(); pushes != 1 {
 		t.Errorf("the copy has got %v, %v; %d pushes, want 1", b, err, pushes)
 	}
@@ -30,7 +30,7 @@ func TestReplayAfterARestart(t *testing.T) {
 	}
 }
 
-// sendFresh sends a datagram from a socket of its own and waits for what comes back.
+// sendFresh sends a datagram from a new socket and waits for a reply.
 func sendFresh(t *testing.T, d *daemon, datagram []byte, wait time.Duration) ([]byte, error) {
 	t.Helper()
 	n, err := newAttempt(nil).dial(d)
