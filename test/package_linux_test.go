@@ -181,7 +181,7 @@ func TestPackageLife(t *testing.T) {
 	l.purge()
 }
 
-// install: nothing runs before the example is edited, and the example says so itself.
+// install: nothing runs before the example is edited, and the example says so.
 func (l *life) install() {
 	l.t.Helper()
 	printed := l.box.run("dpkg", "-i", l.one)

@@ -19,14 +19,14 @@ const (
 	sambaPassword = "Passw0rd.1" // of everybody, at first
 )
 
-// samba is a domain controller of Active Directory, Samba's, with a domain of the test's own. Its ports are fixed, so it
-// has a network namespace of its own.
+// samba is a domain controller of Active Directory, run by Samba, with a domain of the test. Its ports are fixed, so it has
+// a network namespace of its own.
 type samba struct {
 	*netns
 	dir string
 }
 
-// startSamba makes the domain example.test and starts its controller; both end with the test.
+// startSamba makes the domain example.test and starts its controller. Both end with the test.
 func startSamba(t *testing.T) *samba {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -35,7 +35,7 @@ func startSamba(t *testing.T) *samba {
 	realClient(t, "samba")
 	realClient(t, "samba-tool")
 	realClient(t, "ip")
-	daemonProgram(t) // is built at home
+	daemonProgram(t) // the daemon is built outside of the namespace
 	s := &samba{netns: newNetns(t, "samba"), dir: t.TempDir()}
 	s.do(func() {
 		s.run("samba-tool", "domain", "provision", "--realm=EXAMPLE.TEST", "--domain=EXAMPLE", "--adminpass="+sambaPassword,
@@ -47,7 +47,7 @@ func startSamba(t *testing.T) *samba {
 	s.do(func() {
 		c := exec.Command("samba", "-F", "-M", "single", "-s", filepath.Join(s.dir, "etc/smb.conf"), "--debug-stdout",
 			"--option=server services=ldap", "--option=pid directory="+s.dir,
-			"--option=old password allowed period=0", // else the old password is good for another hour
+			"--option=old password allowed period=0", // otherwise the old password stays good for an hour
 			"--option=tls certfile="+filepath.Join(s.dir, "cert.pem"), "--option=tls keyfile="+filepath.Join(s.dir, "key.pem"),
 			"--option=tls cafile="+filepath.Join(s.dir, "ca.pem"))
 		accompany(t, "samba", c)
@@ -65,7 +65,7 @@ func (s *samba) run(name string, args ...string) {
 	}
 }
 
-// tool administers the domain through its database, also while the controller runs.
+// tool changes the domain through its database, also while the controller runs.
 func (s *samba) tool(args ...string) {
 	s.t.Helper()
 	s.run("samba-tool", append(args, "-H", filepath.Join(s.dir, "private/sam.ldb"), "-s", filepath.Join(s.dir, "etc/smb.conf"))...)
@@ -81,10 +81,11 @@ func (s *samba) group(name string, members ...string) {
 	}
 }
 
-// expire makes a password as old as no policy allows.
+// expire makes a password older than any policy allows.
 func (s *samba) expire(name string) {
 	s.t.Helper()
-	// Debian's own interpreter has Samba's modules, whatever python3 comes first on PATH. The control lets pwdLastSet be set.
+	// Debian's own interpreter has Samba's modules, whichever python3 is first in PATH. The LDAP control allows a change of
+	// pwdLastSet.
 	s.run("/usr/bin/python3", "-c", `import sys, ldb
 from samba.samdb import SamDB
 from samba.param import LoadParm
@@ -97,7 +98,7 @@ m["a"] = ldb.MessageElement(str(int(str(user["pwdLastSet"])) - 90 * 864000000000
 db.modify(m, ["local_oid:1.3.6.1.4.1.7165.4.3.20:0", "relax:0"])`, s.dir, name)
 }
 
-// directory is a first factor that asks the controller. more is further keys.
+// directory returns a first factor that asks the controller. more is further keys.
 func (s *samba) directory(port int, more string) string {
 	return fmt.Sprintf(`
 [[first_factor]]
@@ -112,7 +113,7 @@ base_dn = "%s"
 `, port, s.dir, sambaPassword, sambaBase, more)
 }
 
-// ask sends one login and says what came: the reply's code and its text.
+// ask sends one login and returns the reply's code and text.
 func (s *samba) ask(d *daemon, user, password string, state []byte) (*nas.Response, string) {
 	s.t.Helper()
 	var p *nas.Response
@@ -141,7 +142,7 @@ func (s *samba) ask(d *daemon, user, password string, state []byte) (*nas.Respon
 	return p, strings.TrimSpace(word + " " + p.ReplyMessage())
 }
 
-// want sends one login and wants this answer.
+// want sends one login and requires this answer.
 func (s *samba) want(d *daemon, user, password, want string) {
 	s.t.Helper()
 	if _, got := s.ask(d, user, password, nil); got != want {
@@ -158,7 +159,7 @@ func (s *samba) start(duo *fakeduo.Server, config string) (d *daemon) {
 
 const wrongPassword = "reject Wrong user name or password."
 
-// TestSamba makes one domain for all that is tried at it, because a domain takes most of a minute to make.
+// TestSamba makes one domain for all its parts, because that takes most of a minute.
 func TestSamba(t *testing.T) {
 	slow(t, "it makes a domain of Samba")
 	t.Parallel()
@@ -174,7 +175,7 @@ func (s *samba) with(t *testing.T) *samba {
 	return &samba{netns: &part, dir: s.dir}
 }
 
-// sambaAccounts: groups in groups, the primary group, both kinds of names, and every way in which an account can't log in.
+// sambaAccounts: nested groups, the primary group, both kinds of names, and each reason for which an account can't log in.
 func sambaAccounts(t *testing.T, s *samba) {
 	for _, name := range []string{"svc", "jo", "ann", "must", "off", "locked"} {
 		s.user(name)
@@ -213,7 +214,7 @@ func sambaAccounts(t *testing.T, s *samba) {
 				t.Errorf("%s: %s: got %q, want %q", tt.name, user, got, want)
 			}
 		}
-		if tt.name != "off" { // what was exempt asks nobody, and what was denied neither
+		if tt.name != "off" { // nobody was asked for the exempt login, nor for the denied one
 			for _, line := range d.Log() {
 				if strings.Contains(line, "first-factor-unavailable") {
 					t.Errorf("%s: %s", tt.name, line)
@@ -223,7 +224,7 @@ func sambaAccounts(t *testing.T, s *samba) {
 		d.Stop()
 	}
 
-	// What a group exempts is loosened only once the file says that nested groups count.
+	// A group in a group exempts its members only if the configuration says that nested groups count.
 	for more, pushes := range map[string]int{"": 1, `nested_groups = "auto"`: 0} {
 		before := duo.Pushes()
 		d := s.start(duo, client+s.directory(636, more)+rules("Domain Users", "exempt"))
@@ -234,7 +235,7 @@ func sambaAccounts(t *testing.T, s *samba) {
 		d.Stop()
 	}
 
-	// Names: sAMAccountName by default, or the UPN; the Global Catalog answers like the domain's own port.
+	// Names are the sAMAccountName by default, or the UPN. The Global Catalog answers like the domain's own port.
 	upn := `user_filter = "(userPrincipalName={username})"`
 	d := s.start(duo, client+s.directory(3269, upn)+rules("Inner", "exempt"))
 	s.want(d, "jo@example.test", sambaPassword, "accept")
@@ -309,7 +310,7 @@ func sambaPasswordChange(t *testing.T, s *samba) {
 			t.Errorf("%s: with the new password: %s", user, got)
 		}
 	}
-	// Without Duo's allow no password is changed, and the user reads what is wrong.
+	// Without Duo's allow no password is changed, and the user reads why.
 	s.expire("svc")
 	if _, got := s.ask(d, "svc", sambaPassword, nil); got == "accept" {
 		t.Error("an expired password without a second factor")

@@ -15,16 +15,16 @@ import (
 	"testing"
 )
 
-// sandbox is this machine with a root folder of which nothing stays: what is written goes into memory (overlayfs), and
-// what runs in it ends with the test, killed or not. The network is the machine's own.
+// sandbox is this machine with a root folder that is thrown away: all that is written goes into memory (overlayfs), and all
+// that runs in it ends with the test, even if the test is killed. The network is the machine's own.
 type sandbox struct {
 	t      testing.TB
-	dir    string // where it is put together
+	dir    string // the folder in which its parts are put together
 	cmd    *exec.Cmd
 	inside string // the pid of the process that has its root folder
 }
 
-// sandboxScript puts the root folder together. $1 is a folder to work in.
+// sandboxScript makes the root folder. $1 is a folder to work in.
 const sandboxScript = `
 set -e
 mount --make-rprivate /
@@ -70,7 +70,7 @@ func newSandbox(t testing.TB) *sandbox {
 		s.cmd.Wait()
 		noSandbox(t, complaints.String())
 	}
-	io.WriteString(stdin, "inside\n") // comes back once cat runs, in its root folder
+	io.WriteString(stdin, "inside\n") // is answered when cat runs, in its root folder
 	if line, _ := out.ReadString('\n'); line != "inside\n" {
 		noSandbox(t, complaints.String())
 	}
@@ -82,7 +82,7 @@ func newSandbox(t testing.TB) *sandbox {
 	return s
 }
 
-// noSandbox skips a test, or fails it where nothing may be skipped.
+// noSandbox skips a test, or fails it if no test may be skipped.
 func noSandbox(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("REQUIRE_REAL_CLIENTS") == "1" {
@@ -104,10 +104,10 @@ func childOf(pid int) (int, error) {
 	return child, nil
 }
 
-// path is where a file of the sandbox is for the test.
+// path returns where the test finds a file of the sandbox.
 func (s *sandbox) path(name string) string { return filepath.Join("/proc", s.inside, "root", name) }
 
-// command is one that runs in the sandbox.
+// command returns a command that runs in the sandbox.
 func (s *sandbox) command(args ...string) *exec.Cmd {
 	c := exec.Command("nsenter", append([]string{"--target", s.inside, "--mount", "--pid", "--ipc", "--uts", "--net", "--root", "--wd=/", "--"}, args...)...)
 	c.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"}
@@ -126,7 +126,7 @@ func (s *sandbox) try(args ...string) (printed string, status int) {
 	return string(out), c.ProcessState.ExitCode()
 }
 
-// run runs a command that has to succeed.
+// run runs a command that must succeed.
 func (s *sandbox) run(args ...string) string {
 	s.t.Helper()
 	printed, status := s.try(args...)
@@ -160,8 +160,8 @@ func (s *sandbox) exists(name string) bool {
 	return err == nil
 }
 
-// written lists what was written in the sandbox and is still there, and has a word in its name or in that of a folder
-// around it, but for what a restart of the machine clears.
+// written lists the files that were written in the sandbox and still exist, if their names or folders hold a word. It
+// leaves out what a restart of the machine removes.
 func (s *sandbox) written(word string) (names []string) {
 	s.t.Helper()
 	upper := filepath.Join("/proc", strconv.Itoa(s.cmd.Process.Pid), "root", s.dir, "upper")
@@ -170,7 +170,7 @@ func (s *sandbox) written(word string) (names []string) {
 			return err
 		}
 		name := strings.TrimPrefix(path, upper)
-		if d.Type()&fs.ModeCharDevice != 0 { // stands for a file of the machine that was removed
+		if d.Type()&fs.ModeCharDevice != 0 { // this marks a file of the machine that was removed
 			return nil
 		}
 		if strings.Contains(name, word) {

@@ -64,7 +64,7 @@ func (s *stage) daemonCommand(not bool, args []string) {
 	}
 }
 
-// configuration reads a file in which variables may stand, as $PORT.
+// configuration reads a file that may hold variables, such as $PORT.
 func (s *stage) configuration(file string) string {
 	return variable.ReplaceAllStringFunc(s.ts.ReadFile(file), func(v string) string { return cmp.Or(s.ts.Getenv(v[1:]), v) })
 }
@@ -97,7 +97,7 @@ func (s *stage) log(not bool, args []string) {
 	}
 }
 
-// fits returns what matches lines with all of some regular expressions.
+// fits returns what matches lines that match all of some regular expressions.
 func (s *stage) fits(expressions []string) func(line string) bool {
 	var all []*regexp.Regexp
 	for _, e := range expressions {

@@ -7,7 +7,7 @@ import (
 	"duoradiusd/test/fakeldap"
 )
 
-// What every directory of the scripts has: an account that searches, and a place for users and groups.
+// Every directory of the scripts has these: an account that searches, and a place for users and groups.
 const (
 	directoryBase     = "DC=example,DC=com"
 	directoryService  = "CN=duoradiusd,OU=services," + directoryBase

@@ -37,7 +37,7 @@ func (s *stage) duoCommand(not bool, args []string) {
 	}
 }
 
-// weather is how Duo is as a whole.
+// weather sets how all of Duo behaves.
 func (s *stage) weather(not bool, what string, args []string) {
 	if what == "skew" {
 		s.only(not, args, 1, 1)
@@ -132,7 +132,7 @@ var taps = map[string]fakeduo.Tap{
 	"approve": fakeduo.Approve, "deny": fakeduo.Deny, "fraud": fakeduo.Fraud, "ignore": fakeduo.Ignore, "ask": fakeduo.Ask,
 }
 
-// tap answers the user's phone as soon as it rings.
+// tap answers on the user's phone as soon as it rings.
 func (s *stage) tap(user string, tap fakeduo.Tap) {
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	defer cancel()
@@ -145,7 +145,7 @@ func (s *stage) tap(user string, tap fakeduo.Tap) {
 	}
 }
 
-// pairs hands each KEY=VALUE to take, which reports whether it knows the key.
+// pairs gives each KEY=VALUE to take, which reports whether it knows the key.
 func (s *stage) pairs(args []string, take func(key, value string) bool) {
 	for _, arg := range args {
 		if key, value, _ := strings.Cut(arg, "="); !take(key, value) {

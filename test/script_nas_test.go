@@ -13,14 +13,14 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// sent is one Access-Request, with a socket of its own.
+// sent is one Access-Request, with its own socket.
 type sent struct {
 	socket  *nas.NAS
 	request *nas.Request
 	typed   string // password
 	at      time.Time
-	least   time.Duration // from then to the reply
-	early   chan arrival  // of the reply, read as soon as it comes; nil where least is 0
+	least   time.Duration // how long the reply took
+	early   chan arrival  // of the reply, which is read as soon as it comes; nil if least is 0
 	reply   *nas.Response // nil while there is none
 }
 
@@ -30,7 +30,7 @@ type arrival struct {
 	at  time.Time
 }
 
-// want is what stands behind "->".
+// want is what the command expects after "->".
 type want struct {
 	given   bool
 	code    string
@@ -46,7 +46,7 @@ func codeName(r *nas.Response) string {
 	return name
 }
 
-// expectation cuts "-> CODE TEXT" off.
+// expectation splits "-> CODE TEXT" off.
 func (s *stage) expectation(args []string) (rest []string, w want) {
 	at := slices.Index(args, "->")
 	if at < 0 {
@@ -57,13 +57,13 @@ func (s *stage) expectation(args []string) (rest []string, w want) {
 	return rest, want{true, right[0], strings.Join(right[1:], "")}
 }
 
-// manner is how a command of nas goes about it.
+// manner holds the options of a command of nas.
 type manner struct {
-	name    string        // of what is sent, for reply, resend and silence; "": the last
-	least   time.Duration // from the sending to the reply, of login and send
-	timeout time.Duration // the same, at most
-	until   func() bool   // log in again and again until that; nil: once
-	dialog  bool          // it has a State
+	name    string        // which request reply, resend and silence are about; "" means the last
+	least   time.Duration // the shortest time from sending to the reply, for login and send
+	timeout time.Duration // the longest such time
+	until   func() bool   // log in again and again until this holds; nil means once
+	dialog  bool          // the login has a State
 	options []option
 }
 
@@ -162,7 +162,7 @@ func (s *stage) nasCommand(not bool, args []string) {
 		s.retry(m)
 	case "silence":
 		s.only(not, args, 0, 0)
-		// Whoever asks knows that the daemon is done with it; what it sent is there by now.
+		// The reply to the Status-Server means that the daemon has read all earlier requests, and what it sent has arrived.
 		if err := s.find(m).socket.Silence(50 * time.Millisecond); err != nil {
 			s.Fatal(err)
 		}
@@ -207,7 +207,7 @@ func (s *stage) send(m manner, user, password string) {
 	s.sent[s.last].watch(m.timeout)
 }
 
-// watch notes when the reply comes, where that counts.
+// watch notes when the reply comes, if the time matters.
 func (out *sent) watch(limit time.Duration) {
 	if out.least == 0 {
 		return
@@ -215,7 +215,7 @@ func (out *sent) watch(limit time.Duration) {
 	early := make(chan arrival, 1)
 	out.early = early
 	go func() {
-		b, err := out.socket.Receive(limit) // ends with the socket
+		b, err := out.socket.Receive(limit) // ends when the socket is closed
 		early <- arrival{b, err, time.Now()}
 	}()
 }
@@ -329,12 +329,12 @@ func (s *stage) untilGone(a *attempt) {
 		if err != nil {
 			s.Fatal(err)
 		}
-		time.Sleep(100 * time.Millisecond) // more often, and the silence would mean that we ask too often
+		time.Sleep(100 * time.Millisecond) // at a shorter interval, silence would only mean that the test asks too often
 	}
 }
 
-// statusUnanswered sends a Status-Server and then a login that gets its reject at once: what is read later is answered
-// later.
+// statusUnanswered sends a Status-Server and then a login that is rejected at once. The daemon answers in the order in
+// which it reads, so the reject shows that it has read the Status-Server.
 func (s *stage) statusUnanswered(a *attempt) {
 	n, err := a.dial(s.running())
 	if err != nil {

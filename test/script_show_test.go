@@ -13,8 +13,8 @@ import (
 
 const vendorMicrosoft = 311 // RFC 2548
 
-// show prints a reply, an attribute a line: text in quotes, anything else as hexadecimal octets. Of Microsoft's keys and
-// of a Tunnel-Password it is what the client decrypts; MS-CHAP2-Success has to be the right one.
+// show prints a reply, one attribute per line: text in quotes, and all else as hexadecimal octets. For Microsoft's keys and
+// a Tunnel-Password it prints what the client decrypts. MS-CHAP2-Success must be the right one.
 func (s *stage) show(out *sent) {
 	s.print("%s\n", codeName(out.reply))
 	for _, a := range out.reply.Attributes {
@@ -56,7 +56,7 @@ func (s *stage) showVendor(out *sent, value []byte) {
 			}
 			s.print("%s is right\n", name)
 		default:
-			s.print("%s = %q\n", name, text) // behind an octet Ident
+			s.print("%s = %q\n", name, text) // after an octet Ident
 		}
 	}
 }
@@ -69,7 +69,7 @@ func (s *stage) revealed(out *sent, value []byte) []byte {
 	return clear
 }
 
-// Microsoft's attributes (RFC 2548).
+// These are Microsoft's attributes (RFC 2548).
 const (
 	msCHAPError     = 2
 	msCHAPChallenge = 11
@@ -107,10 +107,10 @@ func shownValue(value []byte) string {
 	return fmt.Sprintf("%q", value)
 }
 
-// typedIn returns the password of a request that holds it in the clear until it is sent.
+// typedIn returns the password of a request that has not been sent and encrypted yet.
 func typedIn(r *nas.Request) string { return string(slices.Concat(r.Get(nas.UserPassword)...)) }
 
 func named(r *nas.Request) string { return string(bytes.Join(r.Get(nas.UserName), nil)) }
 
-// oneLine is a text for the user as a script has it.
+// oneLine returns a text for the user in the form of a script.
 func oneLine(text string) string { return strings.ReplaceAll(text, "\n", `\n`) }

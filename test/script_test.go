@@ -62,20 +62,20 @@ func TestScripts(t *testing.T) {
 
 type stageKey struct{}
 
-// stage is what a script plays on.
+// stage holds everything that a script uses.
 type stage struct {
 	scriptT
 	duo         *fakeduo.Server
 	directories map[string]*fakeldap.Server // by name
-	upstreams   map[string]*fakeUpstream    // the same
+	upstreams   map[string]*fakeUpstream    // by name
 	daemon      *daemon
 	secrets     []string         // of directories and upstreams
 	sent        map[string]*sent // by name
-	last        string           // the name of the one sent last
+	last        string           // the name of the request that was sent last
 	apart       int              // logins since "nas apart"; 0 before it
 }
 
-// scriptT is a script's testing.TB: what fails names the script's line, and what is opened closes with the script.
+// scriptT is a script's testing.TB: a failure names the script's line, and what is opened is closed at the script's end.
 type scriptT struct {
 	testing.TB
 	ts *testscript.TestScript
@@ -86,7 +86,7 @@ func (t *scriptT) Fatal(args ...any)                 { t.ts.Fatalf("%s", fmt.Spr
 func (t *scriptT) Fatalf(format string, args ...any) { t.ts.Fatalf(format, args...) }
 func (t *scriptT) Cleanup(f func())                  { t.ts.Defer(f) }
 
-// command makes one of our commands one of testscript's. Only a few know what "!" is to mean.
+// command makes a command for testscript from one of the tests' own. Only a few of these accept "!".
 func command(f func(s *stage, not bool, args []string)) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, not bool, args []string) {
 		s := ts.Value(stageKey{}).(*stage)
@@ -95,7 +95,7 @@ func command(f func(s *stage, not bool, args []string)) func(*testscript.TestScr
 	}
 }
 
-// print writes what stdout and cmp stdout then see.
+// print writes what the script's stdout and cmp stdout then read.
 func (s *stage) print(format string, args ...any) { fmt.Fprintf(s.ts.Stdout(), format, args...) }
 
 // only refuses "!" and a wrong number of arguments.

@@ -17,7 +17,7 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// notified is what a service tells its manager (sd_notify(3)), a variable a line.
+// notified is what a service reports to its manager (sd_notify(3)), one variable per line.
 type notified struct {
 	*book
 	path string // of the socket, for NOTIFY_SOCKET
@@ -27,7 +27,7 @@ var notifiedNumber atomic.Int32
 
 func newNotified(t testing.TB) *notified {
 	t.Helper()
-	// An abstract socket, which no other root folder hides.
+	// The socket is an abstract one, which a different root folder does not hide.
 	n := &notified{book: newBook(), path: fmt.Sprintf("@duoradiusd-test-%d-%d", os.Getpid(), notifiedNumber.Add(1))}
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: n.path, Net: "unixgram"})
 	if err != nil {
@@ -57,7 +57,7 @@ func newNotified(t testing.TB) *notified {
 	return n
 }
 
-// waitNth waits for the nth line that begins so, counted from 1, and returns it.
+// waitNth waits for the nth line that begins with this text, counted from 1, and returns it.
 func (n *notified) waitNth(t testing.TB, nth int, start string) string {
 	t.Helper()
 	count := 0
@@ -128,7 +128,7 @@ func TestServiceManager(t *testing.T) {
 	}
 	n.waitNth(t, 3, "WATCHDOG=1")
 
-	// A reload is told whatever becomes of it, and whoever asks for it.
+	// The daemon reports each reload, whatever its result, also to the one that asked for it.
 	d.Reload("")
 	n.waitNth(t, 1, "RELOADING=1")
 	n.waitNth(t, 1, "MONOTONIC_USEC=")
@@ -142,7 +142,7 @@ func TestServiceManager(t *testing.T) {
 	}
 	n.waitNth(t, 4, "READY=1")
 
-	// The end is told at once, and there are signs of life until the last login has its answer.
+	// The daemon reports at once that it ends, and goes on to show that it is alive until the last login has its answer.
 	client, err := nas.Dial(d.addr, netip.AddrPort{})
 	if err != nil {
 		t.Fatal(err)
@@ -181,8 +181,8 @@ func TestServiceManager(t *testing.T) {
 	}
 }
 
-// TestServiceSockets: the daemon reads the socket that systemd opened, also what came before the start, and says which it
-// does not read.
+// TestServiceSockets: the daemon reads the socket that systemd opened, including what came before the start. It names the
+// sockets that it does not read.
 func TestServiceSockets(t *testing.T) {
 	t.Parallel()
 	duo := startDuo(t, fakeduo.User{Username: "alice"})

@@ -11,8 +11,8 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// TestReplyFromSlapd: values of the user's entry and of the user's groups in OpenLDAP's directory get into the Access-Accept.
-// One that is missing, or can't be one of that attribute, is left out, and the log and explain say so.
+// TestReplyFromSlapd: values of the user's entry and of the user's groups in OpenLDAP's directory get into the
+// Access-Accept. A value that is missing, or that its attribute can't hold, is left out, and the log and explain say so.
 func TestReplyFromSlapd(t *testing.T) {
 	s := startSlapd(t, []person{
 		{cn: "Jo", uid: "jo", password: "right password", groups: []string{"VPN users", "VPN admins", "canteen"},
@@ -77,7 +77,7 @@ attributes = { Class = "{group}" }
 
 const framedIPAddress = 8 // RFC 2865 §5.8
 
-// joined are the values of an attribute in the order of their octets.
+// joined returns the values of an attribute in the order of their octets.
 func joined(values [][]byte) string {
 	words := make([]string, len(values))
 	for i, value := range values {

@@ -26,7 +26,7 @@ const (
 	slapdServicePassword = "the service's own"
 )
 
-// slapd is OpenLDAP's server: real, in the foreground, unprivileged, on 127.0.0.1, telling of each operation.
+// slapd is OpenLDAP's real server. It runs in the foreground, without privileges, on 127.0.0.1, and logs each operation.
 type slapd struct {
 	*companion
 	t           testing.TB
@@ -34,7 +34,7 @@ type slapd struct {
 	ldap, ldaps int // ports
 }
 
-// startSlapd starts a slapd with people in it; it ends with the test. more is further configuration of the server.
+// startSlapd starts a slapd with these people. It ends with the test. more is further configuration of the server.
 func startSlapd(t testing.TB, people []person, more string) *slapd {
 	t.Helper()
 	s := &slapd{t: t, dir: t.TempDir()}
@@ -50,10 +50,10 @@ func startSlapd(t testing.TB, people []person, more string) *slapd {
 	entries, groups := ldif(people)
 	write(t, filepath.Join(s.dir, "people.ldif"), entries)
 	s.tool("slapadd", "-q", "-f", filepath.Join(s.dir, "slapd.conf"), "-l", filepath.Join(s.dir, "people.ldif"))
-	for range 5 { // somebody else may take a port before it does
+	for range 5 { // another program may take a port first
 		s.ldap, s.ldaps = freeTCPPort(t), freeTCPPort(t)
 		if s.start() {
-			// Groups come last, and over the wire, for the memberof overlay to see them.
+			// Groups are added last, and over LDAP, so that the memberof overlay sees them.
 			write(t, filepath.Join(s.dir, "groups.ldif"), groups)
 			s.tool("ldapadd", "-x", "-H", s.url("ldaps"), "-D", slapdRoot, "-w", "root", "-f", filepath.Join(s.dir, "groups.ldif"))
 			return s
@@ -63,13 +63,13 @@ func startSlapd(t testing.TB, people []person, more string) *slapd {
 	return nil
 }
 
-// start runs it on its ports, and reports false where it can't have them.
+// start runs it on its ports, and reports false if it can't have them.
 func (s *slapd) start() bool {
 	s.t.Helper()
-	// 256: connections, operations, results.
+	// 256 means: log connections, operations and results.
 	c := exec.Command(realClient(s.t, "slapd"), "-d", "256", "-f", filepath.Join(s.dir, "slapd.conf"), "-h", s.url("ldap")+" "+s.url("ldaps"))
 	s.companion = accompany(s.t, "slapd", c)
-	if _, ok := s.wait("slapd starting"); ok { // it has the ports, but does not listen yet
+	if _, ok := s.wait("slapd starting"); ok { // it has its ports, but does not listen yet
 		return eventually(s.t, "slapd listens", func() bool { return listensTCP(s.ldap) && listensTCP(s.ldaps) })
 	}
 	s.end()
@@ -94,7 +94,7 @@ func (s *slapd) url(scheme string) string {
 
 func (s *slapd) ca() string { return filepath.Join(s.dir, "ca.pem") }
 
-// vouch adds the CA that has signed its certificate.
+// vouch adds the CA that has signed its certificate to the options.
 func (s *slapd) vouch(roots *x509.CertPool) {
 	s.t.Helper()
 	text, err := os.ReadFile(s.ca())
@@ -116,16 +116,16 @@ func (s *slapd) tool(name string, args ...string) {
 	}
 }
 
-// person is somebody in the directory.
+// person is one entry of a person in the directory.
 type person struct {
 	cn, uid, password string
-	groups            []string // their names
+	groups            []string // the names of the person's groups
 	more              string   // lines of LDIF
 }
 
 func (p person) dn() string { return "cn=" + p.cn + ",ou=people," + slapdBase }
 
-// ldif tells of people, and of the groups that they are in.
+// ldif returns the entries of people, and of the groups that they are in.
 func ldif(people []person) (entries, groups string) {
 	members := map[string][]string{}
 	var b strings.Builder
@@ -149,7 +149,7 @@ func ldif(people []person) (entries, groups string) {
 	return head + b.String(), groups
 }
 
-// freeTCPPort returns a TCP port of 127.0.0.1 that nobody has at the moment.
+// freeTCPPort returns a TCP port of 127.0.0.1 that no program has at the moment.
 func freeTCPPort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -160,7 +160,7 @@ func freeTCPPort(t testing.TB) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// certifySlapd leaves a CA, and a certificate for 127.0.0.1 with its key, in dir: ca.pem, cert.pem, key.pem.
+// certifySlapd writes a CA, and a certificate for 127.0.0.1 with its key, into dir: ca.pem, cert.pem, key.pem.
 func certifySlapd(t testing.TB, dir string) {
 	t.Helper()
 	must := func(err error) {

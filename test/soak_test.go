@@ -16,7 +16,7 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// soakFor is how long a soak takes: SOAK=60s go test -run Soak.
+// soakFor returns how long a soak test lasts: SOAK=60s go test -run Soak.
 func soakFor(t testing.TB, usual time.Duration) time.Duration {
 	t.Helper()
 	if os.Getenv("SOAK") == "" {
@@ -42,8 +42,8 @@ func startDuoWith(t testing.TB, config fakeduo.Config) *fakeduo.Server {
 	return duo
 }
 
-// TestSoakLostReplies: whatever a client does when it hears nothing, a login is one push, and ends with the answer of
-// that push.
+// TestSoakLostReplies: whatever a client does when it gets no reply, a login is one push, and ends with the answer to that
+// push.
 func TestSoakLostReplies(t *testing.T) {
 	slow(t, "it loses replies for seconds")
 	t.Parallel()
@@ -92,8 +92,8 @@ func mustDropNothing(t *testing.T, d *daemon) {
 	}
 }
 
-// comeBack is one login whose client does not wait: while the phone rings it repeats itself, or comes back with a new
-// request for the same login. Then the user approves, and everything that was asked last is answered.
+// comeBack is one login whose client does not wait. While the phone rings, it sends its request again, or a new request for
+// the same login. Then the user approves, and the newest requests are answered.
 func comeBack(t *testing.T, l *line, duo *fakeduo.Server, dice *rand.Rand, name string) (ports []*port, err error) {
 	p, err := l.open()
 	if err != nil {
@@ -104,7 +104,7 @@ func comeBack(t *testing.T, l *line, duo *fakeduo.Server, dice *rand.Rand, name 
 	if _, err := p.send(user.request(name, "push")); err != nil {
 		return ports, err
 	}
-	if dice.IntN(2) == 0 { // else it comes back before the phone can ring
+	if dice.IntN(2) == 0 { // otherwise it sends a new request before the phone can ring
 		if _, err := ringing(t, duo, name); err != nil {
 			return ports, err
 		}
@@ -137,7 +137,7 @@ func comeBack(t *testing.T, l *line, duo *fakeduo.Server, dice *rand.Rand, name 
 	return ports, nil
 }
 
-// insist is what clients do that hear nothing: r is the same login once more.
+// insist does what clients do that get no reply: r is the same login once more.
 func insist(l *line, ports []*port, r *nas.Request, dice *rand.Rand) ([]*port, error) {
 	p := ports[len(ports)-1]
 	last := p.asks[len(p.asks)-1]
@@ -163,8 +163,8 @@ func insist(l *line, ports []*port, r *nas.Request, dice *rand.Rand) ([]*port, e
 	return ports, err
 }
 
-// TestSoakReplay: a request that somebody captured and sends again makes no push, even when its reply is not kept any
-// more. The tests of radiusd turn the clock for that; this one waits.
+// TestSoakReplay: a recorded request that an attacker sends again begins no push, even if its reply is not kept any more.
+// The tests of radiusd use a clock of their own for that; this one waits.
 func TestSoakReplay(t *testing.T) {
 	if os.Getenv("SOAK") == "" {
 		t.Skip("takes half a minute; SOAK=60s runs it")
@@ -198,7 +198,7 @@ func TestSoakReplay(t *testing.T) {
 		t.Errorf("%d pushes, %d preauths for one login", duo.Pushes(), duo.Count("/auth/v2/preauth"))
 	}
 	for _, from := range []*nas.NAS{n, thief} {
-		if err := from.Silence(time.Millisecond); err != nil { // what would come has come
+		if err := from.Silence(time.Millisecond); err != nil { // all that could come has come
 			t.Error(err)
 		}
 	}

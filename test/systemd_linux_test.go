@@ -16,8 +16,8 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// bootScript has systemd itself run in a root folder of its own, as in a container: its own processes, mounts, control
-// groups and network. $1 is a folder to work in.
+// bootScript runs systemd itself in a root folder of its own, as in a container, with processes, mounts, control groups and
+// network of its own. $1 is a folder to work in.
 const bootScript = `
 set -e
 mount --make-rprivate /
@@ -63,7 +63,7 @@ func boot(t *testing.T, n *netns, packages string) *sandbox {
 		}
 	})
 	t.Cleanup(func() {
-		s.cmd.Process.Kill() // and with it all of its processes: --kill-child
+		s.cmd.Process.Kill() // this ends all of its processes, too: --kill-child
 		s.cmd.Wait()
 	})
 	for start := time.Now(); ; time.Sleep(50 * time.Millisecond) {
@@ -83,15 +83,15 @@ func boot(t *testing.T, n *netns, packages string) *sandbox {
 	}
 }
 
-// host is a machine with systemd, a Duo beside it, and the debs of both versions in /packages.
+// host is a machine with systemd. It has a Duo beside it, and the debs of both versions in /packages.
 type host struct {
 	*sandbox
 	t   *testing.T
 	duo *fakeduo.Server
 }
 
-// TestSystemd has systemd run the service from the deb: under all that the unit forbids, with a reload that tells what
-// is wrong, from a socket that systemd opens, and over an upgrade with a login pending.
+// TestSystemd: systemd runs the service of the deb, with all that the unit forbids. The test reloads with a wrong file,
+// starts the service by a socket, and upgrades while a login is pending.
 func TestSystemd(t *testing.T) {
 	needPackages(t)
 	realClient(t, "radclient")
@@ -158,7 +158,7 @@ func (h *host) wantLogin(user string) {
 	}
 }
 
-// starts: it runs under what the unit forbids, says how it is, and answers.
+// starts: the service runs with the unit's restrictions, reports its status, and answers.
 func (h *host) starts() {
 	h.t.Helper()
 	if printed, status := h.try("systemctl", "start", "duoradiusd.service"); status != 0 {
@@ -189,7 +189,7 @@ func (h *host) reloads(config string) {
 	h.run("systemctl", "reload", "duoradiusd.service")
 }
 
-// upgrades: the upgrade waits for the login that is pending, and starts what it has stopped.
+// upgrades: the upgrade waits for the pending login, and starts the service again.
 func (h *host) upgrades() {
 	h.t.Helper()
 	answer := make(chan string, 1)
@@ -225,7 +225,7 @@ func (h *host) upgrades() {
 	}
 }
 
-// onlyDebs is a folder without anything else.
+// onlyDebs returns a folder that holds only the debs.
 type onlyDebs struct{ fs.FS }
 
 func (o onlyDebs) ReadDir(name string) (debs []fs.DirEntry, err error) {

@@ -5,5 +5,5 @@ import (
 	"syscall"
 )
 
-// tie has a program end when this test is killed.
+// tie makes a program end when this test is killed.
 func tie(c *exec.Cmd) { c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -11,7 +11,7 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// deafDuo takes TCP connections and never says a word: a TLS handshake that does not get on.
+// deafDuo accepts TCP connections and sends nothing, so that no TLS handshake ends.
 func deafDuo(t *testing.T) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -40,7 +40,7 @@ func deafDuo(t *testing.T) (addr string) {
 	return l.Addr().String()
 }
 
-// TestSlowTLS: a Duo that never ends its handshake can't be asked: each failmode answers in its way, and in time.
+// TestSlowTLS: a Duo that never ends its handshake can't be asked. Each failmode does what it says, in time.
 func TestSlowTLS(t *testing.T) {
 	t.Parallel()
 	slow(t, "it waits for seconds until a handshake has taken too long")
@@ -67,7 +67,7 @@ timeout = "5s"
 	}
 }
 
-// TestTerminalEscapes: what Duo says reaches neither the user nor the log as more than text.
+// TestTerminalEscapes: control characters in Duo's texts reach neither the user nor the log.
 func TestTerminalEscapes(t *testing.T) {
 	t.Parallel()
 	duo := startDuo(t, fakeduo.User{Username: "alice", Preauth: "deny", PreauthMessage: "No \x1b[31mway\x1b]0;owned\a\u009b2J <b>in</b>."})

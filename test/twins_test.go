@@ -8,8 +8,8 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// TestTwins: a client sends two requests of one login at once, as failover and restarts do. The second one's preauth
-// takes longer than all the rest of the first. Whatever the first one's end, the phone rings once.
+// TestTwins: a client sends two requests of one login at the same time, as failover and restarts do. The second one's
+// preauth takes longer than all the rest of the first. Whatever the result of the first, the phone rings once.
 func TestTwins(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

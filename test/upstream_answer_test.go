@@ -14,27 +14,27 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// upstreamUser is whom a fakeUpstream knows.
+// upstreamUser is a user whom a fakeUpstream knows.
 type upstreamUser struct {
 	password         string
-	prompts          []prompt // after the password
+	prompts          []prompt // asked after the password
 	accept           radius.Attributes
 	sendKey, recvKey []byte
 	tunnelPassword   string
 	expired          bool // the password
 }
 
-// prompt is a question to the user, and the only right answer.
+// prompt is a question to the user, with the only right answer.
 type prompt struct{ text, answer string }
 
-// question is one that waits for its answer.
+// question is a prompt that waits for its answer.
 type question struct {
 	name string
 	user *upstreamUser
 	left []prompt
 }
 
-// answer is what becomes of an Access-Request.
+// answer decides what an Access-Request gets.
 func (u *fakeUpstream) answer(p *radius.Packet) *radius.Packet {
 	name := rfc2865.UserName_GetString(p)
 	if state := rfc2865.State_Get(p); state != nil {
@@ -55,7 +55,7 @@ func (u *fakeUpstream) answer(p *radius.Packet) *radius.Packet {
 	return u.further(p, &question{name, user, user.prompts})
 }
 
-// proven looks at the password, however it is proved.
+// proven checks the password, by any method.
 func (user *upstreamUser) proven(p *radius.Packet, name string) bool {
 	if chap := rfc2865.CHAPPassword_Get(p); len(chap) == 1+md5.Size {
 		challenge := rfc2865.CHAPChallenge_Get(p)
@@ -72,7 +72,7 @@ func (user *upstreamUser) proven(p *radius.Packet, name string) bool {
 	return rfc2865.UserPassword_GetString(p) == user.password
 }
 
-// further asks what is left to ask, then accepts.
+// further asks the next prompt, or accepts if there is none.
 func (u *fakeUpstream) further(p *radius.Packet, q *question) *radius.Packet {
 	if len(q.left) == 0 {
 		return u.acceptance(p, q)
@@ -108,7 +108,7 @@ func (u *fakeUpstream) acceptance(p *radius.Packet, q *question) *radius.Packet 
 	return reply
 }
 
-// refuse is an Access-Reject with more in it than it may hold (RFC 2865 §5.44).
+// refuse returns an Access-Reject with more attributes than it may hold (RFC 2865 §5.44).
 func (u *fakeUpstream) refuse(p *radius.Packet) *radius.Packet {
 	reply := p.Response(radius.CodeAccessReject)
 	rfc2865.ReplyMessage_AddString(reply, saysNo)
@@ -122,7 +122,7 @@ func (u *fakeUpstream) refuse(p *radius.Packet) *radius.Packet {
 	return reply
 }
 
-// salted encrypts as RFC 2548 §2.4.2 and RFC 2868 §3.5 have it.
+// salted encrypts a value by RFC 2548 §2.4.2 and RFC 2868 §3.5.
 func (u *fakeUpstream) salted(p *radius.Packet, value []byte) []byte {
 	salt := make([]byte, 2)
 	rand.Read(salt)
@@ -154,7 +154,7 @@ func vendorValues(p *radius.Packet, vendor uint32, kind byte) (list [][]byte) {
 	return list
 }
 
-// describe is a request in one line. What the proof and the State hold is different each time.
+// describe returns a request in one line. It leaves out the content of the proof and the State, which differ each time.
 func describe(p *radius.Packet) string {
 	words := []string{p.Code.String()}
 	for _, a := range p.Attributes {

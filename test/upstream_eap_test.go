@@ -9,15 +9,15 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// peer is a supplicant and its authenticator, as eapol_test plays them.
+// peer is a supplicant and its authenticator, both played by eapol_test.
 type peer struct {
 	eap, phase2     string
-	outer, identity string // outer: anonymous_identity; "" for none
+	outer, identity string // outer: anonymous_identity; "" means none
 	password        string
 	flags           []string
 }
 
-// logIn has eapol_test log in at the daemon, and returns what it printed and whether it succeeded, keys and all.
+// logIn runs eapol_test with the daemon, and returns what it printed and whether it succeeded, with the right keys.
 func (p peer) logIn(t *testing.T, d *daemon, u *upstream) (printed string, ok bool) {
 	t.Helper()
 	lines := []string{"key_mgmt=WPA-EAP", "eap=" + p.eap, fmt.Sprintf("identity=%q", p.identity), fmt.Sprintf("password=%q", p.password),
@@ -36,7 +36,7 @@ func (p peer) logIn(t *testing.T, d *daemon, u *upstream) (printed string, ok bo
 	return out + errs, status == 0 && strings.HasSuffix(strings.TrimSpace(out), "SUCCESS")
 }
 
-// TestUpstreamEAP: whatever the method, one push, on the phone of who is inside the tunnel, and the keys arrive.
+// TestUpstreamEAP: with each method there is one push, on the phone of the user inside the tunnel, and the keys arrive.
 func TestUpstreamEAP(t *testing.T) {
 	t.Parallel()
 	realClient(t, "eapol_test")
@@ -101,8 +101,8 @@ func TestUpstreamEAP(t *testing.T) {
 
 func approved(user string) []string { return []string{"user=" + user, "reason=approved"} }
 
-// TestUpstreamEAPNobody: FreeRADIUS as it comes names who is outside. Where that is nobody, nobody gets in and no phone
-// rings.
+// TestUpstreamEAPNobody: FreeRADIUS with its default configuration names the user outside. If that name is anonymous,
+// nobody gets in and no phone rings.
 func TestUpstreamEAPNobody(t *testing.T) {
 	t.Parallel()
 	realClient(t, "eapol_test")

@@ -24,7 +24,7 @@ type passwordChange struct {
 	encryptedBlock []byte // the new password, encrypted with the old hash (RFC 2759 §8.9)
 }
 
-// readPasswordChange takes it from a request: MS-CHAP-Challenge, MS-CHAP2-CPW, and all pieces of MS-CHAP-NT-Enc-PW in order.
+// readPasswordChange reads it from a request: MS-CHAP-Challenge, MS-CHAP2-CPW, and all parts of MS-CHAP-NT-Enc-PW in order.
 func readPasswordChange(p *radius.Packet) (c passwordChange, ok bool) {
 	challenges, changes := vendorValues(p, vendorMicrosoft, msCHAPChallenge), vendorValues(p, vendorMicrosoft, msCHAP2CPW)
 	if len(challenges) != 1 || len(challenges[0]) != 16 || len(changes) != 1 || len(changes[0]) != 68 || changes[0][0] != 7 {
@@ -41,7 +41,7 @@ func readPasswordChange(p *radius.Packet) (c passwordChange, ok bool) {
 	return c, len(c.encryptedBlock) == 516
 }
 
-// changed reports whether a request changes the password, and takes the new one: only with both proofs.
+// changed reports whether a request changes the password, and stores the new one. Both proofs must be right.
 func (user *upstreamUser) changed(p *radius.Packet, name string) bool {
 	c, ok := readPasswordChange(p)
 	if !ok {
@@ -65,7 +65,7 @@ func (user *upstreamUser) changed(p *radius.Packet, name string) bool {
 	return true
 }
 
-// refuseExpired says that a password is right, and has expired (RFC 2759 §6).
+// refuseExpired returns a reject that says that the password is right and has expired (RFC 2759 §6).
 func (u *fakeUpstream) refuseExpired(p *radius.Packet) *radius.Packet {
 	reply := p.Response(radius.CodeAccessReject)
 	if responses := vendorValues(p, vendorMicrosoft, msCHAP2Response); len(responses) == 1 {
@@ -78,7 +78,7 @@ func (u *fakeUpstream) refuseExpired(p *radius.Packet) *radius.Packet {
 func ntHash(password string) []byte {
 	text, err := rfc2759.ToUTF16([]byte(password))
 	if err != nil {
-		panic(err) // a password that is no UTF-8
+		panic(err) // the password is not UTF-8
 	}
 	return rfc2759.NTPasswordHash(text)
 }
@@ -90,14 +90,14 @@ func encryptHash(old, with []byte) []byte {
 func underRC4(key, b []byte) []byte {
 	cipher, err := rc4.NewCipher(key)
 	if err != nil {
-		panic(err) // a key of no octets
+		panic(err) // an empty key
 	}
 	out := make([]byte, len(b))
 	cipher.XORKeyStream(out, b)
 	return out
 }
 
-// changePassword puts MS-CHAP2-CPW in the place of the password of a request (RFC 2759 §8.9 to §8.13).
+// changePassword replaces the password of a request by MS-CHAP2-CPW (RFC 2759 §8.9 to §8.13).
 func changePassword(r *nas.Request, old, new string) msCHAPv2 {
 	challenge, peer, block := make([]byte, 16), make([]byte, 16), make([]byte, 516)
 	for _, b := range [][]byte{challenge, peer, block} {
@@ -105,7 +105,7 @@ func changePassword(r *nas.Request, old, new string) msCHAPv2 {
 	}
 	nt, err := rfc2759.GenerateNTResponse(challenge, peer, []byte(named(r)), []byte(new))
 	if err != nil {
-		panic(err) // a password that is no UTF-8
+		panic(err) // the password is not UTF-8
 	}
 	text, _ := rfc2759.ToUTF16([]byte(new))
 	copy(block[512-len(text):], text)
@@ -122,9 +122,9 @@ func changePassword(r *nas.Request, old, new string) msCHAPv2 {
 	return msCHAPv2{challenge, peer, nt, ident}
 }
 
-// TestPasswordChangeAtUpstream: the new password that a client sends after E=648 reaches the upstream whole, and Duo is asked
-// once it is changed, and not before. Debian 12's FreeRADIUS 3.2.1 says E=648 (TestUpstream), but ends with a segmentation
-// fault when it decrypts a new password; so the upstream is a stand-in that checks both proofs.
+// TestPasswordChangeAtUpstream: the upstream gets the complete new password that a client sends after E=648, and Duo is
+// asked after the change, and not before. Debian 12's FreeRADIUS 3.2.1 sends E=648 (TestUpstream), but ends with a
+// segmentation fault when it decrypts a new password, so this upstream is a fake that checks both proofs.
 func TestPasswordChangeAtUpstream(t *testing.T) {
 	duo := startDuo(t, fakeduo.User{Username: "eve"})
 	u := startFakeUpstream(t)
@@ -156,7 +156,7 @@ func TestPasswordChangeAtUpstream(t *testing.T) {
 	}
 }
 
-// The types of Microsoft's attributes in a password change.
+// These are the types of Microsoft's attributes in a password change.
 const (
 	msCHAPNTEncPW = 6
 	msCHAP2CPW    = 27

@@ -15,26 +15,26 @@ import (
 	"layeh.com/radius/rfc2869"
 )
 
-// fakeUpstream is a RADIUS server that knows users: by PAP, CHAP and MS-CHAPv2, with questions of its own. It remembers
-// every request, and fails the test for one that no client may send. What its answers are is in upstream_answer_test.go.
+// fakeUpstream is a RADIUS server that knows users. It checks PAP, CHAP and MS-CHAPv2, and may ask questions of its own. It
+// records every request, and fails the test for one that no client may send. upstream_answer_test.go has its answers.
 type fakeUpstream struct {
 	t      testing.TB
 	secret []byte
 	addr   *net.UDPAddr
 
-	mu       sync.Mutex // guards all below
+	mu       sync.Mutex // guards all fields below
 	conn     *net.UDPConn
 	users    map[string]*upstreamUser
 	waiting  map[string]*question // by State
 	requests []string
 	replies  map[string][]byte // by sender, Identifier and Request Authenticator
-	mute     bool              // reads, and says nothing
-	old      bool              // does not know Status-Server, and signs no reply
-	lax      bool              // takes requests of any secret
+	mute     bool              // it reads requests, and sends nothing
+	old      bool              // it does not know Status-Server, and signs no reply
+	lax      bool              // it accepts requests with any secret
 	reading  sync.WaitGroup
 }
 
-// startFakeUpstream starts one on a port of 127.0.0.1; it ends with the test.
+// startFakeUpstream starts a fakeUpstream on a port of 127.0.0.1. It ends with the test.
 func startFakeUpstream(t testing.TB) *fakeUpstream {
 	u := &fakeUpstream{t: t, secret: []byte(upstreamSecret), addr: &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)},
 		users: make(map[string]*upstreamUser), waiting: make(map[string]*question), replies: make(map[string][]byte)}
@@ -43,7 +43,7 @@ func startFakeUpstream(t testing.TB) *fakeUpstream {
 	return u
 }
 
-// up opens the port, the same each time.
+// up opens the port, which is the same each time.
 func (u *fakeUpstream) up() {
 	conn, err := net.ListenUDP("udp4", u.addr)
 	if err != nil {
@@ -56,7 +56,7 @@ func (u *fakeUpstream) up() {
 	u.reading.Go(func() { u.serve(conn) })
 }
 
-// down closes the port: whoever sends there is told that nobody is there.
+// down closes the port: the system tells senders that nothing listens there.
 func (u *fakeUpstream) down() {
 	u.mu.Lock()
 	u.conn.Close()
@@ -77,7 +77,7 @@ func (u *fakeUpstream) serve(conn *net.UDPConn) {
 	}
 }
 
-// take returns the reply to a datagram, nil for silence. A copy of a request gets a copy of its reply (RFC 5080 §2.2.2).
+// take returns the reply to a datagram, or nil for none. A copy of a request gets a copy of its reply (RFC 5080 §2.2.2).
 func (u *fakeUpstream) take(b []byte, from netip.AddrPort) []byte {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -110,7 +110,7 @@ func (u *fakeUpstream) take(b []byte, from netip.AddrPort) []byte {
 	return u.replies[key]
 }
 
-// mustBeSound fails the test for what a client must not send, or only ours might forget.
+// mustBeSound fails the test if a request holds what a client must not send, or lacks what only the daemon might forget.
 func (u *fakeUpstream) mustBeSound(p *radius.Packet) {
 	count := func(kinds ...radius.Type) (n int) {
 		for _, a := range p.Attributes {
@@ -134,7 +134,7 @@ func (u *fakeUpstream) mustBeSound(p *radius.Packet) {
 	if count(rfc2865.NASIPAddress_Type, rfc2865.NASIdentifier_Type, 95) == 0 { // RFC 2865 §4.1
 		u.t.Errorf("upstream: nobody says which NAS: %s", describe(p))
 	}
-	if count(rfc2865.ProxyState_Type) > 0 { // of another hop
+	if count(rfc2865.ProxyState_Type) > 0 { // for another hop
 		u.t.Errorf("upstream: a Proxy-State in %s", describe(p))
 	}
 	for _, a := range p.Attributes {

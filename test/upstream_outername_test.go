@@ -7,12 +7,13 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// doraWrites is dora, who has her own password and says no on her phone, with another's name outside of her tunnel.
+// doraWrites is a login of dora, who has her own password and declines on her phone. She writes another's name outside of
+// her tunnel.
 func doraWrites(outer string) peer {
 	return peer{eap: "PEAP", phase2: "auth=MSCHAPV2", outer: outer, identity: "dora", password: "explorer"}
 }
 
-// mustFail logs in through d and holds that nobody gets in, though the upstream says yes.
+// mustFail logs in through d and checks that nobody gets in, although the upstream says yes.
 func (p peer) mustFail(t *testing.T, d *daemon, u *upstream) {
 	t.Helper()
 	before, accepts := len(d.loginLines()), u.said("Sent Access-Accept")
@@ -26,8 +27,8 @@ func (p peer) mustFail(t *testing.T, d *daemon, u *upstream) {
 	}
 }
 
-// TestOuterNameOfABypassedUser: FreeRADIUS as it comes names who is outside of the tunnel. Dora must not pass by the name
-// of a user whom Duo lets pass unasked.
+// TestOuterNameOfABypassedUser: FreeRADIUS with its default configuration names the user outside of the tunnel. Dora must
+// not get in with the name of a user whom Duo lets in without a factor.
 func TestOuterNameOfABypassedUser(t *testing.T) {
 	t.Parallel()
 	realClient(t, "eapol_test")
@@ -38,8 +39,8 @@ func TestOuterNameOfABypassedUser(t *testing.T) {
 	doraWrites("guest").mustFail(t, d, u)
 }
 
-// TestOuterNameOfAnAccomplice: who has stolen a password must not have an accomplice approve the login by writing the
-// accomplice's name outside of the tunnel.
+// TestOuterNameOfAnAccomplice: an attacker has stolen a password. An accomplice, whose name the attacker writes outside of
+// the tunnel, must not be able to approve the login.
 func TestOuterNameOfAnAccomplice(t *testing.T) {
 	t.Parallel()
 	realClient(t, "eapol_test")
@@ -49,8 +50,8 @@ func TestOuterNameOfAnAccomplice(t *testing.T) {
 	doraWrites("accomplice").mustFail(t, d, u)
 }
 
-// TestOuterNameWithoutItsRealm: an upstream that strips the realm off the outer name has not told who is inside. Dora must
-// not be taken for alice, whom the configuration or an earlier approval lets in unasked.
+// TestOuterNameWithoutItsRealm: an upstream that removes the realm of the outer name has not told the name inside. Dora
+// must not be taken for alice, whom the configuration or an earlier approval lets in without asking.
 func TestOuterNameWithoutItsRealm(t *testing.T) {
 	t.Parallel()
 	realClient(t, "eapol_test")

@@ -16,12 +16,12 @@ import (
 	"duoradiusd/test/nas"
 )
 
-// saysNo is what the upstream tells those whom it rejects.
+// saysNo is the upstream's text for users whom it rejects.
 const saysNo = "The upstream does not know you."
 
 const upstreamSecret = "between-duoradiusd-and-the-upstream"
 
-// The users that the upstream knows, in FreeRADIUS' own format.
+// These are the users that the upstream knows, in FreeRADIUS's own format.
 const upstreamUsers = `
 alice	Cleartext-Password := "wonderland"
 	Class := "staff",
@@ -41,13 +41,13 @@ type upstream struct {
 	dir  string
 }
 
-// startUpstream starts FreeRADIUS with a file of users and an EAP method that it offers first. names says whether its
-// Access-Accepts name who is "inner" in the tunnel, or "outer", as FreeRADIUS does by itself, or the outer name "stripped"
-// of its realm.
+// startUpstream starts FreeRADIUS with a file of users and an EAP method that it offers first. names chooses the name in
+// its Access-Accepts: that "inner" to the tunnel; that "outer" to it, which is FreeRADIUS's default; or the outer name
+// "stripped" of its realm.
 func startUpstream(t testing.TB, eap, names string) *upstream {
 	t.Helper()
 	program := realClient(t, "freeradius")
-	for range 5 { // somebody else may take the port before it does
+	for range 5 { // another program may take the port first
 		dir, port := t.TempDir(), freePort(t)
 		config, err := os.ReadFile("testdata/freeradius/upstream.conf")
 		if err != nil {
@@ -72,7 +72,7 @@ func startUpstream(t testing.TB, eap, names string) *upstream {
 	return nil
 }
 
-// behind is the configuration of a daemon with this upstream as its first factor.
+// behind returns the configuration of a daemon with this upstream as its first factor.
 func (u *upstream) behind(more string) string {
 	return fmt.Sprintf(`
 [[client]]
@@ -149,7 +149,7 @@ func TestUpstream(t *testing.T) {
 	})
 }
 
-// msCHAPv2Through computes the response itself, and the upstream's proof that it knows the password, which comes back.
+// msCHAPv2Through computes the response itself, and checks the proof of the upstream, which knows the password, too.
 func msCHAPv2Through(t *testing.T, d *daemon, duo *fakeduo.Server) {
 	const microsoft = 311
 	for _, password := range []string{"wonderland", "wonderful"} {
@@ -187,7 +187,7 @@ func msCHAPv2Through(t *testing.T, d *daemon, duo *fakeduo.Server) {
 	}
 }
 
-// expiredThrough: that the password has expired reaches the client, which asks its user for a new one then.
+// expiredThrough: the client learns that the password has expired, and then asks its user for a new one.
 func expiredThrough(t *testing.T, d *daemon, duo *fakeduo.Server) {
 	duo.Forget()
 	r := login(t, d, "eve", "old-password", with(proveByMSCHAPv2))
@@ -198,7 +198,7 @@ func expiredThrough(t *testing.T, d *daemon, duo *fakeduo.Server) {
 	}
 }
 
-// challengeThrough: the upstream's own question reaches the user, and the answer the upstream; then Duo asks.
+// challengeThrough: the user gets the upstream's own question, and the upstream gets the answer. Then Duo is asked.
 func challengeThrough(t *testing.T, d *daemon, duo *fakeduo.Server) {
 	for _, code := range []string{"424242", "999999"} {
 		duo.Forget()
