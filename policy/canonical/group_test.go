@@ -19,9 +19,9 @@ func TestGroup(t *testing.T) {
 		`cn=a=b,dc=c`:                   `cn=a=b,dc=c`,
 		`cn= a\3Db,dc=c`:                `cn=a=b,dc=c`,
 		`cn=a\\ , dc=b`:                 `cn=a\\,dc=b`, // here the backslash is, and the comma separates
-		`cn=a\  ,dc=b`:                  `cn=a,dc=b`,   // spaces at the ends tell nothing apart (RFC 4518 §2.6.1)
+		`cn=a\  ,dc=b`:                  `cn=a,dc=b`,   // spaces at the ends make no difference (RFC 4518 §2.6.1)
 		`cn=\ a,dc=b`:                   `cn=a,dc=b`,
-		`cn=a\`:                         `cn=a\`, // no DN
+		`cn=a\`:                         `cn=a\`, // not a DN
 		"cn=a+sn=b, dc=c":               "cn=a+sn=b,dc=c",
 		"sn=b + CN=a,dc=c":              "cn=a+sn=b,dc=c",
 		`cn=Doe\2C John,dc=b`:           `cn=doe\, john,dc=b`,
@@ -31,7 +31,7 @@ func TestGroup(t *testing.T) {
 		"CN=\u00c4RZTE , DC=\u00d6":     "cn=\u00e4rzte,dc=\u00f6",
 		"cn=a b  c,dc=b":                "cn=a b c,dc=b",
 		"cn=a,dc=b,":                    "cn=a,dc=b,",
-		", = ,":                         ", = ,", // no DN
+		", = ,":                         ", = ,", // not a DN
 		"cn=" + string([]byte{0xff, 1}): "cn=\ufffd\x01",
 	} {
 		folded := Group(want)

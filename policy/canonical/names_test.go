@@ -15,7 +15,7 @@ func TestCanonical(t *testing.T) {
 	long := strings.Repeat("a", 253)
 	for _, tt := range []struct {
 		names      Names
-		name, want string // "" for none
+		name, want string // "" means none
 	}{
 		{fold, "alice", "alice"},
 		{fold, "Alice", "alice"},
@@ -35,7 +35,7 @@ func TestCanonical(t *testing.T) {
 		{fold, `alice@example.com@example.org`, "alice@example.com@example.org"},
 		{fold, `EXAMPLE.alice`, "example.alice"},
 		{fold, `example\alice@example.com`, "alice"},
-		{fold, `EXAMPLE\EXAMPLE\alice`, "alice"}, // else somebody else than alice, and alice to a directory that strips
+		{fold, `EXAMPLE\EXAMPLE\alice`, "alice"}, // otherwise this would be another user than alice, but alice to a directory that removes spaces
 		{fold, "alice@example.com@example.com", "alice"},
 		{fold, `EXAMPLE\`, ""},
 		{fold, "@example.com", ""},
@@ -45,7 +45,7 @@ func TestCanonical(t *testing.T) {
 		{keep, "a\u0308nne", "änne"},
 		{fold, "\u212alaus", "klaus"},        // the Kelvin sign
 		{fold, "ﬁona", "ﬁona"},               // NFC, not NFKC
-		{fold, "I\u0307\u0301o", "ío"},       // one name, whichever way it is composed
+		{fold, "I\u0307\u0301o", "ío"},       // one name, however its characters are composed
 		{fold, "\u0130\u0301o", "ío"},        //
 		{fold, "ⱥ", "ⱥ"},                     //
 		{fold, strings.Repeat("Ⱥ", 126), ""}, // grows to 378 octets
@@ -53,7 +53,7 @@ func TestCanonical(t *testing.T) {
 		{fold, "", ""},
 		{fold, long, long},
 		{fold, long + "a", ""},
-		{fold, long + "@example.com", ""}, // as sent: no User-Name can hold it
+		{fold, long + "@example.com", ""}, // the name as sent, which no User-Name can hold
 		{fold, "al\x00ice", ""},
 		{fold, "alice\x00", ""},
 		{fold, "al\nice", ""},
@@ -67,12 +67,12 @@ func TestCanonical(t *testing.T) {
 		{fold, "alice\u00a0", ""},
 		{fold, `EXAMPLE\ alice`, ""},
 		{fold, "alice @example.com", ""},
-		{fold, "al\u200bice", ""}, // what can't be seen: LDAP leaves it out when it compares
+		{fold, "al\u200bice", ""}, // invisible characters, which LDAP leaves out when it compares
 		{fold, "al\u00adice", ""}, //
 		{fold, "\u202ealice", ""}, //
 		{fold, "\ufeffalice", ""}, //
 		{fold, "al\u2028ice", ""}, //
-		{fold, "al\u3000ice", ""}, // and what LDAP takes for a space
+		{fold, "al\u3000ice", ""}, // and characters that LDAP takes for a space
 	} {
 		got, ok := tt.names.Canonical(tt.name)
 		if got != tt.want || ok != (tt.want != "") {
@@ -81,7 +81,7 @@ func TestCanonical(t *testing.T) {
 	}
 }
 
-// TestCanonicalOddDomains: a list that configuration refuses must not hang a login.
+// TestCanonicalOddDomains: a list of domains that the configuration would refuse must not make a login hang.
 func TestCanonicalOddDomains(t *testing.T) {
 	n := Names{StripDomain: []string{"", "@"}}
 	if got, ok := n.Canonical("alice@@"); !ok || got != "alice" {

@@ -82,7 +82,7 @@ func TestPreauth(t *testing.T) {
 	}
 }
 
-// Whom a call is about: by ID where there is one, else by name, never both.
+// A call names its user by ID if there is one, or else by name, and never by both.
 func TestIdentity(t *testing.T) {
 	s, c := ready(t, fakeduo.Config{}, fakeduo.User{UserID: "DUAAAAAAAAAAAAAAAAAA"})
 	for _, tt := range []struct {
@@ -108,7 +108,7 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
-// Each factor, its parameters on the wire (exactly these) and its answers.
+// This is each factor with exactly its parameters, and with its answers.
 func TestAuth(t *testing.T) {
 	full := policy.AuthRequest{ // all that policy could fill in
 		User: jo, Name: "Jo Müller", IP: netip.MustParseAddr("203.0.113.7"), Device: "auto", Passcode: "123456",
@@ -135,7 +135,7 @@ func TestAuth(t *testing.T) {
 		name string
 		user fakeduo.User
 		r    policy.AuthRequest
-		want policy.AuthResult // Txid apart
+		want policy.AuthResult // without Txid
 		form string
 	}{
 		{"push", fakeduo.User{}, with(factor.Push, ""), good, pushed},
@@ -191,7 +191,7 @@ func TestPasscodeTwice(t *testing.T) {
 	}
 }
 
-// Started comes while the phone rings, not when it has been answered.
+// Started is called while the phone rings, and not after the answer.
 func TestStarted(t *testing.T) {
 	s, c := ready(t, fakeduo.Config{}, fakeduo.User{Tap: fakeduo.Ask})
 	r := push
@@ -225,7 +225,7 @@ func TestVerifiedPush(t *testing.T) {
 	}
 }
 
-// Only an address that says where the user is, and only as a dotted quad.
+// Only an address that says where the user is gets sent, and only as a dotted quad.
 func TestAddress(t *testing.T) {
 	s, c := ready(t, fakeduo.Config{}, fakeduo.User{})
 	for ip, want := range map[string]string{
@@ -264,7 +264,7 @@ func TestPushInfo(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	tx := s.Transactions()[0]
-	for i, pair := range tx.PushInfo { // what the user sees, in the order given
+	for i, pair := range tx.PushInfo { // what the user sees, in the given order
 		if pair.Key != r.Info[i][0] || pair.Value != r.Info[i][1] {
 			t.Errorf("line %d: got %q, want %q", i, pair, r.Info[i])
 		}
@@ -274,7 +274,7 @@ func TestPushInfo(t *testing.T) {
 	}
 }
 
-// Duo takes less than 20 000 octets as encoded: as many whole pairs as go in.
+// Duo accepts less than 20 000 encoded octets, so as many whole pairs are sent as fit.
 func TestPushInfoBound(t *testing.T) {
 	s, c := ready(t, fakeduo.Config{}, fakeduo.User{})
 	x := func(n int) string { return strings.Repeat("x", n) }

@@ -10,7 +10,7 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// began is a push that jo has on the phone, from a client that is no more.
+// began returns a push that jo has on the phone, begun by a client that has ended.
 func began(t *testing.T, w *world) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -24,7 +24,8 @@ func began(t *testing.T, w *world) string {
 	return txid
 }
 
-// TestBegan: a push of an earlier run is asked for and never sent again, whatever becomes of it and of the connections.
+// TestBegan: the client asks for the answer to a push of an earlier run and never sends the push again, whatever happens to
+// it and to the connections.
 func TestBegan(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -66,8 +67,8 @@ func TestBegan(t *testing.T) {
 	}
 }
 
-// TestBeganForgotten: Duo knows nothing of it any more, and nobody asks for longer than a push lasts, or than the caller
-// lets it.
+// TestBeganForgotten: Duo no longer knows the push. The client asks no longer than a push lasts, and not after the caller's
+// context has ended.
 func TestBeganForgotten(t *testing.T) {
 	for name, fault := range map[string]fakeduo.Fault{"40002": {Code: 40002, Times: -1}, "404": {Code: 40401, Times: -1}} {
 		bubble(t, fakeduo.Config{}, fakeduo.User{Tap: fakeduo.Ask}, nil, func(t *testing.T, w *world) {

@@ -36,7 +36,7 @@ import (
 
 const leanTxid = "f22b1678-252a-4070-b176-0ca2be7319fd"
 
-// leanAnswers are what a login by push is told, as Duo words it.
+// leanAnswers are the answers to a login by push, in Duo's form.
 var leanAnswers = map[string]string{
 	preauthPath: `{"response": {"devices": [{"capabilities": ["auto", "push", "sms", "phone", "mobile_otp"], ` +
 		`"device": "DPAAAAAAAAAAAAAAAAAA", "display_name": "iOS (XXX-XXX-0100)", "name": "", "number": "XXX-XXX-0100", ` +
@@ -45,8 +45,7 @@ var leanAnswers = map[string]string{
 	statusPath: `{"response": {"result": "allow", "status": "allow", "status_msg": "Success. Logging you in..."}, "stat": "OK"}`,
 }
 
-// In a process of its own this package's test is a Duo that does nothing but answer: what a benchmark then counts as its
-// own is the client's alone.
+// In a process of its own, this test program is a Duo that only answers. The benchmark then counts the client's work only.
 func TestMain(m *testing.M) {
 	if proto := os.Getenv("LEAN_DUO"); proto != "" {
 		leanDuo(proto)
@@ -55,7 +54,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// leanDuo listens, tells its address and certificate on stdout, and answers until stdin ends.
+// leanDuo listens, prints its address and certificate to stdout, and answers until stdin ends.
 func leanDuo(proto string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -211,7 +210,7 @@ func lean(b *testing.B, proto, txid string) *duo.Client {
 	return c
 }
 
-// cpu is what this process has used.
+// cpu returns the processor time that this process has used.
 func cpu(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -225,7 +224,7 @@ var leanPush = policy.AuthRequest{
 	Info: [][2]string{{"Service", "VPN"}, {"User address", "203.0.113.7"}},
 }
 
-// BenchmarkLean is what the client's side of things costs: one call (a preauth), and the three of a login by push.
+// BenchmarkLean measures the client's part of one call (a preauth), and of the three calls of a login by push.
 func BenchmarkLean(b *testing.B) {
 	whole := func(c *duo.Client) error {
 		if _, err := c.Preauth(b.Context(), policy.PreauthRequest{User: jo}); err != nil {
@@ -279,7 +278,7 @@ func BenchmarkLean(b *testing.B) {
 	}
 }
 
-// BenchmarkPendingMemory is what a pending push holds over HTTP/2: 4 000 polls that nobody answers.
+// BenchmarkPendingMemory measures the memory of a pending push over HTTP/2, with 4 000 polls that nobody answers.
 func BenchmarkPendingMemory(b *testing.B) {
 	const pushes = 4000
 	c := lean(b, "h2", "hold")
@@ -307,7 +306,7 @@ func BenchmarkPendingMemory(b *testing.B) {
 }
 
 func inUse() runtime.MemStats {
-	for range 4 { // a stack shrinks by half
+	for range 4 { // a stack shrinks by half at each garbage collection
 		runtime.GC()
 	}
 	var m runtime.MemStats

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Over is over, even where there is nothing to wait for.
+// A call whose context has ended fails, even if it would not have to wait.
 func TestSleep(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	for range 50 {
@@ -37,7 +37,8 @@ func TestJitter(t *testing.T) {
 	}
 }
 
-// TestRepeatInTime: a 429 is repeated where there is time for the wait that it asks for, which may be for ever.
+// TestRepeatInTime: after a 429 a call is repeated if there is time for the wait that the 429 asks for. That wait may be
+// endless.
 func TestRepeatInTime(t *testing.T) {
 	for _, tt := range []struct {
 		retryAfter string

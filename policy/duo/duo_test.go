@@ -29,7 +29,7 @@ const (
 	pingPath    = "/auth/v2/ping"
 )
 
-// nobody reads what a test's server logs.
+// This discards the log of a test's server.
 var nobody = log.New(io.Discard, "", 0)
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
@@ -39,7 +39,7 @@ var jo = policy.Identity{Username: "jo"}
 // push is a login of jo's by push.
 var push = policy.AuthRequest{User: jo, Name: "jo@example.com", Factor: factor.Push, Device: "auto"}
 
-// protocols are both that Duo may speak.
+// protocols are the two versions of HTTP that Duo may speak.
 var protocols = []struct {
 	name string
 	cfg  fakeduo.Config
@@ -48,7 +48,7 @@ var protocols = []struct {
 	{"HTTP/2.0", fakeduo.Config{}},
 }
 
-// started returns a Duo on loopback that knows jo, who taps as u says.
+// started returns a Duo on loopback that knows jo, who answers pushes as u says.
 func started(t testing.TB, cfg fakeduo.Config, u fakeduo.User) *fakeduo.Server {
 	t.Helper()
 	s := fakeduo.New(cfg)
@@ -80,15 +80,14 @@ func connected(t testing.TB, s *fakeduo.Server, edit ...func(*duo.Config)) *duo.
 	return c
 }
 
-// ready is both of them.
+// ready returns both a server and its client.
 func ready(t testing.TB, cfg fakeduo.Config, u fakeduo.User, edit ...func(*duo.Config)) (*fakeduo.Server, *duo.Client) {
 	t.Helper()
 	s := started(t, cfg, u)
 	return s, connected(t, s, edit...)
 }
 
-// bubble runs f with a Duo and its client under a clock of their own: TLS over pipes, since a synctest bubble can have
-// no sockets.
+// bubble runs f with a Duo and its client in a bubble. TLS runs over pipes, because a synctest bubble can't have sockets.
 func bubble(t *testing.T, cfg fakeduo.Config, u fakeduo.User, edit func(*duo.Config), f func(*testing.T, *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -120,7 +119,7 @@ func bubble(t *testing.T, cfg fakeduo.Config, u fakeduo.User, edit func(*duo.Con
 	})
 }
 
-// world is what is in a bubble. It is the net between the two as well.
+// world is everything in a bubble, and the network between client and server.
 type world struct {
 	*fakeduo.Server
 	*duo.Client
@@ -130,9 +129,9 @@ type world struct {
 	once   sync.Once
 	closed chan struct{}
 
-	mu   sync.Mutex // guards what follows
-	dark bool       // what the client sends gets lost
-	far  []net.Conn // the server's ends
+	mu   sync.Mutex // guards the fields below
+	dark bool       // what the client sends is lost
+	far  []net.Conn // the server's ends of the connections
 }
 
 func (w *world) Accept() (net.Conn, error) {
@@ -165,7 +164,7 @@ func (w *world) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return nil, errors.New("dial: connection refused")
 }
 
-// sever closes every connection from the server's side, and returns when the client has seen it.
+// sever closes every connection at the server's side, and returns when the client has noticed it.
 func (w *world) sever() {
 	w.mu.Lock()
 	for _, far := range w.far {
@@ -176,7 +175,7 @@ func (w *world) sever() {
 	synctest.Wait()
 }
 
-// line is a connection that is dead, without a word, once a write has found the world dark.
+// line is a connection on which nothing arrives any more, without an error, after a write while the world is dark.
 type line struct {
 	net.Conn
 	world *world
@@ -200,7 +199,7 @@ func (w *world) setDark(dark bool) {
 	w.dark = dark
 }
 
-// kind says in a word which of policy's errors err is, and holds that it is one of them at most.
+// kind names the error of package policy that err matches, and checks that it matches one at most.
 func kind(err error) string {
 	if err == nil {
 		return "none"
@@ -236,7 +235,7 @@ func wantPaths(t *testing.T, s *fakeduo.Server, want ...string) {
 	}
 }
 
-// last is the last request that s has seen on path.
+// last returns the last request to path that s has seen.
 func last(t *testing.T, s *fakeduo.Server, path string) fakeduo.Request {
 	t.Helper()
 	for _, r := range slices.Backward(s.Requests()) {
@@ -248,7 +247,7 @@ func last(t *testing.T, s *fakeduo.Server, path string) fakeduo.Request {
 	return fakeduo.Request{}
 }
 
-// form writes parameters as they are compared: sorted, name=value, a line each.
+// form returns parameters in the form for comparisons: sorted, name=value, one per line.
 func form(r fakeduo.Request) string {
 	var lines []string
 	for name, values := range r.Params {
@@ -258,7 +257,7 @@ func form(r fakeduo.Request) string {
 	return fmt.Sprint(lines)
 }
 
-// login is preauth and auth, as policy calls them.
+// login makes the calls preauth and auth, as policy does.
 func login(ctx context.Context, c *duo.Client, r policy.AuthRequest) (policy.AuthResult, error) {
 	pre, err := c.Preauth(ctx, policy.PreauthRequest{User: r.User, IP: r.IP})
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// answer is what any call brings, an allow in it told.
+// answer is the result of any call, and whether it holds an allow.
 type answer struct {
 	allow bool
 	err   error
@@ -27,7 +27,7 @@ type answer struct {
 
 func (a answer) String() string { return fmt.Sprintf("allow %v, %v", a.allow, a.err) }
 
-// calls are those that can bring an allow, and check.
+// calls are the calls whose answer can hold an allow, and check.
 var calls = []struct {
 	name, path string
 	do         func(context.Context, *duo.Client) answer
@@ -50,7 +50,7 @@ var calls = []struct {
 	}},
 }
 
-// Whatever Duo answers but what it should: which error it is, and never an allow.
+// Each wrong answer of Duo is a certain error, and never an allow.
 func TestErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -134,7 +134,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// What an Error tells to errors.As.
+// errors.As finds the Error and its fields.
 func TestErrorFields(t *testing.T) {
 	s, c := ready(t, fakeduo.Config{}, fakeduo.User{})
 	s.Inject(preauthPath, fakeduo.Fault{Code: 40002, Detail: "username"})
@@ -146,7 +146,7 @@ func TestErrorFields(t *testing.T) {
 	}
 }
 
-// A wrong key, a wrong clock: as Duo tells them by itself.
+// These are the answers that Duo itself gives to a wrong key and a wrong clock.
 func TestMisconfigured(t *testing.T) {
 	s := started(t, fakeduo.Config{}, fakeduo.User{})
 	for _, tt := range []struct {
@@ -174,8 +174,8 @@ func TestMisconfigured(t *testing.T) {
 	}
 }
 
-// No answer at all: refused and cut are an outage. A certificate that is not Duo's is none, nor is a silence that was shorter
-// than fairChance.
+// There is no answer. A refused or broken connection is an outage. A certificate that is not Duo's is none, and neither is
+// a silence that was shorter than fairChance.
 func TestNoAnswer(t *testing.T) {
 	for _, proto := range protocols {
 		t.Run(proto.name, func(t *testing.T) {
@@ -224,8 +224,8 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
-// The caller's own deadline bounds every call, and is an outage only where Duo has had its fair chance; a caller who gives up
-// has not found Duo unavailable.
+// The caller's own deadline ends every call. It is an outage only if Duo had its fair chance. A caller who gives up has not
+// found that Duo is unavailable.
 func TestContext(t *testing.T) {
 	gone := errors.New("the client has gone")
 	for _, proto := range protocols {
@@ -260,7 +260,7 @@ func TestContext(t *testing.T) {
 	}
 }
 
-// Neither an error nor a log line holds what is secret or what is in a URL.
+// Neither an error nor a line of the log holds a secret or the parameters of a URL.
 func TestErrorsKeepSecrets(t *testing.T) {
 	var logged strings.Builder
 	log.SetOutput(&logged)

@@ -18,7 +18,7 @@ import (
 	"duoradiusd/policy"
 )
 
-// fresh returns a connection to a server that speaks one HTTP.
+// fresh returns a connection to a server that speaks one version of HTTP.
 func fresh(t *testing.T, http2 bool, handler http.HandlerFunc) (*httptest.Server, *http.ClientConn) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(handler)
@@ -50,8 +50,8 @@ func get(t *testing.T, s *httptest.Server, client *http.ClientConn) error {
 	return err
 }
 
-// TestErrorTexts: errors of net/http that are known by their text only still have it. TestOneLoginOnePush holds those of
-// GOAWAY, TestDeadConnection that of a ping without an answer.
+// TestErrorTexts: some errors of net/http are known by their text only, and still have it. TestOneLoginOnePush checks those
+// of GOAWAY, and TestDeadConnection that of a ping without an answer.
 func TestErrorTexts(t *testing.T) {
 	for _, tt := range []struct {
 		text        string
@@ -69,7 +69,7 @@ func TestErrorTexts(t *testing.T) {
 		}
 		s.CloseClientConnections()
 		for client.Err() == nil {
-			time.Sleep(time.Millisecond) // the connection's reader hears of it
+			time.Sleep(time.Millisecond) // the connection's reader notices it
 		}
 		if err := get(t, s, client); err == nil || err.Error() != tt.text || !neverBegan(err) || kindOf(err, 0) != policy.ErrUnavailable {
 			t.Errorf("got %v, want %s", err, tt.text)
@@ -82,7 +82,7 @@ func TestErrorTexts(t *testing.T) {
 	}
 }
 
-// TestKinds is the list of what counts as an outage, and of what does not, in errors that no loopback brings about.
+// TestKinds: the list of errors that are an outage and of those that are not, among errors that can't be made on loopback.
 func TestKinds(t *testing.T) {
 	dial := func(err error) error { return &net.OpError{Op: "dial", Net: "tcp", Err: err} }
 	call := func(n syscall.Errno) error { return dial(os.NewSyscallError("connect", n)) }
@@ -110,7 +110,7 @@ func TestKinds(t *testing.T) {
 		{context.DeadlineExceeded, fairChance, policy.ErrUnavailable},
 		{context.DeadlineExceeded, fairChance - 1, policy.ErrCutShort},
 		{&queueError{context.DeadlineExceeded}, time.Hour, policy.ErrOverloaded},
-		{fmt.Errorf("stream error: %w", http2.StreamError{Code: http2.ErrCodeRefusedStream}), 0, nil}, // of our side
+		{fmt.Errorf("stream error: %w", http2.StreamError{Code: http2.ErrCodeRefusedStream}), 0, nil}, // an error on this side
 		{fmt.Errorf("http: server gave HTTP response to HTTPS client"), 0, nil},
 	} {
 		if got := kindOf(tt.err, tt.wire); got != tt.want {

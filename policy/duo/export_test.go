@@ -7,10 +7,10 @@ import (
 	"duoradiusd/policy"
 )
 
-// Model is the transport that makes the connections: change it before the first call.
+// Model is the transport that makes the connections. A test may change it before the first call.
 func (c *Client) Model() *http.Transport { return c.pool.transport }
 
-// Waiting is how many requests are under way, and over how many connections.
+// Waiting returns how many requests are in progress, and over how many connections.
 func (c *Client) Waiting() (requests, connections int) {
 	c.pool.mu.Lock()
 	defer c.pool.mu.Unlock()
@@ -23,7 +23,7 @@ func (c *Client) Waiting() (requests, connections int) {
 
 var PushInfo = pushInfo
 
-// KindOf says in a word which of policy's errors an error of a call matches.
+// KindOf names the error of package policy that an error of a call matches.
 func KindOf(err error) string {
 	var e *Error
 	if !errors.As(err, &e) {

@@ -16,9 +16,9 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// diary is what OnHealth was told.
+// diary records the calls of OnHealth.
 type diary struct {
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	lines []string
 	errs  []error
 }
@@ -54,7 +54,7 @@ func preauth(t *testing.T, w *world) error {
 	return err
 }
 
-// One call that fails is no outage as long as a ping gets through.
+// One failed call is not an outage if a ping succeeds.
 func TestOneFailure(t *testing.T) {
 	var d diary
 	bubble(t, fakeduo.Config{}, fakeduo.User{}, d.keep, func(t *testing.T, w *world) {
@@ -79,7 +79,8 @@ func TestOneFailure(t *testing.T) {
 	})
 }
 
-// What is no outage asks for no ping: a refusal, a wrong key, an answer nobody understands, a caller who gives up.
+// These errors are not an outage and cause no ping: a refusal, a wrong key, an answer that can't be understood, a caller
+// who gives up.
 func TestNoSuspicion(t *testing.T) {
 	bubble(t, fakeduo.Config{}, fakeduo.User{}, nil, func(t *testing.T, w *world) {
 		for _, fault := range []fakeduo.Fault{{Code: 40002}, {Code: 40103}, {Body: "<"}, {Status: 429, RetryAfter: "60"}} {
@@ -101,7 +102,7 @@ func TestNoSuspicion(t *testing.T) {
 	})
 }
 
-// In an outage preauth fails at once, without a request; a ping every few seconds finds out when it is over.
+// During an outage preauth fails at once, without a request. A ping every few seconds notices the end of the outage.
 func TestOutage(t *testing.T) {
 	for name, fault := range map[string]fakeduo.Fault{
 		"503": {Status: 503}, "cut": {CutBefore: true}, "hang": {Hang: true}, "HTML 502": {Status: 502, Body: "<html>"},
@@ -158,7 +159,7 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// A push that is under way, or begins, is not held up by what the probe says.
+// The probe does not delay a push that is in progress or begins.
 func TestAuthWhileDown(t *testing.T) {
 	var d diary
 	bubble(t, fakeduo.Config{}, fakeduo.User{Delay: 20 * time.Second}, d.keep, func(t *testing.T, w *world) {
@@ -175,7 +176,7 @@ func TestAuthWhileDown(t *testing.T) {
 	})
 }
 
-// A ping that is answered, by whatever, ends an outage; what is wrong then is for the call to say.
+// Any answer to a ping ends an outage. If something else is wrong, the call reports it.
 func TestPingAnswered(t *testing.T) {
 	for _, fault := range []fakeduo.Fault{{Status: 401}, {Status: 404}, {Body: "<html>"}, {Status: 429, RetryAfter: "60"}} {
 		var d diary
@@ -191,8 +192,8 @@ func TestPingAnswered(t *testing.T) {
 	}
 }
 
-// Duo is slow when more than two of the last forty preauths took over three seconds, and no longer when they did not.
-// One that hangs until its time is up counts too.
+// Duo is slow when more than two of the last forty preauths took over three seconds. One that ran into its timeout counts,
+// too.
 func TestSlow(t *testing.T) {
 	for _, fault := range []fakeduo.Fault{{Delay: 3500 * time.Millisecond}, {Hang: true}} {
 		var d diary
@@ -217,7 +218,7 @@ func TestSlow(t *testing.T) {
 			d.want(t, w.Client, "slow")
 			quick(1)
 			d.want(t, w.Client, "slow", "up")
-			late(2) // in the place of the other two
+			late(2) // in place of the other two
 			d.want(t, w.Client, "slow", "up")
 			late(1)
 			d.want(t, w.Client, "slow", "up", "slow")
@@ -233,7 +234,7 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-// Close ends the probe wherever it is; synctest would find it.
+// Close ends the probe at any point. synctest would report a probe that goes on.
 func TestCloseEndsProbe(t *testing.T) {
 	for _, after := range []time.Duration{0, time.Second, 4 * time.Second, 58 * time.Second} {
 		for _, fault := range []fakeduo.Fault{{Status: 503, Times: -1}, {Hang: true, Times: -1}} {
@@ -255,7 +256,7 @@ func TestCloseEndsProbe(t *testing.T) {
 	}
 }
 
-// OnHealth hears of changes one at a time and in their order, and holds up nobody but the call that told it.
+// OnHealth is called with one change at a time, in order, and delays only the call that reports the change.
 func TestHealthInOrder(t *testing.T) {
 	var mu sync.Mutex
 	var told []string
@@ -276,7 +277,7 @@ func TestHealthInOrder(t *testing.T) {
 		for range 40 {
 			wg.Go(func() { preauth(t, w) })
 		}
-		time.Sleep(5 * time.Second) // the last of them is telling
+		time.Sleep(5 * time.Second) // the last call is reporting
 		start := w.took()
 		w.Inject("", fakeduo.Fault{Status: 503, Times: 2})
 		preauth(t, w)
@@ -295,7 +296,7 @@ func TestHealthInOrder(t *testing.T) {
 	})
 }
 
-// A preauth that began before an outage and is answered in it does not end it: that is for the probe.
+// A preauth that began before an outage and is answered during it does not end the outage. Only the probe does.
 func TestAnsweredWhileDown(t *testing.T) {
 	var d diary
 	bubble(t, fakeduo.Config{}, fakeduo.User{}, d.keep, func(t *testing.T, w *world) {
@@ -351,7 +352,7 @@ func TestHealthString(t *testing.T) {
 	}
 }
 
-// A ping that is lost with its connection is no second proof: it is asked again before Duo is called down.
+// A ping that is lost with its connection does not confirm an outage: it is sent again first.
 func TestOneBrokenPing(t *testing.T) {
 	var d diary
 	bubble(t, fakeduo.Config{}, fakeduo.User{}, d.keep, func(t *testing.T, w *world) {

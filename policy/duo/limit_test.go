@@ -13,12 +13,13 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// within reports whether took is want, and the jitter of n waits.
+// within reports whether took is want, plus the jitter of n waits.
 func within(took, want time.Duration, n int) bool {
 	return took >= want && took < want+time.Duration(n)*256*time.Millisecond
 }
 
-// How long a 429 makes us wait: what Duo says, else a second, doubled each time; one request for each try.
+// How long the client waits after a 429: as long as Duo says, or else a second, doubled each time, with one request for
+// each try.
 func TestRateLimit(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -59,7 +60,8 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
-// wantSignedAnew holds that n requests came on /auth over one connection, each whole, dated and signed by itself.
+// wantSignedAnew checks that n requests came to /auth over one connection, each complete, and with a date and signature of
+// its own.
 func wantSignedAnew(t *testing.T, s *fakeduo.Server, n int) {
 	t.Helper()
 	requests := s.Requests()
@@ -79,7 +81,7 @@ func wantSignedAnew(t *testing.T, s *fakeduo.Server, n int) {
 	}
 }
 
-// A wait that the deadline or reason forbids is not begun.
+// A wait that would pass the deadline, or that is far too long, is not begun.
 func TestRateLimitGivesUp(t *testing.T) {
 	const full = "Duo auth: 429 (42901): Too many requests: slow down, jo"
 	for _, tt := range []struct {
@@ -123,7 +125,7 @@ func TestRateLimitGivesUp(t *testing.T) {
 	}
 }
 
-// The caller may give up in the middle of the wait.
+// The caller may give up during the wait.
 func TestRateLimitCancelled(t *testing.T) {
 	bubble(t, fakeduo.Config{}, fakeduo.User{}, nil, func(t *testing.T, w *world) {
 		w.Inject("", fakeduo.Fault{Status: 429, RetryAfter: "5", Times: -1})
@@ -136,7 +138,7 @@ func TestRateLimitCancelled(t *testing.T) {
 	})
 }
 
-// A limited poll waits and then hears the answer; one that is told to wait too long still asks, slowly.
+// A poll that gets a 429 waits and then gets the answer. If it is told to wait too long, it still asks, slowly.
 func TestRateLimitedPoll(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -159,7 +161,7 @@ func TestRateLimitedPoll(t *testing.T) {
 	}
 }
 
-// A 429 costs no connection, not over HTTP/1.1 either: duo_unix's mock of Duo counts tries by connection.
+// A 429 does not close the connection, not even over HTTP/1.1: duo_unix's fake Duo counts tries by connection.
 func TestRateLimitKeepsConnection(t *testing.T) {
 	s, c := ready(t, fakeduo.Config{DisableHTTP2: true}, fakeduo.User{})
 	for range 5 {

@@ -12,17 +12,17 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// tally is what many logins came to.
+// tally counts the results of many logins.
 type tally struct {
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	begun    int
 	accepted []policy.AuthResult
 	denied   int
 	failed   int
-	err      error // the last
+	err      error // the last error
 }
 
-// logins makes n logins at a time, of users in turn, times over with pauses between.
+// logins makes n logins at a time, for the users in turn. It repeats this times over, with pauses.
 func logins(c *duo.Client, n, times int, pause time.Duration, users ...string) *tally {
 	sum := &tally{}
 	var wg sync.WaitGroup
@@ -55,7 +55,7 @@ func (y *tally) add(got policy.AuthResult, err error) {
 	}
 }
 
-// wantKept holds the promises: no more pushes than logins, and each accept is a push that jo, and jo only, allowed.
+// wantKept checks the promises: no more pushes than logins, and each accept is a push that jo, and only jo, allowed.
 func (y *tally) wantKept(t *testing.T, s *fakeduo.Server) {
 	t.Helper()
 	if s.Pushes() > y.begun {
@@ -90,7 +90,7 @@ func TestConcurrentLogins(t *testing.T) {
 	}
 }
 
-// All that Chaos knows, up to every second request, under a clock of its own.
+// This uses all faults of Chaos, in up to every second request, in a bubble.
 func TestChaos(t *testing.T) {
 	for _, proto := range protocols {
 		for seed := range int64(3) {
@@ -117,7 +117,7 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// Connections cut under many logins at once, over real sockets.
+// Connections break during many logins at once, over real sockets.
 func TestCutsUnderLoad(t *testing.T) {
 	for _, proto := range protocols {
 		s, c := ready(t, proto.cfg, fakeduo.User{Delay: 5 * time.Millisecond})
@@ -128,8 +128,8 @@ func TestCutsUnderLoad(t *testing.T) {
 	}
 }
 
-// BenchmarkPushAnsweredAtOnce is a login by push: preauth, auth, one auth_status. The fake, its TLS and its memory are
-// in the figures.
+// BenchmarkPushAnsweredAtOnce measures a login by push: preauth, auth and one auth_status. The figures include the fake
+// Duo, its TLS and its memory.
 func BenchmarkPushAnsweredAtOnce(b *testing.B) {
 	for _, proto := range protocols {
 		b.Run(proto.name, func(b *testing.B) {
@@ -158,7 +158,7 @@ func BenchmarkPushAnsweredAtOnce(b *testing.B) {
 	}
 }
 
-// BenchmarkPending holds 4 000 pushes for two seconds; with -short 400.
+// BenchmarkPending measures 4 000 pushes that wait for two seconds.
 func BenchmarkPending(b *testing.B) {
 	n := 4000
 	if testing.Short() {

@@ -17,7 +17,7 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// scripted returns a client whose connections are TLS and HTTP/2 to peers driven by hand, each as it is dialed.
+// scripted returns a client whose connections are TLS and HTTP/2 to peers that the test controls, one for each dial.
 func scripted(t *testing.T) (*Client, chan *peer) {
 	t.Helper()
 	front := httptest.NewUnstartedServer(nil) // for its certificate
@@ -47,7 +47,7 @@ func scripted(t *testing.T) (*Client, chan *peer) {
 	return c, peers
 }
 
-// hangUp ends the connections that nobody has looked at.
+// hangUp closes the connections that the test has not used.
 func hangUp(peers chan *peer) {
 	for {
 		synctest.Wait()
@@ -60,7 +60,7 @@ func hangUp(peers chan *peer) {
 	}
 }
 
-// asking is a call under way.
+// asking is a call in progress.
 type asking struct {
 	err  error
 	done bool
@@ -77,7 +77,7 @@ func pushed(c *Client) *asking {
 	return a
 }
 
-// want holds that the call has ended well.
+// want checks that the call has succeeded.
 func (a *asking) want(t *testing.T) {
 	t.Helper()
 	synctest.Wait()
@@ -86,8 +86,8 @@ func (a *asking) want(t *testing.T) {
 	}
 }
 
-// One login, one push, whatever becomes of a connection: /auth is sent again only when Duo has certainly not looked at
-// it, and then it is, over another connection if need be.
+// Whatever happens to a connection, one login is one push: /auth is sent again only if Duo has certainly not looked at it.
+// Then it is sent again, over another connection if necessary.
 func TestOneLoginOnePush(t *testing.T) {
 	const ok = `{"stat":"OK","response":{"txid":"t"}}`
 	for _, tt := range []struct {
@@ -166,7 +166,7 @@ func TestOneLoginOnePush(t *testing.T) {
 	}
 }
 
-// A server that refuses all there is gets a few requests, and then there is an error.
+// A server that refuses each stream gets a few requests, and then the call fails.
 func TestAlwaysRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, peers := scripted(t)
@@ -183,13 +183,13 @@ func TestAlwaysRefused(t *testing.T) {
 		if took := time.Since(start); !broke(a.err) || n > untouchedMost || took > 2*time.Second {
 			t.Errorf("got %v after %d tries in %v", a.err, n, took)
 		}
-		c.stop() // a probe was begun
+		c.stop() // a probe has begun
 		p.nc.Close()
 		c.Close()
 	})
 }
 
-// After Close a connection goes when its last call is over.
+// After Close a connection is closed when its last call is over.
 func TestCloseLater(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, peers := scripted(t)

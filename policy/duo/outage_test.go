@@ -17,8 +17,8 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// TestOutageList: which error each of them is, whether a ping says the same, and what becomes of a login where failmode is
-// "safe".
+// TestOutageList: which error each of these is, whether a ping gives the same, and what becomes of a login where failmode
+// is "safe".
 func TestOutageList(t *testing.T) {
 	for _, s := range sources() {
 		t.Run(s.name, func(t *testing.T) {
@@ -55,8 +55,8 @@ func TestOutageList(t *testing.T) {
 	}
 }
 
-// TestOurQueueIsNoOutage: in a rush of our own making Duo answers all that it is asked. Who waits in line until the time is up
-// has not found Duo down.
+// TestOurQueueIsNoOutage: the client itself has too many calls, and Duo answers all that it gets. A call that waits for a
+// connection until its time is up has not found an outage.
 func TestOurQueueIsNoOutage(t *testing.T) {
 	bubble(t, fakeduo.Config{DisableHTTP2: true}, fakeduo.User{}, func(c *duo.Config) { c.APITimeout, c.MaxConnections = 3*time.Second, 4 },
 		func(t *testing.T, w *world) {
@@ -82,8 +82,8 @@ func TestOurQueueIsNoOutage(t *testing.T) {
 		})
 }
 
-// TestOutageIsShared: however many logins want to know, one ping asks; it has its fair chance beside a login that ends sooner,
-// and its failure counts for five seconds.
+// TestOutageIsShared: however many logins ask about an outage, there is one ping. It has its fair chance even if a login
+// ends sooner, and its failure counts for five seconds.
 func TestOutageIsShared(t *testing.T) {
 	bubble(t, fakeduo.Config{}, fakeduo.User{}, nil, func(t *testing.T, w *world) {
 		w.Inject(pingPath, fakeduo.Fault{Hang: true, Times: -1})
@@ -116,7 +116,8 @@ func TestOutageIsShared(t *testing.T) {
 	})
 }
 
-// TestPingBesidePreauth: a preauth that hangs for one user is no outage; a ping that began two seconds after it says so.
+// TestPingBesidePreauth: a preauth that gets no answer for one user is not an outage. A ping that begins two seconds after
+// it shows that.
 func TestPingBesidePreauth(t *testing.T) {
 	bubble(t, fakeduo.Config{}, fakeduo.User{}, nil, func(t *testing.T, w *world) {
 		w.Inject(preauthPath, fakeduo.Fault{Hang: true})
@@ -137,7 +138,7 @@ func TestPingBesidePreauth(t *testing.T) {
 	})
 }
 
-// TestUserIP: which addresses Duo is told, by setting. TestAddress has the list of "public".
+// TestUserIP: which addresses Duo gets, by the setting. TestAddress has the list of "public".
 func TestUserIP(t *testing.T) {
 	for setting, want := range map[duo.UserIP][3]string{
 		duo.UserIPPublic: {"203.0.113.7", "", ""},
@@ -157,7 +158,7 @@ func TestUserIP(t *testing.T) {
 	}
 }
 
-// TestFront: a handshake shows which HTTP Duo chose, whose root vouches for it, and the proxy.
+// TestFront: a handshake shows the HTTP version that Duo chose, the root of its certificate, and the proxy.
 func TestFront(t *testing.T) {
 	for _, proto := range protocols {
 		s, c := ready(t, proto.cfg, fakeduo.User{})
@@ -179,7 +180,7 @@ func TestFront(t *testing.T) {
 	}
 }
 
-// TestPinnedRoots: the day of the list is that of the SDK which go.mod names.
+// TestPinnedRoots: the date of the list is that of the SDK's version in go.mod.
 func TestPinnedRoots(t *testing.T) {
 	text, err := os.ReadFile("../../go.mod")
 	if err != nil {

@@ -14,14 +14,15 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// peer is the other end of a connection, driven by hand: it reads all, remembers it in words, and says what a test wants.
+// peer is the other end of a connection, controlled by the test: it reads and records everything, and sends what the test
+// says.
 type peer struct {
 	*http2.Framer
 	nc    net.Conn
 	block bytes.Buffer
 	enc   *hpack.Encoder
 
-	mu    sync.Mutex // guards what follows
+	mu    sync.Mutex // guards the fields below
 	heard []string
 	ended bool
 }
@@ -92,7 +93,7 @@ func inWords(f http2.Frame) string {
 	return f.Header().Type.String()
 }
 
-// said is what the conn has sent since the last call.
+// said returns what the connection has sent since the last call.
 func (p *peer) said() []string {
 	synctest.Wait()
 	p.mu.Lock()
@@ -115,7 +116,7 @@ func (p *peer) headers(id uint32, end bool, pairs ...string) {
 	p.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: p.fields(pairs...), EndHeaders: true, EndStream: end})
 }
 
-// answer is a whole answer.
+// answer is a complete answer.
 func (p *peer) answer(id uint32, body string) {
 	p.headers(id, false, ":status", "200", "date", "Sat, 01 Jan 2000 00:00:00 GMT", "content-length", fmt.Sprint(len(body)))
 	p.WriteData(id, true, []byte(body))

@@ -14,7 +14,7 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// wantPush holds that one push rang, for one /auth, and that got is its answer.
+// wantPush checks that one push rang, for one /auth, and that got is its answer.
 func wantPush(t *testing.T, s *fakeduo.Server, got policy.AuthResult, err error, status string) {
 	t.Helper()
 	if err != nil || got.Status != status || got.Allowed != (status == "allow") {
@@ -28,16 +28,16 @@ func wantPush(t *testing.T, s *fakeduo.Server, got policy.AuthResult, err error,
 	}
 }
 
-// When the answer comes, after how many polls: whatever happens to them, and never later than need be.
+// When the answer comes, and after how many polls: whatever happens to the polls, and never later than necessary.
 func TestPoll(t *testing.T) {
 	const waiting = `{"stat":"OK","response":{"result":"waiting","status":"pushed"}}`
 	for _, tt := range []struct {
 		name   string
 		user   fakeduo.User
-		faults []fakeduo.Fault // on auth_status, in order
+		faults []fakeduo.Fault // the answers to auth_status, in order
 		took   time.Duration
 		polls  int
-		factor factor.Factor // "": push
+		factor factor.Factor // "" means push
 	}{
 		{name: "at once", polls: 1},
 		{name: "news, then the answer", user: fakeduo.User{Delay: 3 * time.Second}, took: 3 * time.Second, polls: 2},
@@ -71,7 +71,7 @@ func TestPoll(t *testing.T) {
 					if w.took() != tt.took {
 						t.Errorf("took %v, want %v", w.took(), tt.took)
 					}
-					// net/http repeats a GET by itself where a connection in use breaks: one request more.
+					// net/http repeats a GET by itself if a used connection breaks, which makes one more request.
 					cut := strings.HasPrefix(tt.name, "cut") && proto.cfg.DisableHTTP2
 					if n := w.Count(statusPath); n != tt.polls && !(cut && n == tt.polls+1) {
 						t.Errorf("%d polls, want %d", n, tt.polls)
@@ -82,7 +82,7 @@ func TestPoll(t *testing.T) {
 	}
 }
 
-// Nobody answers: Duo says so after a minute, or we do when our own patience ends first.
+// Nobody answers the push. Either Duo says so after a minute, or the client stops when its own time is over.
 func TestPushTimeout(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -113,7 +113,7 @@ func TestPushTimeout(t *testing.T) {
 	}
 }
 
-// Polls that come back at once, for a minute, are few.
+// Polls that are answered at once for a minute are few.
 func TestPollStorm(t *testing.T) {
 	for name, fault := range map[string]fakeduo.Fault{
 		"no news":   {Code: 40002},
@@ -140,7 +140,7 @@ func TestPollStorm(t *testing.T) {
 	}
 }
 
-// What ends a poll without an answer: never an allow, and never a second push.
+// What ends a poll without an answer: it is never an allow, and never makes a second push.
 func TestPollErrors(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -172,7 +172,7 @@ func TestPollErrors(t *testing.T) {
 	}
 }
 
-// The caller ends the wait: by giving up, which is its own error, or by its deadline, which is nobody's answer.
+// The caller ends the wait: if it gives up, the error says so. If its deadline has passed, there is no answer.
 func TestPollContext(t *testing.T) {
 	bubble(t, fakeduo.Config{}, fakeduo.User{Tap: fakeduo.Ask}, nil, func(t *testing.T, w *world) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -190,7 +190,7 @@ func TestPollContext(t *testing.T) {
 	})
 }
 
-// Duo goes off the net while the phone rings, and comes back: the same push, the same answer.
+// Duo can't be reached while the phone rings, and then it can: the push and its answer are the same.
 func TestDownDuringPoll(t *testing.T) {
 	for _, proto := range protocols {
 		t.Run(proto.name, func(t *testing.T) {
@@ -214,7 +214,7 @@ func TestDownDuringPoll(t *testing.T) {
 	}
 }
 
-// A connection that went dead without a word holds up neither a poll nor, for longer than it may take, a preauth.
+// A connection that is dead without an error delays a poll not at all, and a preauth no longer than its own timeout.
 func TestDeadConnection(t *testing.T) {
 	bubble(t, fakeduo.Config{}, fakeduo.User{Delay: time.Second}, nil, func(t *testing.T, w *world) {
 		r := push
@@ -237,7 +237,7 @@ func TestDeadConnection(t *testing.T) {
 	})
 }
 
-// The connection breaks in /auth: before or after the push has begun, over a connection new or used. It is sent once.
+// The connection breaks during /auth, before or after the push has begun, and is new or used. /auth is sent once.
 func TestCutAuth(t *testing.T) {
 	for _, proto := range protocols {
 		for _, used := range []bool{false, true} {
@@ -264,7 +264,7 @@ func TestCutAuth(t *testing.T) {
 	}
 }
 
-// A connection that Duo has closed meanwhile costs no login, and no second push.
+// A connection that Duo has closed meanwhile fails no login, and makes no second push.
 func TestStaleConnection(t *testing.T) {
 	for _, proto := range protocols {
 		bubble(t, proto.cfg, fakeduo.User{}, nil, func(t *testing.T, w *world) {
@@ -284,7 +284,7 @@ func TestStaleConnection(t *testing.T) {
 	}
 }
 
-// Preauth harms nobody when it is asked twice, so a connection that breaks costs no login.
+// Preauth may be sent twice without harm, so a connection that breaks fails no login.
 func TestCutPreauth(t *testing.T) {
 	for _, proto := range protocols {
 		s, c := ready(t, proto.cfg, fakeduo.User{})

@@ -11,7 +11,7 @@ import (
 	"duoradiusd/test/fakeduo"
 )
 
-// Two thousand pushes wait over few connections, one push each, and when all is over nothing of ours goes on.
+// Two thousand pushes wait over few connections, one push each. When all is over, no goroutine of the client is left.
 func TestManyPending(t *testing.T) {
 	pushes := 2000
 	if testing.Short() {
@@ -53,7 +53,7 @@ func TestManyPending(t *testing.T) {
 	wantNoneLeft(t)
 }
 
-// wantNoneLeft holds that no connection's goroutine goes on.
+// wantNoneLeft checks that no connection's goroutine is left.
 func wantNoneLeft(t *testing.T) {
 	t.Helper()
 	buf := make([]byte, 8<<20)

@@ -67,7 +67,7 @@ func TestOrder(t *testing.T) {
 	})
 }
 
-// TestBlame: a server that had too little time, or that answers others, is not to blame.
+// TestBlame: a server that had too little time, or that answers other logins, is not blamed.
 func TestBlame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, told := group()

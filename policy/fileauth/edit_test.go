@@ -15,7 +15,7 @@ import (
 
 var ownHash = regexp.MustCompile(`\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}`)
 
-// edited does one thing to a file of this content, and returns what it holds then, each new hash as HASH.
+// edited makes one change to a file with this content, and returns the new content, with each new hash as HASH.
 func edited(t *testing.T, content string, do func(path string) (Edit, error)) (got string, e Edit) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "staff.htpasswd")
@@ -66,7 +66,7 @@ func TestSet(t *testing.T) {
 	}
 }
 
-// TestSetIsRight: the password, and no other, is the one that the daemon takes.
+// TestSetIsRight: the daemon accepts the new password, and no other.
 func TestSetIsRight(t *testing.T) {
 	f := opened(t, nil, "jo:"+horse2y)
 	for _, password := range []string{"pässwört", strings.Repeat("x", 128), "a:b $c,d"} {
@@ -86,7 +86,7 @@ func TestSetIsRight(t *testing.T) {
 	}
 }
 
-// TestSetSalts: two of one password do not look alike.
+// TestSetSalts: two hashes of one password differ.
 func TestSetSalts(t *testing.T) {
 	a, errA := Hash("correct horse")
 	b, errB := Hash("correct horse")
@@ -109,7 +109,7 @@ func TestDelete(t *testing.T) {
 	}
 }
 
-// TestEditRefused leaves the file as it was.
+// TestEditRefused: a refused change leaves the file as it was.
 func TestEditRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "staff.htpasswd")
 	write(t, path, "# staff", "jo:"+horse2y)
@@ -142,7 +142,7 @@ func TestEditRefused(t *testing.T) {
 
 const noName = "a user name that no login can have: empty, too long, or with control characters or outer blanks"
 
-// wantAlone: nothing else is left in the folder.
+// wantAlone checks that no other file is left in the folder.
 func wantAlone(t *testing.T, path string) {
 	t.Helper()
 	list, err := os.ReadDir(filepath.Dir(path))
@@ -151,7 +151,7 @@ func wantAlone(t *testing.T, path string) {
 	}
 }
 
-// TestEditFollowsLinks: a link stays one, wherever it leads, and even if there is no file yet.
+// TestEditFollowsLinks: a link stays a link, wherever it leads, and even if its file does not exist yet.
 func TestEditFollowsLinks(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -175,7 +175,7 @@ func TestEditFollowsLinks(t *testing.T) {
 	}
 }
 
-// TestEditProblems are what the daemon would say, by names as they are by default.
+// TestEditProblems: the problems are those that the daemon would report, with the default canonical names.
 func TestEditProblems(t *testing.T) {
 	for _, tt := range []struct{ before, user, want string }{
 		{"ann:" + horse2a + "\n", "jo", "<nil>"},
@@ -190,7 +190,7 @@ func TestEditProblems(t *testing.T) {
 	}
 }
 
-// TestEditAtOnce: of many changes at once none is lost, and whoever reads meanwhile sees a whole file.
+// TestEditAtOnce: of many changes at the same time none is lost, and a reader always sees a complete file.
 func TestEditAtOnce(t *testing.T) {
 	const editors, each = 4, 5
 	path := filepath.Join(t.TempDir(), "staff.htpasswd")
@@ -231,7 +231,7 @@ func TestEditAtOnce(t *testing.T) {
 	wantAlone(t, path)
 }
 
-// FuzzReplace: whatever stands in a file, only the user's lines change.
+// FuzzReplace: whatever a file holds, only the user's lines change.
 func FuzzReplace(f *testing.F) {
 	f.Add("# staff\n\njo:x\r\nann:y", "jo")
 	f.Add("\ufeffjo:x\n jo :y\n:\n", "ann")

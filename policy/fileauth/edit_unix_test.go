@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestEditKeepsMode, and owner; a new file is its owner's alone.
+// TestEditKeepsMode: a changed file keeps its mode and owner, and only its owner can read a new file.
 func TestEditKeepsMode(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "staff.htpasswd")
 	e, err := Set(path, "jo", "pw")

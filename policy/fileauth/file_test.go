@@ -15,7 +15,7 @@ import (
 	"duoradiusd/policy"
 )
 
-// Hashes by other programs: htpasswd -B, libcrypt and the argon2 of Debian.
+// These hashes were made by other programs: htpasswd -B, libcrypt and argon2 of Debian.
 const (
 	horse2y  = "$2y$04$iLlzDRrNVrEpcY32Y/cg2uhEjIHUPC204NTQnlQjB16JtWPBGeW1u" // correct horse
 	horse2a  = "$2a$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e" // correct horse
@@ -25,7 +25,7 @@ const (
 	horseID2 = "$argon2id$v=19$m=128,t=2,p=2$YW5vdGhlciBzYWx0IG9mIDIzIG9jdGV0cw$MO5JuqX2JXGXkqxqW18e6A"
 )
 
-// write puts lines into a file that another process could have written just then.
+// write writes lines to a file, as another process could at that moment.
 func write(t *testing.T, path string, lines ...string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
@@ -45,7 +45,7 @@ func opened(t *testing.T, canonical func(string) string, lines ...string) *File 
 	return f
 }
 
-// answer asks f, and says yes, no or the error.
+// answer asks f, and returns yes, no or the error.
 func answer(t *testing.T, f *File, user, password string) string {
 	t.Helper()
 	switch _, err := f.Authenticate(t.Context(), policy.FirstRequest{User: user, Password: password}); {
@@ -96,7 +96,7 @@ func TestCanonicalNames(t *testing.T) {
 	if got := answer(t, f, "jo", "correct horse"); got != "yes" {
 		t.Errorf("the canonical name: got %s, want yes", got)
 	}
-	// The policy has done this already; a second time could make two users one.
+	// The policy has made the name canonical already. If it were done a second time, two users could become one.
 	if got := answer(t, f, "JO", "correct horse"); got != "no" {
 		t.Errorf("a name that is not canonical: got %s, want no", got)
 	}
@@ -129,7 +129,7 @@ func TestOneHashEach(t *testing.T) {
 	}
 }
 
-// TestStrangerNeverIn: even a password that fits the stand-in is a no.
+// TestStrangerNeverIn: an unknown user is refused even with a password that fits the hash used for unknown users.
 func TestStrangerNeverIn(t *testing.T) {
 	f := opened(t, nil, "# nobody yet")
 	f.matches = func(hash, string) bool { return true }

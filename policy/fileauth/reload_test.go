@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// watched is a File under a clock that the test moves, and what OnReload was told.
+// watched is a File with a clock that the test moves. It records the calls of OnReload.
 type watched struct {
 	*File
 	clock time.Time
@@ -28,7 +28,8 @@ func watch(t *testing.T, lines ...string) *watched {
 	return w
 }
 
-// rewrite changes the file in place, a minute later by its own clock, so that no test depends on the grain of that.
+// rewrite changes the file in place and sets its time a minute later, so that no test depends on the resolution of file
+// times.
 func (w *watched) rewrite(t *testing.T, lines ...string) {
 	t.Helper()
 	before, err := os.Stat(w.path)
@@ -79,7 +80,7 @@ func TestReload(t *testing.T) {
 	w.wantTold(t) // unchanged: not read
 }
 
-// TestReloadNotices: the time, the size or the file itself tells that the content is another one.
+// TestReloadNotices: a new time, a new size or a new file means new content.
 func TestReloadNotices(t *testing.T) {
 	for name, change := range map[string]func(t *testing.T, w *watched, old os.FileInfo){
 		"time": func(t *testing.T, w *watched, old os.FileInfo) {
@@ -133,10 +134,10 @@ func TestReloadMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.want(t, time.Second, "jo", "yes")
-	w.wantTold(t, "<nil>") // the same file as before, but the complaint is settled
+	w.wantTold(t, "<nil>") // the file is the same as before, but the problem is over
 }
 
-// TestReloadEmptied: without any line nobody logs in any more.
+// TestReloadEmptied: if the file has no lines, nobody can log in.
 func TestReloadEmptied(t *testing.T) {
 	w := watch(t, "jo:"+horse2y)
 	w.rewrite(t)
@@ -157,7 +158,7 @@ func TestReloadWithoutListener(t *testing.T) {
 	w.want(t, time.Second, "jo", "yes")
 }
 
-// TestReloadOneReader: while one login rereads, the others are not held up.
+// TestReloadOneReader: while one login reads the file again, the others do not wait.
 func TestReloadOneReader(t *testing.T) {
 	w := watch(t, "jo:"+horse2y)
 	w.rewrite(t, "ann:"+horse2a)

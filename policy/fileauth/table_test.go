@@ -31,7 +31,7 @@ func TestOpenErrors(t *testing.T) {
 	}
 }
 
-// TestBadLines: each is one line of one error, with its number and without its content.
+// TestBadLines: each bad line is one line of the error, with its number and without its content.
 func TestBadLines(t *testing.T) {
 	const (
 		salt = "c2FsdHNhbHQ"
@@ -131,7 +131,7 @@ func TestReportIsBounded(t *testing.T) {
 	}
 }
 
-// TestCommonest: a stranger takes as long as most users do.
+// TestCommonest: the check of an unknown user takes as long as that of most users.
 func TestCommonest(t *testing.T) {
 	small, large := kind{memory: 64, time: 1, threads: 1}, kind{memory: 128, time: 2, threads: 2}
 	for _, tt := range []struct {
@@ -151,7 +151,7 @@ func TestCommonest(t *testing.T) {
 	}
 }
 
-// TestStandIn: the stand-ins are hashes that the libraries take, or they would cost nothing.
+// TestStandIn: the libraries accept the hashes for unknown users. If they did not, the check would take no time.
 func TestStandIn(t *testing.T) {
 	h := standIn(kind{cost: 4})
 	if err := bcrypt.CompareHashAndPassword(h.want, []byte("x")); !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
@@ -173,7 +173,7 @@ func FuzzParseLine(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string) {
 		name, h, err := parseLine(line)
 		if err != nil {
-			// A word that comes back in an error and is longer than any of its own could be a secret.
+			// A word in an error that is not one of the error's own words could be a secret.
 			for _, word := range strings.FieldsFunc(line, func(r rune) bool { return strings.ContainsRune(" :$=,", r) }) {
 				if len(word) > len("SALT-AND-HASH") && strings.Contains(err.Error(), word) {
 					t.Errorf("%q: the error quotes it: %v", line, err)
