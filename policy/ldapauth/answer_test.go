@@ -9,7 +9,7 @@ import (
 	"duoradiusd/test/fakeldap"
 )
 
-// TestActiveDirectory: its sub-codes, and which of them tell that the password was right.
+// TestActiveDirectory: the sub-codes of Active Directory, and which of them tell that the password was right.
 func TestActiveDirectory(t *testing.T) {
 	for _, tt := range []struct{ data, right, wrong string }{
 		{"", "yes", "no: wrong password"},
@@ -40,7 +40,8 @@ func TestActiveDirectory(t *testing.T) {
 	}
 }
 
-// TestBindCodes: what a user's bind may be answered, and whether another server is asked then: never after a no.
+// TestBindCodes: the answers to a user's bind, and whether another server is asked afterwards, which never happens after a
+// no.
 func TestBindCodes(t *testing.T) {
 	for _, tt := range []struct {
 		code uint16
@@ -81,7 +82,7 @@ func TestBindCodes(t *testing.T) {
 	}
 }
 
-// TestWrongPasswordOnce: on every server it would lock the account.
+// TestWrongPasswordOnce: a wrong password is sent to one server only, because several servers would lock the account.
 func TestWrongPasswordOnce(t *testing.T) {
 	a, b := fake(t, fakeldap.Config{}), fake(t, fakeldap.Config{})
 	d := opened(t, config(a, b))
@@ -97,7 +98,7 @@ func TestPasswordPolicy(t *testing.T) {
 	}{
 		{ldap.BeheraPasswordExpired, "no, proven: password expired"},
 		{ldap.BeheraAccountLocked, "no: account locked"},
-		{ldap.BeheraChangeAfterReset, "no, proven: password must be changed"}, // though the bind succeeds
+		{ldap.BeheraChangeAfterReset, "no, proven: password must be changed"}, // although the bind succeeds
 		{ldap.BeheraPasswordInHistory, "no"},
 	} {
 		s := fake(t, fakeldap.Config{})
@@ -114,7 +115,7 @@ func TestPasswordPolicy(t *testing.T) {
 	}
 }
 
-// TestSearchCodes: what a search may be answered is never a no about the user.
+// TestSearchCodes: no answer to a search is a no about the user.
 func TestSearchCodes(t *testing.T) {
 	for _, tt := range []struct {
 		fault fakeldap.Fault
@@ -141,7 +142,7 @@ func TestSearchCodes(t *testing.T) {
 	}
 }
 
-// TestContinuation: references to other servers among the entries are no entries, and are not followed.
+// TestContinuation: references to other servers among the entries are not entries, and are not followed.
 func TestContinuation(t *testing.T) {
 	s := fake(t, fakeldap.Config{})
 	d := opened(t, config(s))
@@ -154,7 +155,7 @@ func TestContinuation(t *testing.T) {
 	}
 }
 
-// TestServiceAccount: its password's trouble is nobody else's.
+// TestServiceAccount: a problem with the service account's password is not a no about the user.
 func TestServiceAccount(t *testing.T) {
 	s := fake(t, fakeldap.Config{ActiveDirectory: true})
 	c := config(s)

@@ -10,7 +10,7 @@ import (
 	"duoradiusd/test/fakeldap"
 )
 
-// steps says how far a check came.
+// steps returns how far a check came.
 func steps(c ServerCheck) string {
 	var words []string
 	for _, s := range c.Steps {
@@ -71,7 +71,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestCheckAll: one that hangs does not keep the others waiting.
+// TestCheckAll: a server that does not answer does not delay the checks of the others.
 func TestCheckAll(t *testing.T) {
 	inBubble(t, 3, 5*time.Second, func(t *testing.T, w *world) {
 		w.fakes[0].Inject("connect", fakeldap.Fault{Hang: true})

@@ -12,7 +12,7 @@ import (
 	"duoradiusd/test/fakeldap"
 )
 
-// TestNobody: the refusal says where and how the name was looked for.
+// TestNobody: the refusal says where and with which filter the name was searched for.
 func TestNobody(t *testing.T) {
 	c := config(fake(t, fakeldap.Config{}))
 	c.UserFilter = "(&(objectClass=*)(uid={username}))"
@@ -50,7 +50,7 @@ func TestAuthenticate(t *testing.T) {
 		{`\6ao`, "right", "no: no such user in the directory"},
 		{"{username}", "right", "no: no such user in the directory"},
 		{"tom", "x", "no: two entries match user_filter"},
-		// The directory takes these for jo.
+		// The directory takes these names for jo.
 		{"JO", "right", "no: the entry that was found has another name"},
 		{"jó", "right", "no: the entry that was found has another name"},
 		{"jo ", "right", "no: the entry that was found has another name"},
@@ -69,7 +69,7 @@ func TestAuthenticate(t *testing.T) {
 	}
 }
 
-// TestEmptyPassword: nobody is asked, for the answer would be yes.
+// TestEmptyPassword: the directory is not asked, because its answer would be yes.
 func TestEmptyPassword(t *testing.T) {
 	s := fake(t, fakeldap.Config{})
 	d := opened(t, config(s))
@@ -127,7 +127,7 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-// TestOwnConnection: a user's bind has a connection that nobody else gets.
+// TestOwnConnection: a user's bind has a connection of its own.
 func TestOwnConnection(t *testing.T) {
 	s := fake(t, fakeldap.Config{})
 	d := opened(t, config(s))
@@ -159,7 +159,7 @@ func TestOwnConnection(t *testing.T) {
 	}
 }
 
-// TestStrangerCostsABind: and neither the user's password nor anybody's DN is in it.
+// TestStrangerCostsABind: an unknown name costs a bind, too. That bind has neither the user's password nor any user's DN.
 func TestStrangerCostsABind(t *testing.T) {
 	s := fake(t, fakeldap.Config{})
 	s.Set(fakeldap.Entry{DN: "uid=jo2,dc=example,dc=com", Attributes: map[string][]string{"uid": {"twin"}}})

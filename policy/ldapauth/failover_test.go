@@ -26,7 +26,7 @@ func TestFailover(t *testing.T) {
 		w.fakes[0].Heal()
 		time.Sleep(avoidFor - time.Nanosecond)
 		w.want("jo", "right", "yes")
-		w.wantAsked(0, 1) // avoidFor still
+		w.wantAsked(0, 1) // it is still marked for avoidFor
 		w.wantTold()
 		time.Sleep(time.Nanosecond)
 		w.want("jo", "right", "yes")
@@ -35,7 +35,7 @@ func TestFailover(t *testing.T) {
 	})
 }
 
-// TestAllDown: a login tries even those that are marked, and says what went wrong with each.
+// TestAllDown: a login tries even servers that are marked as down, and the error says what failed at each.
 func TestAllDown(t *testing.T) {
 	inBubble(t, 2, 5*time.Second, func(t *testing.T, w *world) {
 		w.down(0)
@@ -63,7 +63,7 @@ func TestHealth(t *testing.T) {
 		if len(h) != 2 || h[0].URL != "ldap://a" || h[0].Down || !h[0].Since.IsZero() || h[0].Err != nil {
 			t.Errorf("never asked: %+v", h)
 		}
-		w.want("jo", "wrong", "no") // an answer like any other
+		w.want("jo", "wrong", "no") // this counts as an answer, too
 		if h := w.Health()[0]; h.Down || !h.Since.Equal(start) {
 			t.Errorf("answers: %+v", h)
 		}
@@ -83,7 +83,7 @@ func TestHealth(t *testing.T) {
 	})
 }
 
-// TestHanging: the first server hangs at each step in turn; the login still has the time for the second.
+// TestHanging: the first server stops answering at each step in turn. The login still has time for the second server.
 func TestHanging(t *testing.T) {
 	for _, tt := range []struct {
 		op, dn string
@@ -113,7 +113,7 @@ func TestHanging(t *testing.T) {
 	}
 }
 
-// TestNoTime: a login that ends while the only server hangs; nothing is left of it.
+// TestNoTime: a login ends while the only server does not answer, and nothing of it is left.
 func TestNoTime(t *testing.T) {
 	inBubble(t, 1, 5*time.Second, func(t *testing.T, w *world) {
 		w.fakes[0].Inject("search", fakeldap.Fault{Hang: true, Times: 3})
@@ -128,7 +128,7 @@ func TestNoTime(t *testing.T) {
 			t.Errorf("%d connections left", n)
 		}
 
-		// The client goes away: that is not the server's doing.
+		// The client goes away, which says nothing about the server.
 		w.told = nil
 		time.Sleep(avoidFor)
 		w.want("nobody", "right", "directory: ldap://a: search \"dc=example,dc=com\": context deadline exceeded")
@@ -143,7 +143,7 @@ func TestNoTime(t *testing.T) {
 		if !errors.Is(err, gone) || errors.Is(err, policy.ErrRejected) {
 			t.Errorf("got %v", err)
 		}
-		// Hardly any time left.
+		// There is hardly any time left.
 		w.fakes[0].Inject("search", fakeldap.Fault{Hang: true, Times: 2})
 		short, cancel2 := context.WithTimeout(t.Context(), time.Second)
 		defer cancel2()
@@ -157,7 +157,8 @@ func TestNoTime(t *testing.T) {
 	})
 }
 
-// TestOneTries: of many logins, one finds out whether a server that hung still does; the others do not wait for it.
+// TestOneTries: of many logins, one finds out whether a server that did not answer still does not. The others do not wait
+// for it.
 func TestOneTries(t *testing.T) {
 	inBubble(t, 2, 5*time.Second, func(t *testing.T, w *world) {
 		w.fakes[0].Inject("connect", fakeldap.Fault{Hang: true, Times: -1})
@@ -184,7 +185,7 @@ func TestOneTries(t *testing.T) {
 	})
 }
 
-// TestBrokenMidway: the connection breaks while the user binds; the next server is asked, and a no of that stays a no.
+// TestBrokenMidway: the connection breaks while the user binds. The next server is asked, and its no counts.
 func TestBrokenMidway(t *testing.T) {
 	for _, f := range []fakeldap.Fault{{Drop: true}, {Notice: true}, {Raw: []byte("not LDAP at all")}, {Raw: []byte{0x30, 0x80}, Hang: false}} {
 		inBubble(t, 2, 5*time.Second, func(t *testing.T, w *world) {
@@ -199,12 +200,12 @@ func TestBrokenMidway(t *testing.T) {
 	}
 }
 
-// TestTooLong: an answer without end is not read to its end.
+// TestTooLong: an endless answer is not read to its end.
 func TestTooLong(t *testing.T) {
 	inBubble(t, 1, 5*time.Second, func(t *testing.T, w *world) {
 		for _, raw := range [][]byte{
 			append([]byte{0x04, 0x84, 0x7f, 0xff, 0xff, 0xff}, make([]byte, maxAnswer)...), // one endless string
-			// Answers that nobody asked for.
+			// These are answers to requests that were not made.
 			[]byte(strings.Repeat("\x30\x82\x03\xf8\x02\x01\x63\x65\x82\x03\xf1\x0a\x01\x00\x04\x00\x04\x82\x03\xe8"+strings.Repeat("x", 1000), 1100)),
 		} {
 			w.fakes[0].Inject("search", fakeldap.Fault{Raw: raw})
@@ -215,7 +216,7 @@ func TestTooLong(t *testing.T) {
 	})
 }
 
-// TestUnlimited: a server that heeds no limit sends a third entry and more.
+// TestUnlimited: a server ignores the size limit and sends a third entry and more.
 func TestUnlimited(t *testing.T) {
 	inBubble(t, 1, 5*time.Second, func(t *testing.T, w *world) {
 		for _, ou := range []string{"a", "b", "c", "d"} {
@@ -225,11 +226,11 @@ func TestUnlimited(t *testing.T) {
 		w.fakes[0].Inject("search", fakeldap.Fault{Unlimited: true})
 		w.want("jo", "right", "no: two entries match user_filter")
 		w.fakes[0].Set(fakeldap.Entry{DN: "uid=ann,dc=example,dc=com", Password: "x", Attributes: map[string][]string{"uid": {"ann"}}})
-		w.want("ann", "x", "yes") // nothing of the former answer is left
+		w.want("ann", "x", "yes") // nothing of the earlier answer is left
 	})
 }
 
-// TestNoDN: an entry without a DN would be bound as nobody, and that succeeds.
+// TestNoDN: an entry without a DN would cause an anonymous bind, which succeeds.
 func TestNoDN(t *testing.T) {
 	inBubble(t, 1, 5*time.Second, func(t *testing.T, w *world) {
 		w.fakes[0].Set(fakeldap.Entry{Attributes: map[string][]string{"uid": {"ghost"}}})

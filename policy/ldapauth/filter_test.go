@@ -54,30 +54,30 @@ func TestBelongs(t *testing.T) {
 		{"(uid={username})", jo, map[string][]string{"uid": {""}}, false},
 		{"(uid={username})", jo, map[string][]string{"uid": {strings.Repeat("x", 600)}}, false},
 		{"(uid={username})", "zoë", map[string][]string{"uid": {"ZOE\u0308"}}, true}, // NFD
-		// Nothing to compare: the directory's word.
+		// The entry has nothing to compare, so the directory's answer counts.
 		{"(uid={username})", jo, map[string][]string{"cn": {"Jo"}}, true},
 		{"(uid={username})", jo, map[string][]string{"uid": {}}, true},
 		{"(0.9.2342.19200300.100.1.1={username})", jo, map[string][]string{"uid": {"x"}}, true},
 		{"(:caseExactMatch:={username})", jo, map[string][]string{"uid": {"x"}}, true},
 		{"(uid:dn:={username})", jo, map[string][]string{"uid": {"x"}}, true},
 		{"(|(uid={username})(cn:dn:={username}))", jo, map[string][]string{"uid": {"x"}}, true},
-		// One of several.
+		// One of several values is the name.
 		{"(|(uid={username})(mail={username}))", jo, map[string][]string{"uid": {"x"}, "mail": {"jo"}}, true},
 		{"(|(uid={username})(mail={username}))", jo, map[string][]string{"uid": {"x"}}, false},
 		{"(&(uid={username})(!(cn={username})))", jo, map[string][]string{"uid": {"x"}, "cn": {"jo"}}, false},
 		{"(uid~={username})", jo, map[string][]string{"uid": {"joe"}}, false},
 		{"(uid:caseExactMatch:={username})", jo, map[string][]string{"uid": {"joe"}}, false},
-		// Wrapped.
+		// The value is inside other conditions.
 		{"(mail={username}@example.org)", jo, map[string][]string{"mail": {"Jo@Example.org"}}, true},
 		{"(mail={username}@example.org)", jo, map[string][]string{"mail": {"jo@example.net"}}, false},
 		{"(mail={username}@example.org)", jo, map[string][]string{"mail": {"jo"}}, false},
 		{"(mail={username}@example.org)", noSuch, map[string][]string{"mail": {"@example.org"}}, false},
 		{"(upn=EXT-{username})", jo, map[string][]string{"upn": {"ext-jo"}}, true},
 		{"(upn=EXT-{username})", jo, map[string][]string{"upn": {"jo"}}, false},
-		// Domains that the policy strips.
+		// These are domains that the policy removes.
 		{"(mail={username}@example.com)", jo, map[string][]string{"mail": {"jo@example.com"}}, true},
 		{"(mail={username}*)", jo, map[string][]string{"mail": {"jo@example.com"}}, true},
-		// Stars.
+		// The filter has stars.
 		{"(proxy=smtp:{username}@*)", jo, map[string][]string{"proxy": {"SMTP:jo@a.example"}}, true},
 		{"(proxy=smtp:{username}@*)", jo, map[string][]string{"proxy": {"smtp:joe@a.example"}}, false},
 		{"(proxy=*:{username}@*)", jo, map[string][]string{"proxy": {"sip:jo@a.example"}}, true},
@@ -95,7 +95,7 @@ func TestBelongs(t *testing.T) {
 	}
 }
 
-// TestUnreadable: where the service may not read the attribute, nothing can be compared.
+// TestUnreadable: if the service account may not read the attribute, there is nothing to compare.
 func TestUnreadable(t *testing.T) {
 	s := fake(t, fakeldap.Config{})
 	e := jo()
@@ -107,7 +107,7 @@ func TestUnreadable(t *testing.T) {
 	}
 }
 
-// TestNamesAsTheyAre: without Config.Names only the very same octets will do.
+// TestNamesAsTheyAre: without Config.Names only exactly the same octets are accepted.
 func TestNamesAsTheyAre(t *testing.T) {
 	s := fake(t, fakeldap.Config{})
 	c := config(s)
@@ -121,7 +121,7 @@ func TestNamesAsTheyAre(t *testing.T) {
 	}
 }
 
-// FuzzFilter: whatever the name, the filter compares one value, and that is the name.
+// FuzzFilter: whatever the name is, the filter compares one value with it, and that value is the name.
 func FuzzFilter(f *testing.F) {
 	for _, name := range []string{"jo", "*", "a)(b=c", `\2a`, "\x00", "zoë", "\xff", "{username}", ""} {
 		f.Add(name)
@@ -142,7 +142,7 @@ func FuzzFilter(f *testing.F) {
 	})
 }
 
-// TestPrincipal: who may type one of several names is one person.
+// TestPrincipal: a user who may type one of several names is one person.
 func TestPrincipal(t *testing.T) {
 	entry := map[string][]string{"sAMAccountName": {"Alice"}, "userPrincipalName": {"alice@corp.example"}, "mail": {"b@x", "a@x"}}
 	for _, tt := range []struct{ filter, user, want string }{
@@ -152,7 +152,7 @@ func TestPrincipal(t *testing.T) {
 		{"(|(mail={username})(sAMAccountName={username}))", "alice", "a@x"},
 		{"(|(mail={username})(sAMAccountName={username}))", "b@x", ""},
 		{"(sAMAccountName={username})", "alice", ""},
-		{"(|(cn={username})(sAMAccountName={username}))", "alice", ""}, // cn is not shown
+		{"(|(cn={username})(sAMAccountName={username}))", "alice", ""}, // the service account can't read cn
 		{"(|(userPrincipalName={username}@corp.example)(sAMAccountName={username}))", "alice", ""},
 	} {
 		f, err := parseFilter(tt.filter)

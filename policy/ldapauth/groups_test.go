@@ -91,7 +91,8 @@ func TestAfterRange(t *testing.T) {
 	}
 }
 
-// TestGroupNamedLikeAnother: who may make a group must not make one that rules take for another's whole DN.
+// TestGroupNamedLikeAnother: a user who may create groups must not be able to create one whose name rules take for another
+// group's DN.
 func TestGroupNamedLikeAnother(t *testing.T) {
 	const dn = `cn=cn\=Domain Admins\,ou\=tier0\,dc\=example\,dc\=com,ou=project-x,dc=example,dc=com`
 	if got := groupNames([]string{dn, "cn=a=b,ou=x"}); !slices.Equal(got, []string{dn, "cn=a=b,ou=x"}) {

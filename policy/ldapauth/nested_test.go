@@ -155,7 +155,7 @@ func TestNestedFails(t *testing.T) {
 	wantIn(t, membership(t, opened(t, c)), `nested_groups = "chain" needs a matching rule`)
 }
 
-// TestNestedLimits: a chain of groups ends somewhere, and so does their number.
+// TestNestedLimits: the depth and the number of nested groups are limited.
 func TestNestedLimits(t *testing.T) {
 	s := fake(t, fakeldap.Config{})
 	member := joDN
@@ -176,7 +176,7 @@ func TestNestedLimits(t *testing.T) {
 	wantIn(t, membership(t, d), "more than 1000 entries")
 }
 
-// TestGlobalCatalog: two naming contexts of one forest below the root, and groups of both.
+// TestGlobalCatalog: the search has two naming contexts of one forest below the root, and groups of both.
 func TestGlobalCatalog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorldOf(t, 1, func(c *Config) {
@@ -197,7 +197,7 @@ func TestGlobalCatalog(t *testing.T) {
 	})
 }
 
-// TestBaseDNs: all of them are searched, and a name that two of them have is nobody's.
+// TestBaseDNs: all of them are searched, and a name that is found in two of them is refused.
 func TestBaseDNs(t *testing.T) {
 	s := fake(t, fakeldap.Config{})
 	s.Set(fakeldap.Entry{DN: "dc=second,dc=test"})

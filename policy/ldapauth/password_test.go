@@ -11,7 +11,7 @@ import (
 	"duoradiusd/test/fakeldap"
 )
 
-// expired asks for jo, whose password has expired, and returns what is needed to change it.
+// expired asks for jo, whose password has expired, and returns what is needed to change the password.
 func expired(t *testing.T, d *Directory) *policy.ExpiredPassword {
 	t.Helper()
 	_, err := d.Authenticate(t.Context(), policy.FirstRequest{User: "jo", Password: "right"})
@@ -22,7 +22,7 @@ func expired(t *testing.T, d *Directory) *policy.ExpiredPassword {
 	return no.Change
 }
 
-// TestPasswordChange: on Active Directory by unicodePwd, elsewhere by the operation of RFC 3062.
+// TestPasswordChange: it changes unicodePwd on Active Directory, and uses the operation of RFC 3062 elsewhere.
 func TestPasswordChange(t *testing.T) {
 	reset, over := ldap.BeheraChangeAfterReset, ldap.BeheraPasswordExpired
 	for _, tt := range []struct {
@@ -30,7 +30,7 @@ func TestPasswordChange(t *testing.T) {
 		ad    bool
 		entry func(*fakeldap.Entry)
 		op    string
-		as    string // who makes the change
+		as    string // whose account makes the change
 	}{
 		{"expired", true, func(e *fakeldap.Entry) { e.Data = "532" }, "modify", service},
 		{"must change", true, func(e *fakeldap.Entry) { e.Data = "773" }, "modify", service},
@@ -89,7 +89,7 @@ func TestPasswordChange(t *testing.T) {
 	}
 }
 
-// TestNoPasswordChange: without the setting an expired password is as it was; without TLS nothing is changed.
+// TestNoPasswordChange: without the setting an expired password is refused as usual. Without TLS nothing is changed.
 func TestNoPasswordChange(t *testing.T) {
 	s := fake(t, fakeldap.Config{ActiveDirectory: true})
 	e := jo()

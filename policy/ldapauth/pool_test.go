@@ -10,7 +10,7 @@ import (
 	"duoradiusd/test/fakeldap"
 )
 
-// serviceBinds is how many connections were opened to search.
+// serviceBinds returns how many connections were opened to search.
 func serviceBinds(s *fakeldap.Server) int { return s.Count("bind") - len(userBinds(s)) }
 
 func TestPoolReuses(t *testing.T) {
@@ -42,7 +42,7 @@ func TestPoolReuses(t *testing.T) {
 	})
 }
 
-// TestStale: a directory that has closed or forgotten idle connections costs no login.
+// TestStale: a directory that has closed or lost idle connections fails no login.
 func TestStale(t *testing.T) {
 	for name, stale := range map[string]func(s *fakeldap.Server){
 		"closed":           func(s *fakeldap.Server) { s.Cut(); synctest.Wait() },
@@ -68,7 +68,7 @@ func TestStale(t *testing.T) {
 	}
 }
 
-// TestStaleOnce: one more try, not one for each connection that was kept; none of those is trusted any more.
+// TestStaleOnce: there is one more try, and not one for each idle connection. The others are not used any more.
 func TestStaleOnce(t *testing.T) {
 	inBubble(t, 1, 5*time.Second, func(t *testing.T, w *world) {
 		w.crowd(5)
@@ -121,7 +121,7 @@ func TestPoolBound(t *testing.T) {
 	})
 }
 
-// TestBindBound: users' binds are bounded too, and whoever waits in vain could not ask.
+// TestBindBound: the number of users' binds is bounded, too. A login that waits too long could not ask.
 func TestBindBound(t *testing.T) {
 	inBubble(t, 1, 10*time.Second, func(t *testing.T, w *world) {
 		s := w.fakes[0]
@@ -142,7 +142,7 @@ func TestBindBound(t *testing.T) {
 	})
 }
 
-// TestClose: nothing is kept, and logins still work.
+// TestClose: after Close no connection is kept, and logins still work.
 func TestClose(t *testing.T) {
 	inBubble(t, 1, 5*time.Second, func(t *testing.T, w *world) {
 		w.want("jo", "right", "yes")

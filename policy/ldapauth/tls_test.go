@@ -62,21 +62,21 @@ func TestTLS(t *testing.T) {
 	}
 }
 
-// dialAlways connects to s, whatever its name.
+// dialAlways connects to s under any name.
 func dialAlways(d *Directory, s *fakeldap.Server) {
 	d.servers[0].dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, s.Addr())
 	}
 }
 
-// host has the same server under another name.
+// host returns the URL of the same server with another name.
 func host(name string) func(*Config) {
 	return func(c *Config) { c.URLs[0] = strings.Replace(c.URLs[0], "127.0.0.1", name, 1) }
 }
 
-// TestStartTLSAnswers: nothing but success leads on, and nothing that came in clear is heard within TLS.
+// TestStartTLSAnswers: only success leads on to TLS, and data that came before TLS is not read within TLS.
 func TestStartTLSAnswers(t *testing.T) {
-	// Two binds' success, ready to be taken for the answers to the next requests.
+	// These are two successful binds, which could be taken for the answers to the next requests.
 	yes := "\x30\x0c\x02\x01\x01\x61\x07\x0a\x01\x00\x04\x00\x04\x00" +
 		"\x30\x0c\x02\x01\x02\x61\x07\x0a\x01\x00\x04\x00\x04\x00"
 	for _, tt := range []struct {

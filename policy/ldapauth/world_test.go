@@ -40,7 +40,7 @@ func jo() fakeldap.Entry {
 	}}
 }
 
-// config is that of a directory on these servers.
+// config returns the configuration of a directory with these servers.
 func config(servers ...*fakeldap.Server) Config {
 	c := Config{Name: "directory", BindDN: service, BindPassword: servicePassword, BaseDN: []string{"dc=example,dc=com"},
 		UserFilter: "(uid={username})", GroupAttribute: "memberOf", Timeout: 5 * time.Second,
@@ -63,7 +63,7 @@ func opened(t *testing.T, c Config) *Directory {
 	return d
 }
 
-// answer asks d, and says yes, no, why not, or the error.
+// answer asks d, and returns yes, no with its reason, or the error.
 func answer(t *testing.T, d *Directory, user, password string) string {
 	t.Helper()
 	a, err := d.Authenticate(t.Context(), policy.FirstRequest{User: user, Password: password})
@@ -89,7 +89,7 @@ func word(err error) string {
 	return err.Error()
 }
 
-// world is a directory and its servers within a bubble: no sockets, and a clock that does not wait.
+// world is a directory and its servers within a bubble: it has no sockets, and a fake clock.
 type world struct {
 	*Directory
 	t     *testing.T
@@ -159,7 +159,7 @@ func (w *world) want(user, password, want string) {
 	}
 }
 
-// wantAsked wants that many user binds, counting each server's.
+// wantAsked checks the number of user binds at each server.
 func (w *world) wantAsked(want ...int) {
 	w.t.Helper()
 	var got []int
@@ -172,7 +172,7 @@ func (w *world) wantAsked(want ...int) {
 	}
 }
 
-// wantTold wants these changes of health, each by how it begins.
+// wantTold checks the changes of health, each by how its text begins.
 func (w *world) wantTold(want ...string) {
 	w.t.Helper()
 	w.mu.Lock()
@@ -189,12 +189,12 @@ func (w *world) down(i int) {
 	w.fakes[i].Cut()
 }
 
-// userBinds are the binds other than the service's.
+// userBinds returns the binds other than those of the service account.
 func userBinds(s *fakeldap.Server) []fakeldap.Request {
 	return slices.DeleteFunc(s.Requests("bind"), func(r fakeldap.Request) bool { return r.DN == service })
 }
 
-// wantIn wants every one of parts in got.
+// wantIn checks that got holds every one of parts.
 func wantIn(t *testing.T, got string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TestAlive: a lock that is never given back is noticed, whichever it is.
+// TestAlive: if any one lock is never released, Alive notices it.
 func TestAlive(t *testing.T) {
 	m := New(10)
 	m.Alive()

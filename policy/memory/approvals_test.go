@@ -14,7 +14,7 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// shownOf is the list as people would tell it: user@service, and how often used.
+// shownOf returns the list in the form user@service, with the number of uses.
 func shownOf(list []policy.Approval) string {
 	var words []string
 	for _, a := range list {
@@ -23,7 +23,7 @@ func shownOf(list []policy.Approval) string {
 	return strings.Join(words, " ")
 }
 
-// remembering returns Approvals with alice's at the VPN and at mail, and bob's, which ends first.
+// remembering returns Approvals with alice's at the VPN and at mail, and with bob's, which ends first.
 func remembering() *approvals {
 	a := newApprovals(10, new(atomic.Uint64), new(atomic.Uint64))
 	a.add(policy.ApprovalKey{User: "alice", Duo: policy.Identity{UserID: "DU1"}, Service: "vpn", Client: "fw", IP: home}, factor.Push, time.Now(), time.Hour)
@@ -47,7 +47,7 @@ func TestApprovalsList(t *testing.T) {
 		wants("alice@mail*0", "alice", 1)
 		wants("", "carol", 0)
 
-		// Looking at it is no use of it.
+		// Listing an approval does not count as a use.
 		start := time.Now()
 		time.Sleep(time.Minute - 1)
 		wants("alice@mail*0 bob@vpn*0 alice@vpn*0", "", 0)
@@ -79,7 +79,7 @@ func TestApprovalsForget(t *testing.T) {
 			t.Errorf("forgot %d again", n)
 		}
 
-		// What has passed goes without being counted.
+		// Approvals that have ended are removed and not counted.
 		a = remembering()
 		time.Sleep(time.Minute)
 		if n := forgotten(t, a, "bob"); n != 0 || a.len() != 2 {
@@ -94,7 +94,7 @@ func TestApprovalsForget(t *testing.T) {
 	})
 }
 
-// TestApprovalsListMany: what comes and goes meanwhile is no harm, and each is listed once at most.
+// TestApprovalsListMany: changes during the listing do no harm, and each approval is listed once at most.
 func TestApprovalsListMany(t *testing.T) {
 	const users = 10 * atOnce / 2
 	a := newApprovals(users, new(atomic.Uint64), new(atomic.Uint64))
@@ -122,10 +122,10 @@ func TestApprovalsListMany(t *testing.T) {
 	busy.Wait()
 }
 
-// TestPassed: a lifetime ends by whichever clock says so first.
+// TestPassed: an approval ends when the first of the two clocks says so.
 func TestPassed(t *testing.T) {
 	now := time.Now()
-	slept := now.Round(0).Add(time.Hour) // the machine slept: only the wall clock went on
+	slept := now.Round(0).Add(time.Hour) // the machine was suspended: only the wall clock went on
 	for _, tt := range []struct {
 		at, now time.Time
 		limit   time.Duration
@@ -157,7 +157,7 @@ func TestApprovalsResize(t *testing.T) {
 	}
 }
 
-// TestNoEntries: it must not mean no bound.
+// TestNoEntries: a limit of zero must not mean that there is no limit.
 func TestNoEntries(t *testing.T) {
 	for _, entries := range []int{0, -1} {
 		m := New(entries)

@@ -10,8 +10,8 @@ import (
 	"duoradiusd/policy/factor"
 )
 
-// BenchmarkUseWhileListing measures how long a remembered login waits for its approval while all 100 000 are listed again and
-// again. It is to be less than a millisecond; on a busy machine the scheduler's part is larger than the list's, which
+// BenchmarkUseWhileListing measures how long a remembered login waits for its approval while all 100 000 are listed again
+// and again. The aim is less than a millisecond. On a busy machine the scheduler takes more of it than the list, which
 // BenchmarkListHolds measures alone.
 func BenchmarkUseWhileListing(b *testing.B) {
 	const entries = 100_000
@@ -51,7 +51,7 @@ func BenchmarkUseWhileListing(b *testing.B) {
 	b.ReportMetric(float64(took[len(took)-1].Microseconds()), "µs-max")
 }
 
-// BenchmarkListHolds measures for how long a list keeps logins from their approvals at a time: what each batch takes.
+// BenchmarkListHolds measures how long a list keeps logins from their approvals at a time: the duration of each batch.
 func BenchmarkListHolds(b *testing.B) {
 	const entries = 100_000
 	a := crowded(entries).approvals

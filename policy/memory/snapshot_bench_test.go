@@ -15,7 +15,7 @@ import (
 	"duoradiusd/policy/guard"
 )
 
-// crowded remembers n approvals.
+// crowded returns a Memory that remembers n approvals.
 func crowded(n int) *Memory {
 	m := New(n)
 	now := time.Now()
@@ -43,7 +43,7 @@ func BenchmarkSave(b *testing.B) {
 	}
 }
 
-// BenchmarkSavePending is how long twenty thousand pushes on phones hold up all others.
+// BenchmarkSavePending measures how long others wait while twenty thousand pushes are saved.
 func BenchmarkSavePending(b *testing.B) {
 	m := New(1)
 	for i := range 20_000 {
@@ -86,8 +86,7 @@ func BenchmarkRestore(b *testing.B) {
 	}
 }
 
-// BenchmarkLoginWhileSaving is how long remembered logins take while a hundred thousand approvals are saved without a
-// pause.
+// BenchmarkLoginWhileSaving measures remembered logins while a hundred thousand approvals are saved again and again.
 func BenchmarkLoginWhileSaving(b *testing.B) {
 	for _, saving := range []bool{false, true} {
 		b.Run(fmt.Sprint(saving), func(b *testing.B) {

@@ -10,7 +10,7 @@ import (
 	"duoradiusd/policy/guard"
 )
 
-// FuzzRestore: whatever is read, nobody panics, and nothing that is no snapshot is taken for one with approvals.
+// FuzzRestore: whatever is read, Restore does not panic, and reads approvals only from a valid snapshot.
 func FuzzRestore(f *testing.F) {
 	m := New(10)
 	key := policy.ApprovalKey{User: "alice", Duo: policy.Identity{UserID: "DU1"}, Application: "DI1", Service: "vpn", IP: home}
@@ -44,7 +44,8 @@ func FuzzRestore(f *testing.F) {
 	})
 }
 
-// TestRestoreDamaged: each octet changed, and a cut at each: no panic, and after an error nothing.
+// TestRestoreDamaged: one octet is changed, or the rest is cut off, at each place. Restore does not panic, and after an
+// error it has restored nothing.
 func TestRestoreDamaged(t *testing.T) {
 	m := New(10)
 	m.approvals.add(policy.ApprovalKey{User: "alice", IP: home}, factor.Push, time.Now(), time.Hour)
@@ -72,5 +73,5 @@ func TestRestoreDamaged(t *testing.T) {
 	}
 }
 
-// nothing is live any more.
+// No transaction is live any more.
 func nothing(policy.Transaction) bool { return false }

@@ -12,7 +12,7 @@ import (
 	"duoradiusd/policy/guard"
 )
 
-// TestFewerEntries: those used last stay.
+// TestFewerEntries: the approvals that were used last stay.
 func TestFewerEntries(t *testing.T) {
 	now := time.Now()
 	m, less := New(5000), New(3)
@@ -36,7 +36,7 @@ func TestFewerEntries(t *testing.T) {
 	}
 }
 
-// TestBoundedSave: where approvals are too many for a file that is read again, those used last are saved.
+// TestBoundedSave: if there are too many approvals for a file, those that were used last are saved.
 func TestBoundedSave(t *testing.T) {
 	a, long := newApprovals(10, new(atomic.Uint64), new(atomic.Uint64)), string(make([]byte, maxSaved/4))
 	for i := range 5 {

@@ -37,7 +37,7 @@ func TestSay(t *testing.T) {
 		{texts.Say(MenuOfUser, "user", "bob"), "Anmeldung von bob"},
 		{texts.Say(WrongPassword), "Wrong user name or password."},
 		{Texts(nil).Say(HeldPasswords, "wait", "5 minutes"), "Too many wrong passwords. Try again in 5 minutes."},
-		{texts.Say(MenuOfUser, "user", "{user}{url}"), "Anmeldung von {user}{url}"}, // a value is never looked into
+		{texts.Say(MenuOfUser, "user", "{user}{url}"), "Anmeldung von {user}{url}"}, // the value of a variable is not searched for variables
 		{Texts(nil).Say(OptionSMSNext, "device", "{digit}", "digit", "4"), "SMS passcodes to {digit} (next code starts with 4)"},
 	} {
 		if tt.got != tt.want {
@@ -50,7 +50,7 @@ func TestCheck(t *testing.T) {
 	for _, tt := range []struct {
 		id      ID
 		text    string
-		want    string // in the first problem; "" is no problem
+		want    string // a part of the first problem; "" means that there is none
 		warning bool
 	}{
 		{WrongPassword, "Benutzername oder Passwort falsch.", "", false},
@@ -79,7 +79,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestTooLong counts octets, not letters, and what variables will likely add.
+// TestTooLong counts octets and not letters, and adds the usual length of variables.
 func TestTooLong(t *testing.T) {
 	for _, tt := range []struct {
 		texts Texts

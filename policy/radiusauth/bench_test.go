@@ -10,7 +10,7 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// BenchmarkExchange is one login on loopback, against an upstream that does the least.
+// BenchmarkExchange measures one login on loopback, with an upstream that only answers.
 func BenchmarkExchange(b *testing.B) {
 	addr := echo(b)
 	u := towards(b, Config{RequireMessageAuthenticator: true}, addr.String())
@@ -24,7 +24,7 @@ func BenchmarkExchange(b *testing.B) {
 	}
 }
 
-// BenchmarkFloor is a datagram there and back.
+// BenchmarkFloor measures a datagram there and back.
 func BenchmarkFloor(b *testing.B) {
 	addr := echo(b)
 	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(addr))
@@ -43,7 +43,7 @@ func BenchmarkFloor(b *testing.B) {
 	}
 }
 
-// BenchmarkRequest is a request's making alone.
+// BenchmarkRequest measures only the making of a request.
 func BenchmarkRequest(b *testing.B) {
 	u, _ := New(Config{Servers: []string{one}, Secret: shared})
 	r := pap("jo", "hunter2")

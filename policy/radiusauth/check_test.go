@@ -9,7 +9,7 @@ import (
 	"layeh.com/radius"
 )
 
-// TestU7Check: Status-Server on demand alone, each packet its own, and no user's name in it.
+// TestU7Check: Status-Server is sent only for a check. Each packet is new, and holds no user's name.
 func TestU7Check(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -73,7 +73,7 @@ func TestU7Check(t *testing.T) {
 	})
 }
 
-// TestCheckRefused: at once.
+// TestCheckRefused: a check fails at once if nothing listens there.
 func TestCheckRefused(t *testing.T) {
 	u := towards(t, Config{Timeout: 20 * time.Second}, deafPort(t))
 	c := u.Check(t.Context())[0]

@@ -20,7 +20,7 @@ func eapOf(code, identifier byte, data ...string) string {
 	return string(append(b, body...))
 }
 
-// chunked puts an EAP packet into EAP-Messages.
+// chunked splits an EAP packet into EAP-Messages.
 func chunked(packet string) (list []at) {
 	if packet == "" {
 		return []at{{79, ""}} // EAP-Start
@@ -40,10 +40,10 @@ func eapRequestOf(typed, packet, state string) policy.FirstRequest {
 
 const success = "\x03\x09\x00\x04"
 
-// round is one step of a conversation: what the peer says, and what the upstream does then; "" accepts.
+// round is one step of a conversation: what the peer says, and what the upstream answers; "" means an accept.
 type round struct{ peer, upstream string }
 
-// converse plays rounds between a peer that calls itself typed and an upstream that accepts with these names at last.
+// converse plays rounds between a peer that calls itself typed and an upstream that accepts at the end, with these names.
 func converse(t *testing.T, typed string, rounds []round, named ...string) (a policy.Account, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -91,7 +91,7 @@ func converse(t *testing.T, typed string, rounds []round, named ...string) (a po
 	return a, err
 }
 
-// method is a conversation by one method, after the identity.
+// method returns a conversation by one method, after the identity.
 func method(typed string, kind string) []round {
 	return []round{
 		{eapOf(2, 0, "\x01", typed), eapOf(1, 1, kind, "hello")},
@@ -100,7 +100,7 @@ func method(typed string, kind string) []round {
 	}
 }
 
-// standing is what a conversation says of a name.
+// standing is what a conversation says about a name.
 type standing int
 
 const (
@@ -109,8 +109,8 @@ const (
 	refused
 )
 
-// TestEAPIdentity: who an accepted peer is, and whether the method proved it. What is only said outside of a tunnel is
-// marked.
+// TestEAPIdentity: who an accepted peer is, and whether the method proved it. A name that was only said outside of a tunnel
+// is marked as unproven.
 func TestEAPIdentity(t *testing.T) {
 	nakThenMD5 := []round{
 		{eapOf(2, 0, "\x01jo"), eapOf(1, 1, "\x19", "PEAP")},
@@ -185,7 +185,7 @@ func TestEAPIdentity(t *testing.T) {
 	}
 }
 
-// TestEAPRefused: what no upstream need see.
+// TestEAPRefused: packets that are refused without asking the upstream.
 func TestEAPRefused(t *testing.T) {
 	for _, tt := range []struct{ name, packet, want string }{
 		{"another's identity", eapOf(2, 0, "\x01", "ann"), "the EAP identity is not the User-Name"},
@@ -210,7 +210,7 @@ func TestEAPRefused(t *testing.T) {
 	}
 }
 
-// eap puts together the EAP packet of a request.
+// eap returns the EAP packet of a request, put together from its EAP-Messages.
 func (q *query) eap() (packet string) {
 	for _, a := range q.Attributes {
 		if a.Type == 79 {
