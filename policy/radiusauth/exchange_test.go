@@ -29,7 +29,7 @@ const three = "192.0.2.3:1812"
 
 func mute(*query) {}
 
-// TestU3Retransmission: copies at 0, 2, 6, 14 and 30 s without jitter, to the octet and from one port.
+// TestU3Retransmission: copies leave at 0, 2, 6, 14 and 30 s without jitter, with the same octets and from one port.
 func TestU3Retransmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -89,7 +89,7 @@ func TestU3Jitter(t *testing.T) {
 	}
 }
 
-// TestU3Retry: the second copy's answer counts, whichever copy it answers.
+// TestU3Retry: the answer counts, whichever copy it answers.
 func TestU3Retry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -113,7 +113,7 @@ func TestU3Retry(t *testing.T) {
 	})
 }
 
-// TestU6OneRequest: a login is one request, each with an authenticator of its own.
+// TestU6OneRequest: each login is one request, with an authenticator of its own.
 func TestU6OneRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -135,7 +135,7 @@ func TestU6OneRequest(t *testing.T) {
 	})
 }
 
-// TestU4LeastRecentlyUsed: an Identifier rests as long as it can.
+// TestU4LeastRecentlyUsed: of the free Identifiers, the one that has been free for the longest time is used.
 func TestU4LeastRecentlyUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -155,7 +155,7 @@ func TestU4LeastRecentlyUsed(t *testing.T) {
 	})
 }
 
-// TestU4Reuse: what ends first is used first, not what has the lowest number.
+// TestU4Reuse: the Identifier that became free first is used first, and not the lowest one.
 func TestU4Reuse(t *testing.T) {
 	k := newSocket(nil, netip.MustParseAddrPort(one), nil)
 	var calls []*call
@@ -184,7 +184,7 @@ func TestU4Reuse(t *testing.T) {
 	}
 }
 
-// TestU4Sockets: a socket more for every 256 requests in flight, and no more than that.
+// TestU4Sockets: there is one more socket for every 256 requests in flight, and no more than that.
 func TestU4Sockets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -225,7 +225,7 @@ func TestU4Sockets(t *testing.T) {
 	})
 }
 
-// TestGuard: beyond 4096 in flight a login is told at once, and later ones find room again.
+// TestGuard: with 4096 requests in flight the next login fails at once, and later ones find room again.
 func TestGuard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -252,7 +252,7 @@ func TestGuard(t *testing.T) {
 	})
 }
 
-// TestU8GivesUp: nothing is sent for a client that has gone, and the server is not to blame.
+// TestU8GivesUp: nothing more is sent for a client that has given up, and the server is not blamed.
 func TestU8GivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -330,7 +330,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// TestNoSecretShown: what an error says may go into a log.
+// TestNoSecretShown: the text of an error holds no secret, so it may go into a log.
 func TestNoSecretShown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -344,7 +344,7 @@ func TestNoSecretShown(t *testing.T) {
 	})
 }
 
-// brokenOnce is a connection whose first Write fails because of a datagram before.
+// brokenOnce is a connection whose first Write fails because of an earlier datagram.
 type brokenOnce struct {
 	net.Conn
 	sent int
@@ -357,7 +357,7 @@ func (c *brokenOnce) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// TestRefusedBefore: the system tells the one what is another's trouble. That one is sent all the same.
+// TestRefusedBefore: a write returns the error of an earlier datagram. The new datagram is sent all the same.
 func TestRefusedBefore(t *testing.T) {
 	conn := &brokenOnce{}
 	k := newSocket(nil, netip.MustParseAddrPort(one), conn)

@@ -16,7 +16,7 @@ import (
 	"duoradiusd/policy"
 )
 
-// TestFailover: the second server hears of a login when the first was silent for its time, and no sooner.
+// TestFailover: the second server is asked when the first was silent for its time, and no sooner.
 func TestFailover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -35,12 +35,12 @@ func TestFailover(t *testing.T) {
 		if q := first.queries()[0]; q.value(2) == second.queries()[0].value(2) || q.Authenticator == second.queries()[0].Authenticator {
 			t.Error("the second server gets the first's authenticator")
 		}
-		login("yes", 0) // the first comes last now
+		login("yes", 0) // the first server is last in the order now
 		if n := len(first.queries()); n != 2 {
 			t.Errorf("the silent server got %d packets, want 2", n)
 		}
 		time.Sleep(avoidFor)
-		login("yes", 5*time.Second) // one finds out that it is silent still
+		login("yes", 5*time.Second) // one login finds out that it is still silent
 		login("yes", 0)
 		first.does(nil)
 		time.Sleep(avoidFor)
@@ -55,7 +55,7 @@ func TestFailover(t *testing.T) {
 	})
 }
 
-// TestWellAgain: any sound reply puts a server back where it stands, Status-Server's too.
+// TestWellAgain: any valid reply, also to Status-Server, gives a server back its place in the order.
 func TestWellAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -72,7 +72,7 @@ func TestWellAgain(t *testing.T) {
 	})
 }
 
-// TestFailoverAllSilent: the error names each, and one that comes back is taken from where it stands.
+// TestFailoverAllSilent: the error names each server, and one that answers again is asked in its place in the order.
 func TestFailoverAllSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -94,10 +94,10 @@ func TestFailoverAllSilent(t *testing.T) {
 	})
 }
 
-// TestFailoverShare: whatever time there is, the last server gets its part, and one reply leaves in time.
+// TestFailoverShare: however short the time is, the last server gets a part of it, and the login ends in time.
 func TestFailoverShare(t *testing.T) {
 	for _, tt := range []struct {
-		timeout, whole, want time.Duration // want: when the third is asked
+		timeout, whole, want time.Duration // want: when the third server is asked
 	}{
 		{5 * time.Second, 60 * time.Second, 10 * time.Second},
 		{5 * time.Second, 9 * time.Second, 6 * time.Second},
@@ -128,7 +128,7 @@ func TestFailoverShare(t *testing.T) {
 	}
 }
 
-// TestHasty: a login that had no time says nothing of a server.
+// TestHasty: a login that had no time says nothing about a server.
 func TestHasty(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -145,7 +145,7 @@ func TestHasty(t *testing.T) {
 	})
 }
 
-// TestPoison: a request that a server does not like says nothing of it while it answers others.
+// TestPoison: a request to which a server does not reply says nothing about it while it answers other requests.
 func TestPoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -168,13 +168,13 @@ func TestPoison(t *testing.T) {
 	})
 }
 
-// TestOneFindsOut: when the minute is over one login waits for the silent server, and the others do not.
+// TestOneFindsOut: after a minute one login asks the silent server again, and the others do not.
 func TestOneFindsOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		first := w.serve(one).does(mute)
 		w.serve(two)
-		u := w.upstream(Config{Timeout: 1500 * time.Millisecond}, one, two) // no copies
+		u := w.upstream(Config{Timeout: 1500 * time.Millisecond}, one, two) // without copies
 		defer u.Close()
 		u.Authenticate(t.Context(), pap("jo", "x"))
 		before := len(first.queries())
@@ -190,7 +190,7 @@ func TestOneFindsOut(t *testing.T) {
 	})
 }
 
-// TestStateGoesBack: an answer reaches the server that asked, silent or not, and no other.
+// TestStateGoesBack: an answer goes to the server that asked, even if it was silent, and to no other.
 func TestStateGoesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -213,7 +213,7 @@ func TestStateGoesBack(t *testing.T) {
 		if !ok {
 			t.Fatal(err)
 		}
-		first.does(nil) // is well again
+		first.does(nil) // it answers again
 		time.Sleep(avoidFor)
 		r := pap("jo", "")
 		r.State = back.State
@@ -243,7 +243,7 @@ func TestStateGoesBack(t *testing.T) {
 	})
 }
 
-// TestChallengeWithoutState: an upstream may know the login by other means.
+// TestChallengeWithoutState: an upstream may recognize the login without a State.
 func TestChallengeWithoutState(t *testing.T) {
 	_, err := answered(t, pap("jo", "x"), replying(11, at{18, "Code?"}))
 	back, ok := errors.AsType[*policy.AskBack](err)
@@ -257,7 +257,7 @@ func TestChallengeWithoutState(t *testing.T) {
 	}
 }
 
-// refused is a connection to a port where nobody listens, on Linux: what is written is lost, and an error follows.
+// refused is a connection to a port where nothing listens, on Linux: a write is lost, and an error follows.
 func deafPort(t *testing.T) string {
 	t.Helper()
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -268,7 +268,7 @@ func deafPort(t *testing.T) string {
 	return conn.LocalAddr().String()
 }
 
-// TestRefused: where the system says that nobody is there the next server is asked at once.
+// TestRefused: if the system says that nothing listens there, the next server is asked at once.
 func TestRefused(t *testing.T) {
 	f := listen(t)
 	u := towards(t, Config{Timeout: 20 * time.Second}, deafPort(t), f.addr.String())
@@ -281,7 +281,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestRefusedAlone: where there is no other server the wait goes on: it may be starting, or the refusal a forger's.
+// TestRefusedAlone: if there is no other server, the login goes on waiting: the server may be starting, or the refusal may
+// be forged.
 func TestRefusedAlone(t *testing.T) {
 	addr := netip.MustParseAddrPort(deafPort(t))
 	u := towards(t, Config{Timeout: 20 * time.Second}, addr.String())
@@ -290,7 +291,7 @@ func TestRefusedAlone(t *testing.T) {
 		for u.Health()[0].Requests == 0 {
 			time.Sleep(time.Millisecond)
 		}
-		time.Sleep(50 * time.Millisecond) // the refusal comes meanwhile; if not, the test tests less
+		time.Sleep(50 * time.Millisecond) // the refusal comes meanwhile; if it does not, the test checks less
 		conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(addr))
 		if err != nil {
 			t.Error(err)
@@ -317,7 +318,7 @@ func TestRefusedAlone(t *testing.T) {
 	}
 }
 
-// TestRefusedToTheEnd: the error says what the system said.
+// TestRefusedToTheEnd: the error holds the system's error.
 func TestRefusedToTheEnd(t *testing.T) {
 	u := towards(t, Config{Timeout: 200 * time.Millisecond}, deafPort(t))
 	if got := said(u.Authenticate(t.Context(), pap("jo", "x"))); !strings.Contains(got, "no answer: ") || !strings.Contains(got, "connection refused") {
@@ -325,12 +326,12 @@ func TestRefusedToTheEnd(t *testing.T) {
 	}
 }
 
-// TestPorts: more than 256 in flight on real sockets, each port to be told from the others.
+// TestPorts: more than 256 requests are in flight on real sockets, and each reply goes to its own request.
 func TestPorts(t *testing.T) {
 	f := listen(t)
 	var mu sync.Mutex
 	waiting, order := make(map[string]*query), []*query(nil)
-	f.does(func(q *query) { // answers in the reverse order, when all are there; then copies, whose first was lost
+	f.does(func(q *query) { // it answers in reverse order, when all have come; then it answers copies whose first one was lost
 		mu.Lock()
 		defer mu.Unlock()
 		if waiting[q.value(1)] == nil {

@@ -23,8 +23,8 @@ import (
 
 const shared = "between-us-and-the-upstream"
 
-// fake is an upstream server. It takes no request that is not right in every way, remembers all, and answers as the test
-// says; without a word of the test it accepts.
+// fake is an upstream server. It accepts only requests that are right in every way, and records all. It answers as the test
+// says, and by default it accepts.
 type fake struct {
 	t      testing.TB
 	addr   netip.AddrPort
@@ -40,7 +40,7 @@ type query struct {
 	*radius.Packet
 	raw    []byte
 	at     time.Time
-	socket string // that it came from
+	socket string // the socket that it came from
 	send   func(b []byte)
 	secret string
 }
@@ -52,7 +52,7 @@ func (f *fake) does(answer func(q *query)) *fake {
 	return f
 }
 
-// queries returns what came so far.
+// queries returns the requests that have come so far.
 func (f *fake) queries() []*query {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -79,7 +79,7 @@ func (f *fake) take(raw []byte, socket string, send func([]byte)) {
 	answer(q)
 }
 
-// unfit says what is wrong with a request's form and signature, in code of its own.
+// unfit says what is wrong with a request's form and signature. It shares no code with the product.
 func unfit(b []byte, secret string) string {
 	if int(binary.BigEndian.Uint16(b[2:])) != len(b) {
 		return "wrong Length"
@@ -162,7 +162,7 @@ func (q *query) value(kind byte) string {
 	return strings.Join(all, "|")
 }
 
-// world is a network in memory, for synctest: a write is one datagram, and is lost where nobody is.
+// world is a network in memory, for synctest. A write is one datagram. It is lost if nothing listens at its address.
 type world struct {
 	t       testing.TB
 	mu      sync.Mutex
@@ -272,7 +272,7 @@ func pap(user, password string) policy.FirstRequest {
 	return policy.FirstRequest{User: user, Typed: user, Password: password, ClientAddr: netip.MustParseAddr("192.0.2.7")}
 }
 
-// said puts the answer to a login into one word or sentence.
+// said returns the answer to a login as one word or sentence.
 func said(a policy.Account, err error) string {
 	if back, ok := errors.AsType[*policy.AskBack](err); ok {
 		return "challenge: " + back.Message

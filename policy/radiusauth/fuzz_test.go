@@ -11,8 +11,8 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// FuzzReply: whatever an upstream that knows the secret says, it is read without harm and bounded by what its code may
-// carry; and what does not know it changes nothing.
+// FuzzReply: whatever a reply with the right secret holds, it is read without a panic, and the result holds only what its
+// code may carry. A reply with another secret changes nothing.
 func FuzzReply(f *testing.F) {
 	u, err := New(Config{Servers: []string{one}, Secret: shared})
 	if err != nil {
@@ -83,7 +83,8 @@ func mustBeLegal(t *testing.T, code byte, a policy.Account, err error) {
 	}
 }
 
-// FuzzRequest: whatever a client says, what is handed on is a packet, of one method, and of at most 4096 octets.
+// FuzzRequest: whatever a client sends, the request to the upstream is a valid packet of one method, with 4096 octets at
+// most.
 func FuzzRequest(f *testing.F) {
 	u, err := New(Config{Servers: []string{one}, Secret: shared})
 	if err != nil {

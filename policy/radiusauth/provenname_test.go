@@ -2,7 +2,8 @@ package radiusauth
 
 import "testing"
 
-// TestEchoProvesNobody: a name that the upstream can have made of the one outside of the tunnel does not say who is inside.
+// TestEchoProvesNobody: a name that the upstream may have made from the name outside of the tunnel does not prove who is
+// inside.
 func TestEchoProvesNobody(t *testing.T) {
 	const ttls = 21
 	c := conversation{peerMethod: ttls, serverMethod: ttls}
@@ -15,7 +16,7 @@ func TestEchoProvesNobody(t *testing.T) {
 		{"lab/alice", "alice", false},
 		{"alice%lab", "Alice", false},
 		{"alice.ppp", "alice", false},
-		{`alice@corp\bob`, "alice", false}, // the realm is behind the @ for one, before the backslash for the other
+		{`alice@corp\bob`, "alice", false}, // the realm is after the @ of one name, and before the backslash of the other
 		{"lab/alice@example.com", `LAB\alice`, false},
 		{"malice.alice", "alice", false},
 		{"bob", "alice", true},

@@ -16,7 +16,7 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// answered returns what becomes of an upstream's reply to r.
+// answered returns the result of an upstream's reply to r.
 func answered(t *testing.T, r policy.FirstRequest, answer func(q *query)) (a policy.Account, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -41,7 +41,7 @@ func names(list []policy.Attribute) (out []string) {
 	return out
 }
 
-// TestAcceptAttributes: what RFC 2865 §5.44 and its successors let an Access-Accept carry, and no more.
+// TestAcceptAttributes: an Access-Accept keeps the attributes that RFC 2865 §5.44 and its successors allow, and no others.
 func TestAcceptAttributes(t *testing.T) {
 	carried := []at{{6, "\x00\x00\x00\x06"}, {8, "\x0a\x00\x00\x01"}, {11, "full"}, {22, "route"}, {25, "c1"}, {25, "c2"}, {27, "\x00\x00\x0e\x10"},
 		{28, "\x00\x00\x00\x3c"}, {29, "\x00\x00\x00\x01"}, {62, "\x00\x00\x00\x01"}, {64, "\x00\x00\x00\x0d"}, {81, "\x01vlan"}, {85, "\x00\x00\x00\x3c"},
@@ -61,10 +61,10 @@ func TestAcceptAttributes(t *testing.T) {
 	}
 }
 
-// TestAcceptVendor: ordinary ones apart, others whole.
+// TestAcceptVendor: ordinary vendor attributes are split, and others stay whole.
 func TestAcceptVendor(t *testing.T) {
 	usr := at{26, "\x00\x00\x01\xad\x00\x00\x90\x01usr"}
-	starent := at{26, "\x00\x00\x1f\xe4\x01\x04\x00\x06\x05\x02"} // can be read as two attributes, and is one
+	starent := at{26, "\x00\x00\x1f\xe4\x01\x04\x00\x06\x05\x02"} // it could be read as two attributes, but is one
 	odd := at{26, "\x00\x00\x00\x09\x01\xffx"}
 	high := at{26, "\x01\x00\x00\x09\x01\x03x"}
 	a, err := answered(t, pap("jo", "hunter2"), replying(2, vsa(9, at{1, "a=b"}, at{2, ""}, at{1, "c=d"}), vsa(14122, at{5, "x"}), usr, starent, odd, high, at{26, "\x00\x00\x00\x09"},
@@ -76,7 +76,7 @@ func TestAcceptVendor(t *testing.T) {
 	}
 }
 
-// hide encrypts as RFC 2868 §3.5 has it, with others' code.
+// hide encrypts by RFC 2868 §3.5, with another library's code.
 func hide(t *testing.T, q *query, salt byte, clear string) string {
 	b, err := radius.NewTunnelPassword([]byte(clear), []byte{0x80, salt}, []byte(q.secret), q.Authenticator[:])
 	if err != nil {
@@ -85,7 +85,7 @@ func hide(t *testing.T, q *query, salt byte, clear string) string {
 	return string(b)
 }
 
-// TestDecrypted: what the upstream's secret hides comes out in clear, and keys are the method's own.
+// TestDecrypted: what is hidden with the upstream's secret is decrypted, and keys belong to the method.
 func TestDecrypted(t *testing.T) {
 	send, recv := strings.Repeat("s", 32), strings.Repeat("r", 16)
 	keys := strings.Repeat("l", 8) + strings.Repeat("n", 16)
@@ -110,7 +110,7 @@ func TestDecrypted(t *testing.T) {
 	}
 }
 
-// TestUndecryptable: a key that is none fails the login rather than the session after it.
+// TestUndecryptable: a key that can't be decrypted fails the login, and not only the session after it.
 func TestUndecryptable(t *testing.T) {
 	for _, tt := range []struct {
 		name string
@@ -131,12 +131,12 @@ func TestUndecryptable(t *testing.T) {
 	_, err := answered(t, pap("jo", "hunter2"), func(q *query) {
 		q.reply(2, at{69, "\x01" + hide(t, &query{Packet: q.Packet, secret: "another"}, 1, strings.Repeat("x", 15))})
 	})
-	if err != nil && !strings.Contains(err.Error(), "can't be decrypted") { // by chance its length may be right
+	if err != nil && !strings.Contains(err.Error(), "can't be decrypted") { // its length may be valid by chance
 		t.Error(err)
 	}
 }
 
-// TestA11Reject: an Access-Reject keeps its words, its EAP-Failure and MS-CHAP-Error.
+// TestA11Reject: an Access-Reject keeps its Reply-Message, EAP-Failure and MS-CHAP-Error.
 func TestA11Reject(t *testing.T) {
 	_, err := answered(t, pap("jo", "hunter2"), replying(3, at{18, "no"}, at{18, "way"}, at{8, "\x0a\x00\x00\x01"}, at{25, "c"}, at{24, "s"}, at{79, "\x04\x07\x00\x04"},
 		vsa(311, at{2, "\x01E=691 R=1"}, at{26, "x"}), vsa(9, at{1, "x"}), at{33, "p"}))
@@ -154,7 +154,7 @@ func TestA11Reject(t *testing.T) {
 	}
 }
 
-// TestA10Challenge: an Access-Challenge keeps only what it may carry.
+// TestA10Challenge: an Access-Challenge keeps only the attributes that it may carry.
 func TestA10Challenge(t *testing.T) {
 	_, err := answered(t, pap("jo", "hunter2"), replying(11, at{18, "Code?"}, at{24, "state"}, at{25, "class"}, at{11, "filter"}, at{27, "\x00\x00\x00\x1e"},
 		at{28, "\x00\x00\x00\x05"}, at{76, "\x00\x00\x00\x00"}, at{8, "\x0a\x00\x00\x01"}, at{33, "p"}, vsa(9, at{1, "x"}), vsa(311, at{16, strings.Repeat("k", 34)}, at{26, "s"}, at{10, "d"}),
@@ -169,7 +169,7 @@ func TestA10Challenge(t *testing.T) {
 	}
 }
 
-// TestImpossible: replies that are signed but make no sense are no answer.
+// TestImpossible: a reply that is signed but makes no sense is not an answer.
 func TestImpossible(t *testing.T) {
 	eap := pap("jo", "")
 	eap.Method, eap.Attributes = policy.MethodEAP, octets(at{79, "\x02\x01\x00\x07\x01jo"})

@@ -16,7 +16,7 @@ import (
 	"duoradiusd/radiusd/wire"
 )
 
-// handedOn returns the request that a fake got for r, and the answer.
+// handedOn returns the request that a fake got for r, and the result.
 func handedOn(t *testing.T, r policy.FirstRequest) (q *query, answer string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -32,7 +32,7 @@ func handedOn(t *testing.T, r policy.FirstRequest) (q *query, answer string) {
 	return q, answer
 }
 
-// shape is a request's attributes but for the Message-Authenticator, types and values.
+// shape returns the types and values of a request's attributes without the Message-Authenticator.
 func (q *query) shape() (list []string) {
 	all, _ := wire.Attributes(q.raw[20:])
 	for _, a := range all[1:] {
@@ -51,7 +51,7 @@ var (
 	chapPassword = at{3, strings.Repeat("P", 17)}
 )
 
-// TestA17Credentials: every method's proof goes on as it must, and that of no other.
+// TestA17Credentials: the proof of each method is passed on as the method requires, and that of no other method.
 func TestA17Credentials(t *testing.T) {
 	all := []at{
 		{1, "Jo"}, {2, strings.Repeat("z", 16)}, chapPassword, {60, "challenge"}, {4, "\xc0\x00\x02\x09"},
@@ -90,7 +90,7 @@ func TestA17Credentials(t *testing.T) {
 	}
 }
 
-// TestA17Passwords: to every length that there is, decoded by others' code.
+// TestA17Passwords: passwords of every length are decoded by another library's code.
 func TestA17Passwords(t *testing.T) {
 	for _, n := range []int{1, 15, 16, 17, 31, 32, 33, 127, 128} {
 		password := strings.Repeat("é", n/2) + strings.Repeat("x", n%2)
@@ -112,7 +112,7 @@ func TestA17Passwords(t *testing.T) {
 	}
 }
 
-// TestA17CHAP: a client that sends no CHAP-Challenge means its Request Authenticator (RFC 2865 §2.2).
+// TestA17CHAP: without a CHAP-Challenge, the challenge is the client's Request Authenticator (RFC 2865 §2.2).
 func TestA17CHAP(t *testing.T) {
 	r := pap("jo", "")
 	r.Method, r.Attributes, r.Authenticator = policy.MethodCHAP, octets(chapPassword), [16]byte{1, 2, 3}
@@ -128,7 +128,7 @@ func TestA17CHAP(t *testing.T) {
 	}
 }
 
-// TestA17Unchanged: what is not of the hop goes on to the octet and in order, known or not.
+// TestA17Unchanged: attributes that do not belong to one hop are passed on unchanged and in order, whether known or not.
 func TestA17Unchanged(t *testing.T) {
 	list := []at{
 		{32, "vpn"}, {5, "\x00\x00\x00\x07"}, {61, "\x00\x00\x00\x05"}, {87, "eth0"}, {30, "called"}, {31, "203.0.113.7"},
@@ -148,7 +148,7 @@ func TestA17Unchanged(t *testing.T) {
 	}
 }
 
-// TestA17Vendor: of a vendor's attribute only what may not go on is taken away.
+// TestA17Vendor: only those parts of a vendor's attribute that may not be passed on are removed.
 func TestA17Vendor(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -192,7 +192,7 @@ func TestA17Vendor(t *testing.T) {
 	}
 }
 
-// TestNASAddress: a request says where it came from (RFC 2865 §4.1).
+// TestNASAddress: a request tells where it came from (RFC 2865 §4.1).
 func TestNASAddress(t *testing.T) {
 	for _, tt := range []struct {
 		from string
@@ -218,7 +218,7 @@ func TestNASAddress(t *testing.T) {
 	}
 }
 
-// TestUnfit: what can't be asked is an error, and nothing is sent.
+// TestUnfit: a login that can't be sent is an error, and nothing is sent.
 func TestUnfit(t *testing.T) {
 	var long []at
 	for range 17 {
@@ -244,7 +244,7 @@ func TestUnfit(t *testing.T) {
 	}
 }
 
-// TestTicket: what goes into a State comes out of it, and nothing else is taken for one.
+// TestTicket: a State gives back what was put into it, and no other text is accepted as a State.
 func TestTicket(t *testing.T) {
 	for _, want := range []conversation{
 		{server: "nps1.example.com:1812", addr: netip.MustParseAddrPort(one), state: "\x00\x01state"},

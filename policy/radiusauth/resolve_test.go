@@ -12,10 +12,10 @@ import (
 	"layeh.com/radius"
 )
 
-// nameService is a name service that counts what it is asked.
+// nameService is a name service that counts the lookups.
 type nameService struct {
 	asked  atomic.Int32
-	answer atomic.Pointer[[]netip.Addr] // nil: it fails
+	answer atomic.Pointer[[]netip.Addr] // nil means that it fails
 	takes  time.Duration
 }
 
@@ -46,7 +46,8 @@ func named(w *world, n *nameService, c Config, more ...string) *Upstream {
 	return u
 }
 
-// TestNames: looked up when needed, once for all, anew after 30 s, and never waited for while an address is known.
+// TestNames: a name is looked up when it is needed, once for all logins, and again after 30 s. While an address is known,
+// no login waits for a lookup.
 func TestNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -79,7 +80,7 @@ func TestNames(t *testing.T) {
 		login(0, 1)
 		n.set("::ffff:192.0.2.2")
 		time.Sleep(time.Second)
-		login(0, 2) // with the old address still
+		login(0, 2) // it still has the old address
 		time.Sleep(2 * time.Second)
 		login(0, 2)
 		if len(moved.queries()) != 1 || u.Health()[0].Addr != moved.addr {
@@ -91,7 +92,7 @@ func TestNames(t *testing.T) {
 	})
 }
 
-// TestNameUnknown: an error, at once after the first; the next server is asked.
+// TestNameUnknown: a name without an address is an error, at once after the first lookup, and the next server is asked.
 func TestNameUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -122,7 +123,7 @@ func TestNameUnknown(t *testing.T) {
 	})
 }
 
-// TestNameServiceHangs: it costs a server its share of the time, and no more.
+// TestNameServiceHangs: a lookup without an answer takes a server's share of the time, and no more.
 func TestNameServiceHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -136,7 +137,7 @@ func TestNameServiceHangs(t *testing.T) {
 	})
 }
 
-// TestSilentMoves: after a silence the name is looked up at once, and another of its addresses taken.
+// TestSilentMoves: after a silence the name is looked up at once, and another of its addresses is used.
 func TestSilentMoves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -155,7 +156,7 @@ func TestSilentMoves(t *testing.T) {
 		if got := said(u.Authenticate(t.Context(), pap("jo", "x"))); got != "yes" || time.Since(begun) != 0 || n.asked.Load() != 2 || len(other.queries()) != 1 {
 			t.Errorf("got %s after %v, %d lookups, %d asked of another server", got, time.Since(begun), n.asked.Load(), len(other.queries()))
 		}
-		n.set("192.0.2.1") // the only one, silent or not
+		n.set("192.0.2.1") // the only address, silent or not
 		time.Sleep(time.Minute)
 		u.Authenticate(t.Context(), pap("jo", "x"))
 		synctest.Wait()
@@ -165,7 +166,7 @@ func TestSilentMoves(t *testing.T) {
 	})
 }
 
-// TestStateGoesBackToAddress: a name that has moved since does not lead the answer astray.
+// TestStateGoesBackToAddress: the answer goes to the address of the challenge, even if the name has another address now.
 func TestStateGoesBackToAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

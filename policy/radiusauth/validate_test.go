@@ -21,7 +21,7 @@ func flip(b []byte, at int) []byte {
 	return b
 }
 
-// unmac makes a reply without Message-Authenticator, right otherwise.
+// unmac makes a reply that has no Message-Authenticator and is otherwise right.
 func unmac(q *query, code radius.Code, list ...at) []byte { return respond(q.bare(code, list...), q) }
 
 // badMAC makes a reply whose Message-Authenticator is wrong and whose Response Authenticator is right.
@@ -33,7 +33,7 @@ var forgeries = []struct {
 	name    string
 	make    func(q *query) []byte
 	want    replyStatus
-	lenient bool // taken where no Message-Authenticator is required
+	lenient bool // accepted where no Message-Authenticator is required
 }{
 	{"empty", func(*query) []byte { return []byte{} }, replyMalformed, false},
 	{"short", func(q *query) []byte { return q.build(2)[:19] }, replyMalformed, false},
@@ -105,7 +105,7 @@ var forgeries = []struct {
 	}, replyWrongAuthenticator, false},
 }
 
-// TestU5Forgeries: each is as if it had not come. The good reply, a second later, counts; no timer moves.
+// TestU5Forgeries: a forged reply changes nothing. The right reply, a second later, counts, and no timer changes.
 func TestU5Forgeries(t *testing.T) {
 	for _, required := range []bool{true, false} {
 		for _, tt := range forgeries {
@@ -144,7 +144,7 @@ func forged(t *testing.T, make func(q *query) []byte, want replyStatus, required
 	}
 }
 
-// TestU2Required: presence comes before what the authenticators say.
+// TestU2Required: a missing Message-Authenticator is reported before a wrong Response Authenticator.
 func TestU2Required(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -158,7 +158,7 @@ func TestU2Required(t *testing.T) {
 	})
 }
 
-// TestWrongSecret: the likeliest mistake is named.
+// TestWrongSecret: the error names the likeliest cause.
 func TestWrongSecret(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -175,7 +175,7 @@ func TestWrongSecret(t *testing.T) {
 	})
 }
 
-// TestPadded: what follows Length is none of the packet.
+// TestPadded: octets after Length do not belong to the packet.
 func TestPadded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -204,7 +204,7 @@ func TestMACAnywhere(t *testing.T) {
 	})
 }
 
-// TestLate: the reply to a login that was given up is no sign of a wrong secret, and answers nobody else.
+// TestLate: the reply to a login that was given up does not mean a wrong secret, and answers no other login.
 func TestLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -238,7 +238,7 @@ func TestLate(t *testing.T) {
 	})
 }
 
-// TestU5Source: a reply in every way right, from a port that was not asked.
+// TestU5Source: a reply that is right in every way, but comes from another port than was asked, is dropped.
 func TestU5Source(t *testing.T) {
 	elsewhere, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
