@@ -144,7 +144,7 @@ func forged(t *testing.T, make func(q *query) []byte, want replyStatus, required
 	}
 }
 
-// TestU2Required: a missing Message-Authenticator is reported before a wrong Response Authenticator.
+// TestU2Required: where a Message-Authenticator is required, a reply without one is not an answer.
 func TestU2Required(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

@@ -21,7 +21,7 @@ import (
 	"duoradiusd/test/authority"
 )
 
-// TestK83_Password: a wrong password is an outage like any other, and is said.
+// TestK83_Password: a wrong password of the store counts as an outage, and the log says why.
 func TestK83_Password(t *testing.T) {
 	r, duo := runRedis(t, "--requirepass", "right"), newDuo()
 	a := start(t, "a", r.addr, duo, func(c *shared.Config) { c.Password = "wrong" })
@@ -38,7 +38,7 @@ func TestK83_Password(t *testing.T) {
 	}
 }
 
-// TestK83_Unix: the server on a socket of this machine, and one that is not there when the daemon starts (K75).
+// TestK83_Unix: the server listens on a Unix socket, which does not exist yet when the daemon starts (K75).
 func TestK83_Unix(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "r.sock")
 	duo := newDuo()
@@ -50,8 +50,8 @@ func TestK83_Unix(t *testing.T) {
 	wants(t, "a", a.login("bob"), policy.OutcomeAccept, policy.ReasonRemembered)
 }
 
-// TestK35_AccessList: the line of conf/cluster.md allows all that two daemons do, the check and the status included, and
-// nothing else: not another's keys.
+// TestK35_AccessList: the access list of conf/cluster.md allows everything that two daemons and the check do, and nothing
+// else, such as another's keys.
 func TestK35_AccessList(t *testing.T) {
 	page, err := os.ReadFile("../../conf/cluster.md")
 	if err != nil {
@@ -88,8 +88,8 @@ func TestK35_AccessList(t *testing.T) {
 	}
 }
 
-// TestK35_TLS: a server with a certificate of an own CA, which wants one of the daemon. Who shows none, or does not trust
-// the server's, has no store.
+// TestK35_TLS: the server has a certificate of its own CA and requires one of the daemon. A daemon that has none, or that
+// does not trust the server's, can't use the store.
 func TestK35_TLS(t *testing.T) {
 	own, err := authority.New("redis", "")
 	if err != nil {
@@ -131,7 +131,7 @@ func TestK35_TLS(t *testing.T) {
 	}
 }
 
-// clientCertificate makes a certificate that vouches for itself.
+// clientCertificate makes a certificate that is signed by itself.
 func clientCertificate(t *testing.T) (tls.Certificate, []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

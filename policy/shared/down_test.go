@@ -10,10 +10,10 @@ import (
 	"duoradiusd/policy/shared"
 )
 
-// soonDown is the time-out of daemons whose store is down on purpose: they notice an outage of a few seconds.
+// soonDown is the timeout of daemons whose store is down on purpose, so that they notice an outage of a few seconds.
 const soonDown = 500 * time.Millisecond
 
-// outage lets a store be down, and returns once d has noticed.
+// outage makes a store unavailable, and returns when d has noticed.
 func outage(t *testing.T, m *server, daemons ...*daemon) {
 	t.Helper()
 	m.down()
@@ -33,7 +33,7 @@ func back(t *testing.T, m *server, daemons ...*daemon) {
 	}
 }
 
-// lines counts the lines of a daemon's log that hold a phrase.
+// lines counts the lines of a daemon's log that hold a text.
 func (d *daemon) lines(phrase string) (n int) {
 	d.log.mu.Lock()
 	defer d.log.mu.Unlock()
@@ -45,8 +45,8 @@ func (d *daemon) lines(phrase string) (n int) {
 	return n
 }
 
-// TestK42_Reject: with when_down = "reject" nobody who needs an approval, a push, a code or a challenge gets in while the
-// store is down, and no phone rings; who needs none passes.
+// TestK42_Reject: with when_down = "reject", no login that needs an approval, a push, a passcode or a challenge gets in
+// while the store is down, and no phone rings. A login that needs none of these gets in.
 func TestK42_Reject(t *testing.T) { onEachStore(t, testReject) }
 
 func testReject(t *testing.T, m *server) {
@@ -78,8 +78,8 @@ func testReject(t *testing.T, m *server) {
 	}
 }
 
-// TestK41_Alone: with when_down = "alone" approvals of before an outage don't count during it, those of the outage count at
-// their own daemon until it is over and are not published, and each change has one line in the log.
+// TestK41_Alone: with when_down = "alone", approvals from before an outage don't count during it. Approvals of the outage
+// count at their own daemon until its end and are not published. Each change has one line in the log.
 func TestK41_Alone(t *testing.T) { onEachStore(t, testAlone) }
 
 func testAlone(t *testing.T, m *server) {
@@ -88,7 +88,7 @@ func testAlone(t *testing.T, m *server) {
 	a, b := start(t, "a", m.addr, duo, quickly), start(t, "b", m.addr, duo, quickly)
 	approve(t, a, duo, "alice")
 	outage(t, m, a, b)
-	typed := func(a *policy.Attempt) { a.Password = "push" } // no repetition of the login before
+	typed := func(a *policy.Attempt) { a.Password = "push" } // this is not a retry of the login before
 	wants(t, "alice in the outage", a.login("alice", typed), policy.OutcomeAccept, policy.ReasonApproved)
 	wants(t, "alice at b", b.login("alice"), policy.OutcomeAccept, policy.ReasonApproved)
 	if n := duo.ringsOf("alice"); n != 3 {
@@ -98,7 +98,7 @@ func testAlone(t *testing.T, m *server) {
 	wants(t, "bob in the outage", a.login("bob"), policy.OutcomeAccept, policy.ReasonApproved)
 	wants(t, "bob again", a.login("bob"), policy.OutcomeAccept, policy.ReasonRemembered)
 	back(t, m, a, b)
-	wants(t, "alice afterwards", b.login("alice"), policy.OutcomeAccept, policy.ReasonRemembered) // the one of before
+	wants(t, "alice afterwards", b.login("alice"), policy.OutcomeAccept, policy.ReasonRemembered) // the approval from before the outage
 	for _, d := range []*daemon{a, b} {
 		if ok, err := d.cluster.Stores().Approvals.Use(t.Context(), keyOf("bob"), pushesCount); ok || err != nil {
 			t.Errorf("%s: bob's approval of the outage counts afterwards (%v)", d.name, err)
@@ -114,7 +114,7 @@ func testAlone(t *testing.T, m *server) {
 	}
 }
 
-// TestK44_NeverLowered: what the store has counted is not lowered by a daemon that counted less in an outage.
+// TestK44_NeverLowered: a daemon that counted less during an outage does not lower the count in the store.
 func TestK44_NeverLowered(t *testing.T) { onEachStore(t, testNeverLowered) }
 
 func testNeverLowered(t *testing.T, m *server) {
@@ -126,14 +126,14 @@ func testNeverLowered(t *testing.T, m *server) {
 	outage(t, m, a)
 	a.guess("alice", "192.0.2.1", guard.GuessWrong)
 	m.up()
-	b := start(t, "b", m.addr, duo) // meanwhile the others count on
+	b := start(t, "b", m.addr, duo) // meanwhile the other daemons go on counting
 	for range 6 {
 		if !b.guess("alice", "192.0.2.1", guard.GuessWrong) {
 			t.Fatal("b admits less than is left")
 		}
 	}
 	back(t, m, a)
-	if !a.guess("alice", "192.0.2.1", guard.GuessWrong) { // nine at the most, as far as the store knows: 3 and 6
+	if !a.guess("alice", "192.0.2.1", guard.GuessWrong) { // at most nine, as far as the store knows: 3 and 6
 		t.Error("the counts of a and of the store were added up")
 	}
 	for _, d := range []*daemon{a, b} {
@@ -143,7 +143,7 @@ func testNeverLowered(t *testing.T, m *server) {
 	}
 }
 
-// TestK40_Budget: a login of an outage waits for two operations at most, and the next ones for none.
+// TestK40_Budget: a login during an outage waits for two operations at most, and the next logins wait for none.
 func TestK40_Budget(t *testing.T) { onEachStore(t, testBudget) }
 
 func testBudget(t *testing.T, m *server) {

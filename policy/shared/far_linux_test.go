@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestK88_Far: a store that is 1 ms or 20 ms away, and 10 000 remembered logins, 64 at once: all are answered, over one
-// connection for logins and one at most beside it, and no goroutine stays behind. The figures are in the log.
+// TestK88_Far: the store is 1 ms or 20 ms away, and there are 10 000 remembered logins, 64 at once. All are answered, over
+// one connection for logins and at most one other, and no goroutine is left. The figures are in the log.
 func TestK88_Far(t *testing.T) {
 	if testing.Short() {
 		t.Skip("10 000 logins")

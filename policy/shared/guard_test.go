@@ -10,7 +10,7 @@ import (
 	"duoradiusd/policy/shared"
 )
 
-// guess is a wrong or right password of alice's, as her first factor finds it.
+// guess is a wrong or a right password of alice, as the first factor reports it.
 func (d *daemon) guess(person, source string, result guard.GuessResult) bool {
 	d.t.Helper()
 	g := guard.Guess{Kind: guard.GuessPassword, Person: person, Source: source,
@@ -31,8 +31,8 @@ func (d *daemon) guess(person, source string, result guard.GuessResult) bool {
 	return true
 }
 
-// TestK86_Guesses: ten wrong passwords block, whichever daemon is asked; a right one and the administrator's word end that
-// everywhere.
+// TestK86_Guesses: ten wrong passwords block alice, whichever daemons got them. A right password, or the administrator,
+// ends that at all daemons.
 func TestK86_Guesses(t *testing.T) { onEachStore(t, testGuesses) }
 
 func testGuesses(t *testing.T, m *server) {
@@ -66,8 +66,8 @@ func testGuesses(t *testing.T, m *server) {
 	}
 }
 
-// TestK86_KnownSource: a source that one daemon has come to know is known to the other: strangers use up the budget of all
-// other sources, and not this one's.
+// TestK86_KnownSource: a source that one daemon knows is known to the other, too. Strangers use up the limit of all other
+// sources, and not that of this one.
 func TestK86_KnownSource(t *testing.T) { onEachStore(t, testKnownSource) }
 
 func testKnownSource(t *testing.T, m *server) {
@@ -87,8 +87,8 @@ func testKnownSource(t *testing.T, m *server) {
 	}
 }
 
-// TestK44_MergedUpwards: what was counted alone while the store was down is in the store afterwards, on top of what was
-// there; the outage began with what all had counted before.
+// TestK44_MergedUpwards: what a daemon counted alone while the store was down is added to the store afterwards. The outage
+// began with the count that all had before.
 func TestK44_MergedUpwards(t *testing.T) { onEachStore(t, testMergedUpwards) }
 
 func testMergedUpwards(t *testing.T, m *server) {
@@ -122,7 +122,7 @@ func testMergedUpwards(t *testing.T, m *server) {
 	}
 }
 
-// TestK86_Pushes: three pushes without a yes, at whichever daemon, and the phone rings at neither.
+// TestK86_Pushes: after three pushes that were not approved, at any daemons, the phone rings at neither.
 func TestK86_Pushes(t *testing.T) { onEachStore(t, testPushes) }
 
 func testPushes(t *testing.T, m *server) {

@@ -9,7 +9,7 @@ import (
 	"duoradiusd/policy"
 )
 
-// memoryByKind asks the server how many octets the keys of each kind take in all. The kind of a key is its second part.
+// memoryByKind asks the server how many octets all keys of each kind use. The kind of a key is its second part.
 const memoryByKind = `
 local sums, cursor = {}, '0'
 repeat
@@ -24,7 +24,7 @@ local list = {}
 for kind, sum in pairs(sums) do list[#list + 1] = kind .. ' ' .. sum end
 return list`
 
-// TestMemoryPerUser: what conf/cluster.md says of the memory that a person takes in the store.
+// TestMemoryPerUser: the figures of conf/cluster.md about the memory that the store needs for each person.
 func TestMemoryPerUser(t *testing.T) {
 	r, duo := runRedis(t), newDuo()
 	duo.allows()

@@ -8,8 +8,8 @@ import (
 	"duoradiusd/policy/shared"
 )
 
-// TestK80_OnePush: a client that asks the second daemon while the phone rings gets the answer of the push that the first
-// one began. Both answer.
+// TestK80_OnePush: a client asks the second daemon while the phone rings. It gets the answer to the push that the first
+// daemon began, and so does the first daemon's client.
 func TestK80_OnePush(t *testing.T) { onEachStore(t, testOnePush) }
 
 func testOnePush(t *testing.T, m *server) {
@@ -28,7 +28,7 @@ func testOnePush(t *testing.T, m *server) {
 	wants(t, "b later", b.login("alice"), policy.OutcomeAccept, policy.ReasonRemembered)
 }
 
-// TestK80_SameMoment: the same login at both daemons at the same moment, as a load balancer may send it (K5, K16).
+// TestK80_SameMoment: the same login reaches both daemons at the same moment, as through a load balancer (K5, K16).
 func TestK80_SameMoment(t *testing.T) { onEachStore(t, testSameMoment) }
 
 func testSameMoment(t *testing.T, m *server) {
@@ -56,7 +56,7 @@ func testSameMoment(t *testing.T, m *server) {
 	}
 }
 
-// TestK27_Deny: whoever fails over after "no" gets the no, and no second push.
+// TestK27_Deny: a client that fails over after the user declined gets that answer, and no second push.
 func TestK27_Deny(t *testing.T) { onEachStore(t, testDeny) }
 
 func testDeny(t *testing.T, m *server) {
@@ -73,8 +73,8 @@ func testDeny(t *testing.T, m *server) {
 	}
 }
 
-// TestK17_LostReply: a client that has lost the reply of one daemon is given the same allow again by the other one, once, and
-// also by a third one that knew nothing of the push. After that the phone rings again. A no is given to all who ask soon.
+// TestK17_LostReply: the reply of one daemon was lost. Another daemon gives the same allow once more, even a third one that
+// knew nothing of the push. After that the phone rings again. A no is given to all that ask soon.
 func TestK17_LostReply(t *testing.T) { onEachStore(t, testLostReply) }
 
 func testLostReply(t *testing.T, m *server) {
@@ -129,8 +129,8 @@ func testOwnerGone(t *testing.T, m *server) {
 	}
 }
 
-// TestK25_Unpublished: the daemon that began a push is gone before it could say which. Nobody gets in, and the phone does
-// not ring again.
+// TestK25_Unpublished: the daemon that began a push ends before it could publish the txid. Nobody gets in, and the phone
+// does not ring again.
 func TestK25_Unpublished(t *testing.T) { onEachStore(t, testUnpublished) }
 
 func testUnpublished(t *testing.T, m *server) {
@@ -140,7 +140,7 @@ func testUnpublished(t *testing.T, m *server) {
 	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	a.login("alice")
 	eventually(t, "the push is asked for", func() bool { return duo.rings() == 1 })
-	a.cluster.Close() // as if it had been killed: its lease ends by itself
+	a.cluster.Close() // as after a kill: its lease expires
 	second := b.login("alice")
 	eventually(t, "b follows", func() bool { return b.memory.Counts().Transactions == 1 })
 	m.endLeases()
@@ -155,7 +155,8 @@ func testUnpublished(t *testing.T, m *server) {
 	close(hang)
 }
 
-// TestK82_Stopped: an owner that did not say for too long that it lives finds its push taken over, and says no more of it.
+// TestK82_Stopped: an owner did not renew its lease for too long. Another daemon takes its push over, and the owner does
+// not end it.
 func TestK82_Stopped(t *testing.T) { onEachStore(t, testStopped) }
 
 func testStopped(t *testing.T, m *server) {
@@ -169,7 +170,7 @@ func testStopped(t *testing.T, m *server) {
 		s := m.keys("lease")
 		return len(s) == 1
 	})
-	eventually(t, "b takes over", func() bool { // as if a had been stopped for 8 s; it may renew its lease first
+	eventually(t, "b takes over", func() bool { // as if a had been stopped for 8 s; when it goes on, it may renew its lease first
 		if b.cluster.Counters().TakenOver == 0 {
 			m.endLeases()
 		}
@@ -184,8 +185,8 @@ func testStopped(t *testing.T, m *server) {
 	}
 }
 
-// TestK89_Clock: a daemon whose clock is two hours off joins pushes all the same. Approvals count by each daemon's own
-// clock: too late is a push, never an accept.
+// TestK89_Clock: a daemon whose clock is wrong by two hours joins pushes all the same. Approvals count by each daemon's own
+// clock: an approval that has ended leads to a push, and never to an accept.
 func TestK89_Clock(t *testing.T) { onEachStore(t, testClock) }
 
 func testClock(t *testing.T, m *server) {

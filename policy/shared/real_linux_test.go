@@ -15,13 +15,13 @@ import (
 	"duoradiusd/policy"
 )
 
-// realRedis is Debian's redis-server on loopback.
+// realRedis is Debian's redis-server on the loopback address.
 type realRedis struct {
 	t    *testing.T
 	addr string
 	args []string
-	user []string // of redis-cli
-	path *path    // that the daemons take; nil: they take none
+	user []string // the options of redis-cli that name its user
+	path *path    // that the packets of the daemons take; nil means that they connect directly
 	cmd  *exec.Cmd
 }
 
@@ -74,7 +74,7 @@ func (r *realRedis) kill() {
 
 func (r *realRedis) signal(s syscall.Signal) { r.cmd.Process.Signal(s) }
 
-// cli sends a command to the server, and returns what it says.
+// cli sends a command to the server, and returns the answer.
 func (r *realRedis) cli(args ...string) string {
 	r.t.Helper()
 	out, err := r.tryCLI(args...)
@@ -102,9 +102,9 @@ func freePort(t *testing.T) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// TestK83_Faults: whatever becomes of the server while a push is open, that push answers all who wait for it; a login that
-// begins meanwhile waits no longer than two operations may take, and rings by itself; and what is open when the server
-// answers again is found by a daemon that comes then.
+// TestK83_Faults: whatever happens to the server while a push is open, that push answers all logins that wait for it. A
+// login that begins meanwhile waits no longer than two operations may take, and begins its own push. When the server
+// answers again, a daemon that starts then finds the open pushes.
 func TestK83_Faults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("stops and starts several servers")
@@ -165,7 +165,7 @@ func TestK83_Faults(t *testing.T) {
 	}
 }
 
-// path is what lies between the daemons and a server. What it drops is sent again, as TCP does.
+// path is the network between the daemons and a server. A packet that it drops is sent again, as in TCP.
 type path struct {
 	addr  string
 	delay time.Duration // of each way

@@ -13,7 +13,8 @@ import (
 	"duoradiusd/policy/shared"
 )
 
-// runSentinel watches a primary by the name "store", and has a replica take its place half a second after it is gone.
+// runSentinel runs a Sentinel that watches a primary named "store". It makes a replica the primary half a second after the
+// primary has ended.
 func runSentinel(t *testing.T, primary *realRedis, password string) (addr string) {
 	t.Helper()
 	program, err := exec.LookPath("redis-sentinel")
@@ -25,7 +26,7 @@ func runSentinel(t *testing.T, primary *realRedis, password string) (addr string
 	}
 	_, port, _ := net.SplitHostPort(primary.addr)
 	own := freePort(t)
-	file := filepath.Join(t.TempDir(), "sentinel.conf") // it writes into this file
+	file := filepath.Join(t.TempDir(), "sentinel.conf") // the Sentinel writes into this file
 	config := fmt.Sprintf(`port %d
 bind 127.0.0.1
 dir %s
@@ -49,7 +50,7 @@ sentinel failover-timeout store 3000
 	return fmt.Sprint("127.0.0.1:", own)
 }
 
-// says reports whether a server's answer to a command holds a phrase.
+// says reports whether a server's answer to a command holds a text.
 func says(r *realRedis, phrase string, command ...string) func() bool {
 	return func() bool {
 		out, err := r.tryCLI(command...)
@@ -57,8 +58,8 @@ func says(r *realRedis, phrase string, command ...string) func() bool {
 	}
 }
 
-// TestK83_Sentinel: the primary is killed while a push is open, and the Sentinel makes the replica the primary. Whoever waits
-// is answered, and a daemon that comes then joins the push: one ring.
+// TestK83_Sentinel: the primary is killed while a push is open, and the Sentinel makes the replica the primary. All logins
+// that wait are answered, and a daemon that starts then joins the push, so the phone rings once.
 func TestK83_Sentinel(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for a failover")

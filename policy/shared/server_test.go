@@ -10,16 +10,16 @@ import (
 	"github.com/valkey-io/valkey-go"
 )
 
-// server is a store of a test, and what somebody does there who can read and write it.
+// server is a store of a test, with what somebody can do who can read and write it.
 type server struct {
 	t        testing.TB
 	addr     string
 	client   valkey.Client
 	down, up func()          // it can't be asked, and can again
-	clock    func(time.Time) // sets its clock; nil where it has the machine's
+	clock    func(time.Time) // sets its clock; nil if it has the machine's clock
 }
 
-// onEachStore runs a test on a miniredis, and on a Redis of this machine where there is one.
+// onEachStore runs a test with a miniredis, and with a Redis of this machine if there is one.
 func onEachStore(t *testing.T, f func(*testing.T, *server)) {
 	t.Run("miniredis", func(t *testing.T) {
 		t.Parallel()
@@ -34,7 +34,7 @@ func onEachStore(t *testing.T, f func(*testing.T, *server)) {
 	})
 }
 
-// realServer starts a Redis; nil where this machine's tests have none.
+// realServer starts a Redis. It is nil if this machine's tests have none.
 var realServer func(*testing.T) *server
 
 // mini is a miniredis with a clock that runs.
@@ -43,7 +43,7 @@ func mini(t testing.TB) *server {
 	m := miniredis.RunT(t)
 	done := make(chan struct{})
 	t.Cleanup(func() { close(done) })
-	go func() { // its keys end by FastForward alone
+	go func() { // its keys expire by FastForward only
 		for last := time.Now(); ; {
 			select {
 			case <-done:
@@ -100,7 +100,7 @@ func (s *server) hget(hash, field string) string {
 
 func (s *server) hset(hash, field, value string) { s.t.Helper(); s.do("HSET", hash, field, value) }
 
-// value returns all that stands in a key.
+// value returns everything that a key holds.
 func (s *server) value(key string) string {
 	s.t.Helper()
 	kind, _ := s.do("TYPE", key).ToString()
@@ -124,7 +124,7 @@ func (s *server) value(key string) string {
 	return strings.Join(list, "\n")
 }
 
-// endLeases has the owners of all transactions seem gone, and returns how many there were.
+// endLeases removes the leases of all transactions, as if their owners were gone, and returns how many there were.
 func (s *server) endLeases() (n int) {
 	s.t.Helper()
 	for _, key := range s.keys("lease") {

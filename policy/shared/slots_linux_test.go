@@ -15,8 +15,8 @@ import (
 	"duoradiusd/policy/guard"
 )
 
-// TestK53_OneSlot: all keys of a script, and of a command, are in one slot of a Redis Cluster, and every key ends by itself
-// (K47). The server is one node that has all slots: it refuses what is in two.
+// TestK53_OneSlot: all keys of a script, and of a command, are in one slot of a Redis Cluster, and every key expires (K47).
+// The server is one node that has all slots, and refuses commands with keys in two slots.
 func TestK53_OneSlot(t *testing.T) {
 	r := runRedis(t, "--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(freePort(t)))
 	r.cli("cluster", "addslotsrange", "0", "16383")
@@ -51,7 +51,7 @@ func TestK53_OneSlot(t *testing.T) {
 	}
 }
 
-// allStores does with two daemons whatever writes to the store.
+// allStores does with two daemons everything that writes to the store.
 func allStores(t *testing.T, a, b *daemon, duo *fakeDuo) {
 	t.Helper()
 	ctx := t.Context()
@@ -98,7 +98,7 @@ func allStores(t *testing.T, a, b *daemon, duo *fakeDuo) {
 	must("list", err)
 }
 
-// claim begins a transaction of a challenge's answer, whose join key does not know the Duo user.
+// claim begins a transaction for a challenge's answer, whose join key does not hold the Duo user.
 func claim(ctx context.Context, d *daemon, phone policy.Phone, factor factor.Factor, want policy.Claim) error {
 	n := policy.NewTransaction{Transaction: policy.Transaction{Phone: phone, Factor: factor, Name: phone.Person},
 		Key: policy.JoinKey{Client: "vpn", User: phone.Person, IP: home}, LoginBegan: time.Now()}
@@ -112,15 +112,15 @@ func claim(ctx context.Context, d *daemon, phone policy.Phone, factor factor.Fac
 	return err
 }
 
-// TestK53_TwoNames: a phone that rings for one Duo user or one person is taken by either name, at whichever daemon and also
-// at the same moment; and a claim that is refused leaves nothing that keeps a later one away.
+// TestK53_TwoNames: a phone that rings for a Duo user or a person is busy under both names, at every daemon and also at the
+// same moment. A claim that is refused leaves nothing that blocks a later one.
 func TestK53_TwoNames(t *testing.T) { onEachStore(t, testTwoNames) }
 
 func testTwoNames(t *testing.T, m *server) {
 	duo := newDuo()
 	daemons := []*daemon{start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)}
 	for i := range 20 {
-		phones := []policy.Phone{ // the second has a name in common with each of the others
+		phones := []policy.Phone{ // the second shares one name with each of the others
 			{Duo: policy.Identity{Username: fmt.Sprint("x", i)}, Person: fmt.Sprint("p", i)},
 			{Duo: policy.Identity{Username: fmt.Sprint("y", i)}, Person: fmt.Sprint("p", i)},
 			{Duo: policy.Identity{Username: fmt.Sprint("y", i)}, Person: fmt.Sprint("q", i)},
@@ -155,7 +155,7 @@ func testTwoNames(t *testing.T, m *server) {
 	}
 }
 
-// TestK52_KeysOnly: a script touches no key that KEYS does not name.
+// TestK52_KeysOnly: a script uses no key that is not among its KEYS.
 func TestK52_KeysOnly(t *testing.T) {
 	calls := 0
 	files, err := os.ReadDir(".")

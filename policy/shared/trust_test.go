@@ -13,7 +13,8 @@ import (
 	"duoradiusd/policy/shared"
 )
 
-// TestK84_Forged: whoever writes to the store lets nobody in, whatever is cut, changed, swapped or put back there.
+// TestK84_Forged: an attacker who can write to the store lets nobody in, whatever is cut, changed, swapped or put back
+// there.
 func TestK84_Forged(t *testing.T) { onEachStore(t, testForged) }
 
 func testForged(t *testing.T, m *server) {
@@ -59,7 +60,7 @@ func testForged(t *testing.T, m *server) {
 	}
 }
 
-// TestK84_Swapped: alice's hash under bob's name is of no use to bob.
+// TestK84_Swapped: alice's approvals under bob's name do not count for bob.
 func TestK84_Swapped(t *testing.T) { onEachStore(t, testSwapped) }
 
 func testSwapped(t *testing.T, m *server) {
@@ -81,7 +82,7 @@ func testSwapped(t *testing.T, m *server) {
 	}
 }
 
-// TestK31_NothingReadable: no name, address or State stands in the store.
+// TestK31_NothingReadable: the store holds no readable name, address or State.
 func TestK31_NothingReadable(t *testing.T) { onEachStore(t, testNothingReadable) }
 
 func testNothingReadable(t *testing.T, m *server) {
@@ -104,7 +105,7 @@ func testNothingReadable(t *testing.T, m *server) {
 	}
 }
 
-// TestK43_Revoked: what one daemon forgets counts at none, and what can't be told to the store fails.
+// TestK43_Revoked: an approval that one daemon forgets counts at no daemon. If the store can't be told, Forget fails.
 func TestK43_Revoked(t *testing.T) { onEachStore(t, testRevoked) }
 
 func testRevoked(t *testing.T, m *server) {
@@ -134,8 +135,8 @@ func testRevoked(t *testing.T, m *server) {
 	})
 }
 
-// TestK85_Challenge: a challenge is answered once, at whichever daemon, also when both are asked at the same moment; and by
-// the client and user that were given it alone.
+// TestK85_Challenge: a challenge is answered once, at any daemon, also if both are asked at the same moment, and only by
+// the client and user that got it.
 func TestK85_Challenge(t *testing.T) { onEachStore(t, testChallenge) }
 
 func testChallenge(t *testing.T, m *server) {
@@ -168,8 +169,8 @@ func testChallenge(t *testing.T, m *server) {
 	}
 }
 
-// TestK87_Versions: an approval of a version that is not known counts as none. Where a phone may ring by a push of such a
-// version, none is begun.
+// TestK87_Versions: an approval of an unknown version does not count. If a phone may ring because of a push of such a
+// version, no push is begun.
 func TestK87_Versions(t *testing.T) { onEachStore(t, testVersions) }
 
 func testVersions(t *testing.T, m *server) {
@@ -192,7 +193,7 @@ func testVersions(t *testing.T, m *server) {
 	}
 }
 
-// TestKeyFile: the first key seals and all open; the names stay as long as the last key does.
+// TestKeyFile: the first key seals, and all keys open. The names in the store stay the same as long as the last key does.
 func TestKeyFile(t *testing.T) {
 	one, err := shared.NewKeyFile(nil)
 	if err != nil {
@@ -211,7 +212,7 @@ func TestKeyFile(t *testing.T) {
 	rang := duo.rings()
 	open := after.login("bob")
 	eventually(t, "bob's phone rings", func() bool { return duo.rings() == rang+1 })
-	wants(t, "before", before.login("bob"), policy.OutcomeReject, policy.ReasonPending) // it can't read what rings, and does not ring too
+	wants(t, "before", before.login("bob"), policy.OutcomeReject, policy.ReasonPending) // it can't read which push rings, and begins none
 	duo.allows()
 	wants(t, "after", open, policy.OutcomeAccept, policy.ReasonApproved)
 	if n := duo.rings(); n != rang+1 {
@@ -241,7 +242,7 @@ func approve(t *testing.T, d *daemon, duo *fakeDuo, user string) {
 	wants(t, d.name, d.login(user), policy.OutcomeAccept, policy.ReasonApproved)
 }
 
-// approvalOf returns where the only approval is.
+// approvalOf returns the place of the only approval.
 func approvalOf(t *testing.T, m *server) (hash, field, value string) {
 	t.Helper()
 	for _, key := range m.keys("approvals") {
@@ -256,5 +257,5 @@ func approvalOf(t *testing.T, m *server) (hash, field, value string) {
 	return "", "", ""
 }
 
-// pushesCount lets approvals by push count for an hour.
+// pushesCount makes approvals by push count for an hour.
 var pushesCount = policy.ApprovalLimits{Lifetime: time.Hour, Factors: []factor.Factor{factor.Push}}

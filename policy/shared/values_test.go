@@ -12,10 +12,10 @@ import (
 	"duoradiusd/policy/shared"
 )
 
-// place is where a sealed value stands in the store, and what a daemon does that believes it.
+// place is where a sealed value is in the store, and what a daemon does if it believes the value.
 type place struct {
 	kind       string
-	key, field string // field is "" where the value is a whole key
+	key, field string // field is "" if the value is a whole key
 	good       string
 	believed   func(*daemon) bool
 }
@@ -29,7 +29,7 @@ func (p *place) put(m *server, value string) {
 	m.hset(p.key, p.field, value)
 }
 
-// sealedValues has d put a user's values into the store, and returns all of them; reader does not have them itself.
+// sealedValues makes d store a user's values, and returns all of them. reader does not have them in its memory.
 func sealedValues(t *testing.T, m *server, d, reader *daemon, user string) (list []*place) {
 	t.Helper()
 	ctx, stores := t.Context(), d.cluster.Stores()
@@ -123,7 +123,7 @@ func sealedValues(t *testing.T, m *server, d, reader *daemon, user string) (list
 	return list
 }
 
-// mustBelieve takes care that a test proves something.
+// mustBelieve checks that the values are believed if they are not changed, so that a test can fail.
 func mustBelieve(t *testing.T, m *server, list []*place, d *daemon) {
 	t.Helper()
 	for _, p := range list {
@@ -133,15 +133,15 @@ func mustBelieve(t *testing.T, m *server, list []*place, d *daemon) {
 	}
 }
 
-// TestK84_EveryValue: no value of the store that was changed in one bit, cut off, made up, or sealed for another key is
-// believed, of whatever kind.
+// TestK84_EveryValue: no kind of value is believed if one bit was changed, if it was cut off or made up, or if it was
+// sealed for another key.
 func TestK84_EveryValue(t *testing.T) { onEachStore(t, testEveryValue) }
 
 func testEveryValue(t *testing.T, m *server) {
 	duo := newDuo()
 	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
 	alice, mallory := sealedValues(t, m, a, b, "alice"), sealedValues(t, m, a, b, "mallory")
-	a.stop() // it would write its own values again
+	a.stop() // otherwise it would write its own values again
 	for _, p := range alice {
 		forged := []string{"", "\x01", strings.Repeat("\x00", 200), strings.Repeat("A", 200)}
 		for i := range p.good {
@@ -171,7 +171,7 @@ func testEveryValue(t *testing.T, m *server) {
 	mustBelieve(t, m, all, b)
 }
 
-// TestK84_OldValues: what is put back after its life is over is not believed, whatever life the key is given.
+// TestK84_OldValues: an expired value that is put back is not believed, whatever expiry its key gets.
 func TestK84_OldValues(t *testing.T) {
 	m, duo := mini(t), newDuo()
 	a, b := start(t, "a", m.addr, duo), start(t, "b", m.addr, duo)
@@ -180,7 +180,7 @@ func TestK84_OldValues(t *testing.T) {
 	mustBelieve(t, m, list, b)
 	for _, late := range []struct {
 		after time.Duration
-		kinds string // that are over
+		kinds string // values that have expired
 	}{{100 * time.Second, "transaction challenge ring join"}, {2 * time.Hour, "transaction challenge ring join request approvals"}} {
 		m.clock(time.Now().Add(late.after))
 		c := start(t, "c", m.addr, duo, func(c *shared.Config) { c.Now = func() time.Time { return time.Now().Add(late.after) } })
@@ -192,7 +192,7 @@ func TestK84_OldValues(t *testing.T) {
 	}
 }
 
-// TestK43_Repeated: the answer of a push is not given again, at whichever daemon, once the approvals were forgotten at one.
+// TestK43_Repeated: the answer to a push is not given again, at any daemon, after one daemon has forgotten the approvals.
 func TestK43_Repeated(t *testing.T) { onEachStore(t, testRepeated) }
 
 func testRepeated(t *testing.T, m *server) {
@@ -216,8 +216,8 @@ func testRepeated(t *testing.T, m *server) {
 	}
 }
 
-// TestK32_OldRecord: a push that is over does not answer a later login where its record of before is put back, at a daemon
-// that knows of its end. The phone rings again.
+// TestK32_OldRecord: a push is over, and its old record is put back. At a daemon that knows of its end it does not answer a
+// later login, and the phone rings again.
 func TestK32_OldRecord(t *testing.T) { onEachStore(t, testOldRecord) }
 
 func testOldRecord(t *testing.T, m *server) {
@@ -245,7 +245,7 @@ func testOldRecord(t *testing.T, m *server) {
 	duo.answer <- policy.AuthResult{Status: "deny"}
 	for i, d := range []*daemon{a, b} {
 		if _, err := a.cluster.Stores().Guard.Clear(t.Context(), policy.GuardClear{Person: "alice", Duo: policy.Identity{Username: "alice"}}); err != nil {
-			t.Fatal(err) // of the no before
+			t.Fatal(err) // of the earlier no
 		}
 		m.do("DEL", tx)
 		for field, value := range open {

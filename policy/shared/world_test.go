@@ -29,12 +29,12 @@ func keys(t testing.TB, file []byte) shared.Keys {
 	return k
 }
 
-// fakeDuo is one Duo application that all daemons of a test ask. Its users answer when a test says so.
+// fakeDuo is one Duo application that all daemons of a test ask. Its users answer when the test says so.
 type fakeDuo struct {
-	mu     sync.Mutex // guards all below
+	mu     sync.Mutex // guards all fields below
 	rang   int        // pushes begun
 	ofUser map[string]int
-	polls  int // of a transaction that another daemon began
+	polls  int // asks for a transaction that another daemon began
 	answer chan policy.AuthResult
 	block  func() // called when a push is asked for, before it is begun
 }
@@ -69,7 +69,7 @@ func (f *fakeDuo) Auth(ctx context.Context, r *policy.AuthRequest) (policy.AuthR
 	}
 	select {
 	case a := <-f.answer:
-		f.answer <- a // to whoever polls as well
+		f.answer <- a // for other polls of the same push, too
 		a.Txid = txid
 		return a, nil
 	case <-ctx.Done():
@@ -81,7 +81,7 @@ func (f *fakeDuo) allows() {
 	f.answer <- policy.AuthResult{Allowed: true, Status: "allow", Message: "Success."}
 }
 
-// again lets the next push wait for a new answer.
+// again makes the next push wait for a new answer.
 func (f *fakeDuo) again() { <-f.answer }
 
 func (f *fakeDuo) rings() int {
@@ -97,7 +97,7 @@ func (f *fakeDuo) ringsOf(user string) int {
 	return f.ofUser[user]
 }
 
-// daemon is one of several that share a store.
+// daemon is one of several daemons that share a store.
 type daemon struct {
 	t       testing.TB
 	name    string
@@ -127,7 +127,7 @@ func (b *logBuffer) has(words string) bool {
 	return strings.Contains(b.String(), words)
 }
 
-// start begins a daemon on the store at addr.
+// start starts a daemon on the store at addr.
 func start(t testing.TB, name, addr string, duo policy.SecondFactor, but ...func(*shared.Config)) *daemon {
 	t.Helper()
 	d := &daemon{t: t, name: name, memory: memory.New(1000), log: new(logBuffer)}
@@ -203,5 +203,6 @@ func eventually(t testing.TB, what string, f func() bool) {
 	}
 }
 
-// quickly has a daemon wait for the store as short a time as its tests measure. The others bear a machine that is busy.
+// quickly makes a daemon wait for the store for a short time, which its tests measure. Other tests wait longer, so that
+// they pass on a busy machine.
 func quickly(c *shared.Config) { c.Timeout = 500 * time.Millisecond }
