@@ -43,7 +43,7 @@ func (p *picky) writeBatch(list []message) (n int, err error) {
 	return n, nil
 }
 
-// TestReplyThatCanNotBeSent: it keeps none behind it, wherever in the batch it stands.
+// TestReplyThatCanNotBeSent: a reply that cannot be sent does not keep back the replies behind it, wherever it stands in the batch.
 func TestReplyThatCanNotBeSent(t *testing.T) {
 	for bad := range 8 {
 		p := &picky{port: bad}

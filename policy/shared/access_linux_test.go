@@ -115,6 +115,7 @@ func TestK35_TLS(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AddCert(own.CA)
 	addr, duo := fmt.Sprint("127.0.0.1:", port), newDuo()
+	waitForListener(t, addr) // the port without TLS, for which runRedis waits, is open a moment earlier
 	with := func(c *tls.Config) func(*shared.Config) { return func(k *shared.Config) { k.TLS = c } }
 	a := start(t, "a", addr, duo, with(&tls.Config{RootCAs: roots, Certificates: []tls.Certificate{client}}))
 	approve(t, a, duo, "alice")

@@ -55,8 +55,14 @@ func (r *realRedis) start() {
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
-	eventually(r.t, "redis-server listens", func() bool {
-		c, err := net.Dial("tcp", r.addr)
+	waitForListener(r.t, r.addr)
+}
+
+// waitForListener waits until a program listens on address.
+func waitForListener(t *testing.T, address string) {
+	t.Helper()
+	eventually(t, "a program listens on "+address, func() bool {
+		c, err := net.Dial("tcp", address)
 		if err == nil {
 			c.Close()
 		}
