@@ -11,8 +11,13 @@ import (
 // maxBacklog is how much of the log, in octets, waits for a reader that has stopped reading. Lines beyond it are lost.
 const maxBacklog = 1 << 22
 
-// lull is the shortest time between two writes. Lines that come between them are written together.
-const lull = 2 * time.Millisecond
+// A line of a quiet log is written at once. After burst writes in one window there is a lull after each further one, and the lines
+// that come in it are written together.
+const (
+	burst  = 4
+	window = 10 * lull
+	lull   = 2 * time.Millisecond
+)
 
 // LogWriter writes a log in a goroutine of its own, several lines with one system call. No login waits for the system call or
 // for a reader that has stopped reading.
@@ -58,6 +63,8 @@ func (w *LogWriter) rouse() {
 func (w *LogWriter) Run() {
 	defer close(w.ended)
 	var lines []byte
+	var begun time.Time // of the window
+	writes := 0         // in the window
 	for range w.wake {
 		var lost int
 		var closed bool
@@ -69,7 +76,12 @@ func (w *LogWriter) Run() {
 		if closed {
 			return
 		}
-		time.Sleep(lull)
+		if time.Since(begun) > window {
+			begun, writes = time.Now(), 0
+		}
+		if writes++; writes > burst {
+			time.Sleep(lull)
+		}
 	}
 }
 
