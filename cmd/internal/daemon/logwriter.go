@@ -11,12 +11,12 @@ import (
 // maxBacklog is how much of the log, in octets, waits for a reader that has stopped reading. Lines beyond it are lost.
 const maxBacklog = 1 << 22
 
-// A line of a quiet log is written at once. After burst writes in one window there is a lull after each further one, and the lines
-// that come in it are written together.
+// The first writes after a quiet time are made at once. After burst of them each further write is followed by a lull, and the
+// lines that come in it are written together, until the log is quiet again.
 const (
-	burst  = 4
-	window = 10 * lull
-	lull   = 2 * time.Millisecond
+	quiet = 20 * time.Millisecond
+	burst = 8
+	lull  = 2 * time.Millisecond
 )
 
 // LogWriter writes a log in a goroutine of its own, several lines with one system call. No login waits for the system call or
@@ -63,8 +63,8 @@ func (w *LogWriter) rouse() {
 func (w *LogWriter) Run() {
 	defer close(w.ended)
 	var lines []byte
-	var begun time.Time // of the window
-	writes := 0         // in the window
+	var last time.Time // when it wrote
+	writes := 0        // since the log was quiet
 	for range w.wake {
 		var lost int
 		var closed bool
@@ -76,9 +76,11 @@ func (w *LogWriter) Run() {
 		if closed {
 			return
 		}
-		if time.Since(begun) > window {
-			begun, writes = time.Now(), 0
+		now := time.Now()
+		if now.Sub(last) > quiet {
+			writes = 0
 		}
+		last = now
 		if writes++; writes > burst {
 			time.Sleep(lull)
 		}
