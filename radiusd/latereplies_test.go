@@ -2,7 +2,6 @@ package radiusd
 
 import (
 	"slices"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -154,33 +153,4 @@ func (c *closing) SetReadDeadline(time.Time) error { return nil }
 func (c *closing) Close() error {
 	close(c.closed)
 	return nil
-}
-
-// TestLineBeforeReply: when a reply is sent, the login's line has been handed to the log.
-func TestLineBeforeReply(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newDeaf(t, allow, 0)
-		var events atomic.Int32
-		s.OnLogin = func(Event) { events.Add(1) }
-		socket := &slow{batches: make(chan []string, 1), letGo: make(chan struct{}, 1)}
-		socket.letGo <- struct{}{}
-		s.l.socket = &afterEvents{socket, &events, t}
-		s.take(signedLogin().Bytes(), home)
-		<-socket.batches
-		s.l.logins.Wait()
-	})
-}
-
-// afterEvents is a socket that fails the test if it is to send a reply before OnLogin was called.
-type afterEvents struct {
-	socket
-	events *atomic.Int32
-	t      *testing.T
-}
-
-func (a *afterEvents) sendBatch(list []message) {
-	if a.events.Load() == 0 {
-		a.t.Error("a reply is sent before the login was logged")
-	}
-	a.socket.sendBatch(list)
 }

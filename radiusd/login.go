@@ -170,38 +170,16 @@ func (l *login) reply(v *policy.Verdict) {
 		l.log(v, "none", now)
 		return
 	}
-	code, replies := "", make([]outgoing, 0, 2)
+	code := ""
 	for _, x := range requests {
-		var r outgoing
-		v, code, r = l.answer(x, v)
-		replies = append(replies, r)
+		v, code = l.answer(x, v)
 	}
-	l.log(v, code, time.Now()) // a program that has the reply finds the line in the log
-	for _, r := range replies {
-		r.send()
-	}
+	l.log(v, code, time.Now())
 }
 
-// outgoing is the reply to one request, with the other sources that get it.
-type outgoing struct {
-	datagram *datagram // nil: there is nothing to send
-	reply    []byte
-	others   []asker
-}
-
-func (r outgoing) send() {
-	if r.datagram == nil {
-		return
-	}
-	r.datagram.answer(r.reply)
-	for _, other := range r.others {
-		other.send(r.reply)
-	}
-}
-
-// answer signs and keeps the reply to one request of the login, and returns it. It returns the Verdict that the reply tells, and
-// the name of the reply's code too.
-func (l *login) answer(x *request, v *policy.Verdict) (*policy.Verdict, string, outgoing) {
+// answer signs, keeps and sends the reply to one request of the login. It returns the Verdict that it has sent, and the
+// name of the reply's code.
+func (l *login) answer(x *request, v *policy.Verdict) (*policy.Verdict, string) {
 	d := x.datagram
 	b, err := d.packet.answer(l.buffer, x.client, v)
 	if err != nil {
@@ -209,9 +187,11 @@ func (l *login) answer(x *request, v *policy.Verdict) (*policy.Verdict, string, 
 		b, _ = d.packet.answer(l.buffer, x.client, v)
 	}
 	outlasts := x.waiting != nil && (v.Outcome != policy.OutcomeAccept || v.Duo > 0)
-	var r outgoing
 	if others, ok := l.server.duplicates.finish(x, b, outlasts, time.Now()); ok {
-		r = outgoing{d, b, others}
+		d.answer(b)
+		for _, other := range others {
+			other.send(b)
+		}
 		if v.Outcome != policy.OutcomeReject {
 			l.server.noteUnsignedLogin(d, v)
 		}
@@ -219,5 +199,5 @@ func (l *login) answer(x *request, v *policy.Verdict) (*policy.Verdict, string, 
 			l.server.saveSoon()
 		}
 	}
-	return v, radius.Code(b[0]).String(), r
+	return v, radius.Code(b[0]).String()
 }
