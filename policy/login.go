@@ -111,13 +111,6 @@ type login struct {
 // step is one step of a login. It returns a Verdict to end the login, and nil to go on.
 type step func(*login, context.Context) *Verdict
 
-// ended is what a function returns that always ends the login. Its Verdict is never nil. It is a pointer because Verdicts that
-// were passed as values made the stacks of waiting logins twice as large (DESIGN section 7, pending pushes).
-type ended struct{ *Verdict }
-
-// end ends a login in a step.
-func end(e ended) *Verdict { return e.Verdict }
-
 // The steps of a login, in the order in which they happen.
 var (
 	// freshSteps are the steps of a login that begins.
@@ -333,37 +326,6 @@ func (l *login) checkChosenFactor() *Verdict {
 	return nil
 }
 
-func (l *login) reject(why Reason, say string) ended {
-	v := l.facts
-	v.Outcome, v.Reason, v.Message, v.User = OutcomeReject, why, say, l.name
-	return ended{&v}
-}
-
-// accept returns the Verdict of accepted as a step returns it.
-func (l *login) accept(why acceptance) ended {
-	v := l.accepted(why)
-	return ended{&v}
-}
-
-// accepted returns a Verdict that accepts, unless the one gate or an expired password forbids it. Only a health check gets its
-// Access-Accept elsewhere (answerProbe). DecideAtOnce calls it instead of accept, because its Verdict needs no memory of its own.
-func (l *login) accepted(why acceptance) Verdict {
-	if !mayAccept(why, l.proof, l.Authentic || why == acceptRepeated && l.repeats) { // mayJoin has compared the signatures
-		return *end(l.reject(ReasonUnproven, l.say(messages.WrongPassword)))
-	}
-	if l.account.Expired != nil {
-		return *end(l.expired())
-	}
-	v := l.facts
-	v.Outcome, v.Reason, v.User = OutcomeAccept, acceptReason[why], l.name
-	var err error
-	if v.Attributes, err = l.attributes(); err != nil && v.Err == nil {
-		v.Err = err
-	}
-	v.EAP = l.account.EAP
-	return v
-}
-
 var errUnproven = errors.New("the name outside of an EAP tunnel is not proven")
 
 // requireProof rejects a name that nobody has proven, unless the administrator wants Duo to be asked about it.
@@ -375,28 +337,4 @@ func (l *login) requireProof() *Verdict {
 	v := l.reject(ReasonUnproven, l.say(messages.WrongPassword))
 	v.Immediate = l.Method == MethodEAP // an upstream server's own reject is immediate too
 	return end(v)
-}
-
-// panicked turns a panic into a reject.
-func (l *login) panicked(value any) ended {
-	l.facts.Err = panicError{value}
-	return l.reject(ReasonPanicked, l.say(messages.TryLater))
-}
-
-// storeFailed rejects a login for which a store can't be asked.
-func (l *login) storeFailed(err error) ended {
-	l.facts.Err = err
-	return l.reject(ReasonStoreUnavailable, l.say(messages.TryLater))
-}
-
-// noLongerWaited answers a login that nobody waits for, or that a shutdown ends. It returns nil while there is time, and also
-// when the time is up.
-func (l *login) noLongerWaited(ctx context.Context) *Verdict {
-	switch cause := context.Cause(ctx); {
-	case cause == nil || errors.Is(cause, context.DeadlineExceeded):
-		return nil
-	case errors.Is(cause, ErrAbandoned):
-		return end(l.reject(ReasonAbandoned, ""))
-	}
-	return end(l.reject(ReasonShuttingDown, l.say(messages.TryLater)))
 }
